@@ -1,0 +1,1 @@
+"""Eyes: photographs, grades, lesion masks, phantoms and stores."""
