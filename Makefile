@@ -1,0 +1,57 @@
+# `make help` lists what can be done. Everything runs inside .venv, which the first call makes.
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install app test lint types bench demo-study clean chromium
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+install: .venv/app.stamp  ## make .venv with what the app and the command line need
+
+app: .venv/app.stamp  ## open the app in the browser
+	$(BIN)/streamlit run app.py
+
+test: .venv/dev.stamp chromium  ## run every test
+	$(BIN)/python -m pytest
+
+lint: .venv/dev.stamp  ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev.stamp  ## check types
+	$(BIN)/mypy
+
+bench: .venv/dev.stamp  ## run every benchmark; each ends with JSON lines
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+demo-study: .venv/app.stamp  ## draw the phantoms and train the demo study anew (hours on a laptop)
+	$(BIN)/python train_cli.py demo --out build/demo_study --seed 0
+
+clean:  ## remove what can be made again
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "DR Lens needs Python 3.11 or newer; $(PYTHON) is older. Name another: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+		{ echo "Python cannot make virtual environments. On Debian: apt-get install python3-venv"; rm -rf .venv; exit 1; }
+
+.venv/app.stamp: requirements.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.txt .venv/app.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+chromium:
+	@command -v chromium >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+		else \
+			echo "The browser tests need Chromium. On Debian: sudo apt-get install chromium"; exit 1; \
+		fi; }
