@@ -1,0 +1,17 @@
+"""Fundus photographs: reading, field of view, quality."""
+
+from dr_core.data.fundus.field_of_view import FieldOfView, crop_to_field_of_view, find_field_of_view, mark_field_of_view
+from dr_core.data.fundus.quality import Quality, assess_quality
+from dr_core.data.fundus.reading import MAX_PIXELS, encode_jpeg, read_fundus
+
+__all__ = [
+    "MAX_PIXELS",
+    "FieldOfView",
+    "Quality",
+    "assess_quality",
+    "crop_to_field_of_view",
+    "encode_jpeg",
+    "find_field_of_view",
+    "mark_field_of_view",
+    "read_fundus",
+]

@@ -1,0 +1,117 @@
+"""Drawing in units of the field of view: the same plan at any size."""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+_SHIFT = 4
+_SUBPIXELS = 1 << _SHIFT
+
+Layer = np.ndarray
+"""Float32 (S, S), coverage 0..1."""
+
+
+class Canvas:
+    """A square image whose field of view is the unit circle.
+
+    Points are given in units of the field's radius, x to the right and y down, from the field's center.
+
+    Args:
+        size: Side of the image in pixels, S.
+        radius: Radius of the field of view as a share of the side.
+    """
+
+    def __init__(self, size: int, radius: float) -> None:
+        self.size = size
+        self.radius = radius * size
+        axis = ((np.arange(size, dtype=np.float32) + 0.5) - size / 2) / self.radius
+        self.x, self.y = axis[None, :], axis[:, None]  # unit coordinates of the pixels
+
+    def window(self, center: np.ndarray, reach: float) -> tuple[slice, slice]:
+        """Rows and columns of the pixels within `reach` of a center along each axis."""
+        columns = np.flatnonzero(np.abs(self.x[0] - float(center[0])) < reach)
+        rows = np.flatnonzero(np.abs(self.y[:, 0] - float(center[1])) < reach)
+        ends = [(int(at[0]), int(at[-1]) + 1) if len(at) else (0, 0) for at in (rows, columns)]
+        return slice(*ends[0]), slice(*ends[1])
+
+    def to_pixels(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 2) in OpenCV's fixed-point pixels."""
+        return np.round((points * self.radius + self.size / 2 - 0.5) * _SUBPIXELS).astype(np.int32)
+
+    def blank(self) -> np.ndarray:
+        """An empty layer to draw into, uint8 (S, S)."""
+        return np.zeros((self.size, self.size), np.uint8)
+
+    def stroke(self, layer: np.ndarray, points: np.ndarray, width: float, strength: float = 1.0) -> None:
+        """Draw a curve; one thinner than a pixel is drawn a pixel wide and paler.
+
+        Args:
+            layer: Uint8 (S, S).
+            points: Float (N, 2), unit coordinates.
+            width: In units of the radius.
+            strength: Coverage in the middle of the curve, 0..1.
+        """
+        pixels = width * self.radius
+        value = round(255 * strength * min(1.0, pixels))
+        cv2.polylines(layer, [self.to_pixels(points)], False, value, max(1, round(pixels)), cv2.LINE_AA, _SHIFT)
+
+    def tapered_stroke(self, layer: np.ndarray, points: np.ndarray, widths: np.ndarray, strength: float = 1.0) -> None:
+        """Draw a curve whose width changes along it, float (N,) for N points."""
+        pieces = max(1, min(len(points) - 1, round(float(widths.max() - widths.min()) * self.radius) * 2))
+        cuts = np.linspace(0, len(points) - 1, pieces + 1).round().astype(int)
+        for start, stop in pairwise(cuts):
+            self.stroke(layer, points[start : stop + 1], float(widths[start : stop + 1].mean()), strength)
+
+    def disc(self, layer: np.ndarray, center: np.ndarray, radius: float, strength: float = 1.0) -> None:
+        """Draw a filled disc; one smaller than a pixel keeps its area by being paler."""
+        pixels = radius * self.radius
+        value = round(255 * strength * min(1.0, (pixels / 0.6) ** 2))
+        position = tuple(int(v) for v in self.to_pixels(center))
+        cv2.circle(layer, position, round(max(pixels, 0.6) * _SUBPIXELS), value, -1, cv2.LINE_AA, _SHIFT)
+
+    def patch(self, layer: np.ndarray, outline: np.ndarray, strength: float = 1.0) -> None:
+        """Fill an outline, float (N, 2)."""
+        cv2.fillPoly(layer, [self.to_pixels(outline)], round(255 * strength), cv2.LINE_AA, _SHIFT)
+
+    def soften(self, layer: np.ndarray, sigma: float) -> np.ndarray:
+        """Blur a layer; sigma in units of the radius."""
+        pixels = sigma * self.radius
+        return layer if pixels < 0.2 else cv2.GaussianBlur(layer, (0, 0), pixels)
+
+    def spot(self, center: np.ndarray, sigma: float, aspect: float = 1.0) -> Layer:
+        """A Gaussian spot of height 1."""
+        x, y = (self.x - float(center[0])) / (sigma * aspect), (self.y - float(center[1])) / sigma
+        return np.exp(-0.5 * x * x) * np.exp(-0.5 * y * y)
+
+    def tint(self, generator: np.random.Generator, cells: int, spread: float) -> np.ndarray:
+        """Smooth factors around 1 for each channel, float32 (S, S, 3)."""
+        noise = generator.standard_normal((cells + 1, cells + 1, 3)).astype(np.float32)
+        return cv2.resize(np.exp(spread * noise), (self.size, self.size), interpolation=cv2.INTER_CUBIC)
+
+    def clouds(self, generator: np.random.Generator, cells: int) -> Layer:
+        """Smooth noise of mean 0 and standard deviation about 1; `cells` is its number of cells along the side."""
+        noise = generator.standard_normal((cells + 1, cells + 1)).astype(np.float32)
+        return cv2.resize(noise, (self.size, self.size), interpolation=cv2.INTER_CUBIC)
+
+
+def blob_outline(generator: np.random.Generator, center: np.ndarray, radius: float, roughness: float) -> np.ndarray:
+    """An irregular closed outline around a center, float (24, 2)."""
+    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    harmonics = np.arange(2, 6)
+    amplitude = generator.normal(0, roughness, (4, 1)) / harmonics[:, None]
+    phase = generator.uniform(0, 2 * np.pi, (4, 1))
+    reach = radius * np.clip(1 + (amplitude * np.cos(harmonics[:, None] * angle + phase)).sum(axis=0), 0.3, 2.0)
+    return center + np.stack([np.cos(angle), np.sin(angle)], axis=1) * reach[:, None]
+
+
+def wander(generator: np.random.Generator, start: np.ndarray, angle: float, length: float, bend: float) -> np.ndarray:
+    """A smooth random path, float (N, 2), a point each .02 units; `bend` is the spread of its curvature."""
+    steps = max(3, int(length / 0.02))
+    curvature = np.convolve(generator.normal(0, 2.2 * bend, steps + 8), np.ones(9) / 9, "valid") + generator.normal(
+        0, 0.4 * bend
+    )
+    angles = angle + np.cumsum(curvature * 0.02)
+    return start + np.concatenate(
+        [[[0.0, 0.0]], np.cumsum(0.02 * np.stack([np.cos(angles), np.sin(angles)], 1), axis=0)]
+    )

@@ -1,0 +1,149 @@
+"""From a photograph to a model's input: one description that training, checkpoints and the app share."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dr_core.data.fundus import crop_to_field_of_view, find_field_of_view
+from dr_core.errors import InputError
+
+Color = tuple[float, float, float]
+
+IMAGENET_MEAN: Color = (0.485, 0.456, 0.406)
+IMAGENET_STD: Color = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """How a photograph becomes a model's input.
+
+    Attributes:
+        size: Side of the input in pixels.
+        crop: `"squash"`: the whole image is squashed to a square (protocol `paper`); `"field_of_view"`: the square
+            around the field of view (protocol `fine`).
+        mean: Mean of each channel that is subtracted.
+        std: Standard deviation of each channel by which is divided.
+        contrast: `"none"`: the model meets the colors as they are; `"local"`: each pixel relative to its surroundings
+            (`local_contrast`), so that overall color and uneven light tell nothing.
+    """
+
+    size: int = 224
+    crop: Literal["field_of_view", "squash"] = "field_of_view"
+    mean: Color = IMAGENET_MEAN
+    std: Color = IMAGENET_STD
+    contrast: Literal["none", "local"] = "none"
+
+    def __post_init__(self) -> None:
+        if self.contrast not in ("none", "local"):
+            raise InputError(f'`contrast` must be "none" or "local", not {self.contrast!r}.')
+        if self.crop not in ("field_of_view", "squash"):
+            raise InputError(f'`crop` must be "field_of_view" or "squash", not {self.crop!r}.')
+        if not 16 <= self.size <= 4096:
+            raise InputError(f"`size` must be between 16 and 4096 pixels, not {self.size}.")
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> "Preprocessing":
+        """Build from plain values, as JSON holds them."""
+        return Preprocessing(**values | {name: tuple(values[name]) for name in ("mean", "std")})
+
+    def to_model_view(self, image: np.ndarray) -> np.ndarray:
+        """Bring a photograph to model size, as the model sees it.
+
+        Args:
+            image: Uint8 (H, W, 3) RGB.
+
+        Returns:
+            Uint8 (S, S, 3) RGB, averaged over areas where it is made smaller.
+        """
+        if self.crop == "field_of_view":
+            image = crop_to_field_of_view(image, find_field_of_view(image))
+        shrinks = min(image.shape[:2]) >= self.size
+        way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        return cv2.resize(image, (self.size, self.size), interpolation=way)
+
+    def normalize(self, views: np.ndarray) -> Tensor:
+        """Turn views, uint8 (N, S, S, 3), into inputs, float32 (N, 3, S, S)."""
+        return self.standardize(torch.from_numpy(np.ascontiguousarray(views)).permute(0, 3, 1, 2).float() / 255)
+
+    def standardize(self, pixels: Tensor) -> Tensor:
+        """Turn pixels, float (N, 3, H, W) in [0, 1], on any device, into inputs of the same shape."""
+        if self.contrast == "local":
+            pixels = local_contrast(pixels)
+        mean = torch.tensor(self.mean, device=pixels.device)[:, None, None]
+        std = torch.tensor(self.std, device=pixels.device)[:, None, None]
+        return (pixels - mean) / std
+
+    def __call__(self, image: np.ndarray) -> Tensor:
+        """Bring a photograph, uint8 (H, W, 3) RGB, to the model's input, float32 (3, S, S)."""
+        return self.normalize(self.to_model_view(image)[None])[0]
+
+
+def local_contrast(pixels: Tensor) -> Tensor:
+    """Express each pixel relative to its surroundings inside the field of view.
+
+    c = (x - m) / (m + 0.1), where m is the mean of the surroundings, about a tenth of the side wide, in which the black
+    surround does not count; then c over the mean of |c| in this eye. Blood and vessels absorb a share of the light, so
+    this is the same for any overall color, under uneven light, and in a hazy picture as in a clear one.
+
+    Args:
+        pixels: Float (N, 3, H, W) in [0, 1].
+
+    Returns:
+        Float (N, 3, H, W), 0 outside the field of view.
+
+    Source: The idea is Graham 2015 (Kaggle diabetic retinopathy competition report), who subtracts the local
+        mean; dividing by it and by the eye's own contrast is ours.
+    """
+    bright = (pixels.amax(dim=1, keepdim=True) > _SURROUND / 255).to(pixels.dtype)
+    field = 1 - F.max_pool2d(1 - bright, 5, stride=1, padding=2)  # without the half-dark rim
+    height, width = pixels.shape[-2:]
+    small = (max(1, height // _POOL), max(1, width // _POOL))
+    mean = _smooth(F.adaptive_avg_pool2d(pixels * field, small))
+    share = _smooth(F.adaptive_avg_pool2d(field, small))
+    mean = F.interpolate(mean / (share + 1e-3), (height, width), mode="bilinear", align_corners=False)
+    contrast = (pixels - mean) / (mean + 0.1) * field
+    typical = contrast.abs().sum(dim=(1, 2, 3), keepdim=True) / (3 * field.sum(dim=(1, 2, 3), keepdim=True) + 1)
+    return contrast / (typical + 0.01)
+
+
+def _smooth(maps: Tensor) -> Tensor:
+    """Blur by three box filters a tenth of the side wide, which is close to a Gaussian."""
+    width = max(1, min(maps.shape[-2:]) // 10) // 2 * 2 + 1
+    for _ in range(3):
+        maps = F.avg_pool2d(maps, width, stride=1, padding=width // 2, count_include_pad=False)
+    return maps
+
+
+_POOL = 8
+"""The local mean is taken on maps this many times smaller."""
+
+_SURROUND = 10
+"""Gray level up to which a pixel belongs to the black surround."""
+
+STANDARD_COLOR: tuple[Color, Color] = ((130.0, 75.0, 40.0), (38.0, 24.0, 16.0))
+"""Mean and standard deviation of each channel to which colors are made alike: a plain orange fundus."""
+
+
+def standardize_color(view: np.ndarray) -> np.ndarray:
+    """Give an eye the mean and spread of each color that every other gets, so that overall color tells nothing.
+
+    Args:
+        view: Uint8 (H, W, 3) RGB.
+
+    Returns:
+        Uint8 (H, W, 3); the black surround stays as it is.
+    """
+    inside = view.max(axis=2) > _SURROUND
+    if not inside.any():
+        return view.copy()
+    pixels = view[inside].astype(np.float32)
+    mean, std = (np.array(values, np.float32) for values in STANDARD_COLOR)
+    alike = (pixels - pixels.mean(axis=0)) / np.maximum(pixels.std(axis=0), 1.0) * std + mean
+    result = view.copy()
+    result[inside] = np.clip(alike + 0.5, 0, 255).astype(np.uint8)
+    return result
