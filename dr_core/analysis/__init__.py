@@ -1,0 +1,1 @@
+"""What the models answer and why: one analysis a module."""

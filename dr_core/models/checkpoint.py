@@ -1,0 +1,170 @@
+"""Checkpoints that describe themselves: weights with a header that rebuilds the model alone. Nothing is unpickled."""
+
+import dataclasses
+import json
+import platform
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from dr_core.data.grades import GRADES
+from dr_core.data.preprocessing import Preprocessing
+from dr_core.errors import InputError
+from dr_core.files import replacing
+from dr_core.models.backbone import ARCHITECTURES, build_backbone
+from dr_core.models.setups import SETUPS
+
+SCHEMA = 1
+"""Version of the header; a reader refuses a newer one."""
+
+_HEADER_KEY = "dr_lens"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointInfo:
+    """Everything that is known of a checkpoint besides its weights.
+
+    Attributes:
+        arch: Key of `ARCHITECTURES`.
+        setup: Key of `SETUPS`.
+        preprocessing: How an eye becomes the model's input; holds the input size.
+        validation_auc: AUC of grades 3-4 against 0-2 on the validation eyes, by which this checkpoint was chosen.
+        training_data: What it was trained on, one line for people.
+        data_fingerprint: Digest of the training images and grades.
+        training: The training configuration, plain values.
+        classes: Names of the outputs.
+        versions: Versions of the software that wrote it.
+        schema: Version of the header.
+    """
+
+    arch: str
+    setup: str
+    preprocessing: Preprocessing
+    validation_auc: float
+    training_data: str
+    data_fingerprint: str
+    training: dict[str, Any] = field(default_factory=dict)
+    classes: tuple[str, ...] = GRADES
+    versions: dict[str, str] = field(default_factory=lambda: software_versions())
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to answer: evaluation mode, float32, no gradients, on the CPU.
+
+    Attributes:
+        model: The network; float (N, 3, S, S) -> logits (N, classes).
+        info: What the checkpoint's header says.
+    """
+
+    model: nn.Module
+    info: CheckpointInfo
+
+    def preprocess(self, image: np.ndarray) -> Tensor:
+        """Bring a photograph, uint8 (H, W, 3) RGB, to the model's input, float32 (3, S, S)."""
+        return self.info.preprocessing(image)
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of what a number depends on."""
+    return {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__}
+
+
+def save_model(path: Path, model: nn.Module, info: CheckpointInfo, *, half: bool = False) -> None:
+    """Write a checkpoint whole or not at all.
+
+    Args:
+        path: The file to write; an existing one is replaced in one step.
+        model: The network whose weights are written.
+        info: The header.
+        half: Whether matrices and kernels are stored in float16. Batch norm's statistics stay float32, since small
+            variances would lose digits.
+    """
+    header = json.dumps(dataclasses.asdict(info), sort_keys=True)
+    with replacing(path) as temporary:
+        save_file(_stored_tensors(model, half), temporary, metadata={_HEADER_KEY: header})
+
+
+def _stored_tensors(model: nn.Module, half: bool) -> dict[str, Tensor]:
+    tensors = {}
+    for name, tensor in model.state_dict().items():
+        stored = tensor.detach().cpu().contiguous()
+        tensors[name] = stored.half() if half and stored.dim() >= 2 else stored
+    return tensors
+
+
+def load_model(path: str | Path) -> LoadedModel:
+    """Rebuild a model from its checkpoint alone.
+
+    Args:
+        path: A `.safetensors` file that `save_model` wrote.
+
+    Returns:
+        The model with its header.
+
+    Raises:
+        InputError: If the file is missing, is not such a checkpoint, is of a newer schema, or does not fit its own
+            header.
+    """
+    path = Path(path)
+    info, tensors = _read(path)
+    model = build_backbone(info.arch, len(info.classes))
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if expected != found:
+        wrong = sorted(set(expected.items()) ^ set(found.items()))[0][0]
+        raise InputError(f"{path.name} does not hold the weights of a {info.arch}: {wrong!r} differs; train it again.")
+    model.load_state_dict(tensors)
+    model.eval().requires_grad_(False)
+    return LoadedModel(model.to(memory_format=torch.channels_last), info)
+
+
+def read_info(path: str | Path) -> CheckpointInfo:
+    """Read the header of a checkpoint without its weights; raises as `load_model` does."""
+    return _read(Path(path), weights=False)[0]
+
+
+def _read(path: Path, *, weights: bool = True) -> tuple[CheckpointInfo, dict[str, Tensor]]:
+    if not path.is_file():
+        raise InputError(f"There is no checkpoint {path}; train one with `python train_cli.py demo --out DIR`.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get(_HEADER_KEY)
+            if header is None:
+                raise InputError(f"{path.name} holds weights but not DR Lens's header; it cannot be rebuilt from them.")
+            info = _parse_header(path, header)
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()} if weights else {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path.name} is not a safetensors file, or is cut off ({error}); write it again.") from error
+    return info, {name: _restore_integer(name, tensor) for name, tensor in tensors.items()}
+
+
+def _restore_integer(name: str, tensor: Tensor) -> Tensor:
+    return tensor.long() if name.endswith("num_batches_tracked") else tensor
+
+
+def _parse_header(path: Path, header: str) -> CheckpointInfo:
+    try:
+        values = json.loads(header)
+        schema = int(values["schema"])
+        if schema > SCHEMA:
+            raise InputError(
+                f"{path.name} was written by a newer DR Lens (schema {schema}, this one reads {SCHEMA}); "
+                "update DR Lens to open it."
+            )
+        values["preprocessing"] = Preprocessing.from_dict(values["preprocessing"])
+        values["classes"] = tuple(values["classes"])
+        info = CheckpointInfo(**values)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"The header of {path.name} is damaged ({error}); write the checkpoint again.") from error
+    if info.arch not in ARCHITECTURES or info.setup not in SETUPS:
+        raise InputError(f"{path.name} names an unknown architecture or set-up: {info.arch!r}, {info.setup!r}.")
+    return info

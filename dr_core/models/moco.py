@@ -1,0 +1,91 @@
+"""MoCo v2: momentum contrast with a queue of keys, on one screen."""
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.resnet import ResNet
+
+from dr_core.errors import InputError
+from dr_core.models.backbone import feature_count
+
+
+class MoCo(nn.Module):
+    """Contrast a query with the key of the same image against a queue of keys of other images.
+
+    The key encoder follows the query encoder as a moving average; the keys of past batches wait in a queue, so that a
+    batch meets K negatives whatever its own size. The queue and its position are buffers: a state dict resumes exactly.
+
+    Args:
+        encoder: A ResNet whose `fc` is replaced by MoCo v2's head (two layers); its weights start both encoders.
+        dim: Length of the representation.
+        K: Number of keys in the queue.
+        m: Momentum of the key encoder.
+        T: Temperature of the softmax.
+        seed: Seed of the head's weights and of the random keys that fill the queue at first.
+
+    Source: He et al. 2020 (algorithm 1); Chen et al. 2020, arXiv:2003.04297 (MLP head, T = .2).
+    """
+
+    queue: Tensor
+    queue_position: Tensor
+
+    def __init__(
+        self, encoder: ResNet, dim: int = 128, K: int = 65536, m: float = 0.999, T: float = 0.2, *, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.K, self.m, self.T = K, m, T
+        features = feature_count(encoder)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            head = nn.Sequential(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, dim))
+            queue = F.normalize(torch.randn(dim, K), dim=0)
+        self.encoder_q = encoder
+        self.encoder_q.fc = head
+        self.encoder_k = copy.deepcopy(encoder).requires_grad_(False)
+        self.register_buffer("queue", queue)  # (dim, K), columns of length 1
+        self.register_buffer("queue_position", torch.zeros((), dtype=torch.long))
+
+    @torch.no_grad()
+    def _follow_query_encoder(self) -> None:
+        keys = list(self.encoder_k.parameters())
+        torch._foreach_lerp_(keys, [q.detach() for q in self.encoder_q.parameters()], 1.0 - self.m)
+
+    @torch.no_grad()
+    def _enqueue(self, keys: Tensor) -> None:
+        keys = keys[-self.K :]  # a batch larger than the queue leaves only its last K keys
+        places = (self.queue_position + torch.arange(len(keys), device=keys.device)) % self.K
+        self.queue[:, places] = keys.T.to(self.queue.dtype)
+        self.queue_position.add_(len(keys)).remainder_(self.K)
+
+    def forward(self, im_q: Tensor, im_k: Tensor) -> tuple[Tensor, Tensor]:
+        """Compare two views of each image with each other and with the queue.
+
+        In training mode the key encoder takes its momentum step first and the new keys enter the queue last; in
+        evaluation mode neither changes.
+
+        Args:
+            im_q: Float (N, 3, H, W), query views, normalized.
+            im_k: Float (N, 3, H, W), key views of the same images.
+
+        Returns:
+            Logits, float (N, 1+K), the positive first, divided by T; and labels, int64 (N,), all 0.
+
+        Raises:
+            InputError: If the two batches differ in shape.
+        """
+        if im_q.shape != im_k.shape:
+            raise InputError(f"Both views must have one shape, not {tuple(im_q.shape)} and {tuple(im_k.shape)}.")
+        q = F.normalize(self.encoder_q(im_q).float(), dim=1)  # (N, dim)
+        with torch.no_grad():
+            if self.training:
+                self._follow_query_encoder()
+            k = F.normalize(self.encoder_k(im_k).float(), dim=1)  # (N, dim)
+        positive = (q * k).sum(dim=1, keepdim=True)  # (N, 1)
+        negative = q @ self.queue.clone()  # (N, K)
+        logits = torch.cat([positive, negative], dim=1) / self.T
+        labels = torch.zeros(len(q), dtype=torch.long, device=q.device)
+        if self.training:
+            self._enqueue(k)
+        return logits, labels

@@ -1,0 +1,1 @@
+"""Pretraining and finetuning: schedules, the loop, run folders."""

@@ -1,0 +1,150 @@
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from dr_core.data.augment import AugmentConfig
+from dr_core.data.preprocessing import Preprocessing
+from dr_core.data.store import Store
+from dr_core.errors import InputError
+from dr_core.models.backbone import build_backbone
+from dr_core.models.checkpoint import CheckpointInfo, load_model
+from dr_core.models.moco import MoCo
+from dr_core.training.classification import PAPER_RECIPES, FinetuneConfig, FinetuneTask
+from dr_core.training.contrastive import ContrastiveConfig, ContrastiveTask
+from dr_core.training.loop import LoopConfig, train
+from dr_core.training.run_folder import RunFolder, load_encoder, read_metrics
+
+PREPROCESSING = Preprocessing(size=32, crop="squash")
+CONFIG = LoopConfig(epochs=3, learning_rate=1e-3, batch_size=8, precision="32-true")
+
+
+def bright_and_dark(n, seed):
+    """Images whose grade can be read off their brightness."""
+    generator = np.random.default_rng(seed)
+    grades = np.arange(n) % 5
+    images = generator.integers(0, 60, (n, 3, 32, 32)) + 40 * grades[:, None, None, None]
+    return Store(images.astype(np.uint8), pd.DataFrame({"grade": grades}))
+
+
+def describe(auc):
+    return CheckpointInfo(
+        arch="resnet50_slim",
+        setup="iwne_fs",
+        preprocessing=PREPROCESSING,
+        validation_auc=auc,
+        training_data="",
+        data_fingerprint="",
+    )
+
+
+def finetune_task():
+    return FinetuneTask(
+        build_backbone("resnet50_slim", 5, seed=1),
+        bright_and_dark(40, 0),
+        bright_and_dark(20, 1),
+        preprocessing=PREPROCESSING,
+        config=FinetuneConfig(epochs=3, learning_rate=1e-3, augment=AugmentConfig(noise=0.01)),
+        describe=describe,
+    )
+
+
+def contrastive_task():
+    moco = MoCo(build_backbone("resnet50_slim", 1, seed=1), dim=8, K=12, m=0.9, T=0.2)
+    return ContrastiveTask(moco, bright_and_dark(24, 0), preprocessing=PREPROCESSING, augment=AugmentConfig())
+
+
+@pytest.mark.parametrize("make_task", [finetune_task, contrastive_task])
+def test_a_stopped_training_resumes_to_the_same_weights(tmp_path, make_task):
+    whole = make_task()
+    list(train(whole, CONFIG, RunFolder(tmp_path / "whole", {})))
+
+    for report in train(make_task(), CONFIG, RunFolder(tmp_path / "stopped", {})):
+        if report.epoch == 2 and report.metrics is None:
+            break  # in the middle of the second epoch
+    resumed = make_task()
+    list(train(resumed, CONFIG, RunFolder(tmp_path / "stopped", {})))
+
+    expected = whole.network.state_dict()
+    assert all(torch.equal(expected[name], tensor) for name, tensor in resumed.network.state_dict().items())
+    metrics = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "stopped")]
+    assert metrics[0] == metrics[1]
+    assert len(read_metrics(tmp_path / "whole" / "metrics.jsonl")) == 3
+
+
+def test_a_finished_training_does_nothing(tmp_path):
+    list(train(finetune_task(), CONFIG, RunFolder(tmp_path, {})))
+    assert list(train(finetune_task(), CONFIG, RunFolder(tmp_path, {}))) == []
+
+
+def test_the_epoch_with_the_best_validation_auc_is_kept(tmp_path):
+    config = dataclasses.replace(CONFIG, epochs=5)
+    list(train(finetune_task(), config, RunFolder(tmp_path, {})))
+    history = read_metrics(tmp_path / "metrics.jsonl")
+    best = max(epoch["auc_referable_3"] for epoch in history)
+    assert load_model(tmp_path / "best.safetensors").info.validation_auc == best
+    assert {"auc_referable_2", "kappa", "loss", "learning_rate", "train_accuracy"} <= set(history[0])
+    assert best > 0.9  # brightness gives the grade away
+
+
+def test_a_pretrained_encoder_is_taken_over_whole(tmp_path):
+    task = contrastive_task()
+    list(train(task, dataclasses.replace(CONFIG, epochs=1), RunFolder(tmp_path, {})))
+    network = build_backbone("resnet50_slim", 5, seed=9)
+    head = network.fc.weight.clone()
+    load_encoder(network, tmp_path, "encoder_q.")
+    trained = task.network.encoder_q.state_dict()
+    assert torch.equal(network.layer4[2].conv3.weight, trained["layer4.2.conv3.weight"])
+    assert torch.equal(network.bn1.running_mean, trained["bn1.running_mean"])
+    assert torch.equal(network.fc.weight, head)
+    with pytest.raises(InputError, match="another architecture"):
+        load_encoder(network, tmp_path, "encoder_z.")
+
+
+def test_other_settings_in_a_used_folder_are_refused(tmp_path):
+    RunFolder(tmp_path, {"epochs": 3})
+    RunFolder(tmp_path, {"epochs": 3})
+    with pytest.raises(InputError, match="other settings"):
+        RunFolder(tmp_path, {"epochs": 4})
+
+
+def test_a_batch_larger_than_the_data_is_refused(tmp_path):
+    with pytest.raises(InputError, match="40 images, fewer than a batch of 64"):
+        list(train(finetune_task(), dataclasses.replace(CONFIG, batch_size=64), RunFolder(tmp_path, {})))
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step(tmp_path):
+    task = finetune_task()
+    torch.nn.init.constant_(task.network.fc.weight, float("nan"))
+    with pytest.raises(InputError, match="nan at step 1"):
+        list(train(task, CONFIG, RunFolder(tmp_path, {})))
+    assert not (tmp_path / "last.ckpt").exists()
+
+
+def test_a_full_disk_leaves_the_last_good_state(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path, {})
+    folder.save_state({"history": [1]})
+
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dr_core.training.run_folder.torch.save", fail)
+    with pytest.raises(OSError, match="No space"):
+        folder.save_state({"history": [1, 2]})
+    assert folder.load_state() == {"history": [1]}
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_half_written_line_of_metrics_is_left_out(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text(json.dumps({"epoch": 1}) + '\n{"epo')
+    assert read_metrics(tmp_path / "metrics.jsonl") == [{"epoch": 1}]
+
+
+def test_recipes_are_the_papers():
+    assert (PAPER_RECIPES["none"].epochs, PAPER_RECIPES["none"].learning_rate) == (500, 1e-4)
+    assert (PAPER_RECIPES["imagenet"].epochs, PAPER_RECIPES["imagenet"].learning_rate) == (50, 1e-3)
+    moco = ContrastiveConfig(epochs=1, learning_rate=1.0)
+    assert (moco.dim, moco.queue, moco.momentum, moco.temperature) == (128, 65536, 0.999, 0.2)
