@@ -1,0 +1,1 @@
+"""Studies: the folder that the command line writes and the app explores."""

@@ -1,0 +1,281 @@
+"""The demo study: phantoms drawn, four set-ups trained, everything measured; one call from nothing to a study.
+
+The demo stands on what the project can draw itself: phantom eyes in place of EyePACS, and a procedural stand-in for
+ImageNet. Its networks are slim. The steps are those of a study on real data.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torchvision.models.resnet import ResNet
+
+from dr_core.data.augment import AugmentConfig
+from dr_core.data.preprocessing import Preprocessing
+from dr_core.data.store import Store, fill_store, open_store
+from dr_core.data.textures import TEXTURE_CLASSES
+from dr_core.models.backbone import build_backbone, replace_head
+from dr_core.models.checkpoint import CheckpointInfo, load_model, save_model
+from dr_core.models.moco import MoCo
+from dr_core.models.setups import SETUPS, Setup
+from dr_core.seeds import derive_seed, numpy_generator
+from dr_core.study.demo_config import DemoConfig
+from dr_core.study.demo_data import DRAWN_DATA, REAL_DATA, draw_patient_views, draw_texture_view, shrink
+from dr_core.study.folder import Study, StudyInfo, write_study_info
+from dr_core.study.measure import predict_table, read_two_folders, standardize_colors, summarize
+from dr_core.training.classification import ClassificationTask, FinetuneTask
+from dr_core.training.contrastive import ContrastiveTask
+from dr_core.training.loop import LoopConfig, Task, train
+from dr_core.training.run_folder import RunFolder, load_encoder
+
+ARCH = "resnet50_slim"
+PREPROCESSING = Preprocessing(
+    size=224, crop="field_of_view", mean=(0.0, 0.0, 0.0), std=(1.5, 1.5, 1.5), contrast="local"
+)
+PRETRAINING_PIXELS = 128
+"""Side of the images in pretraining; the network is convolutional and meets 224 px in finetuning."""
+
+_TEXTURE_AUGMENT = AugmentConfig(
+    crop_area=(0.5, 1.0), brightness=0.3, contrast=0.3, saturation=0.3, hue=0.05, blur_chance=0.2, noise=0.02
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoReport:
+    """Where the demo stands.
+
+    Attributes:
+        stage: Name of the stage for people.
+        number: Its number, from 1.
+        stages: Number of stages.
+        done: Units done in this stage.
+        total: Units in this stage.
+        rate: Images a second, 0 where it is not known.
+        metrics: Measures of an epoch that has just ended, otherwise None.
+    """
+
+    stage: str
+    number: int
+    stages: int
+    done: int
+    total: int
+    rate: float = 0.0
+    metrics: dict[str, float] | None = None
+
+
+Progress = Iterator[tuple[int, int, float, dict[str, float] | None]]
+"""Of one stage: units done, units in all, images a second, measures."""
+
+Stage = tuple[str, Callable[[], Progress]]
+"""Name for people, and what does it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealEyes:
+    """Photographs on which the demo's models are measured and never trained.
+
+    Attributes:
+        title: Where they come from, for people.
+        with_dr: Folder of photographs of eyes with DR.
+        without_dr: Folder of photographs of eyes without.
+    """
+
+    title: str
+    with_dr: Path
+    without_dr: Path
+
+
+def make_demo(
+    out: Path, config: DemoConfig, *, real_eyes: RealEyes | None = None, workers: int = 2
+) -> Iterator[DemoReport]:
+    """Make a demo study, or go on where it was stopped.
+
+    Args:
+        out: The study's folder. Drawn images and training states lie in `out/work` and `out/runs`.
+        config: What is drawn and how long is trained.
+        real_eyes: Photographs on which the four models are measured as well.
+        workers: Processes that draw.
+
+    Yields:
+        Reports; the last one says that the study is written.
+
+    Raises:
+        InputError: If the folder holds a demo with other settings, or the real eyes cannot be read.
+    """
+    demo = _Demo(out, config, real_eyes, workers)
+    stages = demo.stages()
+    for number, (name, progress) in enumerate(stages, start=1):
+        for done, total, rate, metrics in progress():
+            yield DemoReport(
+                stage=name, number=number, stages=len(stages), done=done, total=total, rate=rate, metrics=metrics
+            )
+
+
+class _Demo:
+    """One demo in the making: where its parts lie and in which order they come."""
+
+    def __init__(self, out: Path, config: DemoConfig, real_eyes: RealEyes | None, workers: int) -> None:
+        self.out, self.config, self.real_eyes, self.workers = out, config, real_eyes, workers
+
+    def stages(self) -> list[Stage]:
+        draw: list[Stage] = [
+            (f"draw {title}", partial(self._draw_eyes, role, count, first))
+            for role, title, count, first in self._eye_sets()
+        ]
+        draw.append(("draw the procedural stand-in for ImageNet", self._draw_textures))
+        pretrain: list[Stage] = [
+            ("MoCo v2 on phantoms without labels", partial(self._pretrain_contrastive, "none")),
+            ("supervised on the stand-in for ImageNet", self._pretrain_supervised),
+            ("MoCo v2 on the stand-in for ImageNet", partial(self._pretrain_contrastive, "imagenet")),
+        ]
+        finetune: list[Stage] = [
+            (f"finetune {setup.label}", partial(self._finetune, setup)) for setup in SETUPS.values()
+        ]
+        return [*draw, *pretrain, *finetune, ("measure and write", self._measure)]
+
+    def _eye_sets(self) -> list[tuple[str, str, int, int]]:
+        config = self.config
+        return [
+            ("train", "phantoms to train on", config.patients, 0),
+            ("validation", "phantoms to choose by", config.validation_patients, config.patients),
+            ("test", "phantoms held out", config.test_patients, config.patients + config.validation_patients),
+        ]
+
+    def _draw_eyes(self, role: str, count: int, first: int) -> Progress:
+        jobs = range(first, first + count)
+        for report in fill_store(
+            self.out / "work" / role,
+            partial(draw_patient_views, self.config.seed, PREPROCESSING),
+            jobs,
+            workers=self.workers,
+        ):
+            yield 2 * report.done, 2 * report.total, 0.0, None
+
+    def _draw_textures(self) -> Progress:
+        draw = partial(draw_texture_view, self.config.seed, PRETRAINING_PIXELS)
+        for report in fill_store(
+            self.out / "work" / "textures", draw, range(self.config.textures), workers=self.workers
+        ):
+            yield report.done, report.total, 0.0, None
+
+    def _store(self, name: str, pixels: int | None = None) -> Store:
+        store = open_store(self.out / "work" / name)
+        images = np.ascontiguousarray(store.images) if pixels is None else shrink(store.images, pixels)
+        return Store(images, store.index)
+
+    def _run(self, task: Task, config: LoopConfig, name: str, about: dict[str, str]) -> Progress:
+        folder = RunFolder(self.out / "runs" / name, about | dataclasses.asdict(config))
+        for report in train(task, config, folder):
+            yield report.step, report.steps, report.images_per_second, report.metrics
+
+    def _pretrain_contrastive(self, initialization: str) -> Progress:
+        data = {"none": "train", "imagenet": "textures"}[initialization]
+        config = self.config.contrastive[initialization]
+        encoder = build_backbone(ARCH, 1, derive_seed(self.config.seed, "weights", initialization))
+        moco = MoCo(encoder, config.dim, config.queue, config.momentum, config.temperature, seed=self.config.seed)
+        store = self._store(data, PRETRAINING_PIXELS if data == "train" else None)
+        task = ContrastiveTask(moco, store, preprocessing=PREPROCESSING, augment=config.augment)
+        yield from self._run(task, config, f"moco-{data}-s{self.config.seed}", {"arch": ARCH, "data": data})
+
+    def _pretrain_supervised(self) -> Progress:
+        store = self._store("textures")
+        held_out = numpy_generator(self.config.seed, "texture split").permutation(len(store)) < len(store) // 10
+        task = ClassificationTask(
+            build_backbone(ARCH, len(TEXTURE_CLASSES), derive_seed(self.config.seed, "weights", "imagenet")),
+            store.take(np.flatnonzero(~held_out)),
+            store.take(np.flatnonzero(held_out)),
+            label="label",
+            preprocessing=PREPROCESSING,
+            augment=_TEXTURE_AUGMENT,
+        )
+        about = {"arch": ARCH, "data": "textures"}
+        yield from self._run(task, self.config.supervised, f"supervised-textures-s{self.config.seed}", about)
+
+    def _initial_network(self, setup: Setup) -> ResNet:
+        """The network that a set-up's finetuning starts from."""
+        seed = self.config.seed
+        network = build_backbone(ARCH, 5, derive_seed(seed, "weights", setup.initialization))
+        sources = {
+            "iwne_cl": ("moco-train", "encoder_q."),
+            "ifi_fs": ("supervised-textures", ""),
+            "ifi_cl": ("moco-textures", "encoder_q."),
+        }
+        if setup.name in sources:
+            run, prefix = sources[setup.name]
+            load_encoder(network, self.out / "runs" / f"{run}-s{seed}", prefix)
+        return replace_head(network, 5, derive_seed(seed, "head"))
+
+    def _finetune(self, setup: Setup) -> Progress:
+        train_set, validation = self._store("train"), self._store("validation")
+        config = self.config.finetune[setup.initialization]
+        fingerprint = train_set.fingerprint()
+
+        def describe(auc: float) -> CheckpointInfo:
+            return CheckpointInfo(
+                arch=ARCH,
+                setup=setup.name,
+                preprocessing=PREPROCESSING,
+                validation_auc=auc,
+                training_data=f"{len(train_set)} phantoms",
+                data_fingerprint=fingerprint,
+                training=dataclasses.asdict(config),
+            )
+
+        task = FinetuneTask(
+            self._initial_network(setup),
+            train_set,
+            validation,
+            preprocessing=PREPROCESSING,
+            config=config,
+            describe=describe,
+        )
+        name = f"{setup.name}-f100-s{self.config.seed}"
+        yield from self._run(task, config, name, {"arch": ARCH, "setup": setup.name})
+        best = load_model(self.out / "runs" / name / "best.safetensors")
+        self._checkpoint(setup.name).parent.mkdir(exist_ok=True)
+        save_model(self._checkpoint(setup.name), best.model, best.info, half=True)
+
+    def _checkpoint(self, setup: str) -> Path:
+        return self.out / "checkpoints" / f"{setup}.safetensors"
+
+    def _measure(self) -> Progress:
+        models = {setup: load_model(self._checkpoint(setup)) for setup in SETUPS}
+        test = self._store("test")
+        eyes = test.index.assign(has_dr=test.index["grade"] > 0)
+        parts = [predict_table("phantoms_test", models, test.images.transpose(0, 2, 3, 1), eyes)]
+        if self.real_eyes is not None:
+            views, eyes = read_two_folders(self.real_eyes.with_dr, self.real_eyes.without_dr, PREPROCESSING)
+            parts.append(predict_table("real_eyes", models, views, eyes))
+            parts.append(predict_table("real_eyes_same_color", models, standardize_colors(views), eyes))
+        predictions = pd.concat(parts, ignore_index=True)
+        study = Study(self.out, self._describe(predictions))
+        study.write_results("predictions", predictions)
+        study.write_results("performance", summarize(predictions))
+        write_study_info(self.out, study.info)
+        yield 1, 1, 0.0, None
+
+    def _describe(self, predictions: pd.DataFrame) -> StudyInfo:
+        counts = predictions.groupby("data")["eye"].nunique()
+        data = []
+        for name, template in DRAWN_DATA.items():
+            store = self._store(name)
+            data.append(dataclasses.replace(template, images=len(store), fingerprint=store.fingerprint()))
+        if self.real_eyes is not None:
+            data += [
+                dataclasses.replace(template, title=self.real_eyes.title, images=int(counts[template.key]))
+                for template in REAL_DATA
+            ]
+        return StudyInfo(
+            title="Demo: phantoms, slim models",
+            summary="Four slim ResNet-50s trained on phantom eyes that DR Lens draws itself. It shows how the tool "
+            "works and proves nothing about the paper's data.",
+            protocol="field of view, 224 px",
+            seed=self.config.seed,
+            setups=tuple(SETUPS),
+            data=tuple(data),
+            settings=dataclasses.asdict(self.config) | {"arch": ARCH},
+        )

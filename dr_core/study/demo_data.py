@@ -1,0 +1,114 @@
+"""What the demo draws: phantom patients, and the procedural stand-in for ImageNet."""
+
+import cv2
+import numpy as np
+
+from dr_core.data.phantom import draw_patient
+from dr_core.data.preprocessing import Preprocessing
+from dr_core.data.textures import TEXTURE_CLASSES, draw_texture
+from dr_core.seeds import derive_seed, numpy_generator
+from dr_core.study.folder import DataSet
+
+DRAWN_PIXELS = 448
+"""Side at which a phantom is drawn before it is brought to model size, as a photograph would be."""
+
+GRADE_SHARES = (0.30, 0.15, 0.20, 0.175, 0.175)
+"""Shares of the grades that are drawn: richer in disease than a screening population."""
+
+
+def draw_patient_views(
+    seed: int, preprocessing: Preprocessing, patient: int
+) -> tuple[list[np.ndarray], list[dict[str, object]]]:
+    """Draw both eyes of a phantom patient at model size.
+
+    Args:
+        seed: Seed of the demo.
+        preprocessing: How a photograph is brought to model size.
+        patient: Number of the patient.
+
+    Returns:
+        Two images, uint8 (3, S, S), right eye first, and their rows for the store's table.
+    """
+    grade = int(numpy_generator(seed, "grade", patient).choice(len(GRADE_SHARES), p=GRADE_SHARES))
+    eyes = draw_patient(grade, DRAWN_PIXELS, derive_seed(seed, "patient", patient))
+    images = [preprocessing.to_model_view(eye.image).transpose(2, 0, 1) for eye in eyes]
+    rows: list[dict[str, object]] = [
+        {"eye": f"phantom-{patient}-{eye.side}", "patient": str(patient), "side": eye.side, "grade": eye.grade}
+        for eye in eyes
+    ]
+    return images, rows
+
+
+def draw_texture_view(seed: int, size: int, number: int) -> tuple[list[np.ndarray], list[dict[str, object]]]:
+    """Draw one image of the procedural stand-in for ImageNet, uint8 (3, S, S), with its class number."""
+    label = number % len(TEXTURE_CLASSES)
+    image = draw_texture(label, size, derive_seed(seed, "texture", number))
+    return [image.transpose(2, 0, 1)], [{"label": label}]
+
+
+def shrink(images: np.ndarray, size: int) -> np.ndarray:
+    """Area-average images, uint8 (N, 3, S, S), to a smaller side."""
+    small = [cv2.resize(image.transpose(1, 2, 0), (size, size), interpolation=cv2.INTER_AREA) for image in images]
+    return np.stack(small).transpose(0, 3, 1, 2)
+
+
+DRAWN_DATA: dict[str, DataSet] = {
+    "textures": DataSet(
+        key="textures",
+        title="procedural stand-in for ImageNet",
+        role="pretraining",
+        images=0,
+        real=False,
+        description="Drawn textures and shapes of labeled classes take the place of ImageNet, which is not shipped.",
+    ),
+    "train": DataSet(
+        key="phantoms_train",
+        title="phantoms",
+        role="training",
+        images=0,
+        real=False,
+        description="Synthetic eyes, two a patient, whose grades follow from the drawn lesions by the ICDR rule.",
+    ),
+    "validation": DataSet(
+        key="phantoms_validation",
+        title="phantoms to choose by",
+        role="validation",
+        images=0,
+        real=False,
+        description="Phantoms of other patients; the epoch with the best AUC (grades 3-4 against 0-2) is kept.",
+    ),
+    "test": DataSet(
+        key="phantoms_test",
+        title="phantoms held out",
+        role="test",
+        images=0,
+        real=False,
+        description="Drawn eyes of patients that no training and no choice has seen.",
+        label="phantoms",
+    ),
+}
+"""Store of the demo -> what its data set is; the number of images and the fingerprint are filled in."""
+
+REAL_DATA: tuple[DataSet, ...] = (
+    DataSet(
+        key="real_eyes",
+        title="",
+        role="test",
+        images=0,
+        real=True,
+        description="Photographs of eyes with and without DR. The models were trained on phantoms alone and have seen "
+        "none of them.",
+        label="real eyes",
+    ),
+    DataSet(
+        key="real_eyes_same_color",
+        title="",
+        role="test",
+        images=0,
+        real=True,
+        description="The same, each color brought to the same mean and spread in every eye, so that the overall color "
+        "of a photograph tells nothing.",
+        label="colors alike",
+    ),
+)
+"""Data sets of the real eyes; the title and the number of images are filled in."""

@@ -1,0 +1,233 @@
+"""The study folder: the one contract between the command line and the app."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet
+
+from dr_core.errors import InputError
+from dr_core.files import replacing, write_json
+from dr_core.models.checkpoint import CheckpointInfo, LoadedModel, load_model, read_info, software_versions
+from dr_core.models.setups import SETUPS
+
+SCHEMA = 1
+"""Version of the folder's layout; a reader refuses a newer one."""
+
+RESULT_COLUMNS: dict[str, dict[str, str]] = {
+    "predictions": {
+        "data": "key of the data set, as in study.json",
+        "eye": "name of the eye",
+        "patient": "name of the patient; the eyes of one patient are resampled together",
+        "setup": "set-up that answers",
+        "grade": "true grade 0..4; -1 where only the presence of DR is known",
+        "has_dr": "whether the eye has DR",
+        "p0": "softmax of grade 0",
+        "p1": "softmax of grade 1",
+        "p2": "softmax of grade 2",
+        "p3": "softmax of grade 3",
+        "p4": "softmax of grade 4",
+    },
+    "performance": {
+        "data": "key of the data set, as in study.json",
+        "setup": "set-up that answers",
+        "measure": "what is measured, such as auc",
+        "reading": "which eyes count as positive",
+        "value": "the value on all eyes",
+        "low": "lower end of the 95 % bootstrap interval by patients",
+        "high": "upper end",
+        "n": "number of eyes",
+        "positives": "number of positive eyes",
+    },
+}
+"""Columns of each table in `results/`, with what they hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """A data set on which a study was trained or measured.
+
+    Attributes:
+        key: Short name used in the tables.
+        title: Name for people.
+        role: `"pretraining"`, `"training"`, `"validation"` or `"test"`.
+        images: Number of images.
+        real: Whether the images are photographs; phantoms and textures are not.
+        description: One or two sentences: where they come from, how they were chosen, what to keep in mind.
+        fingerprint: Digest of images and labels, empty where none was taken.
+        label: A few words for a table's margin; the title where it is empty.
+    """
+
+    key: str
+    title: str
+    role: str
+    images: int
+    real: bool
+    description: str
+    fingerprint: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyInfo:
+    """The head of a study, `study.json`.
+
+    Attributes:
+        title: Name for people.
+        summary: What the study is, one or two sentences.
+        protocol: `"paper"` or `"fine"`: how images and masks are brought to model size.
+        seed: Seed of everything.
+        setups: Names of the set-ups that it compares, in their one order.
+        data: The data sets.
+        settings: Further settings, plain values.
+        versions: Versions of the software that wrote it.
+        created: When, ISO 8601, UTC.
+        schema: Version of the layout.
+    """
+
+    title: str
+    summary: str
+    protocol: str
+    seed: int
+    setups: tuple[str, ...]
+    data: tuple[DataSet, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=software_versions)
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class Study:
+    """An open study.
+
+    Attributes:
+        path: Its folder.
+        info: What `study.json` says.
+    """
+
+    path: Path
+    info: StudyInfo
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.path.name
+
+    def data(self, key: str) -> DataSet:
+        """The data set of this key."""
+        return next(data for data in self.info.data if data.key == key)
+
+    def checkpoint_path(self, setup: str) -> Path:
+        """Where the checkpoint of a set-up lies."""
+        return self.path / "checkpoints" / f"{setup}.safetensors"
+
+    def has_checkpoint(self, setup: str) -> bool:
+        """Whether the set-up has been trained."""
+        return self.checkpoint_path(setup).is_file()
+
+    def read_checkpoint_info(self, setup: str) -> CheckpointInfo:
+        """Header of a set-up's checkpoint; raises as `load_model` does."""
+        return read_info(self.checkpoint_path(setup))
+
+    def load_model(self, setup: str) -> LoadedModel:
+        """Model of a set-up; raises as `dr_core.models.checkpoint.load_model` does."""
+        return load_model(self.checkpoint_path(setup))
+
+    def has_results(self, table: str) -> bool:
+        """Whether the table has been computed."""
+        return self._table_path(table).is_file()
+
+    def read_results(self, table: str) -> pd.DataFrame:
+        """Read a result table.
+
+        Args:
+            table: A key of `RESULT_COLUMNS`.
+
+        Returns:
+            The table, with the columns that `RESULT_COLUMNS` describes.
+
+        Raises:
+            InputError: If the table is missing, damaged or lacks a column.
+        """
+        path = self._table_path(table)
+        if not path.is_file():
+            raise InputError(f"The study {self.name} has no table of {table} yet.")
+        try:
+            frame = pd.read_parquet(path)
+        except (OSError, ValueError, pyarrow.lib.ArrowException) as error:
+            raise InputError(f"The table {path.name} of the study {self.name} is damaged; compute it again.") from error
+        missing = [column for column in RESULT_COLUMNS[table] if column not in frame]
+        if missing:
+            raise InputError(f"The table {path.name} of the study {self.name} lacks the column {missing[0]!r}.")
+        return frame
+
+    def write_results(self, table: str, frame: pd.DataFrame) -> None:
+        """Write a result table, whole or not at all, with exactly the columns that its schema names."""
+        path = self._table_path(table)
+        path.parent.mkdir(exist_ok=True)
+        with replacing(path) as temporary:
+            frame[list(RESULT_COLUMNS[table])].to_parquet(temporary, index=False)
+
+    def _table_path(self, table: str) -> Path:
+        return self.path / "results" / f"{table}.parquet"
+
+
+def write_study_info(path: Path, info: StudyInfo) -> Study:
+    """Write the head of a study, last of all, and give the open study."""
+    path.mkdir(parents=True, exist_ok=True)
+    values = {name: value for name, value in vars(info).items() if name != "data"}
+    write_json(path / "study.json", values | {"data": [vars(data) for data in info.data]})
+    return Study(path, info)
+
+
+def open_study(path: str | Path) -> Study:
+    """Open a study folder.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        The study; its checkpoints and tables are read when they are asked for.
+
+    Raises:
+        InputError: If the folder is missing, empty, half written, of a newer schema, or not a study.
+    """
+    path = Path(path)
+    head = path / "study.json"
+    if not path.is_dir():
+        raise InputError(f"There is no study folder {path}; `python train_cli.py demo --out {path}` makes one.")
+    if not head.is_file():
+        what = "is not finished yet" if (path / "runs").is_dir() else "holds no study"
+        raise InputError(f"{path} {what}: study.json is missing; `python train_cli.py demo --out {path}` writes it.")
+    try:
+        return Study(path, _parse_info(path, json.loads(head.read_text(encoding="utf-8"))))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{head} is damaged ({error}); write the study again.") from error
+
+
+def _parse_info(path: Path, values: dict[str, Any]) -> StudyInfo:
+    schema = int(values["schema"])
+    if schema > SCHEMA:
+        raise InputError(
+            f"The study {path.name} was written by a newer DR Lens (schema {schema}, this one reads {SCHEMA}); "
+            "update DR Lens to open it."
+        )
+    values["data"] = tuple(DataSet(**data) for data in values["data"])
+    values["setups"] = tuple(name for name in SETUPS if name in values["setups"])
+    return StudyInfo(**values)
+
+
+def list_studies(folder: str | Path) -> list[Path]:
+    """Folders inside `folder` that hold a `study.json`, by name.
+
+    Raises:
+        InputError: If `folder` is no folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"There is no folder of studies {folder}.")
+    return sorted(path.parent for path in folder.glob("*/study.json"))

@@ -1,0 +1,63 @@
+"""Fixtures of all tests: the real eyes where they exist, and a tiny study of untrained models."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dr_core.data.preprocessing import Preprocessing
+from dr_core.models.backbone import build_backbone
+from dr_core.models.checkpoint import CheckpointInfo, load_model, save_model
+from dr_core.models.setups import SETUPS
+from dr_core.study.folder import DataSet, StudyInfo, write_study_info
+from dr_core.study.measure import predict_table, summarize
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real eyes; tests that need it are skipped where it does not exist."""
+    folder = Path(os.environ.get("DR_SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real eyes in {folder}; DR_SHARED_DATA names their folder")
+    return folder
+
+
+def make_study(folder):
+    """A whole study whose four slim models have random weights; its numbers mean nothing."""
+    import pandas as pd
+
+    preprocessing = Preprocessing(size=64)
+    (folder / "checkpoints").mkdir(parents=True)
+    for seed, setup in enumerate(SETUPS):
+        info = CheckpointInfo(
+            arch="resnet50_slim",
+            setup=setup,
+            preprocessing=preprocessing,
+            validation_auc=0.5,
+            training_data="nothing",
+            data_fingerprint="",
+        )
+        path = folder / "checkpoints" / f"{setup}.safetensors"
+        save_model(path, build_backbone("resnet50_slim", 5, seed), info, half=True)
+    data = DataSet(key="noise", title="noise", role="test", images=20, real=False, description="Random pixels.")
+    info = StudyInfo(
+        title="Tiny", summary="Untrained models.", protocol="-", seed=0, setups=tuple(SETUPS), data=(data,)
+    )
+    study = write_study_info(folder, info)
+    views = np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3), np.uint8)
+    grades = np.arange(20) % 5
+    eyes = pd.DataFrame({"eye": grades.astype(str), "patient": np.arange(20), "grade": grades, "has_dr": grades > 0})
+    models = {setup: load_model(study.checkpoint_path(setup)) for setup in SETUPS}
+    predictions = predict_table("noise", models, views, eyes)
+    study.write_results("predictions", predictions)
+    study.write_results("performance", summarize(predictions))
+    return study
+
+
+@pytest.fixture(scope="session")
+def tiny_study(tmp_path_factory):
+    """A whole study of untrained models, shared by all tests; do not change it."""
+    return make_study(tmp_path_factory.mktemp("studies") / "tiny")

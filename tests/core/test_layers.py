@@ -1,0 +1,30 @@
+"""The house has one direction: app and pages -> dr_ui -> dr_core, and inside dr_core only what stands above."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LADDER = ["errors", "files", "seeds", "data", "models", "training", "corruption", "analysis", "study"]
+FORBIDDEN_IN_CORE = {"streamlit", "argparse", "typer", "rich", "dr_ui", "pages", "app", "train_cli"}
+
+
+def imported_modules(path: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return names | {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+
+
+def test_core_imports_only_rooms_above():
+    for path in (ROOT / "dr_core").rglob("*.py"):
+        room = path.relative_to(ROOT / "dr_core").with_suffix("").parts[0]
+        for name in imported_modules(path):
+            assert name.split(".")[0] not in FORBIDDEN_IN_CORE, f"{path} imports {name}"
+            if name.startswith("dr_core.") and room != "__init__":
+                assert LADDER.index(name.split(".")[1]) <= LADDER.index(room), f"{path} imports {name}"
+
+
+def test_only_dr_ui_and_the_pages_know_streamlit():
+    for path in [*(ROOT / "dr_core").rglob("*.py"), ROOT / "train_cli.py", *(ROOT / "benchmarks").rglob("*.py")]:
+        assert not any(name.split(".")[0] == "streamlit" for name in imported_modules(path)), path
+    for path in [ROOT / "app.py", *(ROOT / "pages").glob("*.py")]:
+        assert not any(name.startswith("dr_core") for name in imported_modules(path)), f"{path} reaches past dr_ui"
