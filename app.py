@@ -1,0 +1,13 @@
+"""DR Lens: which study is open, its four models, and what each page answers."""
+
+from dr_ui import home, page
+
+
+def render(study: page.Study) -> None:
+    """The study, its models, the questions."""
+    home.show_study(study)
+    home.show_models(study)
+    home.show_questions()
+
+
+page.show("DR Lens", "DR Lens: what did your model look at?", render)

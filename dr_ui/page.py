@@ -1,0 +1,91 @@
+"""The shell that every page stands in: its head, the open study, and what happens when something fails."""
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from dr_core.errors import InputError
+from dr_core.study.folder import Study
+from dr_ui import studies, style
+
+_LOG = logging.getLogger("dr_lens")
+_ROOT = Path(__file__).parents[1]
+_PAGES, _ICON = _ROOT / "pages", _ROOT / "assets" / "icon.svg"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question that one page answers.
+
+    Attributes:
+        page: File of the page.
+        title: Name of the page.
+        question: The question.
+        promise: What one finds there.
+    """
+
+    page: str
+    title: str
+    question: str
+    promise: str
+
+
+_QUESTIONS = (
+    Question(
+        "1_Compare.py",
+        "Compare",
+        "What do the four models say about this eye?",
+        "Open a sample or your own photographs and see the four answers side by side.",
+    ),
+)
+
+
+def questions() -> list[Question]:
+    """The questions that the app answers."""
+    return [question for question in _QUESTIONS if (_PAGES / question.page).is_file()]
+
+
+def show(title: str, question: str, render: Callable[[Study], None]) -> None:
+    """Show a page.
+
+    Args:
+        title: Name of the page in the browser's tab.
+        question: The question that stands at its top.
+        render: Draws the page for the open study.
+    """
+    st.set_page_config(page_title=f"{title} · DR Lens", page_icon=str(_ICON), layout="wide")
+    st.html(style.page_css())
+    st.html(
+        f'<div class="lens-head"><h1>{escape(question)}</h1>'
+        '<span class="lens-note" role="note">Research use only, not for diagnosis</span></div>'
+    )
+    _guard(lambda: render(_choose_study()))
+
+
+def _choose_study() -> Study:
+    names = [path.name for path in studies.available_studies()]
+    if len(names) < 2:
+        return studies.open_named(None)
+    with st.sidebar:
+        return studies.open_named(st.selectbox("Study", names, key="study", bind="query-params"))
+
+
+def _guard(draw: Callable[[], None]) -> None:
+    """Turn what a user can mend into a sentence, and what nobody expected into a number for the log."""
+    try:
+        draw()
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
+    except Exception:  # noqa: BLE001 - the last door before the user; the traceback goes to the log
+        number = uuid.uuid4().hex[:8]
+        _LOG.exception("unexpected error %s", number)
+        st.error(
+            f"Something went wrong on our side; your photographs and settings are still here. "
+            f"If it happens again, tell whoever runs this server the number {number}.",
+            icon=":material/error:",
+        )
