@@ -23,6 +23,9 @@ class MoCo(nn.Module):
         K: Number of keys in the queue.
         m: Momentum of the key encoder.
         T: Temperature of the softmax.
+        norm_groups: Number of groups into which a batch is split for batch norm, queries and keys differently. With one
+            group, the statistics of the batch tell the positive apart from the queue; this does on one device what
+            shuffling batch norm does across several.
         seed: Seed of the head's weights and of the random keys that fill the queue at first.
 
     Source: He et al. 2020 (algorithm 1); Chen et al. 2020, arXiv:2003.04297 (MLP head, T = .2).
@@ -32,10 +35,18 @@ class MoCo(nn.Module):
     queue_position: Tensor
 
     def __init__(
-        self, encoder: ResNet, dim: int = 128, K: int = 65536, m: float = 0.999, T: float = 0.2, *, seed: int = 0
+        self,
+        encoder: ResNet,
+        dim: int = 128,
+        K: int = 65536,
+        m: float = 0.999,
+        T: float = 0.2,
+        *,
+        norm_groups: int = 1,
+        seed: int = 0,
     ) -> None:
         super().__init__()
-        self.K, self.m, self.T = K, m, T
+        self.K, self.m, self.T, self.norm_groups = K, m, T, norm_groups
         features = feature_count(encoder)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -56,8 +67,11 @@ class MoCo(nn.Module):
     def _enqueue(self, keys: Tensor) -> None:
         keys = keys[-self.K :]  # a batch larger than the queue leaves only its last K keys
         places = (self.queue_position + torch.arange(len(keys), device=keys.device)) % self.K
-        self.queue[:, places] = keys.T.to(self.queue.dtype)
+        self.queue[:, places] = keys.T
         self.queue_position.add_(len(keys)).remainder_(self.K)
+
+    def _encode_in_groups(self, encoder: ResNet, images: Tensor) -> Tensor:
+        return torch.cat([encoder(group).to(self.queue.dtype) for group in images.chunk(self.norm_groups)])
 
     def forward(self, im_q: Tensor, im_k: Tensor) -> tuple[Tensor, Tensor]:
         """Compare two views of each image with each other and with the queue.
@@ -77,15 +91,23 @@ class MoCo(nn.Module):
         """
         if im_q.shape != im_k.shape:
             raise InputError(f"Both views must have one shape, not {tuple(im_q.shape)} and {tuple(im_k.shape)}.")
-        q = F.normalize(self.encoder_q(im_q).float(), dim=1)  # (N, dim)
+        dealt = _deal(len(im_q), self.norm_groups, im_q.device)
+        q = F.normalize(self._encode_in_groups(self.encoder_q, im_q), dim=1)  # (N, dim)
         with torch.no_grad():
             if self.training:
                 self._follow_query_encoder()
-            k = F.normalize(self.encoder_k(im_k).float(), dim=1)  # (N, dim)
+            k = self._encode_in_groups(self.encoder_k, im_k[dealt])
+            k = F.normalize(k, dim=1)[dealt.argsort()]  # (N, dim)
         positive = (q * k).sum(dim=1, keepdim=True)  # (N, 1)
-        negative = q @ self.queue.clone()  # (N, K)
+        with torch.autocast(q.device.type, enabled=False):  # half precision loses what tells keys apart
+            negative = q @ self.queue.clone()  # (N, K)
         logits = torch.cat([positive, negative], dim=1) / self.T
         labels = torch.zeros(len(q), dtype=torch.long, device=q.device)
         if self.training:
             self._enqueue(k)
         return logits, labels
+
+
+def _deal(n: int, groups: int, device: torch.device) -> Tensor:
+    """An order of n images in which contiguous groups share few members with the original contiguous groups."""
+    return torch.cat([torch.arange(first, n, groups, device=device) for first in range(groups)])

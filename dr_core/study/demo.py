@@ -176,7 +176,15 @@ class _Demo:
         data = {"none": "train", "imagenet": "textures"}[initialization]
         config = self.config.contrastive[initialization]
         encoder = build_backbone(ARCH, 1, derive_seed(self.config.seed, "weights", initialization))
-        moco = MoCo(encoder, config.dim, config.queue, config.momentum, config.temperature, seed=self.config.seed)
+        moco = MoCo(
+            encoder,
+            config.dim,
+            config.queue,
+            config.momentum,
+            config.temperature,
+            norm_groups=config.norm_groups,
+            seed=self.config.seed,
+        )
         store = self._store(data, PRETRAINING_PIXELS if data == "train" else None)
         task = ContrastiveTask(moco, store, preprocessing=PREPROCESSING, augment=config.augment)
         yield from self._run(task, config, f"moco-{data}-s{self.config.seed}", {"arch": ARCH, "data": data})

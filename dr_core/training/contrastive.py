@@ -25,6 +25,7 @@ class ContrastiveConfig(LoopConfig):
         queue: Number of keys in the queue, K.
         momentum: Momentum of the key encoder, m.
         temperature: Temperature of the softmax, T.
+        norm_groups: Groups of a batch for batch norm on one device.
         augment: The two-crop augmentation.
     """
 
@@ -32,6 +33,7 @@ class ContrastiveConfig(LoopConfig):
     queue: int = 65536
     momentum: float = 0.999
     temperature: float = 0.2
+    norm_groups: int = 4
     augment: AugmentConfig = MOCO_V2
 
 

@@ -19,9 +19,9 @@ def views(n=4, seed=0):
 
 
 def test_loss_equals_a_slow_transcription_of_algorithm_1():
-    moco = build_moco()
+    moco = build_moco().double()
     slow = copy.deepcopy(moco)
-    im_q, im_k = views()
+    im_q, im_k = (view.double() for view in views())
     logits, labels = moco(im_q, im_k)
 
     for q, k in zip(slow.encoder_q.parameters(), slow.encoder_k.parameters(), strict=True):
@@ -34,8 +34,8 @@ def test_loss_equals_a_slow_transcription_of_algorithm_1():
         positive = math.exp(float(q[i] @ k[i]) / slow.T)
         negatives = sum(math.exp(float(q[i] @ slow.queue[:, j]) / slow.T) for j in range(slow.K))
         losses.append(-math.log(positive / (positive + negatives)))
-    assert float(F.cross_entropy(logits, labels).detach()) == pytest.approx(sum(losses) / 4, rel=1e-4)
-    assert torch.allclose(moco.queue[:, :4].T, k, atol=1e-5)
+    assert float(F.cross_entropy(logits, labels).detach()) == pytest.approx(sum(losses) / 4, rel=1e-10)
+    assert torch.allclose(moco.queue[:, :4].T, k, atol=1e-10)
 
 
 @pytest.mark.parametrize("batch", [4, 5, 20])
@@ -71,3 +71,16 @@ def test_keys_carry_no_gradient_and_evaluation_changes_nothing():
 def test_views_of_different_shape_are_refused():
     with pytest.raises(InputError, match="one shape"):
         build_moco()(torch.zeros(4, 3, 64, 64), torch.zeros(4, 3, 32, 32))
+
+
+def test_groups_of_batch_norm_differ_for_queries_and_keys():
+    """Each image's key is normalized among other images than its query, and comes back in its own place."""
+    moco = MoCo(build_backbone("resnet50_slim", 1), dim=8, K=16, m=0.0, T=0.2, norm_groups=2)
+    im_q, _ = views(8)
+    slow = copy.deepcopy(moco)
+    moco(im_q, im_q)
+    with torch.no_grad():
+        expected = torch.empty(8, 8)
+        for members in ([0, 2, 4, 6], [1, 3, 5, 7]):
+            expected[members] = F.normalize(slow.encoder_q(im_q[members]), dim=1)  # m = 0: the key encoder is a copy
+    assert torch.allclose(moco.queue[:, :8].T, expected, atol=1e-4)

@@ -1,0 +1,88 @@
+import dataclasses
+import shutil
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dr_core.study.folder import write_study_info
+
+
+@pytest.fixture
+def run_home(monkeypatch):
+    def run(**environment):
+        for name in ("DR_STUDY", "DR_STUDIES"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, str(value))
+        return AppTest.from_file("app.py", default_timeout=60).run()
+
+    return run
+
+
+def html_of(app):
+    return " ".join(element.proto.body for element in app.get("html"))
+
+
+def test_the_open_study_its_models_and_figures(run_home, tiny_study):
+    app = run_home(DR_STUDY=tiny_study.path)
+    assert not app.exception
+    assert not app.error
+    page = html_of(app)
+    assert "Research use only, not for diagnosis" in page
+    assert "Untrained models." in page
+    for label in ("IWNE-FS", "IWNE-CL", "IFI-FS", "IFI-CL"):
+        assert label in page
+    value = tiny_study.read_results("performance").query("setup == 'ifi_cl' and reading == 'grades 3-4 against 0-2'")
+    assert f"{value['value'].iloc[0]:.3f}" in page
+
+
+def test_a_missing_study_names_the_command(run_home, tmp_path):
+    app = run_home(DR_STUDY=tmp_path / "none")
+    assert not app.exception
+    assert "There is no study folder" in app.error[0].value
+    assert "train_cli.py demo" in app.error[0].value
+
+
+def test_an_empty_and_a_half_written_and_a_newer_study(run_home, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "holds no study" in run_home(DR_STUDY=tmp_path / "empty").error[0].value
+    (tmp_path / "empty" / "runs").mkdir()
+    assert "not finished" in run_home(DR_STUDY=tmp_path / "empty").error[0].value
+    (tmp_path / "empty" / "study.json").write_text('{"schema": 99}')
+    assert "newer DR Lens" in run_home(DR_STUDY=tmp_path / "empty").error[0].value
+
+
+def test_missing_checkpoints_and_tables_are_said(run_home, tiny_study, tmp_path):
+    folder = tmp_path / "partial"
+    write_study_info(folder, dataclasses.replace(tiny_study.info, title="Partial"))
+    (folder / "checkpoints").mkdir()
+    shutil.copy(tiny_study.checkpoint_path("ifi_fs"), folder / "checkpoints")
+    app = run_home(DR_STUDY=folder)
+    assert not app.error
+    assert html_of(app).count("Not trained yet") == 3
+    assert "no table of performance" in app.info[0].value
+
+
+def test_a_folder_of_studies_gives_a_picker(run_home, tiny_study):
+    write_study_info(tiny_study.path.parent / "another", dataclasses.replace(tiny_study.info, title="Another"))
+    try:
+        app = run_home(DR_STUDIES=tiny_study.path.parent)
+        assert app.selectbox[0].options == ["another", "tiny"]
+        assert "Another" in html_of(app)
+        app.selectbox[0].set_value("tiny").run()
+        assert "Tiny" in html_of(app)
+    finally:
+        shutil.rmtree(tiny_study.path.parent / "another")
+
+
+def test_an_unexpected_error_shows_a_number_and_logs_the_rest(run_home, tiny_study, monkeypatch, caplog):
+    def fail(*_):
+        raise RuntimeError("secret of the eye")
+
+    monkeypatch.setattr("dr_ui.home.show_models", fail)
+    app = run_home(DR_STUDY=tiny_study.path)
+    assert not app.exception
+    sentence = app.error[0].value
+    assert "Something went wrong" in sentence
+    assert "secret" not in sentence
+    assert sentence.split()[-1].rstrip(".") in caplog.text
