@@ -193,8 +193,8 @@ def _agreement_html(agreement: Agreement, choice: Choice) -> str:
     return (
         f'<p class="lens-agree" role="status">{sentence}</p><p class="lens-small">The number is each model\'s '
         f"probability (0 to 1) that the eye has grade {choice.reading.split()[0]}; from {choice.threshold:.2f} on it "
-        f"counts as referable. The four lie {agreement.spread:.2f} apart. Bars: probability of the grades 0 (no DR) to 4 "
-        "(proliferative).</p>"
+        f"counts as referable. The four lie {agreement.spread:.2f} apart. Bars: probability of the grades "
+        "0 (no DR) to 4 (proliferative).</p>"
     )
 
 

@@ -56,7 +56,8 @@ section[data-testid="stSidebar"] { width: 168px !important; min-width: 168px !im
 .lens-bars { display: grid; grid-template-columns: repeat(5, 1fr); gap: 4px; height: 74px; align-items: end; }
 .lens-bars div { border-radius: 2px 2px 0 0; min-height: 2px;
   outline: 1px solid color-mix(in srgb, currentColor 35%, transparent); }
-.lens-facts { display: grid; grid-template-columns: auto auto 1fr; column-gap: .6rem; font-size: .82rem; margin: .35rem 0 0; }
+.lens-facts { display: grid; grid-template-columns: auto auto 1fr; column-gap: .6rem; font-size: .82rem;
+  margin: .35rem 0 0; }
 .lens-facts dt, .lens-facts dd { margin: 0; }
 .lens-axis { display: grid; grid-template-columns: repeat(5, 1fr); gap: 4px; text-align: center; font-size: .72rem;
   opacity: .85; margin-bottom: .4rem; }

@@ -24,7 +24,7 @@ from dr_core.models.moco import MoCo
 from dr_core.models.setups import SETUPS, Setup
 from dr_core.seeds import derive_seed, numpy_generator
 from dr_core.study.demo_config import DemoConfig
-from dr_core.study.demo_data import DRAWN_DATA, REAL_DATA, draw_patient_views, draw_texture_view, shrink
+from dr_core.study.demo_data import DRAWN_DATA, REAL_DATA, draw_patient_views, draw_texture_view
 from dr_core.study.folder import Study, StudyInfo, write_study_info
 from dr_core.study.measure import predict_table, read_two_folders, standardize_colors, summarize
 from dr_core.training.classification import ClassificationTask, FinetuneTask
@@ -36,8 +36,8 @@ ARCH = "resnet50_slim"
 PREPROCESSING = Preprocessing(
     size=224, crop="field_of_view", mean=(0.0, 0.0, 0.0), std=(1.5, 1.5, 1.5), contrast="local"
 )
-PRETRAINING_PIXELS = 128
-"""Side of the images in pretraining; the network is convolutional and meets 224 px in finetuning."""
+TEXTURE_PIXELS = 128
+"""Side of the stand-in's images; the network is convolutional and meets 224 px in finetuning."""
 
 _TEXTURE_AUGMENT = AugmentConfig(
     crop_area=(0.5, 1.0), brightness=0.3, contrast=0.3, saturation=0.3, hue=0.05, blur_chance=0.2, noise=0.02
@@ -156,16 +156,15 @@ class _Demo:
             yield 2 * report.done, 2 * report.total, 0.0, None
 
     def _draw_textures(self) -> Progress:
-        draw = partial(draw_texture_view, self.config.seed, PRETRAINING_PIXELS)
+        draw = partial(draw_texture_view, self.config.seed, TEXTURE_PIXELS)
         for report in fill_store(
             self.out / "work" / "textures", draw, range(self.config.textures), workers=self.workers
         ):
             yield report.done, report.total, 0.0, None
 
-    def _store(self, name: str, pixels: int | None = None) -> Store:
+    def _store(self, name: str) -> Store:
         store = open_store(self.out / "work" / name)
-        images = np.ascontiguousarray(store.images) if pixels is None else shrink(store.images, pixels)
-        return Store(images, store.index)
+        return Store(np.array(store.images), store.index)
 
     def _run(self, task: Task, config: LoopConfig, name: str, about: dict[str, str]) -> Progress:
         folder = RunFolder(self.out / "runs" / name, about | dataclasses.asdict(config))
@@ -174,7 +173,7 @@ class _Demo:
 
     def _pretrain_contrastive(self, initialization: str) -> Progress:
         data = {"none": "train", "imagenet": "textures"}[initialization]
-        config = self.config.contrastive[initialization]
+        config = self.config.contrastive
         encoder = build_backbone(ARCH, 1, derive_seed(self.config.seed, "weights", initialization))
         moco = MoCo(
             encoder,
@@ -185,8 +184,7 @@ class _Demo:
             norm_groups=config.norm_groups,
             seed=self.config.seed,
         )
-        store = self._store(data, PRETRAINING_PIXELS if data == "train" else None)
-        task = ContrastiveTask(moco, store, preprocessing=PREPROCESSING, augment=config.augment)
+        task = ContrastiveTask(moco, self._store(data), preprocessing=PREPROCESSING, config=config)
         yield from self._run(task, config, f"moco-{data}-s{self.config.seed}", {"arch": ARCH, "data": data})
 
     def _pretrain_supervised(self) -> Progress:

@@ -1,6 +1,5 @@
 """What the demo draws: phantom patients, and the procedural stand-in for ImageNet."""
 
-import cv2
 import numpy as np
 
 from dr_core.data.phantom import draw_patient
@@ -44,12 +43,6 @@ def draw_texture_view(seed: int, size: int, number: int) -> tuple[list[np.ndarra
     label = number % len(TEXTURE_CLASSES)
     image = draw_texture(label, size, derive_seed(seed, "texture", number))
     return [image.transpose(2, 0, 1)], [{"label": label}]
-
-
-def shrink(images: np.ndarray, size: int) -> np.ndarray:
-    """Area-average images, uint8 (N, 3, S, S), to a smaller side."""
-    small = [cv2.resize(image.transpose(1, 2, 0), (size, size), interpolation=cv2.INTER_AREA) for image in images]
-    return np.stack(small).transpose(0, 3, 1, 2)
 
 
 DRAWN_DATA: dict[str, DataSet] = {

@@ -27,6 +27,7 @@ class ContrastiveConfig(LoopConfig):
         temperature: Temperature of the softmax, T.
         norm_groups: Groups of a batch for batch norm on one device.
         augment: The two-crop augmentation.
+        view_size: Side of the two views in pixels; None keeps the images' own.
     """
 
     dim: int = 128
@@ -35,6 +36,7 @@ class ContrastiveConfig(LoopConfig):
     temperature: float = 0.2
     norm_groups: int = 4
     augment: AugmentConfig = MOCO_V2
+    view_size: int | None = None
 
 
 class ContrastiveTask:
@@ -44,17 +46,17 @@ class ContrastiveTask:
         moco: The two encoders with their queue.
         train: Images; labels are not read.
         preprocessing: Gives mean and standard deviation of the input.
-        augment: The augmentation, drawn twice for each image.
+        config: The recipe; its augmentation is drawn twice for each image.
     """
 
     monitor: str | None = None
 
-    def __init__(self, moco: MoCo, train: Store, *, preprocessing: Preprocessing, augment: AugmentConfig) -> None:
+    def __init__(self, moco: MoCo, train: Store, *, preprocessing: Preprocessing, config: ContrastiveConfig) -> None:
         self.network = moco
         self.images = len(train)
         self.train = train
         self.preprocessing = preprocessing
-        self.augment = augment
+        self.config = config
 
     def loss(self, rows: np.ndarray, seed: int, epoch: int) -> tuple[Tensor, dict[str, float]]:
         """InfoNCE loss (He et al. 2020, eq. 1), accuracy among 1+K, and cosine of query and key."""
@@ -67,7 +69,8 @@ class ContrastiveTask:
         return F.cross_entropy(logits, labels), measures
 
     def _view(self, images: Tensor, seed: int, name: str) -> Tensor:
-        pixels = augment(images, draw_parameters(self.augment, len(images), derive_seed(seed, name)))
+        parameters = draw_parameters(self.config.augment, len(images), derive_seed(seed, name))
+        pixels = augment(images, parameters, self.config.view_size)
         return self.preprocessing.standardize(pixels).contiguous(memory_format=torch.channels_last)
 
     def evaluate(self) -> dict[str, float]:

@@ -12,7 +12,9 @@ def test_every_page_opens_by_its_address_and_asks_no_other_host(page, server, pa
     page.on("request", lambda request: hosts.add(request.url.split("/")[2] if "://" in request.url else ""))
     page.goto(server + path)
     for setup in SETUPS:
-        expect(page.get_by_role("region", name=setup).or_(page.locator(f"section[aria-label={setup}]")).first).to_be_visible()
+        expect(
+            page.get_by_role("region", name=setup).or_(page.locator(f"section[aria-label={setup}]")).first
+        ).to_be_visible()
     expect(page.get_by_text("Research use only, not for diagnosis")).to_be_visible()
     assert hosts - {""} == {server.split("/")[2]}
 
@@ -44,7 +46,9 @@ def test_a_bad_file_is_a_sentence_and_the_page_goes_on(page, server, tmp_path):
     expect(page.locator(".lens-card")).to_have_count(4)
     page.set_input_files("input[type=file]", tmp_path / "eye.jpg")
     expect(page.get_by_role("alert").filter(has_text="not a JPEG, PNG or TIFF")).to_be_visible()
-    page.get_by_role("button", name="Remove eye.jpg").or_(page.locator('[data-testid="stFileUploaderDeleteBtn"] button')).first.click()
+    page.get_by_role("button", name="Remove eye.jpg").or_(
+        page.locator('[data-testid="stFileUploaderDeleteBtn"] button')
+    ).first.click()
     expect(page.locator(".lens-card")).to_have_count(4)
 
 

@@ -46,7 +46,11 @@ def test_the_study_is_whole(quick_demo):
     predictions = study.read_results("predictions")
     assert len(predictions) == 4 * 32
     assert predictions[["p0", "p1", "p2", "p3", "p4"]].sum(axis=1).to_numpy() == pytest.approx(1.0)
-    assert set(study.read_results("performance")["reading"]) == {"grades 3-4 against 0-2", "grades 2-4 against 0-1", "any DR"}
+    assert set(study.read_results("performance")["reading"]) == {
+        "grades 3-4 against 0-2",
+        "grades 2-4 against 0-1",
+        "any DR",
+    }
     stand_in = study.data("textures")
     assert stand_in.title == "procedural stand-in for ImageNet"
     assert not stand_in.real
@@ -62,7 +66,7 @@ def test_contrastive_set_ups_differ_from_supervised_ones(quick_demo):
 
 
 def test_no_half_written_file_stays(quick_demo):
-    assert not [path for path in quick_demo[0].rglob("*.tmp*")]
+    assert not list(quick_demo[0].rglob("*.tmp*"))
 
 
 def test_other_settings_in_the_same_folder_are_refused(quick_demo, capsys):

@@ -54,7 +54,8 @@ def finetune_task():
 
 def contrastive_task():
     moco = MoCo(build_backbone("resnet50_slim", 1, seed=1), dim=8, K=12, m=0.9, T=0.2)
-    return ContrastiveTask(moco, bright_and_dark(24, 0), preprocessing=PREPROCESSING, augment=AugmentConfig())
+    config = ContrastiveConfig(epochs=3, learning_rate=1e-3, augment=AugmentConfig())
+    return ContrastiveTask(moco, bright_and_dark(24, 0), preprocessing=PREPROCESSING, config=config)
 
 
 @pytest.mark.parametrize("make_task", [finetune_task, contrastive_task])
