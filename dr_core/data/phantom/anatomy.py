@@ -6,6 +6,7 @@ import numpy as np
 
 from dr_core.data.grades import Side
 from dr_core.data.phantom.canvas import wander
+from dr_core.data.phantom.vessels import Vessel, grow_vessels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,44 +50,29 @@ class Style:
 
 def draw_style(generator: np.random.Generator) -> Style:
     """Draw a patient's style; it knows nothing of the grade."""
-    red = generator.uniform(0.33, 0.86)
-    green = red * generator.uniform(0.35, 0.62)
-    blue = green * min(0.85, 0.04 + generator.beta(1.3, 1.8) * 0.8)
     chance = generator.random
+    red = generator.uniform(0.38, 0.8)
+    green_share = float(np.clip(generator.normal(0.46, 0.065), 0.33, 0.6))
+    blue_share = float(np.clip(0.3 + 2.2 * (green_share - 0.47) + generator.normal(0, 0.16), 0.03, 0.8))
+    green = red * green_share
+    blue = green * blue_share
     return Style(
         color=(red, green, blue),
         radius=generator.uniform(0.46, 0.5),
         cut=generator.uniform(0.76, 0.92) if chance() < 0.6 else 1.1,
         notch=generator.choice([-0.6, 0.6]) + generator.normal(0, 0.1) if chance() < 0.6 else None,
-        tessellation=generator.choice([0.02, 0.1, 0.3], p=[0.5, 0.35, 0.15]) * generator.uniform(0.5, 1.3),
-        mottle=generator.uniform(0.01, 0.045),
-        artery=generator.uniform(0.25, 0.5),
-        vein=generator.uniform(0.45, 0.85),
-        blur=abs(generator.normal(0, 0.004)) + 0.001,
-        noise=generator.uniform(0.002, 0.018),
+        tessellation=generator.choice([0.03, 0.1, 0.25], p=[0.5, 0.35, 0.15]) * generator.uniform(0.5, 1.3),
+        mottle=generator.uniform(0.008, 0.035),
+        artery=generator.uniform(0.2, 0.42),
+        vein=generator.uniform(0.35, 0.7),
+        blur=abs(generator.normal(0, 0.0025)) + 0.0005,
+        noise=generator.uniform(0.003, 0.016),
         gamma=generator.uniform(0.85, 1.2),
         jpeg_quality=int(generator.integers(60, 96)),
-        vignette=generator.uniform(0.05, 0.5),
-        sheen=generator.uniform(0.1, 1.0) if chance() < 0.45 else 0.0,
-        haze=generator.uniform(0.03, 0.4) if chance() < 0.35 else 0.0,
+        vignette=generator.uniform(0.1, 0.75),
+        sheen=generator.uniform(0.1, 1.0) if chance() < 0.35 else 0.0,
+        haze=generator.uniform(0.03, 0.35) if chance() < 0.35 else 0.0,
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Vessel:
-    """One vessel: a curve that tapers.
-
-    Attributes:
-        points: Float (N, 2), unit coordinates.
-        widths: Float (N,), in radii.
-        vein: Whether it is a vein.
-        order: 0 for the vessels that leave the disc, one more at each branching.
-    """
-
-    points: np.ndarray
-    widths: np.ndarray
-    vein: bool
-    order: int
 
 
 @dataclass(frozen=True)
@@ -151,7 +137,7 @@ def draw_anatomy(generator: np.random.Generator, side: Side) -> Anatomy:
     )
     fovea = np.array([nasal * shift, generator.normal(0.02, 0.08)])
     disc = fovea + np.array([nasal * apart, generator.normal(-0.06, 0.07)])
-    vessels = _grow_vessels(generator, disc, fovea, disc_radius, nasal)
+    vessels = grow_vessels(generator, disc, fovea, disc_radius, nasal)
     return Anatomy(
         side=side,
         disc=disc,
@@ -162,7 +148,7 @@ def draw_anatomy(generator: np.random.Generator, side: Side) -> Anatomy:
         fovea_depth=generator.uniform(0.1, 0.75),
         light=generator.normal(0, 0.3, 2),
         vessels=tuple(vessels),
-        choroid=tuple(_draw_choroid(generator)),
+        choroid=tuple(_draw_choroid(generator, disc)),
         lookalikes=tuple(_draw_lookalikes(generator)),
         crescent=generator.uniform(0.1, 0.5) if generator.random() < 0.3 else 0.0,
         streaks=tuple(_draw_streaks(generator, disc, disc_radius)),
@@ -170,78 +156,15 @@ def draw_anatomy(generator: np.random.Generator, side: Side) -> Anatomy:
     )
 
 
-def _grow_vessels(
-    generator: np.random.Generator, disc: np.ndarray, fovea: np.ndarray, disc_radius: float, nasal: float
-) -> list[Vessel]:
-    trunks: list[Vessel] = []
-    tortuosity = generator.uniform(1.0, 4.0)
-    for vein in (True, False):
-        for up in (-1.0, 1.0):
-            width = generator.uniform(0.02, 0.032) * (1.0 if vein else 0.72)
-            temporal = _arcade(generator, disc, fovea, nasal, up, disc_radius)
-            trunks.append(_vessel(temporal, width, 0.45, vein, 0))
-            angle = np.arctan2(up * generator.uniform(0.5, 1.3), nasal)
-            nasal_path = wander(generator, disc + generator.normal(0, 0.02, 2), angle, 1.2, tortuosity)
-            trunks.append(_vessel(nasal_path, width * 0.75, 0.4, vein, 0))
-        for _ in range(generator.integers(1, 3)):  # small vessels from the disc to the macula
-            angle = np.arctan2(generator.normal(0, 0.5), -nasal)
-            path = wander(generator, disc, angle, generator.uniform(0.3, 0.6), tortuosity)
-            trunks.append(_vessel(path, generator.uniform(0.008, 0.014), 0.4, vein, 1))
-    vessels = list(trunks)
-    level = trunks
-    for order in (1, 2, 3):
-        level = [branch for vessel in level for branch in _branches(generator, vessel, order, fovea, tortuosity)]
-        vessels.extend(level)
-    return sorted(vessels, key=lambda vessel: float(vessel.widths[0]))
-
-
-def _vessel(points: np.ndarray, width: float, taper: float, vein: bool, order: int) -> Vessel:
-    return Vessel(points=points, widths=np.linspace(width, width * taper, len(points)), vein=vein, order=order)
-
-
-def _arcade(
-    generator: np.random.Generator, disc: np.ndarray, fovea: np.ndarray, nasal: float, up: float, disc_radius: float
-) -> np.ndarray:
-    """A temporal arcade: out of the disc, around the fovea, and off to the temporal side."""
-    height = up * generator.uniform(0.45, 0.72)
-    start = disc + generator.normal(0, 0.2 * disc_radius, 2)
-    first = disc + np.array([nasal * generator.uniform(-0.1, 0.12), height * generator.uniform(0.7, 1.1)])
-    second = fovea + np.array([-nasal * generator.uniform(0.1, 0.4), height * generator.uniform(0.95, 1.3)])
-    last = fovea + np.array([-nasal * generator.uniform(0.8, 1.1), height * generator.uniform(0.2, 1.0)])
-    t = np.linspace(0, 1, 70)[:, None]
-    curve = (1 - t) ** 3 * start + 3 * (1 - t) ** 2 * t * first + 3 * (1 - t) * t**2 * second + t**3 * last
-    wave = np.cumsum(np.cumsum(generator.normal(0, 0.0011, (70, 2)), axis=0), axis=0)
-    ripple = 0.006 * np.sin(t * generator.uniform(15, 40) + generator.uniform(0, 6))
-    return curve + (wave - t * wave[-1]) + ripple * np.array([0.4, 1.0])
-
-
-def _branches(
-    generator: np.random.Generator, parent: Vessel, order: int, fovea: np.ndarray, tortuosity: float
-) -> list[Vessel]:
-    count = generator.integers(*((4, 9), (2, 5), (0, 3))[order - 1]) if len(parent.points) > 12 else 0
-    branches = []
-    for _ in range(count):
-        at = int(generator.integers(4, len(parent.points) - 3))
-        width = float(parent.widths[at]) * generator.uniform(0.3, 0.62)
-        if width < 0.0025:
-            continue
-        direction = parent.points[at + 2] - parent.points[at]
-        turn = generator.choice([-1, 1]) * generator.uniform(0.35, 0.95)
-        angle = float(np.arctan2(direction[1], direction[0])) + turn
-        path = wander(generator, parent.points[at], angle, generator.uniform(0.25, 0.75) / order**0.5, 1.6 * tortuosity)
-        outside_fovea = np.hypot(*(path - fovea).T) > 0.13  # the center of the macula has no vessels
-        stop = len(path) if outside_fovea.all() else int(np.argmin(outside_fovea))
-        if stop > 3:
-            branches.append(_vessel(path[:stop], width, 0.5, parent.vein, order))
-    return branches
-
-
-def _draw_choroid(generator: np.random.Generator) -> list[np.ndarray]:
+def _draw_choroid(generator: np.random.Generator, disc: np.ndarray) -> list[np.ndarray]:
+    """A mesh of short choroidal vessels, denser around one place, that run away from the disc."""
+    center = generator.normal(0, 0.5, 2)
+    spread = generator.uniform(0.35, 1.0)
     paths = []
-    for _ in range(generator.integers(25, 120)):
-        start = generator.uniform(-1, 1, 2)
-        angle = float(np.arctan2(start[1], start[0])) + generator.normal(0, 0.6)
-        paths.append(wander(generator, start, angle, generator.uniform(0.3, 1.1), 3.0))
+    for start in np.clip(center + generator.normal(0, spread, (int(generator.integers(90, 220)), 2)), -1, 1):
+        away = start - disc
+        angle = float(np.arctan2(away[1], away[0])) + generator.normal(0, 0.35)
+        paths.append(wander(generator, start, angle, generator.uniform(0.2, 0.7), 3.0))
     return paths
 
 
@@ -263,6 +186,8 @@ def _draw_reflexes(generator: np.random.Generator, vessels: list[Vessel], fovea:
             along = np.gradient(vessel.points, axis=0)
             across = np.stack([-along[:, 1], along[:, 0]], axis=1) / (np.hypot(*along.T)[:, None] + 1e-6)
             for side in (-1, 1):
+                if generator.random() < 0.4:
+                    continue
                 start = int(generator.integers(0, len(vessel.points) - 15))
                 stop = start + int(generator.integers(10, 45))
                 offset = side * (vessel.widths[:, None] / 2 + generator.uniform(0.006, 0.03))

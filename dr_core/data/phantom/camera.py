@@ -24,7 +24,7 @@ def expose(
     """
     pixels = pixels * _light(canvas, anatomy, style)[:, :, None]
     pixels = _tint_rim(canvas, pixels, style, generator)
-    pixels = pixels + style.haze * (np.array([0.55, 0.55, 0.5], np.float32) - 0.6 * pixels)
+    pixels = pixels + style.haze * (np.array([0.6, 0.5, 0.38], np.float32) - 0.6 * pixels)
     pixels = canvas.soften(pixels, style.blur)
     pixels = np.clip(pixels, 1e-4, 1) ** np.float32(style.gamma)
     pixels += style.noise * generator.standard_normal((canvas.size, canvas.size, 3), np.float32)
@@ -35,21 +35,22 @@ def expose(
 def _light(canvas: Canvas, anatomy: Anatomy, style: Style) -> np.ndarray:
     """Uneven illumination: brightest at one place, darker toward the rim."""
     squared = (canvas.x - float(anatomy.light[0])) ** 2 + (canvas.y - float(anatomy.light[1])) ** 2
-    return 1.12 - style.vignette * np.minimum(squared, 1.6) * 0.6
+    return 1.15 - style.vignette * np.minimum(squared, 1.6) * 0.6
 
 
 def _tint_rim(canvas: Canvas, pixels: np.ndarray, style: Style, generator: np.random.Generator) -> np.ndarray:
-    """Colored reflections along one side of the rim, in some cameras."""
-    if generator.random() > 0.3:
+    """Stray light along one side of the rim, in some cameras: a narrow reflection or a broad gray veil."""
+    if generator.random() > 0.45:
         return pixels
+    broad = generator.random() < 0.5
     direction = generator.uniform(0, 2 * np.pi)
     distance = np.sqrt(canvas.x**2 + canvas.y**2)
     toward = (canvas.x * np.cos(direction) + canvas.y * np.sin(direction)) * 0.5 + 0.5
-    glare = np.exp(-(((1 - distance) / generator.uniform(0.03, 0.2)) ** 2)) * np.clip(toward, 0, 1)
-    color = np.array(
-        [generator.uniform(0.2, 0.6), generator.uniform(0.2, 0.5), generator.uniform(0.2, 0.6)], np.float32
-    )
-    return pixels + generator.uniform(0.1, 0.5) * glare[:, :, None] * color
+    width = generator.uniform(0.15, 0.4) if broad else generator.uniform(0.02, 0.12)
+    veil = np.exp(-(((1 - distance) / width) ** 2)) * np.clip(toward, 0, 1) ** 2
+    color = generator.uniform(0.25, 0.6) * np.array([1.0, *generator.uniform(0.75, 1.05, 2)], np.float32)
+    strength = (generator.uniform(0.2, 0.8) * veil)[:, :, None].astype(np.float32)
+    return pixels + strength * (color.astype(np.float32) - (0.7 * pixels if broad else 0))
 
 
 def _frame(canvas: Canvas, style: Style, generator: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,12 @@ import numpy as np
 _SHIFT = 4
 _SUBPIXELS = 1 << _SHIFT
 
+_OVERHANG = 0.5
+"""Pixels by which OpenCV's antialiased shapes reach beyond their outline."""
+
+_SMALLEST = 0.85
+"""Radius in pixels under which a shape is drawn at this size and paler."""
+
 Layer = np.ndarray
 """Float32 (S, S), coverage 0..1."""
 
@@ -66,13 +72,20 @@ class Canvas:
     def disc(self, layer: np.ndarray, center: np.ndarray, radius: float, strength: float = 1.0) -> None:
         """Draw a filled disc; one smaller than a pixel keeps its area by being paler."""
         pixels = radius * self.radius
-        value = round(255 * strength * min(1.0, (pixels / 0.6) ** 2))
+        value = round(255 * strength * min(1.0, (pixels / _SMALLEST) ** 2))
         position = tuple(int(v) for v in self.to_pixels(center))
-        cv2.circle(layer, position, round(max(pixels, 0.6) * _SUBPIXELS), value, -1, cv2.LINE_AA, _SHIFT)
+        drawn = max(pixels, _SMALLEST) - _OVERHANG
+        cv2.circle(layer, position, round(drawn * _SUBPIXELS), value, -1, cv2.LINE_AA, _SHIFT)
 
     def patch(self, layer: np.ndarray, outline: np.ndarray, strength: float = 1.0) -> None:
-        """Fill an outline, float (N, 2)."""
-        cv2.fillPoly(layer, [self.to_pixels(outline)], round(255 * strength), cv2.LINE_AA, _SHIFT)
+        """Fill an outline, float (N, 2), that its own mean sees whole; a small one is paler as a small disc is."""
+        center = outline.mean(axis=0)
+        spokes = outline - center
+        reach = np.hypot(spokes[:, 0], spokes[:, 1]) * self.radius + 1e-9
+        drawn = np.maximum(reach, _SMALLEST) - _OVERHANG
+        value = round(255 * strength * min(1.0, float((reach**2).mean()) / _SMALLEST**2))
+        shrunk = center + spokes * (drawn / reach)[:, None]
+        cv2.fillPoly(layer, [self.to_pixels(shrunk)], value, cv2.LINE_AA, _SHIFT)
 
     def soften(self, layer: np.ndarray, sigma: float) -> np.ndarray:
         """Blur a layer; sigma in units of the radius."""
@@ -93,16 +106,6 @@ class Canvas:
         """Smooth noise of mean 0 and standard deviation about 1; `cells` is its number of cells along the side."""
         noise = generator.standard_normal((cells + 1, cells + 1)).astype(np.float32)
         return cv2.resize(noise, (self.size, self.size), interpolation=cv2.INTER_CUBIC)
-
-
-def blob_outline(generator: np.random.Generator, center: np.ndarray, radius: float, roughness: float) -> np.ndarray:
-    """An irregular closed outline around a center, float (24, 2)."""
-    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    harmonics = np.arange(2, 6)
-    amplitude = generator.normal(0, roughness, (4, 1)) / harmonics[:, None]
-    phase = generator.uniform(0, 2 * np.pi, (4, 1))
-    reach = radius * np.clip(1 + (amplitude * np.cos(harmonics[:, None] * angle + phase)).sum(axis=0), 0.3, 2.0)
-    return center + np.stack([np.cos(angle), np.sin(angle)], axis=1) * reach[:, None]
 
 
 def wander(generator: np.random.Generator, start: np.ndarray, angle: float, length: float, bend: float) -> np.ndarray:

@@ -1,18 +1,21 @@
 """Drawing a phantom: anatomy, lesions and camera in one picture, with the exact mask of every lesion."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
 from dr_core.data.grades import GRADES, LesionFindings, Side, icdr_grade
-from dr_core.data.phantom.anatomy import Anatomy, Style, Vessel, draw_anatomy, draw_style
+from dr_core.data.phantom.anatomy import Anatomy, Style, draw_anatomy, draw_style
 from dr_core.data.phantom.camera import expose
 from dr_core.data.phantom.canvas import Canvas, Layer
-from dr_core.data.phantom.lesions import LesionPlan, plan_lesions, quadrant_of
+from dr_core.data.phantom.lesions import LesionPlan, plan_lesions
+from dr_core.data.phantom.placement import quadrant_of
+from dr_core.data.phantom.vessels import Vessel
 from dr_core.errors import InputError
 from dr_core.seeds import derive_seed, numpy_generator
 
-_BLOOD = np.array([0.35, 1.0, 1.0], np.float32)
+_BLOOD = np.array([0.27, 1.0, 0.9], np.float32)
 """How much blood absorbs of red, green and blue, relative to green."""
 
 
@@ -83,10 +86,14 @@ def draw_patient(grade: int, size: int, seed: int) -> tuple[Phantom, Phantom]:
 
 
 def _check(grade: int, size: int) -> None:
-    if grade not in range(len(GRADES)):
+    if not _is_integer(grade) or grade not in range(len(GRADES)):
         raise InputError(f"`grade` must be an integer 0..{len(GRADES) - 1}, not {grade!r}.")
-    if not 64 <= size <= 4096:
-        raise InputError(f"`size` must be between 64 and 4096 pixels, not {size!r}.")
+    if not _is_integer(size) or not 64 <= size <= 4096:
+        raise InputError(f"`size` must be an integer between 64 and 4096 pixels, not {size!r}.")
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _draw_eye(grade: int, size: int, seed: int, style: Style, side: Side) -> Phantom:
@@ -120,27 +127,38 @@ def _cover(layer: np.ndarray) -> Layer:
 def _draw_background(canvas: Canvas, anatomy: Anatomy, style: Style, paint: np.random.Generator) -> np.ndarray:
     """The retina without vessels, float32 (S, S, 3), of 1."""
     color = np.array(style.color, np.float32)
-    shade = (
-        1 + 0.07 * canvas.clouds(paint, 4) + style.mottle * (canvas.clouds(paint, 40) + 0.6 * canvas.clouds(paint, 110))
-    )
-    choroid = canvas.blank()
+    grain = canvas.clouds(paint, 40) + 0.6 * canvas.clouds(paint, 110) + 0.7 * canvas.clouds(paint, 230)
+    shade = 1 + 0.09 * canvas.clouds(paint, 3) + style.mottle * grain
+    spot = canvas.spot
+    macula = 0.5 * spot(anatomy.fovea, 0.16) + 0.3 * spot(anatomy.fovea, 0.06) + 0.25 * spot(anatomy.fovea, 0.4)
+    pixels = color * canvas.tint(paint, 3, 0.05) * (shade * np.exp(-anatomy.fovea_depth * macula))[:, :, None]
+    pixels *= 1 + _draw_choroid(canvas, anatomy, style, paint)[:, :, None] * np.array([0.85, 0.75, 0.3], np.float32)
+    if style.sheen:
+        sheen = style.sheen * _draw_sheen(canvas, anatomy, paint)
+        pixels += sheen[:, :, None] * np.array([0.28, 0.34, 0.34], np.float32) * color.max()
+    return pixels * (1 + _draw_lookalikes(canvas, anatomy)[:, :, None] * np.array([0.6, 1.0, 1.1], np.float32))
+
+
+def _draw_choroid(canvas: Canvas, anatomy: Anatomy, style: Style, paint: np.random.Generator) -> Layer:
+    """Relative brightness of the choroidal vessels, which the macula hides."""
+    layer = canvas.blank()
     for path in anatomy.choroid:
-        canvas.stroke(choroid, path, paint.uniform(0.01, 0.024), paint.uniform(0.4, 1.0))
-    tessellation = style.tessellation * _cover(canvas.soften(choroid, 0.012))
-    macula = anatomy.fovea_depth * (0.55 * canvas.spot(anatomy.fovea, 0.16) + 0.35 * canvas.spot(anatomy.fovea, 0.06))
-    fibres = canvas.blank()
+        canvas.stroke(layer, path, paint.uniform(0.008, 0.026), paint.uniform(0.3, 1.0))
+    mesh = _cover(canvas.soften(layer, 0.006)) - 0.25 * canvas.spot(anatomy.choroid[0][0], 0.6)
+    return style.tessellation * mesh * (1 - canvas.spot(anatomy.fovea, 0.25))
+
+
+def _draw_sheen(canvas: Canvas, anatomy: Anatomy, paint: np.random.Generator) -> Layer:
+    """Reflexes of a young retina and streaks of its nerve fibres."""
+    fibres, shine = canvas.blank(), canvas.blank()
     for path in anatomy.streaks:
         canvas.stroke(fibres, path, 0.006, 0.6)
-    shine = canvas.blank()
-    for path in anatomy.reflexes if style.sheen else ():
+    for path in anatomy.reflexes:
         canvas.stroke(shine, path, paint.uniform(0.008, 0.05), paint.uniform(0.2, 1.0))
     patches = np.clip(0.3 + canvas.clouds(paint, 18), 0, 1.3)
-    glints = _cover(canvas.soften(shine, 0.008)) * patches + 0.4 * _cover(canvas.soften(fibres, 0.004))
-    pale = style.sheen * (glints + 0.1 * np.abs(canvas.clouds(paint, 9)))
-    pixels = color * canvas.tint(paint, 3, 0.05) * (shade * np.exp(-macula))[:, :, None]
-    pixels *= 1 + tessellation[:, :, None] * np.array([0.9, 1.0, 0.3], np.float32)
-    pixels += pale[:, :, None] * np.array([0.28, 0.34, 0.34], np.float32) * color.max()
-    return pixels * (1 + _draw_lookalikes(canvas, anatomy)[:, :, None] * np.array([0.6, 1.0, 1.1], np.float32))
+    patches *= np.clip(0.5 + 0.5 * canvas.clouds(paint, 50), 0.1, 1.3)
+    glints = _cover(canvas.soften(shine, 0.012)) * patches + 0.4 * _cover(canvas.soften(fibres, 0.004))
+    return glints + 0.1 * np.abs(canvas.clouds(paint, 9))
 
 
 def _draw_lookalikes(canvas: Canvas, anatomy: Anatomy) -> Layer:
@@ -158,22 +176,25 @@ def _draw_lookalikes(canvas: Canvas, anatomy: Anatomy) -> Layer:
 def _draw_disc(
     canvas: Canvas, anatomy: Anatomy, style: Style, pixels: np.ndarray, paint: np.random.Generator
 ) -> np.ndarray:
-    """Lay the optic disc with its cup, and the crescent beside it, over the background."""
+    """Lay the optic disc with its rim and cup, and the crescent beside it, over the background."""
     pixels *= (1 + 0.18 * canvas.spot(anatomy.disc, 2.2 * anatomy.disc_radius))[:, :, None]
-    window = canvas.window(anatomy.disc, 1.8 * anatomy.disc_radius)
+    window = canvas.window(anatomy.disc, 1.9 * anatomy.disc_radius)
     x = canvas.x[:, window[1]] - float(anatomy.disc[0])
     y = (canvas.y[window[0]] - float(anatomy.disc[1])) / anatomy.disc_aspect
-    distance = np.hypot(x, y) / anatomy.disc_radius
-    rim, cup = _soft_step(distance, 1.0, paint.uniform(0.04, 0.12)), _soft_step(distance, anatomy.cup, 0.1)
-    color = np.array(style.color, np.float32)
-    disc_color = np.minimum(color * np.array([1.2, 1.95, 1.9], np.float32) * paint.uniform(1.0, 1.3) + 0.08, 1.0)
-    cup_color = np.minimum(disc_color * np.array([1.05, 1.15, 1.3], np.float32), 1.0)
     temporal = -1 if anatomy.side == "right" else 1
+    distance = np.hypot(x, y) / anatomy.disc_radius
+    from_cup = np.hypot(x - 0.15 * temporal * anatomy.disc_radius, y) / anatomy.disc_radius
+    disc = _soft_step(distance, 1.0, paint.uniform(0.02, 0.09))
+    cup = _soft_step(from_cup, anatomy.cup, paint.uniform(0.05, 0.2))
+    color = np.array(style.color, np.float32) * paint.uniform(0.9, 1.25)
+    rim_color = np.minimum(color * np.array([1.5, 1.6, 1.7], np.float32) + 0.03, 1.0)
+    cup_color = np.minimum(color * np.array([1.7, 2.5, 3.0], np.float32) + 0.05, 1.0)
     sector = np.clip(temporal * x / anatomy.disc_radius, 0, 1)
-    crescent = anatomy.crescent * sector * _soft_step(distance, 1.35, 0.06)
-    around = pixels[window] * (1 + 0.7 * crescent)[:, :, None]
-    layered = disc_color + (cup_color - disc_color) * cup[:, :, None]
-    pixels[window] = around + (layered - around) * (rim * paint.uniform(0.85, 0.98))[:, :, None]
+    crescent = anatomy.crescent * sector * _soft_step(distance, 1.4, 0.06)
+    around = pixels[window] * (1 + crescent[:, :, None] * np.array([0.5, 0.8, 0.9], np.float32))
+    paleness = np.clip(0.75 * cup + 0.35 * sector + 0.25 * (1 - distance), 0, 1)
+    layered = rim_color + (cup_color - rim_color) * paleness[:, :, None]
+    pixels[window] = around + (layered - around) * (disc * paint.uniform(0.85, 0.98))[:, :, None]
     return pixels
 
 
@@ -186,12 +207,12 @@ def _draw_vessels(canvas: Canvas, anatomy: Anatomy, style: Style, plan: LesionPl
     """Absorption of all vessels, abnormal ones as well."""
     layers = {True: canvas.blank(), False: canvas.blank()}
     for vessel in anatomy.vessels:
-        strength = 0.35 + 0.65 * min(1.0, float(vessel.widths[0]) / 0.022)  # thin vessels hold less blood
+        strength = 0.5 + 0.5 * min(1.0, float(vessel.widths[0]) / 0.02)  # thin vessels hold less blood
         canvas.tapered_stroke(layers[vessel.vein], vessel.points, _widths(vessel, plan), strength)
     abnormal = canvas.blank()
     for path in (*plan.new_vessels, *(path for paths in plan.irma for path in paths)):
         canvas.stroke(abnormal, path, 0.007, 0.9)
-    veins, arteries = (_cover(canvas.soften(layers[vein], 0.0025)) for vein in (True, False))
+    veins, arteries = (_cover(canvas.soften(layers[vein], 0.0015)) for vein in (True, False))
     reflex = _cover(canvas.soften(layers[False], 0.009))  # arteries shine in the middle
     arteries = arteries * (1 - 0.3 * reflex**3)
     return np.maximum(style.vein * veins, style.artery * arteries) + 0.5 * style.vein * _cover(abnormal)
@@ -211,20 +232,22 @@ def _draw_red_lesions(
 ) -> tuple[Layer, dict[str, np.ndarray]]:
     """Absorption of microaneurysms and haemorrhages, and their masks."""
     exact = {name: canvas.blank() for name in ("microaneurysms", "haemorrhages")}
-    paint_layers = {name: canvas.blank() for name in exact}
+    shades = {name: canvas.blank() for name in exact}
     for x, y, radius in plan.microaneurysms:
         canvas.disc(exact["microaneurysms"], np.array([x, y]), float(radius))
-        canvas.disc(paint_layers["microaneurysms"], np.array([x, y]), float(radius), paint.uniform(0.5, 1.0))
+        canvas.disc(shades["microaneurysms"], np.array([x, y]), float(radius), paint.uniform(0.4, 1.0))
     for outline in (*plan.haemorrhages, *plan.preretinal):
         canvas.patch(exact["haemorrhages"], outline)
-        canvas.patch(paint_layers["haemorrhages"], outline, paint.uniform(0.5, 1.0))
-    veil = _draw_veil(canvas, plan, paint)
-    dots = _cover(canvas.soften(paint_layers["microaneurysms"], 0.001))
-    bleeding = _cover(canvas.soften(paint_layers["haemorrhages"], 0.0025))
-    absorption = paint.uniform(0.2, 0.9) * (dots + bleeding) + 0.9 * veil
+        canvas.patch(shades["haemorrhages"], outline, paint.uniform(0.35, 1.0))
+    dots = paint.uniform(0.15, 0.5) * _cover(canvas.soften(shades["microaneurysms"], 0.0015))
     masks = {name: layer > _HALF for name, layer in exact.items()}
+    if not plan.bleeds:
+        return dots, masks
+    uneven = 1 + 0.25 * canvas.clouds(paint, 60)
+    bleeding = paint.uniform(0.2, 0.7) * uneven * _cover(canvas.soften(shades["haemorrhages"], 0.004))
+    veil = _draw_veil(canvas, plan, paint)
     masks["haemorrhages"] |= veil >= 0.5
-    return absorption, masks
+    return dots + np.maximum(bleeding, 0) + 0.9 * veil, masks
 
 
 _HALF = 127
@@ -249,13 +272,13 @@ def _draw_pale_lesions(canvas: Canvas, plan: LesionPlan) -> tuple[tuple[Layer, L
     for outline in plan.soft_exudates:
         canvas.patch(soft, outline)
     masks = {"hard_exudates": hard > _HALF, "soft_exudates": soft > _HALF}
-    return (_cover(canvas.soften(hard, 0.0015)), _cover(canvas.soften(soft, 0.012))), masks
+    return (_cover(canvas.soften(hard, 0.0015)), _cover(canvas.soften(soft, 0.008))), masks
 
 
 def _lay_pale(pixels: np.ndarray, pale: tuple[Layer, Layer], style: Style, paint: np.random.Generator) -> np.ndarray:
     hard, soft = pale
     color = np.array(style.color, np.float32)
-    yellow = np.minimum(color * np.array([1.2, 1.85, 1.35], np.float32) * paint.uniform(0.9, 1.25) + 0.05, 1.0)
-    white = np.minimum(color * np.array([1.1, 1.5, 1.7], np.float32) + 0.08, 1.0)
-    pixels = pixels + (white - pixels) * (soft * paint.uniform(0.3, 0.8))[:, :, None]
-    return pixels + (yellow - pixels) * (hard * paint.uniform(0.3, 1.0))[:, :, None]
+    yellow = np.minimum(color * np.array([1.15, 1.7, 1.5], np.float32) * paint.uniform(0.95, 1.3) + 0.03, 1.0)
+    white = np.minimum(color * np.array([1.02, 1.45, 1.6], np.float32) + 0.05, 1.0)
+    pixels = pixels + (white - pixels) * (soft * paint.uniform(0.3, 0.85))[:, :, None]
+    return pixels + (yellow - pixels) * (hard * paint.uniform(0.25, 0.95))[:, :, None]

@@ -1,0 +1,68 @@
+"""Where lesions may lie: inside what the frame shows, off the disc, near vessels or near the fovea."""
+
+import numpy as np
+
+from dr_core.data.phantom.anatomy import Anatomy, Style
+
+QUADRANTS = ((1, -1), (-1, -1), (-1, 1), (1, 1))
+"""Signs of x and y in each quadrant of the field."""
+
+_REACH = 0.92
+"""Farthest from the center that a lesion's own center may lie."""
+
+
+def quadrant_of(point: np.ndarray) -> int:
+    """Number 0..3 of the quadrant of the field in which a point lies."""
+    return QUADRANTS.index((1 if point[0] >= 0 else -1, 1 if point[1] >= 0 else -1))
+
+
+class Placement:
+    """Draws places on one retina.
+
+    Args:
+        generator: Source of all draws.
+        anatomy: The eye.
+        style: Its camera, which says what is in the frame.
+    """
+
+    def __init__(self, generator: np.random.Generator, anatomy: Anatomy, style: Style) -> None:
+        self.generator, self.anatomy = generator, anatomy
+        self.half_height = min(style.cut, 1.0) - 0.05
+        large = [vessel.points for vessel in anatomy.vessels if vessel.order <= 1]
+        along = np.concatenate(large) if large else np.empty((0, 2))
+        self.along_vessels = along[self.shows(along)]
+        quadrants = np.array([quadrant_of(point) for point in self.along_vessels], int)
+        self.along_vessels_of = [self.along_vessels[quadrants == number] for number in range(len(QUADRANTS))]
+
+    def shows(self, points: np.ndarray, clear_of_disc: bool = True) -> np.ndarray:
+        """Which points, float (..., 2), are in the frame, and off the disc unless it does not matter; bool (...)."""
+        shown = (np.hypot(points[..., 0], points[..., 1]) < _REACH) & (np.abs(points[..., 1]) < self.half_height)
+        if not clear_of_disc:
+            return shown
+        from_disc = points - self.anatomy.disc
+        return shown & (np.hypot(from_disc[..., 0], from_disc[..., 1]) > 1.2 * self.anatomy.disc_radius)
+
+    def anywhere(self, quadrant: int | None = None) -> np.ndarray:
+        """A visible place, in a quadrant or anywhere."""
+        while True:
+            point = self.generator.uniform(-_REACH, _REACH, 2)
+            if quadrant is not None:
+                point = np.abs(point) * QUADRANTS[quadrant]
+            if self.shows(point):
+                return point
+
+    def near(self, center: np.ndarray, spread: float) -> np.ndarray:
+        """A visible place near another; anywhere if none is found."""
+        for point in center + self.generator.normal(0, spread, (12, 2)):
+            if self.shows(point):
+                return point
+        return self.anywhere()
+
+    def near_vessel(self, spread: float, quadrant: int | None = None) -> np.ndarray:
+        """A visible place beside a large vessel, in a quadrant or anywhere."""
+        along = self.along_vessels if quadrant is None else self.along_vessels_of[quadrant]
+        if len(along):
+            for point in along[self.generator.integers(len(along))] + self.generator.normal(0, spread, (12, 2)):
+                if self.shows(point) and quadrant in (None, quadrant_of(point)):
+                    return point
+        return self.anywhere(quadrant)
