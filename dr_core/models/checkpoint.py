@@ -18,7 +18,7 @@ from dr_core.data.grades import GRADES
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 from dr_core.files import replacing
-from dr_core.models.backbone import ARCHITECTURES, build_backbone
+from dr_core.models.backbone import ARCHITECTURES
 from dr_core.models.setups import SETUPS
 
 SCHEMA = 1
@@ -116,13 +116,14 @@ def load_model(path: str | Path) -> LoadedModel:
     """
     path = Path(path)
     info, tensors = _read(path)
-    model = build_backbone(info.arch, len(info.classes))
+    with torch.device("meta"):  # no memory and no random weights: the file's tensors take their places
+        model = ARCHITECTURES[info.arch](len(info.classes))
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if expected != found:
         wrong = sorted(set(expected.items()) ^ set(found.items()))[0][0]
         raise InputError(f"{path.name} does not hold the weights of a {info.arch}: {wrong!r} differs; train it again.")
-    model.load_state_dict(tensors)
+    model.load_state_dict(tensors, assign=True)
     model.eval().requires_grad_(False)
     return LoadedModel(model.to(memory_format=torch.channels_last), info)
 

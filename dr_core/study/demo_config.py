@@ -33,8 +33,8 @@ class DemoConfig:
     textures: int = 5000
     finetune: dict[str, FinetuneConfig] = field(
         default_factory=lambda: {
-            "none": FinetuneConfig(epochs=8, small_epochs=6, learning_rate=1e-3, weight_decay=0.05, batch_size=16),
-            "imagenet": FinetuneConfig(epochs=6, small_epochs=4, learning_rate=1e-3, weight_decay=0.05, batch_size=16),
+            "none": FinetuneConfig(epochs=7, small_epochs=6, learning_rate=1e-3, weight_decay=0.05, batch_size=16),
+            "imagenet": FinetuneConfig(epochs=5, small_epochs=4, learning_rate=1e-3, weight_decay=0.05, batch_size=16),
         }
     )
     contrastive: ContrastiveConfig = _CONTRASTIVE

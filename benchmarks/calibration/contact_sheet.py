@@ -18,12 +18,13 @@ SIDE = 320
 def main() -> None:
     """Write the sheet."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("phantoms.jpg"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).parents[2] / "docs/images/phantoms.jpg")
     parser.add_argument("--first-seed", type=int, default=40)
     options = parser.parse_args()
     phantoms = [draw_phantom(grade, 2 * SIDE, options.first_seed + n) for n, grade in enumerate(GRADES_SHOWN)]
     tiles = [label(phantom) for phantom in phantoms]
     rows = [np.hstack(tiles[start : start + COLUMNS]) for start in range(0, len(tiles), COLUMNS)]
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(options.out), np.vstack(rows)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 84])
 
 

@@ -1,8 +1,8 @@
-"""How like real eyes the phantoms are: lesion shares, sizes, contrasts, colors and texture, phantoms beside photographs.
+"""How like real eyes the phantoms are: lesion shares, sizes and contrasts, colors and texture, side by side.
 
-Lesions: phantoms of grade 3 beside the segmented eyes of IDRiD. Colors and texture: phantoms of all grades and of grade 0
-beside all photographs that are given. Shares are of the field of view, lengths in radii of it, so that frame and
-resolution do not matter. Without photographs the phantoms are measured alone.
+Lesions: phantoms of grade 3 beside the segmented eyes of IDRiD. Colors and texture: phantoms of all grades and of grade
+0 beside photographs. Shares are of the field of view, lengths in radii of it, so that frame and resolution do not
+matter. Where there are no photographs the phantoms are measured alone.
 """
 
 import argparse
@@ -32,14 +32,20 @@ TEXTURE_SCALES = (0.004, 0.008, 0.016, 0.032, 0.064)
 def main() -> None:
     """Measure phantoms and photographs and print a table and a JSON line for each comparison."""
     shared = Path(os.environ.get("DR_SHARED_DATA", "../shared/data"))
+    plain = [shared / "idrid512" / name for name in ("images", "normal_images")]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--idrid", type=Path, default=shared / "idrid", help="IDRiD segmentation as published")
-    parser.add_argument("--photographs", type=Path, nargs="*", help="folders of eyes; the last one: without lesions")
-    parser.add_argument("--phantoms", type=int, default=60, help="phantoms of each kind")
+    parser.add_argument("--idrid", type=Path, help=f"IDRiD segmentation as published (default: {shared / 'idrid'})")
+    parser.add_argument("--photographs", type=Path, nargs="*", help="folders of eyes, the last: without lesions")
+    parser.add_argument("--phantoms", type=int, default=40, help="phantoms of each kind")
     options = parser.parse_args()
-    folders = options.photographs or [shared / "idrid512" / name for name in ("images", "normal_images")]
+    for folder in (options.idrid, *(options.photographs or ())):
+        if folder and not folder.is_dir():
+            parser.error(f"{folder} must be a folder of photographs.")
+    folders = options.photographs or plain
     grade_3 = [draw_eye(3, 1024, seed) for seed in range(options.phantoms)]
-    report("lesions, grade 3", measure_lesions(grade_3), measure_lesions(read_segmented(options.idrid)))
+    report(
+        "lesions, grade 3", measure_lesions(grade_3), measure_lesions(read_segmented(options.idrid or shared / "idrid"))
+    )
     mixed = [draw_eye(seed % 5, 512, 10_000 + seed)[0] for seed in range(2 * options.phantoms)]
     report("colors, all grades", measure_colors(mixed), measure_colors(read_folders(folders)))
     healthy = [draw_eye(0, 512, 20_000 + seed)[0] for seed in range(options.phantoms)]
