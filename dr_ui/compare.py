@@ -138,8 +138,8 @@ def _quality_html(look: Look) -> str:
     width, height = look.pixels
     line = (
         f'<p class="lens-quality">{width} × {height} px · field of view '
-        f"{100 * quality.field_of_view_share:.0f} % of the picture · sharpness {quality.sharpness:.3f} · "
-        f"brightness {quality.brightness:.2f}</p>"
+        f"{100 * quality.field_of_view_share:.0f} % of the picture · sharpness {quality.sharpness:.2f} · "
+        f"brightness {quality.luminance:.0f} of 255</p>"
     )
     warnings = "".join(f'<p class="lens-warning" role="alert">{escape(text)}</p>' for text in quality.warnings)
     return warnings + line

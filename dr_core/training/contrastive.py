@@ -64,7 +64,7 @@ class ContrastiveTask:
         logits, labels = self.network(self._view(images, seed, "query"), self._view(images, seed, "key"))
         measures = {
             "contrast_accuracy": float((logits.argmax(dim=1) == 0).float().mean()),
-            "cosine": float(logits[:, 0].mean()) * self.network.T,
+            "cosine": float(logits[:, 0].detach().mean()) * self.network.T,
         }
         return F.cross_entropy(logits, labels), measures
 

@@ -1,4 +1,5 @@
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from dr_core.data.phantom import draw_phantom
 from dr_core.models.prediction import predict_photographs
 from dr_ui.compare import SAMPLES
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture
 def page(monkeypatch, tiny_study):
     monkeypatch.setenv("DR_STUDY", str(tiny_study.path))
-    return AppTest.from_file("pages/1_Compare.py", default_timeout=60)
+    return AppTest.from_file(ROOT / "pages" / "1_Compare.py", default_timeout=60)
 
 
 def html_of(app):
@@ -106,6 +109,6 @@ def test_without_models_the_command_is_named(monkeypatch, tmp_path, tiny_study):
 
     write_study_info(tmp_path / "bare", tiny_study.info)
     monkeypatch.setenv("DR_STUDY", str(tmp_path / "bare"))
-    app = AppTest.from_file("pages/1_Compare.py", default_timeout=60).run()
+    app = AppTest.from_file(ROOT / "pages" / "1_Compare.py", default_timeout=60).run()
     assert "no trained model yet" in app.error[0].value
     assert "train_cli.py demo" in app.error[0].value

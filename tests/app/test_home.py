@@ -1,10 +1,13 @@
 import dataclasses
 import shutil
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from dr_core.study.folder import write_study_info
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -14,7 +17,7 @@ def run_home(monkeypatch):
             monkeypatch.delenv(name, raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, str(value))
-        return AppTest.from_file("app.py", default_timeout=60).run()
+        return AppTest.from_file(ROOT / "app.py", default_timeout=60).run()
 
     return run
 

@@ -17,7 +17,7 @@ MAX_PIXELS = 100_000_000
 MIN_SIDE = 32
 """Fewest pixels on a side in which an eye can be told."""
 
-_FORMATS = ("JPEG", "PNG", "TIFF", "MPO")
+_FORMATS = ("JPEG", "PNG", "TIFF")
 
 
 def read_fundus(source: str | Path | bytes, *, longest_side: int | None = None) -> np.ndarray:

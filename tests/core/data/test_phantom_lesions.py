@@ -84,8 +84,8 @@ def test_lesion_areas_of_severe_eyes_are_within_a_factor_of_two_of_real_ones():
 @pytest.mark.parametrize("size", [200, 400, 1200])
 @pytest.mark.parametrize("radius", [0.008, 0.02, 0.1])
 def test_shapes_keep_their_area(size, radius):
-    if radius * size * 0.48 < 1.5:
-        pytest.skip("under 1.5 pixels a shape is drawn paler instead")
+    if radius * size * 0.48 < 2:
+        pytest.skip("under 2 pixels a mask is up to a quarter too large, as docs/phantoms.md says")
     canvas, generator = Canvas(size, 0.48), np.random.default_rng(0)
     areas = {"disc": [], "patch": []}
     for _ in range(40):
@@ -113,8 +113,8 @@ def test_the_fellow_eye_shares_camera_and_color():
         right, left = draw_patient(0, 96, seed)
         means = [eye.image[30:66, 30:66].reshape(-1, 3).mean(axis=0) for eye in (right, left)]
         assert np.abs(means[0] - means[1]).max() < 45
-        outside = [eye.image.max(axis=2) < 8 for eye in (right, left)]
-        assert (outside[0] == outside[1]).mean() > 0.97
+        heights = [int((eye.image.max(axis=(1, 2)) > 40).sum()) for eye in (right, left)]
+        assert abs(heights[0] - heights[1]) <= 2  # the frame cuts both alike
 
 
 @pytest.mark.parametrize(("grade", "size"), [(True, 96), (2.0, 96), ("2", 96), (2, 96.0), (2, None)])
