@@ -189,7 +189,8 @@ def _agreement_html(agreement: Agreement, choice: Choice) -> str:
     else:
         ayes = ", ".join(names[setup] for setup in agreement.referable)
         noes = ", ".join(names[setup] for setup in agreement.not_referable)
-        sentence = f"<b>The models disagree.</b> Referable: {ayes}. Not referable: {noes}."
+        sides = f"{len(agreement.referable)} say referable, {len(agreement.not_referable)} do not"
+        sentence = f"<b>The models disagree: {sides}.</b> Referable: {ayes}. Not referable: {noes}."
     return (
         f'<p class="lens-agree" role="status">{sentence}</p><p class="lens-small">The number is each model\'s '
         f"probability (0 to 1) that the eye has grade {choice.reading.split()[0]}; from {choice.threshold:.2f} on it "

@@ -28,6 +28,10 @@ def show_models(study: Study) -> None:
     st.html(f'<div class="lens-cards">{cards}</div>')
     if measured is None:
         st.info("This study has no table of performance yet; the command that trained it writes it at its end.")
+
+
+def show_legend(study: Study) -> None:
+    """Say what the figures mean and on which eyes they were measured."""
     st.html(_legend(study))
 
 

@@ -51,13 +51,14 @@ section[data-testid="stSidebar"] { width: 168px !important; min-width: 168px !im
   border: 2px solid var(--hue); margin-right: .45rem; background: transparent; }
 .lens-iwne_cl h2::before, .lens-ifi_cl h2::before { background: var(--hue); }
 .lens-card p { margin: .1rem 0; font-size: .82rem; line-height: 1.35; }
-.lens-card .lens-answer { font-size: 1.3rem; font-weight: 650; line-height: 1.25; margin: .1rem 0 .35rem; }
-.lens-answer small { font-size: .95rem; font-weight: 400; opacity: .85; }
+.lens-card .lens-answer { font-size: 1.18rem; font-weight: 650; line-height: 1.3; margin: .1rem 0 .35rem;
+  white-space: nowrap; letter-spacing: -.01em; }
+.lens-answer small { font-size: .9rem; font-weight: 400; opacity: .85; }
 .lens-bars { display: grid; grid-template-columns: repeat(5, 1fr); gap: 4px; height: 74px; align-items: end; }
 .lens-bars div { border-radius: 2px 2px 0 0; min-height: 2px;
   outline: 1px solid color-mix(in srgb, currentColor 35%, transparent); }
 .lens-facts { display: grid; grid-template-columns: auto auto 1fr; column-gap: .6rem; font-size: .82rem;
-  margin: .35rem 0 0; }
+  margin: .35rem 0 0 !important; padding: 0 !important; }
 .lens-facts dt, .lens-facts dd { margin: 0; }
 .lens-axis { display: grid; grid-template-columns: repeat(5, 1fr); gap: 4px; text-align: center; font-size: .72rem;
   opacity: .85; margin-bottom: .4rem; }
