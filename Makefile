@@ -42,6 +42,7 @@ clean:  ## remove what can be made again
 
 .venv/app.stamp: requirements.txt | .venv/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "dr_lens.pth").write_text("$(CURDIR)\n")'
 	@touch $@
 
 .venv/dev.stamp: requirements-dev.txt .venv/app.stamp

@@ -238,7 +238,7 @@ def _tabulate(study: Study, choice: Choice) -> tuple[pd.DataFrame, list[Eye], li
             rows.append({"eye": eye.name} | _row(cache.answers(eye, study), choice))
             opened.append(eye)
         except InputError as error:
-            unreadable.append(str(error).replace("The file", eye.name, 1))
+            unreadable.append(str(error).replace("The photograph", eye.name, 1))
         bar.progress(number / len(choice.eyes), f"{number} of {len(choice.eyes)} eyes")
     bar.empty()
     return pd.DataFrame(rows), opened, unreadable

@@ -25,6 +25,12 @@ def shared_data():
     return folder
 
 
+@pytest.fixture(scope="session")
+def full_size_eyes(shared_data):
+    """IDRiD_01 to IDRiD_20, 4288x2848."""
+    return sorted(shared_data.glob("idrid/A. Segmentation/1. Original Images/a. Training Set/IDRiD_*.jpg"))
+
+
 def make_study(folder):
     """A whole study whose four slim models have random weights; its numbers mean nothing."""
     import pandas as pd

@@ -167,23 +167,3 @@ def crop_to_field_of_view(image: np.ndarray, field: FieldOfView) -> np.ndarray:
     if not any(padding):
         return inside
     return cv2.copyMakeBorder(inside, *padding, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-
-
-def mark_field_of_view(image: np.ndarray, field: FieldOfView, longest_side: int) -> np.ndarray:
-    """Draw the circle of a field of view into a small copy of an image, for people to check.
-
-    Args:
-        image: Uint8 (H, W, 3) RGB.
-        field: Its field of view; nothing is drawn where none was found.
-        longest_side: Of the copy, in pixels.
-
-    Returns:
-        Uint8 (h, w, 3).
-    """
-    scale = min(1.0, longest_side / max(image.shape[:2]))
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    if field.found:
-        center = (round(field.center_x * scale * 16), round(field.center_y * scale * 16))
-        cv2.circle(small, center, round(field.radius * scale * 16), (150, 200, 200), 1, cv2.LINE_AA, 4)
-    return small
