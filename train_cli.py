@@ -1,6 +1,7 @@
 """DR Lens on the command line: parse, call dr_core, show progress, give an exit code. Computes nothing itself."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
         Exit code: 0 done, 2 the input must be mended, 130 stopped by Ctrl-C.
     """
     options = _build_parser().parse_args(arguments)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells the precision of every training
     try:
         options.run(options)
     except InputError as error:

@@ -91,6 +91,7 @@ def save_model(path: Path, model: nn.Module, info: CheckpointInfo, *, half: bool
     header = json.dumps(dataclasses.asdict(info), sort_keys=True)
     with replacing(path) as temporary:
         save_file(_stored_tensors(model, half), temporary, metadata={_HEADER_KEY: header})
+        temporary.chmod(0o644)  # safetensors writes for its owner alone; a study is read by the server's user, too
 
 
 def _stored_tensors(model: nn.Module, half: bool) -> dict[str, Tensor]:
