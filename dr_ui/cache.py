@@ -1,13 +1,17 @@
-"""What is kept between reruns: bounded, in memory, and dropped when the study on disk changes."""
+"""What is kept between reruns: bounded, in memory, and dropped when the study on disk changes.
+
+Pictures are kept for the session that shows them and end with it. Answers, five numbers a model, are shared by all
+sessions under the digest of the photograph, which nobody can guess without having it.
+"""
 
 import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dr_core.data.fundus import (
-    FieldOfView,
     Quality,
     assess_quality,
     encode_jpeg,
@@ -16,61 +20,92 @@ from dr_core.data.fundus import (
     read_fundus,
 )
 from dr_core.data.phantom import draw_phantom
+from dr_core.data.preprocessing import Preprocessing
 from dr_core.models.checkpoint import LoadedModel
-from dr_core.models.prediction import predict_photographs
+from dr_core.models.prediction import predict_views
 from dr_core.study.folder import Study, open_study
 
-_SCREEN_SIDE = 640
+_SCREEN_SIDE = 800
 """Longest side of a photograph on the screen, in pixels."""
+
+_PHANTOM_SIDE, _THUMBNAIL_SIDE = 768, 96
+
+Stamp = tuple[str, tuple[tuple[str, int, int], ...]]
 
 
 @dataclass(frozen=True)
 class Eye:
-    """One photograph, ready to be shown and asked about.
+    """One photograph that can be asked about.
 
     Attributes:
-        name: File name or name of the sample.
+        name: File name, or name of the sample.
         key: Digest of the content.
-        content: The file, or None for a sample.
+        file: The upload, or None for a sample.
         sample: Grade and seed of a phantom, or None for an upload.
     """
 
     name: str
     key: str
-    content: bytes | None = None
-    sample: tuple[int, int] | None = None
+    file: UploadedFile | None = None
+    sample: tuple[int, int] = (0, 0)
+
+    def read(self) -> np.ndarray:
+        """Pixels, uint8 (H, W, 3).
+
+        Raises:
+            InputError: If the photograph cannot be read.
+        """
+        if self.file is not None:
+            return read_fundus(self.file.getvalue())
+        grade, seed = self.sample
+        return draw_phantom(grade, _PHANTOM_SIDE, seed).image
 
 
 @dataclass(frozen=True)
 class Look:
-    """What can be shown of an eye without asking a model.
+    """What is kept of a photograph.
 
     Attributes:
-        taken: JPEG of the photograph with the field of view marked.
-        seen: JPEG of the eye as the models see it.
+        taken: JPEG for the screen, with the field of view marked.
         pixels: Width and height of the photograph.
-        field: Its field of view.
         quality: Its quality.
+        views: The eye at model size, uint8 (S, S, 3), for each way in which the study's models see it.
     """
 
     taken: bytes
-    seen: bytes
     pixels: tuple[int, int]
-    field: FieldOfView
     quality: Quality
+    views: dict[Preprocessing, np.ndarray]
+
+    @property
+    def seen(self) -> bytes:
+        """JPEG of the eye as the first of the models sees it."""
+        way, view = next(iter(self.views.items()))
+        return encode_jpeg(way.to_display(view), _SCREEN_SIDE)
 
 
-def upload(name: str, content: bytes) -> Eye:
+def uploaded_eye(file: UploadedFile) -> Eye:
     """An uploaded photograph."""
-    return Eye(name, hashlib.sha256(content).hexdigest(), content=content)
+    return Eye(file.name, _digest(file.file_id, file), file)
 
 
-def phantom_sample(grade: int, seed: int) -> Eye:
+def phantom_eye(name: str, grade: int, seed: int) -> Eye:
     """A phantom that is drawn when it is looked at."""
-    return Eye(f"phantom {grade}-{seed}", f"phantom-{grade}-{seed}", sample=(grade, seed))
+    return Eye(name, f"phantom-{grade}-{seed}", sample=(grade, seed))
 
 
-def study_stamp(study: Study) -> tuple[str, tuple[tuple[str, int, int], ...]]:
+@st.cache_data(max_entries=64, show_spinner=False)
+def phantom_thumbnail(grade: int, seed: int) -> bytes:
+    """Small JPEG of a phantom."""
+    return encode_jpeg(draw_phantom(grade, 2 * _THUMBNAIL_SIDE, seed).image, _THUMBNAIL_SIDE)
+
+
+@st.cache_data(max_entries=4096, show_spinner=False, scope="session")
+def _digest(file_id: str, _file: UploadedFile) -> str:
+    return hashlib.sha256(_file.getbuffer()).hexdigest()
+
+
+def study_stamp(study: Study) -> Stamp:
     """What changes when a study on disk is replaced: names, times and sizes of its files."""
     files = [study.path / "study.json", *(study.checkpoint_path(setup) for setup in study.info.setups)]
     present = [(path.name, path.stat()) for path in files if path.is_file()]
@@ -78,7 +113,7 @@ def study_stamp(study: Study) -> tuple[str, tuple[tuple[str, int, int], ...]]:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _models(stamp: tuple[str, tuple[tuple[str, int, int], ...]]) -> dict[str, LoadedModel]:
+def _models(stamp: Stamp) -> dict[str, LoadedModel]:
     study = open_study(stamp[0])
     return {setup: study.load_model(setup) for setup in study.info.setups if study.has_checkpoint(setup)}
 
@@ -88,44 +123,36 @@ def models(study: Study) -> dict[str, LoadedModel]:
     return _models(study_stamp(study))
 
 
-@st.cache_resource(max_entries=6, show_spinner=False)
-def _photograph(key: str, _eye: Eye) -> np.ndarray:
-    if _eye.content is not None:
-        return read_fundus(_eye.content)
-    grade, seed = _eye.sample or (0, 0)
-    return draw_phantom(grade, 768, seed).image
-
-
-@st.cache_data(max_entries=256, show_spinner=False)
-def _answers(key: str, stamp: object, _eye: Eye, _study: Study) -> dict[str, np.ndarray]:
-    answers = predict_photographs(models(_study), [_photograph(key, _eye)])
-    return {setup: probabilities[0] for setup, probabilities in answers.items()}
-
-
-def answers(eye: Eye, study: Study) -> dict[str, np.ndarray]:
-    """Softmax of each model about an eye, float64 (5,).
-
-    Raises:
-        InputError: If the photograph cannot be read.
-    """
-    return _answers(eye.key, study_stamp(study), eye, study)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _look(key: str, stamp: object, _eye: Eye, _study: Study) -> Look:
-    image = _photograph(key, _eye)
+@st.cache_data(max_entries=16, show_spinner=False, scope="session")
+def _look(key: str, ways: tuple[Preprocessing, ...], _eye: Eye) -> Look:
+    image = _eye.read()
     field = find_field_of_view(image)
-    ways = {model.info.preprocessing for model in models(_study).values()}
-    seen = next(iter(ways)).to_model_view(image) if ways else image
     return Look(
         taken=encode_jpeg(mark_field_of_view(image, field, _SCREEN_SIDE), _SCREEN_SIDE),
-        seen=encode_jpeg(seen, _SCREEN_SIDE),
         pixels=(image.shape[1], image.shape[0]),
-        field=field,
         quality=assess_quality(image, field),
+        views={way: way.to_model_view(image) for way in ways},
     )
 
 
 def look(eye: Eye, study: Study) -> Look:
-    """What can be shown of an eye; raises as `answers` does."""
-    return _look(eye.key, study_stamp(study), eye, study)
+    """What can be shown of an eye without asking a model.
+
+    Raises:
+        InputError: If the photograph cannot be read.
+    """
+    ways = dict.fromkeys(model.info.preprocessing for model in models(study).values())
+    return _look(eye.key, tuple(ways), eye)
+
+
+@st.cache_data(max_entries=4096, show_spinner=False)
+def _answers(key: str, stamp: Stamp, _eye: Eye, _study: Study) -> dict[str, np.ndarray]:
+    views = look(_eye, _study).views
+    return {
+        setup: predict_views(model, views[model.info.preprocessing][None])[0] for setup, model in models(_study).items()
+    }
+
+
+def answers(eye: Eye, study: Study) -> dict[str, np.ndarray]:
+    """Softmax of each model about an eye, float64 (5,); raises as `look` does."""
+    return _answers(eye.key, study_stamp(study), eye, study)

@@ -1,5 +1,6 @@
 """Parts of the home page: the open study, its four models, and where each question is answered."""
 
+import math
 from html import escape
 
 import pandas as pd
@@ -10,6 +11,9 @@ from dr_core.study.folder import DataSet, Study
 from dr_ui.drawing import setups_drawing
 from dr_ui.page import questions
 
+_GUESSING = 0.5
+"""AUC of a model that guesses."""
+
 
 def show_study(study: Study) -> None:
     """Name the open study and draw its set-ups."""
@@ -17,22 +21,24 @@ def show_study(study: Study) -> None:
     st.html(
         f'<p class="lens-small"><b>Open study: {escape(info.title)}.</b> {escape(info.summary)} '
         f"Seed {info.seed}, written {escape(info.created[:10])}.</p>"
+        + setups_drawing(any(data.role == "pretraining" and not data.real for data in info.data))
     )
-    st.html(setups_drawing(any(data.role == "pretraining" and not data.real for data in info.data)))
 
 
 def show_models(study: Study) -> None:
     """One card a set-up: what it was trained on and how good it is."""
     measured = study.read_results("performance") if study.has_results("performance") else None
     cards = "".join(_card(study, setup, measured) for setup in study.info.setups)
-    st.html(f'<div class="lens-cards">{cards}</div>')
+    st.html(
+        f'<div class="lens-cards">{cards}</div>'
+        '<p class="lens-small lens-key"><b>AUC</b>: how often the model ranks a sick eye above a healthy one. '
+        "1 is perfect, 0.5 (the mark in the middle of each line) is guessing; in brackets the 95 % interval.</p>"
+    )
     if measured is None:
-        st.info("This study has no table of performance yet; the command that trained it writes it at its end.")
-
-
-def show_legend(study: Study) -> None:
-    """Say what the figures mean and on which eyes they were measured."""
-    st.html(_legend(study))
+        st.info(
+            f"This study has no table of performance yet; `python train_cli.py demo --out {study.path}` writes it at "
+            "its end."
+        )
 
 
 def show_questions() -> None:
@@ -40,53 +46,66 @@ def show_questions() -> None:
     for column, question in zip(st.columns(3), questions(), strict=False):
         with column:
             st.page_link(f"pages/{question.page}", label=f"**{question.question}**", icon=":material/arrow_forward:")
-            st.caption(question.promise)
+            st.html(f'<p class="lens-small">{escape(question.promise)}</p>')
+
+
+def show_data(study: Study) -> None:
+    """What the numbers rest on, folded away."""
+    with st.expander("Which eyes these numbers come from"):
+        st.html(f'<ul class="lens-small">{"".join(_data_line(data) for data in study.info.data)}</ul>')
+
+
+def _data_line(data: DataSet) -> str:
+    name = data.title or data.label
+    short = f' ("{escape(data.label)}" above)' if data.role == "test" and data.label else ""
+    return (
+        f"<li><b>{data.role.capitalize()}: {escape(name)}</b>{short}, {data.images} images. "
+        f"{escape(data.description)}</li>"
+    )
 
 
 def _card(study: Study, name: str, measured: pd.DataFrame | None) -> str:
     setup = SETUPS[name]
-    if not study.has_checkpoint(name):
-        body = "<p>Not trained yet: <code>python train_cli.py demo --out DIR</code></p>"
-    else:
+    if study.has_checkpoint(name):
         info = study.read_checkpoint_info(name)
         body = (
-            f"<p>Trained on {escape(info.training_data)}; validation AUC <b>{info.validation_auc:.3f}</b>.</p>"
-            f"{_figures(study, name, measured)}"
+            f"<p>Trained on {escape(info.training_data)}</p>"
+            '<p class="lens-fact" title="AUC of grades 3-4 against 0-2 on '
+            'the eyes by which the best epoch was chosen: a little too good"><span>validation AUC</span>'
+            f"<b>{info.validation_auc:.3f}</b></p>{_figures(study, name, measured)}"
         )
-    return (
-        f'<section class="lens-card lens-{name}" aria-label="{setup.label}" title="{escape(setup.summary)}">'
-        f"<h2>{setup.label}</h2>{body}</section>"
-    )
+    else:
+        body = (
+            f"<p>Not trained yet; this command goes on:<br><code>python train_cli.py demo --out {study.path}</code></p>"
+        )
+    return f'<section class="lens-card lens-{name}" aria-label="{setup.label}"><h2>{setup.label}</h2>{body}</section>'
 
 
 def _figures(study: Study, setup: str, measured: pd.DataFrame | None) -> str:
     if measured is None:
         return ""
-    facts = "".join(
-        f'<dt>{escape(data.label or data.title)}</dt><dd><b>{row.value:.3f}</b></dd><dd class="lens-small">'
-        f"{row.low:.2f} to {row.high:.2f}</dd>"
-        for data in study.info.data
-        if data.role == "test"
-        for row in _headline(measured, data, setup).itertuples()
-    )
-    return f'<dl class="lens-facts">{facts}</dl>'
+    mine = measured[(measured["setup"] == setup) & (measured["measure"] == "auc")]
+    return "".join(_figure(data, mine[mine["data"] == data.key]) for data in study.info.data if data.role == "test")
 
 
-def _headline(measured: pd.DataFrame, data: DataSet, setup: str) -> pd.DataFrame:
-    reading = "any DR" if data.real else "grades 3-4 against 0-2"
-    chosen = (measured["data"] == data.key) & (measured["setup"] == setup) & (measured["reading"] == reading)
-    return measured[chosen & (measured["measure"] == "auc")]
-
-
-def _legend(study: Study) -> str:
-    said = "".join(
-        f"<li><b>{escape(data.label or data.title)}</b>: {escape(data.title)}, {data.images} eyes. "
-        f"{escape(data.description)}</li>"
-        for data in study.info.data
-        if data.role == "test"
-    )
+def _figure(data: DataSet, measured: pd.DataFrame) -> str:
+    """One AUC with its interval, in figures and on a line from 0 to 1."""
+    # Where only the presence of DR is known, every reading is held against that and has the same positives.
+    graded = measured["positives"].nunique() > 1
+    reading = "grades 3-4 against 0-2" if graded else "any DR"
+    rows = measured[measured["reading"] == reading].to_dict("records")
+    if not rows:
+        return ""
+    value, low, high = (float(rows[0][column]) for column in ("value", "low", "high"))
+    if math.isnan(value + low + high):
+        return f'<p class="lens-fact"><span>{escape(data.label or data.title)}</span>cannot be measured</p>'
+    told = "better than guessing" if low > _GUESSING else "cannot be told from guessing"
+    told = "worse than guessing" if high < _GUESSING else told
     return (
-        '<p class="lens-small">Numbers are AUCs with 95 % intervals: the chance that the model ranks a sick eye above '
-        "a healthy one; 0.5 is guessing, 1 is perfect. On graded eyes: grades 3-4 against 0-2, as in the paper; "
-        f'on photographs of which only the presence of DR is known: any DR.</p><ul class="lens-small">{said}</ul>'
+        f'<p class="lens-fact" title="AUC, {reading}: {escape(data.title)}, {rows[0]["n"]} eyes, '
+        f'{rows[0]["positives"]} of them positive. With 95 % confidence {told}.">'
+        f"<span>{escape(data.label or data.title)}</span>"
+        f"<b>{value:.3f}</b><small>({low:.2f} to {high:.2f})</small></p>"
+        f'<div class="lens-range" aria-hidden="true"><i style="left:{100 * low:.1f}%;'
+        f'width:{100 * (high - low):.1f}%"></i><b style="left:{100 * value:.1f}%"></b></div>'
     )

@@ -34,53 +34,85 @@ def page_css() -> str:
 
 
 _CSS = """
-section[data-testid="stSidebar"] { width: 168px !important; min-width: 168px !important; }
+[data-testid="stSidebar"][data-collapsed="false"] { width: 150px !important; min-width: 150px !important; }
 [data-testid="stSidebarNav"] li:first-child a p { font-size: 0; }
 [data-testid="stSidebarNav"] li:first-child a p::after { content: "Home"; font-size: .875rem; }
-.block-container { padding-top: 2.6rem; padding-bottom: 1rem; max-width: 1320px; }
-.lens-head { display: flex; align-items: baseline; gap: 1rem; flex-wrap: wrap; margin-bottom: .2rem; }
+.block-container { padding: 2.4rem 2.2rem 1rem; max-width: 1360px; }
+[data-testid="stMain"] [data-testid="stVerticalBlock"] { gap: .7rem; }
+.lens-head { display: flex; align-items: baseline; gap: 1rem; flex-wrap: wrap; }
 .lens-head h1 { font-size: 1.65rem; line-height: 1.25; padding: 0; margin: 0; }
-.lens-note { font-size: .8rem; opacity: .8; margin-left: auto; border: 1px solid currentColor; border-radius: 1rem;
+.lens-note { font-size: .8rem; margin-left: auto; border: 1px solid currentColor; border-radius: 1rem;
   padding: .1rem .7rem; white-space: nowrap; }
-.lens-cards { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: .8rem; }
-.lens-card { border: 1px solid color-mix(in srgb, currentColor 22%, transparent);
-  border-top: 4px var(--line) var(--hue);
-  border-radius: .4rem; padding: .55rem .8rem .6rem; font-variant-numeric: tabular-nums; min-width: 0; }
+.lens-small { font-size: .82rem; line-height: 1.4; margin: 0; opacity: .92; }
+.lens-key { margin-top: .5rem; }
+
+.lens-cards { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: .7rem; }
+.lens-card { border: 1px solid color-mix(in srgb, currentColor 24%, transparent);
+  border-top: 4px var(--line) var(--hue); border-radius: .4rem; padding: .5rem .8rem .6rem; min-width: 0;
+  font-variant-numeric: tabular-nums; }
 .lens-card h2 { font-size: .95rem; margin: 0 0 .15rem; padding: 0; letter-spacing: .02em; }
 .lens-card h2::before { content: ""; display: inline-block; width: .6rem; height: .6rem; border-radius: 50%;
   border: 2px solid var(--hue); margin-right: .45rem; background: transparent; }
 .lens-iwne_cl h2::before, .lens-ifi_cl h2::before { background: var(--hue); }
-.lens-card p { margin: .1rem 0; font-size: .82rem; line-height: 1.35; }
-.lens-card .lens-answer { font-size: 1.18rem; font-weight: 650; line-height: 1.3; margin: .1rem 0 .35rem;
-  white-space: nowrap; letter-spacing: -.01em; }
-.lens-answer small { font-size: .9rem; font-weight: 400; opacity: .85; }
-.lens-bars { display: grid; grid-template-columns: repeat(5, 1fr); gap: 4px; height: 74px; align-items: end; }
-.lens-bars div { border-radius: 2px 2px 0 0; min-height: 2px;
-  outline: 1px solid color-mix(in srgb, currentColor 35%, transparent); }
-.lens-facts { display: grid; grid-template-columns: auto auto 1fr; column-gap: .6rem; font-size: .82rem;
-  margin: .35rem 0 0 !important; padding: 0 !important; }
-.lens-facts dt, .lens-facts dd { margin: 0; }
-.lens-axis { display: grid; grid-template-columns: repeat(5, 1fr); gap: 4px; text-align: center; font-size: .72rem;
-  opacity: .85; margin-bottom: .4rem; }
-.lens-verdict { display: flex; justify-content: space-between; align-items: baseline; font-size: .85rem;
-  border-top: 1px solid color-mix(in srgb, currentColor 15%, transparent); padding-top: .25rem; margin-top: .2rem; }
-.lens-verdict b { font-size: 1.05rem; }
-.lens-yes, .lens-no { white-space: nowrap; }
-.lens-agree { font-size: 1.02rem; margin: .65rem 0 .2rem; }
+.lens-card p { margin: 0; font-size: .82rem; line-height: 1.35; }
+.lens-card code { font-size: .75rem; overflow-wrap: anywhere; }
+
+.lens-card .lens-answer { font-size: 1.3rem; font-weight: 650; line-height: 1.25; margin-top: .2rem;
+  white-space: nowrap; }
+.lens-card .lens-sure { font-size: .9rem; }
+.lens-bars, .lens-axis { display: grid; grid-template-columns: repeat(5, 1fr); gap: 4px; text-align: center; }
+.lens-bars { height: 76px; align-items: end; margin-top: .3rem; }
+.lens-bars i { display: block; font-style: normal; font-size: .7rem; line-height: 1.4; }
+.lens-bars span { display: block; border-radius: 2px 2px 0 0;
+  outline: 1px solid color-mix(in srgb, currentColor 40%, transparent); }
+.lens-axis { font-size: .72rem; border-top: 1px solid color-mix(in srgb, currentColor 50%, transparent); }
+.lens-card .lens-verdict, .lens-card .lens-other { display: flex; justify-content: space-between; align-items: baseline;
+  gap: .3rem; white-space: nowrap; }
+.lens-card .lens-verdict { font-size: .9rem; font-weight: 600; margin-top: .45rem; }
+.lens-verdict b { font-size: 1.15rem; }
+.lens-card .lens-other { font-size: .8rem; margin-top: .5rem; }
+.lens-meter { position: relative; height: 6px; border-radius: 3px; margin-top: .1rem;
+  background: color-mix(in srgb, currentColor 16%, transparent); }
+.lens-meter i { position: absolute; inset: 0 auto 0 0; border-radius: 3px; background: currentColor; opacity: .75; }
+.lens-meter span { position: absolute; top: -4px; height: 14px; border-left: 2px solid currentColor;
+  margin-left: -1px; }
+.lens-agree { margin-top: .6rem; min-height: 5.6rem; }
+.lens-agree [role="status"] { font-size: 1.05rem; margin: 0 0 .3rem; }
+
+.lens-card .lens-fact { display: flex; align-items: baseline; gap: .4rem; white-space: nowrap; margin-top: .28rem; }
+.lens-fact span { margin-right: auto; overflow: hidden; text-overflow: ellipsis; }
+.lens-fact b { font-size: .95rem; }
+.lens-range { position: relative; height: 7px; margin-top: 1px;
+  background: linear-gradient(currentColor, currentColor) 50% 50% / 1px 7px no-repeat,
+  linear-gradient(color-mix(in srgb, currentColor 28%, transparent), color-mix(in srgb, currentColor 28%, transparent))
+  0 50% / 100% 1px no-repeat; }
+.lens-range i { position: absolute; top: 2px; height: 3px; background: var(--hue); }
+.lens-range b { position: absolute; top: 0; width: 7px; height: 7px; margin-left: -3.5px; border-radius: 50%;
+  background: var(--hue); }
+
+.lens-drawing { display: grid; grid-template-columns: 11rem 3.4rem minmax(0, 1fr) 3.4rem 11rem 3.4rem 9rem;
+  row-gap: .35rem; align-items: center; font-size: .86rem; margin-top: .5rem; }
+.lens-drawing > .lens-step { font-size: .76rem; opacity: .85; text-align: center; }
+.lens-box { border: 1.5px solid color-mix(in srgb, currentColor 45%, transparent); border-radius: .4rem; height: 100%;
+  min-height: 1.6rem; padding: .1rem .6rem; display: grid; place-items: center; text-align: center; }
+.lens-box[class*="lens-i"] { border: 2px var(--line) var(--hue); }
+.lens-end { font-weight: 650; }
+.lens-wire { border-top: 2px var(--line) var(--hue); position: relative; }
+.lens-wire::after { content: ""; position: absolute; right: 0; top: -5px; border: 4px solid transparent;
+  border-left: 7px solid var(--hue); border-right: 0; }
+
+.st-key-photographs [data-testid="stFileUploaderDropzone"] { padding: .5rem .7rem; height: 94px; overflow-y: auto; }
+.st-key-sample [role="radio"] { flex: 1 1 0; min-width: 0; height: 94px; padding: 6px 2px; flex-direction: column;
+  justify-content: center; gap: 4px; }
+.st-key-sample [role="radio"]::before { content: ""; width: 54px; height: 54px; border-radius: 50%; flex: none;
+  background: #0b0b0d center / cover; }
+.st-key-sample [role="radio"] p { font-size: .74rem; white-space: nowrap; }
+.st-key-sample [role="radio"]:disabled::before { opacity: .45; }
 .lens-photo { background: #0b0b0d; border-radius: .4rem; padding: 6px; display: flex;
-  justify-content: center; align-items: center; height: 318px; }
-.lens-photo img { max-width: 100%; max-height: 100%; object-fit: contain; }
-.lens-quality { font-size: .82rem; margin: .35rem 0 0; opacity: .92; }
-.lens-warning { font-size: .85rem; border-left: 4px solid #E69F00; padding: .15rem .6rem; margin: .35rem 0; }
-.lens-small { font-size: .82rem; opacity: .9; }
-.lens-drawing p { display: grid; grid-template-columns: 9.5rem 15rem 13rem 6.5rem; column-gap: 2.6rem; margin: .28rem 0;
-  align-items: center; font-size: .84rem; }
-.lens-drawing p:first-child { font-size: .76rem; opacity: .8; }
-.lens-drawing p:not(:first-child) > * { border: 1px solid color-mix(in srgb, currentColor 40%, transparent);
-  border-radius: .35rem; padding: .16rem .6rem; text-align: center; position: relative; white-space: nowrap; }
-.lens-drawing p:not(:first-child) > b { border: 2.5px var(--line) var(--hue); }
-.lens-drawing p:not(:first-child) > :not(:first-child)::before { content: ""; position: absolute; right: 100%; top: 50%;
-  width: 2.3rem; margin-right: .15rem; border-top: 2px var(--line) var(--hue); }
-.lens-drawing p:not(:first-child) > .lens-through { border: none; border-top: 2px var(--line) var(--hue); padding: 0;
-  height: 0; border-radius: 0; margin: 0 -.4rem; }
+  justify-content: center; align-items: center; height: 330px; }
+.lens-photo img { width: 100%; height: 100%; object-fit: contain; }
+.lens-quality { font-size: .82rem; margin: 0; }
+.lens-warning { font-size: .85rem; border-left: 4px solid #E69F00; padding: .1rem .6rem; margin: .35rem 0 0; }
+button:focus-visible, a:focus-visible, summary:focus-visible { outline: 3px solid currentColor !important;
+  outline-offset: 2px; }
 """

@@ -66,6 +66,19 @@ class Preprocessing:
         way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         return cv2.resize(image, (self.size, self.size), interpolation=way)
 
+    def to_display(self, view: np.ndarray) -> np.ndarray:
+        """Show a view, uint8 (S, S, 3), as the model meets it: the view, or its local contrast around middle gray.
+
+        Where the contrast is nil by definition, outside the field of view, the picture is left black.
+        """
+        if self.contrast == "none":
+            return view
+        pixels = torch.from_numpy(np.ascontiguousarray(view)).permute(2, 0, 1)[None].float() / 255
+        contrast = local_contrast(pixels)[0].permute(1, 2, 0).numpy()
+        shown = np.clip(_GRAY + _GRAY_PER_CONTRAST * contrast, 0, 255).astype(np.uint8)
+        shown[(contrast == 0).all(axis=2)] = 0
+        return shown
+
     def normalize(self, views: np.ndarray) -> Tensor:
         """Turn views, uint8 (N, S, S, 3), into inputs, float32 (N, 3, S, S)."""
         return self.standardize(torch.from_numpy(np.ascontiguousarray(views)).permute(0, 3, 1, 2).float() / 255)
@@ -118,6 +131,9 @@ def _smooth(maps: Tensor) -> Tensor:
         maps = F.avg_pool2d(maps, width, stride=1, padding=width // 2, count_include_pad=False)
     return maps
 
+
+_GRAY, _GRAY_PER_CONTRAST = 128.0, 36.0
+"""Gray level of no contrast on a screen, and gray levels for the typical contrast of an eye."""
 
 _POOL = 8
 """The local mean is taken on maps this many times smaller."""

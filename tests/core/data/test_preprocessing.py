@@ -52,6 +52,18 @@ def test_alike_colors_have_the_same_mean_and_spread():
     assert standardize_color(np.zeros((8, 8, 3), np.uint8)).max() == 0
 
 
+def test_the_display_is_the_view_or_its_contrast_around_gray():
+    view = draw_phantom(3, 224, 2).image
+    assert Preprocessing().to_display(view) is view
+    shown = Preprocessing(contrast="local").to_display(view)
+    assert (shown.shape, shown.dtype) == (view.shape, np.uint8)
+    assert (shown[0, :3] == 0).all()  # the surround
+    inside = shown.any(axis=2)
+    assert shown[inside].mean() == pytest.approx(128, abs=6)
+    vessels = inside & (view[..., 1] < np.percentile(view[inside][:, 1], 5))
+    assert shown[vessels].mean() < 128
+
+
 def test_plain_values_rebuild_it():
     way = Preprocessing(size=64, crop="squash", contrast="local")
     assert Preprocessing.from_dict(dataclasses.asdict(way)) == way
