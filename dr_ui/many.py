@@ -59,7 +59,7 @@ def _ask(study: Study, eyes: Sequence[Eye]) -> tuple[list[tuple[Eye, dict[str, n
         try:
             asked.append((eye, cache.answers(eye, study)))
         except InputError as error:
-            unreadable.append(str(error).replace("The file", eye.name, 1))
+            unreadable.append(str(error).replace("The photograph", eye.name, 1))
     return asked, unreadable
 
 
