@@ -13,7 +13,7 @@ SAMPLES: dict[str, tuple[int, int]] = {
     "moderate": (2, 13),
     "severe": (3, 14),
     "proliferative": (4, 15),
-    "no DR, dim": (0, 26),
+    "dim photo": (2, 27),
 }
 """Name -> grade and seed of the phantom."""
 

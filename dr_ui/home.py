@@ -31,8 +31,9 @@ def show_models(study: Study) -> None:
     cards = "".join(_card(study, setup, measured) for setup in study.info.setups)
     st.html(
         f'<div class="lens-cards">{cards}</div>'
-        '<p class="lens-small lens-key"><b>AUC</b>: how often the model ranks a sick eye above a healthy one. '
-        "1 is perfect, 0.5 (the mark in the middle of each line) is guessing; in brackets the 95 % interval.</p>"
+        '<p class="lens-small lens-key"><b>AUC</b>: how often a sick eye is ranked above a healthy one; 1 is perfect, '
+        "0.5 (the mark on each line) is guessing. In brackets the 95 % interval. Sick: grades 3-4, or any DR if "
+        "ungraded.</p>"
     )
     if measured is None:
         st.info(

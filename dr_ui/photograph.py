@@ -6,6 +6,7 @@ from html import escape
 import streamlit as st
 
 from dr_core.data.fundus.quality import BLURRED, DARK, FIELD_MISSING, OVEREXPOSED, Quality
+from dr_core.data.grades import GRADES
 from dr_ui.cache import Eye, Look
 
 _VIEWS = ("as taken", "as the models see it")
@@ -25,13 +26,14 @@ def show(eye: Eye, look: Look) -> None:
         width="stretch",
     )
     place.html(_picture_html(eye, look, view or _VIEWS[0]))
-    st.html(quality_html(look, _told(look, view or _VIEWS[0])))
+    st.html(quality_html(look, _told(eye, look, view or _VIEWS[0])))
 
 
-def _told(look: Look, view: str) -> str:
+def _told(eye: Eye, look: Look, view: str) -> str:
     """What is shown, in a few words."""
     if view == _VIEWS[0]:
-        return "{} × {} px".format(*look.pixels)
+        drawn = "" if eye.file else f"drawn with grade {eye.sample[0]}, {GRADES[eye.sample[0]]} · "
+        return f"{drawn}{look.pixels[0]} × {look.pixels[1]} px"
     way = next(iter(look.views))
     cut = "cropped" if way.crop == "field_of_view" else "squashed"
     colors = ", colors relative to their surroundings" if way.contrast == "local" else ""

@@ -46,7 +46,7 @@ _CSS = """
 .lens-small { font-size: .82rem; line-height: 1.4; margin: 0; opacity: .92; }
 .lens-key { margin-top: .5rem; }
 
-.lens-cards { display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: .7rem; }
+.lens-cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .7rem; }
 .lens-card { border: 1px solid color-mix(in srgb, currentColor 24%, transparent);
   border-top: 4px var(--line) var(--hue); border-radius: .4rem; padding: .5rem .8rem .6rem; min-width: 0;
   font-variant-numeric: tabular-nums; }
@@ -104,7 +104,8 @@ _CSS = """
 .st-key-photographs [data-testid="stFileUploaderDropzone"] { padding: .5rem .7rem; height: 94px; overflow-y: auto; }
 .st-key-sample [role="radio"] { flex: 1 1 0; min-width: 0; height: 94px; padding: 6px 2px; flex-direction: column;
   justify-content: center; gap: 4px; }
-.st-key-sample [role="radio"]::before { content: ""; width: 54px; height: 54px; border-radius: 50%; flex: none;
+.st-key-sample [role="radio"]::before { content: ""; width: 54px; max-width: 100%; aspect-ratio: 1;
+  border-radius: 50%; flex: none;
   background: #0b0b0d center / cover; }
 .st-key-sample [role="radio"] p { font-size: .74rem; white-space: nowrap; }
 .st-key-sample [role="radio"]:disabled::before { opacity: .45; }
