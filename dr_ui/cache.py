@@ -131,7 +131,7 @@ def _look(key: str, ways: tuple[Preprocessing, ...], _eye: Eye) -> Look:
         taken=encode_jpeg(mark_field_of_view(image, field, _SCREEN_SIDE), _SCREEN_SIDE),
         pixels=(image.shape[1], image.shape[0]),
         quality=assess_quality(image, field),
-        views={way: way.to_model_view(image) for way in ways},
+        views={way: way.to_model_view(image, field) for way in ways},
     )
 
 

@@ -14,11 +14,6 @@ def setup_color(setup: Setup) -> str:
     return _HUES[setup.initialization]
 
 
-def setup_dash(setup: Setup) -> str:
-    """SVG dash pattern of a set-up's line: dashed for supervised, solid for contrastive training."""
-    return "6 4" if setup.training == "supervised" else "none"
-
-
 def setup_variables() -> str:
     """CSS classes that give each set-up its color and line."""
     lines = {"supervised": "dashed", "contrastive": "solid"}

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dr_core.data.fundus import crop_to_field_of_view, find_field_of_view
+from dr_core.data.fundus import FieldOfView, crop_to_field_of_view, find_field_of_view
 from dr_core.errors import InputError
 
 Color = tuple[float, float, float]
@@ -51,17 +51,18 @@ class Preprocessing:
         """Build from plain values, as JSON holds them."""
         return Preprocessing(**values | {name: tuple(values[name]) for name in ("mean", "std")})
 
-    def to_model_view(self, image: np.ndarray) -> np.ndarray:
+    def to_model_view(self, image: np.ndarray, field: FieldOfView | None = None) -> np.ndarray:
         """Bring a photograph to model size, as the model sees it.
 
         Args:
             image: Uint8 (H, W, 3) RGB.
+            field: Its field of view where the caller has found it already; otherwise it is found here if needed.
 
         Returns:
             Uint8 (S, S, 3) RGB, averaged over areas where it is made smaller.
         """
         if self.crop == "field_of_view":
-            image = crop_to_field_of_view(image, find_field_of_view(image))
+            image = crop_to_field_of_view(image, field or find_field_of_view(image))
         shrinks = min(image.shape[:2]) >= self.size
         way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         return cv2.resize(image, (self.size, self.size), interpolation=way)

@@ -166,13 +166,21 @@ class _Demo:
         store = open_store(self.out / "work" / name)
         return Store(np.array(store.images), store.index)
 
-    def _run(self, task: Task, config: LoopConfig, name: str, about: dict[str, str]) -> Progress:
+    def _run(self, build: Callable[[], Task], config: LoopConfig, name: str, about: dict[str, str]) -> Progress:
+        """Train what `build` gives; a finished training is not built at all, since its data take long to load."""
         folder = RunFolder(self.out / "runs" / name, about | dataclasses.asdict(config))
-        for report in train(task, config, folder):
+        if folder.epochs_done() >= config.epochs:
+            return
+        for report in train(build(), config, folder):
             yield report.step, report.steps, report.images_per_second, report.metrics
 
     def _pretrain_contrastive(self, initialization: str) -> Progress:
         data = {"none": "train", "imagenet": "textures"}[initialization]
+        build = partial(self._contrastive_task, initialization, data)
+        name, about = f"moco-{data}-s{self.config.seed}", {"arch": ARCH, "data": data}
+        yield from self._run(build, self.config.contrastive, name, about)
+
+    def _contrastive_task(self, initialization: str, data: str) -> ContrastiveTask:
         config = self.config.contrastive
         encoder = build_backbone(ARCH, 1, derive_seed(self.config.seed, "weights", initialization))
         moco = MoCo(
@@ -184,13 +192,16 @@ class _Demo:
             norm_groups=config.norm_groups,
             seed=self.config.seed,
         )
-        task = ContrastiveTask(moco, self._store(data), preprocessing=PREPROCESSING, config=config)
-        yield from self._run(task, config, f"moco-{data}-s{self.config.seed}", {"arch": ARCH, "data": data})
+        return ContrastiveTask(moco, self._store(data), preprocessing=PREPROCESSING, config=config)
 
     def _pretrain_supervised(self) -> Progress:
+        name, about = f"supervised-textures-s{self.config.seed}", {"arch": ARCH, "data": "textures"}
+        yield from self._run(self._supervised_task, self.config.supervised, name, about)
+
+    def _supervised_task(self) -> ClassificationTask:
         store = self._store("textures")
         held_out = numpy_generator(self.config.seed, "texture split").permutation(len(store)) < len(store) // 10
-        task = ClassificationTask(
+        return ClassificationTask(
             build_backbone(ARCH, len(TEXTURE_CLASSES), derive_seed(self.config.seed, "weights", "imagenet")),
             store.take(np.flatnonzero(~held_out)),
             store.take(np.flatnonzero(held_out)),
@@ -198,8 +209,6 @@ class _Demo:
             preprocessing=PREPROCESSING,
             augment=_TEXTURE_AUGMENT,
         )
-        about = {"arch": ARCH, "data": "textures"}
-        yield from self._run(task, self.config.supervised, f"supervised-textures-s{self.config.seed}", about)
 
     def _initial_network(self, setup: Setup) -> ResNet:
         """The network that a set-up's finetuning starts from."""
@@ -216,6 +225,14 @@ class _Demo:
         return replace_head(network, 5, derive_seed(seed, "head"))
 
     def _finetune(self, setup: Setup) -> Progress:
+        name, about = f"{setup.name}-f100-s{self.config.seed}", {"arch": ARCH, "setup": setup.name}
+        config = self.config.finetune[setup.initialization]
+        yield from self._run(partial(self._finetune_task, setup), config, name, about)
+        best = load_model(self.out / "runs" / name / "best.safetensors")
+        self._checkpoint(setup.name).parent.mkdir(exist_ok=True)
+        save_model(self._checkpoint(setup.name), best.model, best.info, half=True)
+
+    def _finetune_task(self, setup: Setup) -> FinetuneTask:
         train_set, validation = self._store("train"), self._store("validation")
         config = self.config.finetune[setup.initialization]
         fingerprint = train_set.fingerprint()
@@ -231,7 +248,7 @@ class _Demo:
                 training=dataclasses.asdict(config),
             )
 
-        task = FinetuneTask(
+        return FinetuneTask(
             self._initial_network(setup),
             train_set,
             validation,
@@ -239,11 +256,6 @@ class _Demo:
             config=config,
             describe=describe,
         )
-        name = f"{setup.name}-f100-s{self.config.seed}"
-        yield from self._run(task, config, name, {"arch": ARCH, "setup": setup.name})
-        best = load_model(self.out / "runs" / name / "best.safetensors")
-        self._checkpoint(setup.name).parent.mkdir(exist_ok=True)
-        save_model(self._checkpoint(setup.name), best.model, best.info, half=True)
 
     def _checkpoint(self, setup: str) -> Path:
         return self.out / "checkpoints" / f"{setup}.safetensors"

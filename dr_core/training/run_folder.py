@@ -42,6 +42,11 @@ class RunFolder:
         path = self.path / "last.ckpt"
         return torch.load(path, map_location="cpu", weights_only=True) if path.is_file() else None
 
+    def epochs_done(self) -> int:
+        """Number of epochs from whose end the training would go on."""
+        state = self.load_state()
+        return len(state["history"]) if state else 0
+
     def write_metrics(self, epochs: list[dict[str, float]]) -> None:
         """Write what was measured, a line an epoch."""
         with replacing(self.path / "metrics.jsonl") as temporary:
