@@ -1,0 +1,52 @@
+"""Progress bars with rate and time left."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+
+class Counted(Protocol):
+    """A report of one stage of work: `done` of `total`."""
+
+    done: int
+    total: int
+
+
+def show_progress(title: str, reports: Iterable[Counted]) -> None:
+    """Draw one bar while `reports` are yielded."""
+    with _bars() as progress:
+        bar = progress.add_task(title, total=None, rate="")
+        for report in reports:
+            progress.update(bar, completed=report.done, total=report.total)
+
+
+def show_stages(reports: Iterable) -> None:
+    """Draw a bar for each stage of `dr_core.study.demo.DemoReport`s, and a line for each epoch that ended."""
+    with _bars() as progress:
+        bars: dict[int, TaskID] = {}
+        for report in reports:
+            if report.number not in bars:
+                title = f"{report.number}/{report.stages} {report.stage}"
+                bars[report.number] = progress.add_task(title, total=report.total, rate="")
+            rate = f"{report.rate:.0f} images/s" if report.rate else ""
+            progress.update(bars[report.number], completed=report.done, rate=rate)
+            if report.metrics:
+                progress.console.print(_describe(report.metrics), highlight=False)
+
+
+def _bars() -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console())
+
+
+def _describe(metrics: dict[str, float]) -> str:
+    shown = (f"{name} {value:.4g}" for name, value in metrics.items() if name != "epoch")
+    return f"  epoch {metrics['epoch']:.0f}: " + ", ".join(shown)
