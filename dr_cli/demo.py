@@ -19,7 +19,12 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     demo.add_argument("--out", type=Path, required=True, help="the study's folder")
     demo.add_argument("--seed", type=int, default=0, help="seed of everything (default: 0)")
     demo.add_argument("--quick", action="store_true", help="a minute instead of hours; learns next to nothing")
-    demo.add_argument("--workers", type=int, default=2, help="processes that draw (default: 2)")
+    demo.add_argument(
+        "--processes",
+        type=int,
+        default=2,
+        help="processes that draw and train side by side, one thread each; the result is the same (default: 2)",
+    )
     real = demo.add_argument_group("real eyes", "photographs to measure the models on; never trained on")
     real.add_argument("--real-with-dr", type=Path, metavar="DIR", help="folder of photographs of eyes with DR")
     real.add_argument("--real-without-dr", type=Path, metavar="DIR", help="folder of photographs of eyes without DR")
@@ -37,7 +42,7 @@ def _run(options: argparse.Namespace) -> None:
             raise InputError("Real eyes need both --real-with-dr and --real-without-dr.")
         real_eyes = RealEyes(title=options.real_title, with_dr=options.real_with_dr, without_dr=options.real_without_dr)
     config = quick_config(options.seed) if options.quick else DemoConfig(seed=options.seed)
-    show_stages(make_demo(options.out, config, real_eyes=real_eyes, workers=options.workers))
+    show_stages(make_demo(options.out, config, real_eyes=real_eyes, processes=options.processes))
     Console().print(
         f"The study is in {options.out}. Open it: DR_STUDY={options.out} streamlit run app.py", soft_wrap=True
     )

@@ -33,7 +33,7 @@ def show_stages(reports: Iterable) -> None:
             rate = f"{report.rate:.0f} images/s" if report.rate else ""
             progress.update(bars[report.number], completed=report.done, rate=rate)
             if report.metrics:
-                progress.console.print(_describe(report.metrics), highlight=False)
+                progress.console.print(f"{report.stage}, {_describe(report.metrics)}", highlight=False)
 
 
 def _bars() -> Progress:
@@ -49,4 +49,4 @@ def _bars() -> Progress:
 
 def _describe(metrics: dict[str, float]) -> str:
     shown = (f"{name} {value:.4g}" for name, value in metrics.items() if name != "epoch")
-    return f"  epoch {metrics['epoch']:.0f}: " + ", ".join(shown)
+    return f"epoch {metrics['epoch']:.0f}: " + ", ".join(shown)

@@ -31,6 +31,12 @@ def full_size_eyes(shared_data):
     return sorted(shared_data.glob("idrid/A. Segmentation/1. Original Images/a. Training Set/IDRiD_*.jpg"))
 
 
+@pytest.fixture(scope="session")
+def small_eyes(shared_data):
+    """IDRiD_01 to IDRiD_54 and 89 eyes without visible retinopathy, 512x512."""
+    return sorted(shared_data.glob("idrid512/*images/*.jpg"))
+
+
 def make_study(folder):
     """A whole study whose four slim models have random weights; its numbers mean nothing."""
     import pandas as pd

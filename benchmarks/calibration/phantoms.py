@@ -87,7 +87,7 @@ def field_of(image: np.ndarray) -> tuple[np.ndarray, float]:
     """The pixels that show the retina, bool (H, W), and the radius of the field of view in pixels."""
     circle = find_field_of_view(image)
     rows, columns = np.ogrid[: image.shape[0], : image.shape[1]]
-    squared = (columns + 0.5 - circle.center_x) ** 2 + (rows + 0.5 - circle.center_y) ** 2
+    squared = (columns - circle.center_x) ** 2 + (rows - circle.center_y) ** 2
     return (squared < (0.98 * circle.radius) ** 2) & (image.max(axis=2) > 10), circle.radius
 
 

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dr_core.data.fundus import FieldOfView, crop_to_field_of_view, find_field_of_view
+from dr_core.data.fundus import FieldOfView, find_field_of_view
+from dr_core.data.fundus.resize import resize_to_field_of_view, squash
 from dr_core.errors import InputError
 
 Color = tuple[float, float, float]
@@ -59,13 +59,12 @@ class Preprocessing:
             field: Its field of view where the caller has found it already; otherwise it is found here if needed.
 
         Returns:
-            Uint8 (S, S, 3) RGB, averaged over areas where it is made smaller.
+            Uint8 (S, S, 3) RGB, averaged over areas where it is made smaller, black where the crop reaches beyond the
+            image.
         """
-        if self.crop == "field_of_view":
-            image = crop_to_field_of_view(image, field or find_field_of_view(image))
-        shrinks = min(image.shape[:2]) >= self.size
-        way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        return cv2.resize(image, (self.size, self.size), interpolation=way)
+        if self.crop == "squash":
+            return squash(image, self.size)
+        return resize_to_field_of_view(image, field or find_field_of_view(image), self.size)
 
     def to_display(self, view: np.ndarray) -> np.ndarray:
         """Show a view, uint8 (S, S, 3), as the model meets it: the view, or its local contrast around middle gray.

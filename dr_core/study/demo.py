@@ -27,6 +27,7 @@ from dr_core.study.demo_config import DemoConfig
 from dr_core.study.demo_data import DRAWN_DATA, REAL_DATA, draw_patient_views, draw_texture_view
 from dr_core.study.folder import Study, StudyInfo, write_study_info
 from dr_core.study.measure import predict_table, read_two_folders, standardize_colors, summarize
+from dr_core.study.stages import Progress, Stage, Step, run_side_by_side
 from dr_core.training.classification import ClassificationTask, FinetuneTask
 from dr_core.training.contrastive import ContrastiveTask
 from dr_core.training.loop import LoopConfig, Task, train
@@ -67,13 +68,6 @@ class DemoReport:
     metrics: dict[str, float] | None = None
 
 
-Progress = Iterator[tuple[int, int, float, dict[str, float] | None]]
-"""Of one stage: units done, units in all, images a second, measures."""
-
-Stage = tuple[str, Callable[[], Progress]]
-"""Name for people, and what does it."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class RealEyes:
     """Photographs on which the demo's models are measured and never trained.
@@ -90,7 +84,7 @@ class RealEyes:
 
 
 def make_demo(
-    out: Path, config: DemoConfig, *, real_eyes: RealEyes | None = None, workers: int = 2
+    out: Path, config: DemoConfig, *, real_eyes: RealEyes | None = None, processes: int = 2
 ) -> Iterator[DemoReport]:
     """Make a demo study, or go on where it was stopped.
 
@@ -98,7 +92,7 @@ def make_demo(
         out: The study's folder. Drawn images and training states lie in `out/work` and `out/runs`.
         config: What is drawn and how long is trained.
         real_eyes: Photographs on which the four models are measured as well.
-        workers: Processes that draw.
+        processes: Processes that draw, and that train side by side; the result does not depend on it.
 
     Yields:
         Reports; the last one says that the study is written.
@@ -106,36 +100,57 @@ def make_demo(
     Raises:
         InputError: If the folder holds a demo with other settings, or the real eyes cannot be read.
     """
-    demo = _Demo(out, config, real_eyes, workers)
-    stages = demo.stages()
-    for number, (name, progress) in enumerate(stages, start=1):
-        for done, total, rate, metrics in progress():
-            yield DemoReport(
-                stage=name, number=number, stages=len(stages), done=done, total=total, rate=rate, metrics=metrics
-            )
+    demo = _Demo(out, config, real_eyes, processes)
+    stages = [*demo.draw, *demo.train, demo.measure]
+    numbers = {stage.name: number for number, stage in enumerate(stages, start=1)}
+
+    def report(stage: Stage, step: Step) -> DemoReport:
+        done, total, rate, metrics = step
+        number, many = numbers[stage.name], len(stages)
+        return DemoReport(
+            stage=stage.name, number=number, stages=many, done=done, total=total, rate=rate, metrics=metrics
+        )
+
+    for stage in demo.draw:
+        yield from (report(stage, step) for step in stage.work())
+    yield from (report(stage, step) for stage, step in run_side_by_side(demo.train, processes))
+    yield from (report(demo.measure, step) for step in demo.measure.work())
 
 
 class _Demo:
     """One demo in the making: where its parts lie and in which order they come."""
 
-    def __init__(self, out: Path, config: DemoConfig, real_eyes: RealEyes | None, workers: int) -> None:
-        self.out, self.config, self.real_eyes, self.workers = out, config, real_eyes, workers
+    def __init__(self, out: Path, config: DemoConfig, real_eyes: RealEyes | None, processes: int) -> None:
+        self.out, self.config, self.real_eyes, self.processes = out, config, real_eyes, processes
 
-    def stages(self) -> list[Stage]:
-        draw: list[Stage] = [
-            (f"draw {title}", partial(self._draw_eyes, role, count, first))
+    @property
+    def draw(self) -> list[Stage]:
+        """Stages that draw; each uses all processes."""
+        eyes = [
+            Stage(name=f"draw {title}", work=partial(self._draw_eyes, role, count, first))
             for role, title, count, first in self._eye_sets()
         ]
-        draw.append(("draw the procedural stand-in for ImageNet", self._draw_textures))
-        pretrain: list[Stage] = [
-            ("MoCo v2 on phantoms without labels", partial(self._pretrain_contrastive, "none")),
-            ("supervised on the stand-in for ImageNet", self._pretrain_supervised),
-            ("MoCo v2 on the stand-in for ImageNet", partial(self._pretrain_contrastive, "imagenet")),
+        return [*eyes, Stage(name="draw the procedural stand-in for ImageNet", work=self._draw_textures)]
+
+    @property
+    def train(self) -> list[Stage]:
+        """Stages that train, the longest ways first."""
+        on_eyes = Stage(name="MoCo v2 on phantoms without labels", work=partial(self._pretrain_contrastive, "none"))
+        labeled = Stage(name="supervised on the stand-in for ImageNet", work=self._pretrain_supervised)
+        stand_in = Stage(
+            name="MoCo v2 on the stand-in for ImageNet", work=partial(self._pretrain_contrastive, "imagenet")
+        )
+        needs = {"iwne_cl": (on_eyes.name,), "ifi_fs": (labeled.name,), "ifi_cl": (stand_in.name,)}
+        finetune = [
+            Stage(name=f"finetune {setup.label}", work=partial(self._finetune, setup), needs=needs.get(setup.name, ()))
+            for setup in SETUPS.values()
         ]
-        finetune: list[Stage] = [
-            (f"finetune {setup.label}", partial(self._finetune, setup)) for setup in SETUPS.values()
-        ]
-        return [*draw, *pretrain, *finetune, ("measure and write", self._measure)]
+        return [on_eyes, labeled, stand_in, *finetune]
+
+    @property
+    def measure(self) -> Stage:
+        """The last stage."""
+        return Stage(name="measure and write", work=self._measure)
 
     def _eye_sets(self) -> list[tuple[str, str, int, int]]:
         config = self.config
@@ -151,14 +166,14 @@ class _Demo:
             self.out / "work" / role,
             partial(draw_patient_views, self.config.seed, PREPROCESSING),
             jobs,
-            workers=self.workers,
+            workers=self.processes,
         ):
             yield 2 * report.done, 2 * report.total, 0.0, None
 
     def _draw_textures(self) -> Progress:
         draw = partial(draw_texture_view, self.config.seed, TEXTURE_PIXELS)
         for report in fill_store(
-            self.out / "work" / "textures", draw, range(self.config.textures), workers=self.workers
+            self.out / "work" / "textures", draw, range(self.config.textures), workers=self.processes
         ):
             yield report.done, report.total, 0.0, None
 

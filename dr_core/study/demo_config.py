@@ -27,14 +27,14 @@ class DemoConfig:
     """
 
     seed: int = 0
-    patients: int = 1700
+    patients: int = 3400
     validation_patients: int = 150
     test_patients: int = 300
     textures: int = 5000
     finetune: dict[str, FinetuneConfig] = field(
         default_factory=lambda: {
-            "none": FinetuneConfig(epochs=7, small_epochs=6, learning_rate=1e-3, weight_decay=0.05, batch_size=16),
-            "imagenet": FinetuneConfig(epochs=5, small_epochs=4, learning_rate=1e-3, weight_decay=0.05, batch_size=16),
+            "none": FinetuneConfig(epochs=10, small_epochs=7, learning_rate=1e-3, weight_decay=0.05, batch_size=16),
+            "imagenet": FinetuneConfig(epochs=8, small_epochs=5, learning_rate=1e-3, weight_decay=0.05, batch_size=16),
         }
     )
     contrastive: ContrastiveConfig = _CONTRASTIVE

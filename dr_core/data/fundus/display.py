@@ -41,6 +41,6 @@ def mark_field_of_view(image: np.ndarray, field: FieldOfView, longest_side: int)
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     if field.found:
-        center = (round(field.center_x * scale * 16), round(field.center_y * scale * 16))
+        center = tuple(round(((value + 0.5) * scale - 0.5) * 16) for value in (field.center_x, field.center_y))
         cv2.circle(small, center, round(field.radius * scale * 16), (150, 200, 200), 1, cv2.LINE_AA, 4)
     return small

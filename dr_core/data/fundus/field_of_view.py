@@ -1,169 +1,300 @@
-"""The field of view: the circle of the camera's image of the retina, also where the frame cuts it."""
+"""Find the round field of view of a fundus camera, and crop to it.
 
-import math
+The edge of the field is searched in three steps on a small copy: a threshold gives rough edge points, a consensus of
+random triples (RANSAC) the circle that most of them lie on, and the half-brightness crossing on each of 360 rays the
+final circle. Notches, reflections, imprinted dates and the straight edges of a field that is cut at top and bottom
+are outvoted in the second step and trimmed in the third.
+"""
+
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from dr_core.seeds import numpy_generator
+Circle = tuple[float, float, float]
+"""Center x, center y and radius in pixels."""
 
-_WORKING_SIDE = 512
-_DRAWS = 200
-_TOLERANCE = 0.01
-"""A rim point fits a circle when it lies within this share of the radius."""
+_SEARCH_SIDE = 1024
+"""Pictures are thinned to about this longest side, then halved; 1 % of the radius is then some 2 pixels."""
+
+_THRESHOLDS = (0.08, 0.15, 0.3)
+"""Tried parts of the way from the dark level to the bright level; low for dark rims, high for gray surrounds."""
+
+_TRIPLES = 200
+"""Circles tried on random triples; with 40 % of the points on the circle the chance to miss it is 2e-6."""
+
+_MIN_SUPPORT = 0.15
+"""Least share of the 360 rays that must cross the edge of the field; the four corners of a square crop give .2."""
+
+_RAYS = 360
+"""Rays from the center on which the edge is measured."""
+
+_MIN_EDGE = 8
+"""Least fall of brightness (0..255) that is an edge of the field; noise of a dark surround stays below."""
+
+_MAX_SURROUND = 0.5
+"""Largest brightness outside the field (90th percentile), as a share of the median brightness inside."""
+
+_MIN_BRIGHT = 12
+"""A picture whose bright level (90th percentile, 0..255) is lower holds no field of view."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FieldOfView:
-    """A circle in an image.
+    """The disc through which the camera saw the retina.
 
     Attributes:
-        center_x: Column of the center, in pixels from the left edge.
-        center_y: Row of the center, in pixels from the top edge.
-        radius: Radius in pixels.
-        share: Share of the image's pixels that lie inside the circle.
-        found: Whether there is a field of view; if not, the circle is the one around the whole image.
+        center_x: Column of the center in pixels of the image; the first pixel's center is 0.
+        center_y: Row of the center, likewise.
+        radius: Radius in pixels of the image.
+        share: Share of the image's area that lies in the field, in [0, 1]; 0 where no field was found.
+        visible: Share of the disc's area that lies in the image, in [0, 1]; under 1 where the camera or a crop cut it.
+        found: False where the picture shows no round field on a dark surround. Center and radius then describe the
+            circle inscribed in the smallest centered square that holds the whole image.
     """
 
     center_x: float
     center_y: float
     radius: float
     share: float
+    visible: float
     found: bool
 
 
-def find_field_of_view(image: np.ndarray) -> FieldOfView:
+def find_field_of_view(image: npt.NDArray[np.uint8]) -> FieldOfView:
     """Find the field of view of a fundus photograph.
 
-    The bright region is told from the dark surround on a small copy; a circle is fitted to its rim where the frame does
-    not cut it, by random sampling and a least-squares refinement, so that notches, reflections and a frame that cuts
-    the eye at top and bottom do not move it.
-
     Args:
-        image: Uint8 (H, W, 3) RGB.
+        image: uint8 (H, W, 3), RGB.
 
     Returns:
-        The field of view. An image that is bright to all four corners (an eye that was cropped inside its field) has
-        none that could be seen: `found` is False, as for a black frame.
+        The field; `found` is False for a black frame or where the picture has no round field on a dark surround.
     """
+    brightness, step, offset = _thin(image)
+    circle = _search(brightness)
     height, width = image.shape[:2]
-    scale = min(1.0, _WORKING_SIDE / max(height, width))
-    small = cv2.resize(
-        image, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
-    )
-    mask = _bright_region(small)
-    circle = None if mask is None else _fit_rim(mask)
-    if mask is None or circle is None:
-        return FieldOfView(
-            center_x=width / 2, center_y=height / 2, radius=max(height, width) / 2, share=1.0, found=False
-        )
-    x, y, radius = circle
-    rows, columns = np.ogrid[: mask.shape[0], : mask.shape[1]]
-    share = float(((columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2 <= radius**2).mean())
-    return FieldOfView(center_x=x / scale, center_y=y / scale, radius=radius / scale, share=share, found=True)
-
-
-def _bright_region(small: np.ndarray) -> np.ndarray | None:
-    """The largest region brighter than the surround, uint8 0/1; None in a black frame."""
-    gray = cv2.GaussianBlur(small.max(axis=2), (5, 5), 0)
-    bright = float(np.percentile(gray, 95))
-    dark = float(np.percentile(gray, 1))
-    if bright - dark < 20:
-        return None
-    threshold = dark + max(6.0, 0.12 * (bright - dark))
-    mask = cv2.morphologyEx((gray > threshold).astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
-    if count < 2:
-        return None
-    return (labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
-
-
-def _fit_rim(mask: np.ndarray) -> tuple[float, float, float] | None:
-    """Center x, y and radius in pixels of the mask; None where no rim is seen or it is no circle."""
-    points = _rim_points(mask)
-    if len(points) < 40:
-        return None
-    circle = _sample_circle(points, max(mask.shape))
     if circle is None:
-        return None
-    for _ in range(3):
-        x, y, radius = circle
-        off = np.abs(np.hypot(points[:, 0] - x, points[:, 1] - y) - radius)
-        near = points[off < max(1.0, _TOLERANCE * radius)]
-        if len(near) < 0.3 * len(points):
-            return None
-        circle = _least_squares_circle(near)
-    return circle if _covers(mask, circle) else None
+        return FieldOfView(
+            center_x=(width - 1) / 2,
+            center_y=(height - 1) / 2,
+            radius=max(width, height) / 2,
+            share=0.0,
+            visible=0.0,
+            found=False,
+        )
+    inside = int(_disc(brightness.shape, circle).sum())
+    return FieldOfView(
+        center_x=circle[0] * step + offset,
+        center_y=circle[1] * step + offset,
+        radius=circle[2] * step,
+        share=inside / brightness.size,
+        visible=min(1.0, inside / (np.pi * circle[2] ** 2)),
+        found=True,
+    )
 
 
-def _rim_points(mask: np.ndarray) -> np.ndarray:
-    """Outline of the region in pixels, float (N, 2) as x, y, without what lies on the frame."""
-    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    points = max(contours, key=cv2.contourArea)[:, 0].astype(np.float64)
-    height, width = mask.shape
-    inside = (points > _FRAME).all(axis=1) & (points < [width - 1 - _FRAME, height - 1 - _FRAME]).all(axis=1)
-    return points[inside] + 0.5
+def brightest_channel(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Reduce colors to the brightest channel, uint8 (H, W): of a fundus it is the one farthest from the surround."""
+    return cv2.max(cv2.max(image[..., 0], image[..., 1]), image[..., 2])
 
 
-_FRAME = 3
-"""Pixels along the frame in which an outline is the frame's, not the eye's."""
-
-
-def _sample_circle(points: np.ndarray, longest_side: int) -> tuple[float, float, float] | None:
-    """The circle through three rim points on which most others lie."""
-    generator = numpy_generator(0, "field of view")
-    triples = points[generator.integers(0, len(points), (_DRAWS, 3))]  # (D, 3, 2)
-    first, second, third = triples[:, 0], triples[:, 1], triples[:, 2]
-    b, c = second - first, third - first
-    double_area = 2 * (b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        b_squared, c_squared = (b**2).sum(axis=1), (c**2).sum(axis=1)
-        x = (c[:, 1] * b_squared - b[:, 1] * c_squared) / double_area
-        y = (b[:, 0] * c_squared - c[:, 0] * b_squared) / double_area
-    radius = np.hypot(x, y)
-    sound = np.isfinite(radius) & (radius > 0.2 * longest_side) & (radius < longest_side)
-    if not sound.any():
-        return None
-    centers, radius = (first + np.stack([x, y], axis=1))[sound], radius[sound]
-    distances = np.hypot(*(points[None] - centers[:, None]).transpose(2, 0, 1))  # (D, N)
-    best = int((np.abs(distances - radius[:, None]) < _TOLERANCE * radius[:, None]).sum(axis=1).argmax())
-    return float(centers[best, 0]), float(centers[best, 1]), float(radius[best])
-
-
-def _least_squares_circle(points: np.ndarray) -> tuple[float, float, float]:
-    """Algebraic circle fit. Source: Kasa 1976, IEEE Trans. Instrum. Meas. 25:8-14."""
-    system = np.column_stack([2 * points, np.ones(len(points))])
-    x, y, rest = np.linalg.lstsq(system, (points**2).sum(axis=1), rcond=None)[0]
-    return float(x), float(y), math.sqrt(max(rest + x * x + y * y, 0.0))
-
-
-def _covers(mask: np.ndarray, circle: tuple[float, float, float]) -> bool:
-    """Whether the region fills the circle as far as the frame shows it, and lies inside it."""
-    x, y, radius = circle
-    rows, columns = np.ogrid[: mask.shape[0], : mask.shape[1]]
-    disc = (columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2 <= (1.03 * radius) ** 2
-    if not disc.any():
-        return False
-    return bool(mask[disc].mean() > 0.6 and mask[~disc].sum() < 0.05 * mask.sum())
-
-
-def crop_to_field_of_view(image: np.ndarray, field: FieldOfView) -> np.ndarray:
-    """Cut out the square around a field of view.
+def crop_to_field_of_view(image: npt.NDArray[np.uint8], field: FieldOfView) -> npt.NDArray[np.uint8]:
+    """Cut out the square around the field of view, black where the image ends.
 
     Args:
-        image: Uint8 (H, W, 3).
-        field: Its field of view; where none was found, the square around the whole image.
+        image: uint8 (H, W, 3) RGB, or a mask (H, W).
+        field: The image's field of view. One that was not found gives the whole image, centered in a black square.
 
     Returns:
-        Uint8 (2r, 2r, 3), black where the image ends. A view of the image where nothing had to be added.
+        Array of the same type, (S, S, 3) or (S, S), with S the field's diameter to the next pixel.
     """
+    left, top, side = square_of(field)
+    return cut_square(image, left, top, side)
+
+
+def square_of(field: FieldOfView, multiple_of: int = 1) -> tuple[int, int, int]:
+    """Give the square around a field of view in whole pixels.
+
+    Args:
+        field: The field of view.
+        multiple_of: All three numbers are rounded to the nearest multiple of this, for an exact reduction by it.
+
+    Returns:
+        Left column, top row (negative where the square begins outside the image) and side, in pixels.
+    """
+    grid = np.array([field.center_x + 0.5 - field.radius, field.center_y + 0.5 - field.radius, 2 * field.radius])
+    left, top, side = (np.rint(grid / multiple_of) * multiple_of).astype(int).tolist()
+    return left, top, max(side, multiple_of)
+
+
+def cut_square(image: npt.NDArray[np.uint8], left: int, top: int, side: int) -> npt.NDArray[np.uint8]:
+    """Copy a square out of an image (H, W, ...), black where it reaches beyond."""
     height, width = image.shape[:2]
-    side = max(1, round(2 * field.radius))
-    left, top = round(field.center_x - field.radius), round(field.center_y - field.radius)
-    right, bottom = left + side, top + side
-    inside = image[max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
-    padding = (max(0, -top), max(0, bottom - height), max(0, -left), max(0, right - width))
-    if not any(padding):
-        return inside
-    return cv2.copyMakeBorder(inside, *padding, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+    square = np.zeros((side, side, *image.shape[2:]), image.dtype)
+    rows = slice(max(top, 0), max(min(top + side, height), 0))
+    columns = slice(max(left, 0), max(min(left + side, width), 0))
+    part = image[rows, columns]
+    y, x = rows.start - top, columns.start - left
+    square[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return square
+
+
+# --- the search, on the small copy --------------------------------------------------------------------------------
+
+
+def _thin(image: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], int, float]:
+    """Make the small copy.
+
+    Returns:
+        The brightest channel, uint8 (h, w); how many pixels of the image one of its pixels spans; and where the center
+        of its first pixel lies in the image.
+    """
+    step = max(image.shape[:2]) // _SEARCH_SIDE
+    if step > 1:
+        height, width = (length // step for length in image.shape[:2])
+        whole_steps = image[: height * step, : width * step]
+        image = cv2.resize(whole_steps, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    brightness = brightest_channel(image)
+    if step == 0:
+        return cv2.medianBlur(brightness, 3), 1, 0.0
+    height, width = (length // 2 for length in brightness.shape)
+    halved = cv2.resize(brightness[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.medianBlur(halved, 3), 2 * step, step // 2 + step / 2
+
+
+def _search(brightness: npt.NDArray[np.uint8]) -> Circle | None:
+    """Find the field's circle in pixels of the small copy."""
+    dark, bright = np.percentile(brightness, (2, 90))
+    if bright < _MIN_BRIGHT:
+        return None
+    smooth = cv2.GaussianBlur(brightness, (0, 0), 1.5)  # else noise frays a faint edge
+    candidates = []
+    for part in _THRESHOLDS:
+        points = _edge_points(smooth, dark + part * (bright - dark))
+        rough = _consensus_circle(points, brightness.shape)
+        if rough is not None:
+            candidates.append(_refine(brightness, rough))
+    support, circle = max(candidates, default=(0.0, None), key=lambda candidate: candidate[0])
+    if circle is None or support < _MIN_SUPPORT or not _has_dark_surround(brightness, circle):
+        return None
+    return circle
+
+
+def _edge_points(brightness: npt.NDArray[np.uint8], threshold: float) -> npt.NDArray[np.float64]:
+    """Outline the largest bright region, without the parts where the image itself ends; float (P, 2), x and y."""
+    mask = cv2.compare(brightness, float(threshold), cv2.CMP_GT)
+    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not outlines:
+        return np.empty((0, 2))
+    points = max(outlines, key=cv2.contourArea)[:, 0].astype(np.float64)
+    height, width = brightness.shape
+    inner = (points > 2).all(axis=1) & (points < (width - 3, height - 3)).all(axis=1)
+    points = points[inner]
+    return points[:: max(1, len(points) // 250)]
+
+
+def _consensus_circle(points: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Circle | None:
+    """Find the circle that most points lie on and few lie outside of.
+
+    Args:
+        points: Float (P, 2), x and y.
+        shape: Height and width of the image in pixels; they bound the radius.
+
+    Source:
+        RANSAC: Fischler and Bolles 1981, Communications of the ACM 24(6):381-395.
+    """
+    if len(points) < 12:
+        return None
+    triples = np.random.default_rng(0).integers(len(points), size=(_TRIPLES, 3))
+    circles = _circles_through(points[triples])
+    radius = circles[:, 2]
+    fits = np.isfinite(radius) & (radius > 0.15 * min(shape)) & (radius < 0.8 * max(shape))
+    circles = circles[fits]
+    if not len(circles):
+        return None
+    distance = np.hypot(points[:, 0] - circles[:, :1], points[:, 1] - circles[:, 1:2]) / circles[:, 2:]
+    votes = (abs(distance - 1) < 0.015).sum(axis=1) - (distance > 1.03).sum(axis=1)
+    best = int(votes.argmax())
+    center_x, center_y, radius = circles[best].tolist()
+    return (center_x, center_y, radius) if votes[best] >= 0.2 * len(points) else None
+
+
+def _circles_through(triples: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Draw the circle through each of (N, 3, 2) points: float (N, 3) of center x, center y, radius; inf on a line."""
+    first = triples[:, 0]
+    (bx, by), (cx, cy) = (triples[:, 1] - first).T, (triples[:, 2] - first).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        doubled_area = 2 * (bx * cy - by * cx)
+        x = (cy * (bx**2 + by**2) - by * (cx**2 + cy**2)) / doubled_area
+        y = (bx * (cx**2 + cy**2) - cx * (bx**2 + by**2)) / doubled_area
+    return np.stack([first[:, 0] + x, first[:, 1] + y, np.hypot(x, y)], axis=1)
+
+
+def _refine(brightness: npt.NDArray[np.uint8], circle: Circle) -> tuple[float, Circle | None]:
+    """Move a rough circle onto the crossings of half brightness; the support is the share of rays that agree."""
+    support = 0.0
+    for tolerance in (0.03, 0.015, 0.01):
+        crossings = _ray_crossings(brightness, circle)
+        distance = np.hypot(crossings[:, 0] - circle[0], crossings[:, 1] - circle[1]) / circle[2]
+        agreeing = crossings[abs(distance - 1) < tolerance]
+        if len(agreeing) < 12:
+            return 0.0, None
+        circle = _fit_circle(agreeing)
+        support = len(agreeing) / _RAYS
+    return support, circle
+
+
+def _ray_crossings(brightness: npt.NDArray[np.uint8], circle: Circle) -> npt.NDArray[np.float64]:
+    """Find on each ray from the center where the brightness falls half-way from inside to outside.
+
+    Returns:
+        Float (R, 2), x and y; rays that leave the image before the edge or have no edge are left out.
+    """
+    center_x, center_y, radius = circle
+    height, width = brightness.shape
+    reach = np.linspace(0.92, 1.08, 4 * max(8, round(0.16 * radius)), dtype=np.float32)
+    angle = np.linspace(0, 2 * np.pi, _RAYS, endpoint=False, dtype=np.float32)
+    x = np.float32(center_x) + np.float32(radius) * np.cos(angle)[:, None] * reach
+    y = np.float32(center_y) + np.float32(radius) * np.sin(angle)[:, None] * reach
+    profile = cv2.remap(brightness, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+    inside = np.median(profile[:, reach < 0.97], axis=1, keepdims=True)
+    outside = np.median(profile[:, reach > 1.03], axis=1, keepdims=True)
+    bright = profile >= (inside + outside) / 2
+    last = bright.shape[1] - 1 - bright[:, ::-1].argmax(axis=1)
+    at = np.arange(_RAYS), last
+    in_image = (x[at] > 1) & (x[at] < width - 2) & (y[at] > 1) & (y[at] < height - 2)
+    has_edge = ((inside - outside)[:, 0] > _MIN_EDGE) & (last < bright.shape[1] - 1)
+    return np.stack([x[at], y[at]], axis=1)[in_image & has_edge].astype(np.float64)
+
+
+def _fit_circle(points: npt.NDArray[np.float64]) -> Circle:
+    """Fit a circle by algebraic least squares to points (P, 2) that all lie near one.
+
+    Source:
+        Kasa 1976, IEEE Transactions on Instrumentation and Measurement 25(1):8-14.
+    """
+    origin = points.mean(axis=0)
+    x, y = (points - origin).T
+    system = np.stack([x, y, np.ones_like(x)], axis=1)
+    a, b, c = np.linalg.lstsq(system, x**2 + y**2, rcond=None)[0].tolist()
+    return float(origin[0] + a / 2), float(origin[1] + b / 2), float(np.sqrt(c + (a**2 + b**2) / 4))
+
+
+def _has_dark_surround(brightness: npt.NDArray[np.uint8], circle: Circle) -> bool:
+    """Tell whether what lies outside the circle is dark compared with what lies inside."""
+    center_x, center_y, radius = circle
+    inside = brightness[_disc(brightness.shape, (center_x, center_y, 0.95 * radius))]
+    outside = brightness[~_disc(brightness.shape, (center_x, center_y, 1.03 * radius))]
+    if not len(inside) or not len(outside):
+        return False
+    return bool(np.percentile(outside, 90) <= _MAX_SURROUND * np.median(inside))
+
+
+def _disc(shape: tuple[int, ...], circle: Circle) -> npt.NDArray[np.bool_]:
+    """Draw the disc's pixels as a boolean (h, w)."""
+    center_x, center_y, radius = circle
+    rows = (np.arange(shape[0]) - center_y)[:, None]
+    columns = np.arange(shape[1]) - center_x
+    return rows**2 + columns**2 < radius**2

@@ -1,9 +1,11 @@
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
+from dr_core.data.fundus import crop_to_field_of_view, find_field_of_view, read_fundus
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.preprocessing import Preprocessing, local_contrast, standardize_color
 from dr_core.errors import InputError
@@ -73,3 +75,96 @@ def test_plain_values_rebuild_it():
 def test_bad_settings_say_what_must_be(values):
     with pytest.raises(InputError, match="must be"):
         Preprocessing(**values)
+
+
+# --- crop and size: the fast way against the plain one ---
+
+
+def draw_eye(height=960, width=1280, center=(630, 480), radius=440):
+    """A textured disc on black."""
+    texture = np.random.default_rng(0).integers(0, 90, (height, width, 3), dtype=np.uint8)
+    image = cv2.GaussianBlur(texture, (0, 0), 6) * 2 + np.array([80, 40, 10], np.uint8)
+    y, x = np.mgrid[:height, :width]
+    image[np.hypot(x - center[0], y - center[1]) > radius] = 0
+    return image
+
+
+def mean_difference(view, expected):
+    assert view.dtype == np.uint8
+    assert view.shape == expected.shape
+    return float(abs(view.astype(float) - expected).mean())
+
+
+def area_average(image, size):
+    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+
+
+@pytest.mark.parametrize("size", [64, 100, 224, 512])
+@pytest.mark.parametrize("shape", [(960, 1280), (961, 1283), (333, 500)])
+def test_squash_is_the_area_average_of_the_whole_image(size, shape):
+    image = cv2.resize(draw_eye(), shape[::-1])
+    view = Preprocessing(size=size, crop="squash").to_model_view(image)
+    if min(shape) >= size:
+        assert mean_difference(view, area_average(image, size)) < 0.5
+    else:
+        assert mean_difference(view, cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)) == 0
+
+
+@pytest.mark.parametrize("size", [64, 100, 224, 512])
+@pytest.mark.parametrize("shape", [(960, 1280), (840, 1001)])
+def test_field_of_view_is_the_area_average_of_the_crop(size, shape):
+    image = draw_eye(*shape, center=(shape[1] / 2 - 7.3, shape[0] / 2 + 1.6))
+    field = find_field_of_view(image)
+    view = Preprocessing(size=size).to_model_view(image)
+    assert mean_difference(view, area_average(crop_to_field_of_view(image, field), size)) < 1.5
+
+
+@pytest.mark.parametrize("size", [32, 64, 100, 224])
+def test_the_view_is_not_shifted_against_the_crop(size):
+    """The halved way may begin a quarter of a resulting pixel beside the crop, not more."""
+    image = draw_eye(840, 1001, center=(493.3, 421.7))
+    crop = area_average(crop_to_field_of_view(image, find_field_of_view(image)), size)
+    view = Preprocessing(size=size).to_model_view(image)
+    assert abs(center_of_light(view) - center_of_light(crop)).max() < 0.3
+
+
+def center_of_light(view):
+    light = view.sum(axis=2, dtype=float)
+    line = np.arange(len(view))
+    return np.array([(light.sum(axis=axis) * line).sum() for axis in (0, 1)]) / light.sum()
+
+
+def test_a_known_field_is_not_searched_again():
+    image = draw_eye()
+    field = find_field_of_view(image)
+    preprocessing = Preprocessing(size=128)
+    np.testing.assert_array_equal(preprocessing.to_model_view(image, field), preprocessing.to_model_view(image))
+    beside = dataclasses.replace(field, center_x=field.center_x + 100)
+    assert mean_difference(preprocessing.to_model_view(image, beside), preprocessing.to_model_view(image)) > 5
+
+
+def test_cut_eye_is_padded_and_small_eye_is_enlarged():
+    cut = draw_eye(700, 1280, center=(630, 350))
+    view = Preprocessing().to_model_view(cut)
+    assert not view[:20].any()
+    assert not view[-20:].any()
+    assert view[112].max(axis=1).min() > 40
+    small = Preprocessing(size=512).to_model_view(cv2.resize(draw_eye(), (256, 192)))
+    assert small.shape == (512, 512, 3)
+    assert small[256, 10:-10].max(axis=1).min() > 40
+
+
+def test_without_a_field_the_whole_image_is_shown():
+    image = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    view = Preprocessing(size=100).to_model_view(image)
+    assert not view[:12].any()
+    assert not view[-12:].any()
+    assert view[14:-14].min(axis=0).any()
+
+
+def test_real_eyes_fill_the_view(full_size_eyes):
+    for path in full_size_eyes[:4]:
+        view = Preprocessing(size=224).to_model_view(read_fundus(path, longest_side=1000))
+        middle = view[112].max(axis=1)
+        assert middle[3:-3].min() > 40, path.name
+        assert not view[:3].any(), path.name  # cut at the top by the camera
