@@ -14,6 +14,8 @@ from dr_core.errors import InputError
 
 Color = tuple[float, float, float]
 
+Crop = Literal["field_of_view", "squash"]
+
 IMAGENET_MEAN: Color = (0.485, 0.456, 0.406)
 IMAGENET_STD: Color = (0.229, 0.224, 0.225)
 
@@ -33,7 +35,7 @@ class Preprocessing:
     """
 
     size: int = 224
-    crop: Literal["field_of_view", "squash"] = "field_of_view"
+    crop: Crop = "field_of_view"
     mean: Color = IMAGENET_MEAN
     std: Color = IMAGENET_STD
     contrast: Literal["none", "local"] = "none"

@@ -1,0 +1,177 @@
+"""IDRiD: eyes with lesion masks drawn by hand (segmentation), and eyes with grades (grading).
+
+Source: Porwal et al. 2018, Indian Diabetic Retinopathy Image Dataset, Data 3(3):25; CC BY 4.0.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from dr_core.data.fundus import read_fundus
+from dr_core.data.grades import LESION_CODES
+from dr_core.data.index import ImageFolder, index_eyes, read_labels
+from dr_core.errors import InputError
+
+TOTAL = ("microaneurysms", "haemorrhages", "hard_exudates")
+"""Lesions of the mask "total". Source: paper, Table 3."""
+
+IDRID_EXPECTED: dict[str, int] = {"train": 54, "test": 27}
+"""Eyes with masks in each split, as published; the paper used 80 of the 81."""
+
+GRADING_EXPECTED: dict[str, tuple[int, ...]] = {"train": (134, 20, 136, 74, 49), "test": (34, 5, 32, 19, 13)}
+"""Eyes of each grade in each split, as the published label files hold them."""
+
+_SPLITS: dict[Literal["train", "test"], str] = {"train": "a. Training Set", "test": "b. Testing Set"}
+_MASK_FOLDERS = {
+    "microaneurysms": "1. Microaneurysms",
+    "haemorrhages": "2. Haemorrhages",
+    "hard_exudates": "3. Hard Exudates",
+    "soft_exudates": "4. Soft Exudates",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentedEye:
+    """An eye with lesion masks, read when they are asked for.
+
+    Attributes:
+        name: Name of the eye, such as `IDRiD_01`.
+        split: `"train"` or `"test"`, as published.
+        image_path: The photograph.
+        mask_paths: Lesion -> its mask; a lesion that the eye does not have is not in it.
+    """
+
+    name: str
+    split: Literal["train", "test"]
+    image_path: Path
+    mask_paths: dict[str, Path]
+
+    def read_image(self) -> np.ndarray:
+        """Read the photograph, uint8 (H, W, 3) RGB; raises as `read_fundus` does."""
+        return read_fundus(self.image_path)
+
+    def read_mask(self, lesion: str) -> np.ndarray:
+        """Read the mask of a lesion.
+
+        Args:
+            lesion: A lesion, or `"total"` for microaneurysms, haemorrhages or hard exudates together.
+
+        Returns:
+            Bool (H, W), all false where the eye has no such lesion.
+
+        Raises:
+            InputError: If the lesion is unknown, or the mask is damaged or of another size than the photograph.
+        """
+        parts = TOTAL if lesion == "total" else (lesion,)
+        unknown = [part for part in parts if part not in LESION_CODES]
+        if unknown:
+            raise InputError(f"`lesion` must be one of {', '.join(LESION_CODES)} or total, not {unknown[0]!r}.")
+        with Image.open(self.image_path) as photograph:
+            width, height = photograph.size
+        mask = np.zeros((height, width), bool)
+        for part in parts:
+            if part in self.mask_paths:
+                mask |= read_mask(self.mask_paths[part], (height, width))
+        return mask
+
+
+def read_mask(path: Path, shape: tuple[int, int] | None = None) -> np.ndarray:
+    """Read a lesion mask: a palette, gray or color picture that is 0 where there is no lesion.
+
+    Args:
+        path: TIFF or PNG.
+        shape: Height and width of the photograph that it belongs to, where known.
+
+    Returns:
+        Bool (H, W).
+
+    Raises:
+        InputError: If the file cannot be read or has another size than the photograph.
+    """
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"The mask {path} cannot be read ({error}); copy it again.") from error
+    mask = np.asarray((pixels if pixels.ndim == 3 else pixels[..., None]).any(axis=2))
+    if shape is not None and mask.shape != shape:
+        raise InputError(
+            f"The mask {path} has {mask.shape[1]}x{mask.shape[0]} pixels, its photograph {shape[1]}x{shape[0]}; "
+            "it belongs to another photograph or was resized."
+        )
+    return mask
+
+
+def load_segmentation(root: str | Path) -> list[SegmentedEye]:
+    """List the eyes of IDRiD's segmentation part.
+
+    Args:
+        root: The folder that holds `A. Segmentation`, that folder itself, or one around it (Kaggle's copy nests it
+            twice).
+
+    Returns:
+        Eyes by split and name. Nothing but file names is read.
+
+    Raises:
+        InputError: If there is no such folder or it holds no photograph.
+    """
+    folder = find_folder(Path(root), "A. Segmentation")
+    eyes = [
+        SegmentedEye(name=path.stem, split=split, image_path=path, mask_paths=_mask_paths(folder, place, path.stem))
+        for split, place in _SPLITS.items()
+        for path in sorted((folder / "1. Original Images" / place).glob("IDRiD_*.jpg"))
+    ]
+    if not eyes:
+        raise InputError(f"{folder} holds no photographs `1. Original Images/a. Training Set/IDRiD_NN.jpg`.")
+    return eyes
+
+
+def find_folder(root: Path, name: str) -> Path:
+    """Find a folder of IDRiD: `root` itself, or in it, up to three levels deep; of nested ones the innermost.
+
+    Raises:
+        InputError: If there is none.
+    """
+    if not root.is_dir():
+        raise InputError(f"There is no folder {root}.")
+    places = [root, *(place for depth in range(4) for place in sorted(root.glob("*/" * depth + name)))]
+    found = [place for place in places if place.name == name and any(place.glob("[12]. *"))]
+    if not found:
+        raise InputError(f"{root} holds no folder `{name}`; unpack IDRiD's `{name}.zip` there.")
+    return found[-1]
+
+
+def _mask_paths(folder: Path, place: str, eye: str) -> dict[str, Path]:
+    masks = folder / "2. All Segmentation Groundtruths" / place
+    paths = {lesion: masks / _MASK_FOLDERS[lesion] / f"{eye}_{code}.tif" for lesion, code in LESION_CODES.items()}
+    return {lesion: path for lesion, path in paths.items() if path.is_file()}
+
+
+def index_segmentation(root: Path) -> pd.DataFrame:
+    """Index the eyes with masks; grades are not published with them, so the column holds -1."""
+    rows = [
+        {"eye": eye.name, "path": eye.image_path.relative_to(root).as_posix(), "grade": -1, "split": eye.split}
+        | {f"mask_{lesion}": path.relative_to(root).as_posix() for lesion, path in eye.mask_paths.items()}
+        for eye in load_segmentation(root)
+    ]
+    return index_eyes(pd.DataFrame(rows), "IDRiD segmentation")
+
+
+def index_grading(root: Path) -> pd.DataFrame:
+    """Index the graded eyes, from both label files."""
+    folder = find_folder(root, "B. Disease Grading")
+    parts = []
+    for split, place in _SPLITS.items():
+        word = {"train": "Training", "test": "Testing"}[split]
+        file = folder / "2. Groundtruths" / f"{place[0]}. IDRiD_Disease Grading_{word} Labels.csv"
+        labels = read_labels(file, ["Image name", "Retinopathy grade"])
+        images = ImageFolder(root, (folder / "1. Original Images" / place).relative_to(root).as_posix())
+        names = labels["Image name"]
+        paths = [images.find(name, ".jpg") for name in names]
+        eyes = [f"{split}_{name}" for name in names]  # the numbers begin at 1 in both splits
+        parts.append(pd.DataFrame({"eye": eyes, "path": paths, "grade": labels["Retinopathy grade"], "split": split}))
+    return index_eyes(pd.concat(parts, ignore_index=True), "IDRiD grading")
