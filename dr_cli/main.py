@@ -5,10 +5,10 @@ import logging
 
 from rich.console import Console
 
-from dr_cli import demo
+from dr_cli import data, demo
 from dr_core.errors import InputError
 
-COMMANDS = (demo,)
+COMMANDS = (data, demo)
 """Modules with `add_command(commands)`, in the order of the help text."""
 
 

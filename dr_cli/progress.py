@@ -1,5 +1,6 @@
 """Progress bars with rate and time left."""
 
+import time
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -10,16 +11,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 class Counted(Protocol):
     """A report of one stage of work: `done` of `total`."""
 
-    done: int
-    total: int
+    @property
+    def done(self) -> int:
+        """Units done."""
+
+    @property
+    def total(self) -> int:
+        """Units in all."""
 
 
 def show_progress(title: str, reports: Iterable[Counted]) -> None:
     """Draw one bar while `reports` are yielded."""
     with _bars() as progress:
         bar = progress.add_task(title, total=None, rate="")
+        begun: tuple[int, float] | None = None
         for report in reports:
-            progress.update(bar, completed=report.done, total=report.total)
+            begun = begun or (report.done, time.perf_counter())
+            rate = (report.done - begun[0]) / max(time.perf_counter() - begun[1], 1e-9)
+            progress.update(bar, completed=report.done, total=report.total, rate=f"{rate:.0f}/s" if rate else "")
 
 
 def show_stages(reports: Iterable) -> None:

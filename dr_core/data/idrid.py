@@ -3,6 +3,7 @@
 Source: Porwal et al. 2018, Indian Diabetic Retinopathy Image Dataset, Data 3(3):25; CC BY 4.0.
 """
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from dr_core.data.fundus import read_fundus
+from dr_core.data.fundus import MAX_PIXELS, read_fundus
+from dr_core.data.fundus.reading import DECODER_DEFECTS
 from dr_core.data.grades import LESION_CODES
 from dr_core.data.index import ImageFolder, index_eyes, read_labels
 from dr_core.errors import InputError
@@ -79,31 +81,34 @@ class SegmentedEye:
         return mask
 
 
-def read_mask(path: Path, shape: tuple[int, int] | None = None) -> np.ndarray:
+def read_mask(source: Path | bytes, shape: tuple[int, int] | None = None) -> np.ndarray:
     """Read a lesion mask: a palette, gray or color picture that is 0 where there is no lesion.
 
     Args:
-        path: TIFF or PNG.
+        source: A TIFF or PNG file, or its bytes.
         shape: Height and width of the photograph that it belongs to, where known.
 
     Returns:
         Bool (H, W).
 
     Raises:
-        InputError: If the file cannot be read or has another size than the photograph.
+        InputError: If the file cannot be read, is too large or has another size than the photograph.
     """
+    name = "The mask" if isinstance(source, bytes) else f"The mask {source}"
     try:
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"The mask {path} cannot be read ({error}); copy it again.") from error
-    mask = np.asarray((pixels if pixels.ndim == 3 else pixels[..., None]).any(axis=2))
-    if shape is not None and mask.shape != shape:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=("TIFF", "PNG")) as mask:
+            if mask.width * mask.height > MAX_PIXELS:
+                raise InputError(f"{name} must have at most {MAX_PIXELS // 10**6} million pixels; make it smaller.")
+            pixels = np.asarray(mask)
+    except DECODER_DEFECTS as error:
+        raise InputError(f"{name} cannot be read as TIFF or PNG ({error}); copy it again.") from error
+    inside = np.asarray((pixels if pixels.ndim == 3 else pixels[..., None]).any(axis=2))
+    if shape is not None and inside.shape != shape:
         raise InputError(
-            f"The mask {path} has {mask.shape[1]}x{mask.shape[0]} pixels, its photograph {shape[1]}x{shape[0]}; "
+            f"{name} has {inside.shape[1]}x{inside.shape[0]} pixels, its photograph {shape[1]}x{shape[0]}; "
             "it belongs to another photograph or was resized."
         )
-    return mask
+    return inside
 
 
 def load_segmentation(root: str | Path) -> list[SegmentedEye]:

@@ -1,5 +1,6 @@
 """The index of a data set: one tidy row an eye, whatever layout the set was published in."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -162,5 +163,11 @@ def read_eye(root: Path, path: str, longest_side: int | None = None) -> np.ndarr
     if "::" not in path:
         return read_fundus(root / path, longest_side=longest_side)
     file, array, row = path.split("::")
-    with np.load(root / file) as archive:  # no pickle: numpy's default
-        return np.ascontiguousarray(archive[array][int(row)])
+    return np.ascontiguousarray(_read_array(root / file, array)[int(row)])
+
+
+@lru_cache(maxsize=1)
+def _read_array(file: Path, array: str) -> np.ndarray:
+    """An array of an archive, kept, since its rows are read one after another; numpy unpickles nothing."""
+    with np.load(file) as archive:
+        return archive[array]

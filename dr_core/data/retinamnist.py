@@ -34,7 +34,7 @@ def index_retinamnist(root: Path) -> pd.DataFrame:
         raise InputError(f"{root} must hold one file retinamnist*.npz, not {len(files)}; name a folder with one.")
     parts = []
     try:
-        with np.load(files[0]) as archive:
+        with files[0].open("rb") as file, np.load(file) as archive:
             for split in RETINAMNIST_EXPECTED:
                 grades = archive[f"{split}_labels"].ravel()
                 rows = range(len(grades))

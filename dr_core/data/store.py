@@ -1,17 +1,25 @@
 """Eyes at model size, ready for training: a memory-mapped uint8 array and a table that says what each row is."""
 
+import errno
 import hashlib
+import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dr_core.errors import InputError
 from dr_core.files import replacing
+
+IMAGES, INDEX, HEADER = "images.npy", "index.parquet", "store.json"
+"""Files of a store: the array, the table, which is written last, and what a prepared one says of itself."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +62,88 @@ Drawer = Callable[[int], tuple[list[np.ndarray], list[dict[str, object]]]]
 
 
 def open_store(folder: Path) -> Store:
-    """Open a store that `fill_store` completed.
+    """Open a store that is whole.
+
+    Args:
+        folder: Where `fill_store` or `prepare_store` wrote it.
+
+    Returns:
+        The store, memory-mapped: a batch costs the reading of its own rows.
 
     Raises:
-        InputError: If there is none.
+        InputError: If there is none, it is not finished, or it is damaged.
     """
-    if not (folder / "index.parquet").is_file():
-        raise InputError(f"There is no prepared data in {folder}.")
-    return Store(np.load(folder / "images.npy", mmap_mode="r"), pd.read_parquet(folder / "index.parquet"))
+    if not (folder / INDEX).is_file():
+        begun = "is not finished; the same command goes on" if (folder / HEADER).is_file() else "holds no prepared data"
+        raise InputError(f"{folder} {begun}; `python train_cli.py data prepare NAME ROOT --out {folder}` makes it.")
+    try:
+        store = Store(np.load(folder / IMAGES, mmap_mode="r"), pd.read_parquet(folder / INDEX))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"The prepared data in {folder} are damaged ({error}); remove them and prepare again."
+        ) from error
+    if len(store.images) != len(store.index):
+        raise InputError(f"{folder} holds {len(store.images)} images and {len(store.index)} rows; prepare it again.")
+    return store
+
+
+def read_header(folder: Path) -> dict[str, Any]:
+    """What a prepared store says of itself: title, size, crop, counts, fingerprint; empty for a drawn one."""
+    path = folder / HEADER
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+class NpyAppender:
+    """Writes an array file row by row, so that a killed process leaves every finished row.
+
+    Use as a context; when it ends without an error the file is a whole `.npy`.
+
+    Args:
+        path: The file.
+        shape: Shape of one row, uint8.
+        rows: Rows that an earlier process finished; what lies behind them is cut off.
+
+    Raises:
+        InputError: If the file holds fewer rows.
+        OSError: If the disk is full; the rows before stay.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], rows: int) -> None:
+        self.path, self.shape, self.rows = path, shape, rows
+
+    def __enter__(self) -> "NpyAppender":
+        self._file = self.path.open("r+b" if self.rows else "w+b", buffering=0)
+        self._write_header()
+        end = self._file.tell() + self.rows * int(np.prod(self.shape))
+        if self._file.seek(0, os.SEEK_END) < end:
+            self._file.close()
+            raise InputError(
+                f"{self.path} is shorter than its journal says; remove {self.path.parent} and start again."
+            )
+        self._file.truncate(end)
+        self._file.seek(end)
+        return self
+
+    def append(self, row: np.ndarray) -> None:
+        """Write one row, uint8 of the given shape; it is with the operating system when this returns."""
+        data = np.ascontiguousarray(row, np.uint8).tobytes()
+        if self._file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        self.rows += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._write_header()
+            os.fsync(self._file.fileno())
+        self._file.close()
+
+    def _write_header(self) -> None:
+        """Numpy leaves room in its header for the first axis to grow, so it can be written again in place."""
+        self._file.seek(0)
+        header = {"descr": "|u1", "fortran_order": False, "shape": (self.rows, *self.shape)}
+        np.lib.format.write_array_header_1_0(self._file, header)
 
 
 def fill_store(folder: Path, draw: Drawer, jobs: Sequence[int], *, workers: int) -> Iterator[FillReport]:
@@ -78,7 +160,7 @@ def fill_store(folder: Path, draw: Drawer, jobs: Sequence[int], *, workers: int)
     Yields:
         A report after each job.
     """
-    if (folder / "index.parquet").is_file():
+    if (folder / INDEX).is_file():
         return
     folder.mkdir(parents=True, exist_ok=True)
     images: list[np.ndarray] = []
@@ -88,7 +170,7 @@ def fill_store(folder: Path, draw: Drawer, jobs: Sequence[int], *, workers: int)
             images.extend(drawn)
             rows.extend(described)
             yield FillReport(done, len(jobs))
-    with replacing(folder / "images.npy") as temporary:
+    with replacing(folder / IMAGES) as temporary:
         np.save(temporary, np.stack(images))
-    with replacing(folder / "index.parquet") as temporary:
+    with replacing(folder / INDEX) as temporary:
         pd.DataFrame(rows).to_parquet(temporary, index=False)

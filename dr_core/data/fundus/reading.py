@@ -27,7 +27,7 @@ MIN_SIDE = 32
 
 _REMEDY = "save it as JPEG, PNG or TIFF"
 
-_DEFECTS = (
+DECODER_DEFECTS = (
     *(OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, EOFError, RuntimeError),
     *(AttributeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError, UserWarning),
 )
@@ -157,7 +157,7 @@ def _read_jpeg(name: str, data: bytes, longest_side: int | None) -> npt.NDArray[
         if components == 4:
             return _decode_cmyk(data, (width // reduction, height // reduction))
         image = _decode_opencv(data, flags[reduction])
-    except _DEFECTS:
+    except DECODER_DEFECTS:
         raise _damaged(name) from None
     return image.astype(np.uint8, copy=False) if reduction == 1 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
@@ -225,7 +225,7 @@ def _read_png(name: str, data: bytes) -> npt.NDArray[np.uint8]:
         if bits == 16:
             return _decode_deep(data, white=2**16 - 1, orientation=picture.getexif().get(Base.Orientation, 1))
         return _composite(ImageOps.exif_transpose(picture))
-    except _DEFECTS:
+    except DECODER_DEFECTS:
         raise _damaged(name) from None
 
 
@@ -237,14 +237,14 @@ def _read_tiff(name: str, data: bytes) -> npt.NDArray[np.uint8]:
         bits = max(tags.get(_BITS_PER_SAMPLE, (1,)))
         white = max(np.atleast_1d(tags.get(_MAX_SAMPLE_VALUE, 2**bits - 1)).tolist())
         is_plain = tags.get(_PHOTOMETRIC) in (1, 2) and tags.get(_PLANES, 1) == 1
-    except _DEFECTS:
+    except DECODER_DEFECTS:
         raise undecodable from None
     _check_size(name, *picture.size)
     if bits > 8 and not (is_plain and bits <= 16 and 0 < white < 2**bits):
         raise undecodable
     try:
         return _decode_deep(data, white=white) if bits > 8 else _composite(picture)
-    except _DEFECTS:
+    except DECODER_DEFECTS:
         raise undecodable from None
 
 

@@ -1,0 +1,154 @@
+"""`data check` and `data prepare`: what lies in a folder, and bringing it to model size once."""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from dr_cli.progress import show_progress
+from dr_core.data.check import CheckReport, DataCheck, check_source
+from dr_core.data.folder import FolderLayout
+from dr_core.data.prepare import REJECTED, PrepareConfig, PrepareReport, prepare_store
+from dr_core.data.protocol import PROTOCOLS
+from dr_core.data.sources import SOURCES, Source, folder_source
+from dr_core.data.store import read_header
+from dr_core.errors import InputError
+
+_SHOWN = 5
+"""Names that are listed of each finding; `--json` gives all."""
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    data = commands.add_parser("data", help="check a data set, bring it to model size", description=__doc__)
+    actions = data.add_subparsers(required=True, metavar="ACTION")
+    check = actions.add_parser("check", help="hold what is found against what was published; exit code 1 if it differs")
+    _add_source(check)
+    check.add_argument("--json", action="store_true", help="print the findings as JSON")
+    check.add_argument("--fast", action="store_true", help="do not open the photographs: unreadable ones stay unseen")
+    check.set_defaults(run=_check)
+    prepare = actions.add_parser("prepare", help="decode, crop and resize once; goes on where it was stopped")
+    _add_source(prepare)
+    prepare.add_argument("--out", type=Path, required=True, help="folder of the store")
+    prepare.add_argument(
+        "--protocol",
+        choices=PROTOCOLS,
+        default="fine",
+        help="fine: field of view cropped; paper: whole image squashed (default: fine)",
+    )
+    prepare.add_argument("--size", type=int, help="side in pixels (default: the protocol's, 224 or 512)")
+    prepare.add_argument("--split", action="append", help="only this split; may be given again (default: all)")
+    prepare.set_defaults(run=_prepare)
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help=f"{', '.join(SOURCES)}, or folder for any folder with a table")
+    parser.add_argument("root", metavar="ROOT", type=Path, help="where it was unpacked")
+    parser.add_argument("--processes", type=int, default=2, help="processes that decode (default: 2)")
+    layout = FolderLayout()
+    table = parser.add_argument_group("a folder of your own", "used with NAME folder")
+    table.add_argument("--csv", default=layout.csv, help=f"the table in ROOT (default: {layout.csv})")
+    table.add_argument("--images", default=layout.images, help="folder of the photographs in ROOT (default: ROOT)")
+    table.add_argument("--image-column", default=layout.image_column, help="names of the photographs (default: image)")
+    table.add_argument("--grade-column", default=layout.grade_column, help="grades 0 to 4 (default: grade)")
+    table.add_argument("--patient-column", help="patients; without it the eyes of one patient count as strangers")
+    table.add_argument("--side-column", help="sides: right, left, OD, OS")
+    table.add_argument("--split-column", help="parts of the set")
+
+
+def _choose_source(options: argparse.Namespace) -> Source:
+    if options.name == "folder":
+        names = [field.name for field in dataclasses.fields(FolderLayout)]
+        return folder_source(FolderLayout(**{name: getattr(options, name) for name in names}))
+    if options.name not in SOURCES:
+        raise InputError(f"There is no data set {options.name!r}; choose from {', '.join(SOURCES)} and folder.")
+    return SOURCES[options.name]
+
+
+def _check(options: argparse.Namespace) -> int:
+    reports = check_source(
+        _choose_source(options), options.root, contents=not options.fast, processes=options.processes
+    )
+    found: list[DataCheck] = []
+
+    def watch() -> Iterator[CheckReport]:
+        for report in reports:
+            if report.result is not None:
+                found.append(report.result)
+            yield report
+
+    if options.json:
+        list(watch())
+        values = dataclasses.asdict(found[0]) | {"sound": found[0].sound}
+        Console(soft_wrap=True).print(json.dumps(values, indent=2), markup=False, highlight=False)
+    else:
+        show_progress("open photographs", watch())
+        _print_check(found[0])
+    return 0 if found[0].sound else 1
+
+
+def _print_check(check: DataCheck) -> None:
+    console = Console()
+    table = Table(title=check.title)
+    for column in ("split", "grade", "found", "expected", ""):
+        table.add_column(column, justify="right" if column in ("found", "expected") else "left")
+    for count in check.counts:
+        differs = count.expected not in (None, count.found)
+        table.add_row(
+            count.split,
+            str(count.grade) if count.grade >= 0 else "not published",
+            str(count.found),
+            "" if count.expected is None else str(count.expected),
+            "differs" if differs else "",
+        )
+    console.print(table)
+    _print_names(console, "splits that are not here", check.absent_splits)
+    _print_names(console, "photographs missing", check.missing)
+    _print_names(console, "photographs that no label names", check.extra)
+    _print_names(console, "unreadable", [f"{path}: {reason}" for path, reason in check.unreadable.items()])
+    _print_names(console, "the same picture more than once", [" = ".join(group) for group in check.duplicates])
+    opened = "" if check.contents_read else " The photographs were not opened."
+    console.print(("Everything is there." if check.sound else "Not as published.") + opened)
+
+
+def _print_names(console: Console, title: str, names: "tuple[str, ...] | list[str]") -> None:
+    if not names:
+        return
+    console.print(f"{title}: {len(names)}", markup=False)
+    for name in names[:_SHOWN]:
+        console.print(f"  {name}", markup=False, highlight=False, soft_wrap=True)
+    if len(names) > _SHOWN:
+        console.print(f"  and {len(names) - _SHOWN} more; --json lists all")
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    source, protocol = _choose_source(options), PROTOCOLS[options.protocol]
+    index = source.read_index(options.root)
+    if options.split:
+        unknown = set(options.split) - set(index["split"])
+        if unknown:
+            known = ", ".join(sorted(set(index["split"])))
+            raise InputError(f"{source.title} has no split {unknown.pop()!r} in {options.root}; it has {known}.")
+        index = index[np.isin(index["split"], options.split)].reset_index(drop=True)
+    config = PrepareConfig(size=options.size or protocol.size, crop=protocol.crop)
+    last: list[PrepareReport] = []
+
+    def watch() -> Iterator[PrepareReport]:
+        for report in prepare_store(
+            source.title, options.root, index, options.out, config, processes=options.processes
+        ):
+            last[:] = [report]
+            yield report
+
+    show_progress(f"prepare {source.title}", watch())
+    console, header = Console(soft_wrap=True), read_header(options.out)
+    console.print(
+        f"{header['images']} images of {config.size} px in {options.out}, fingerprint {header['fingerprint']}."
+    )
+    if last and last[0].rejected:
+        console.print(f"{last[0].rejected} photographs were left out; {options.out / REJECTED} gives the reasons.")
