@@ -1,0 +1,199 @@
+"""What if the lesion were not there? Lesions painted out, and the same done to healthy retina as a control.
+
+The paper does not have this. A heatmap may sit on a lesion whose removal changes nothing; the fall of the probability
+tells.
+
+Source: inpainting by Telea 2004, Journal of Graphics Tools 9(1):23-34, as OpenCV has it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from dr_core.data.fundus import find_field_of_view
+from dr_core.data.grades import LESIONS
+from dr_core.errors import InputError
+from dr_core.seeds import numpy_generator
+
+Kind = Literal["removed", "kept_only", "control"]
+
+KINDS: dict[Kind, str] = {
+    "removed": "the lesion is painted out",
+    "kept_only": "every other lesion is painted out",
+    "control": "as many healthy regions of the same sizes are painted out",
+}
+"""What is done to an eye, in words."""
+
+WORKING_SIDE = 1024
+"""Longest side of the photograph on which is painted; a microaneurysm is then one or two pixels."""
+
+_MARGIN = 2
+"""Pixels around a lesion that are painted out with it: its blurred rim."""
+
+_RADIUS = 3
+"""Pixels from which Telea's method draws a value."""
+
+_TRIES = 60
+"""Places tried for a control region before it is left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnockOut:
+    """One eye without something.
+
+    Attributes:
+        lesion: The lesion in question, or `"total"`.
+        kind: What was done.
+        image: Uint8 (h, w, 3) RGB.
+        painted: Share of the picture that was painted over, in [0, 1].
+        placed: Share of the control's regions for which healthy retina was found; 1 for the other kinds.
+    """
+
+    lesion: str
+    kind: Kind
+    image: np.ndarray
+    painted: float
+    placed: float = 1.0
+
+
+def reduce_eye(image: np.ndarray, masks: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Bring a photograph and its masks to the size on which is painted.
+
+    Args:
+        image: Uint8 (H, W, 3) RGB.
+        masks: Lesion -> bool (H, W).
+
+    Returns:
+        Uint8 (h, w, 3), and lesion -> bool (h, w), on wherever the lesion touches the pixel.
+
+    Raises:
+        InputError: If a mask has another height or width than the photograph.
+    """
+    for lesion, mask in masks.items():
+        if mask.shape != image.shape[:2]:
+            raise InputError(f"The mask of {lesion} must have the photograph's height and width.")
+    scale = WORKING_SIDE / max(image.shape[:2])
+    if scale >= 1:
+        return image, {lesion: mask.astype(bool) for lesion, mask in masks.items()}
+    size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+    small = {
+        lesion: cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+        for lesion, mask in masks.items()
+    }
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), small
+
+
+def paint_out(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Paint regions over from their surroundings.
+
+    Args:
+        image: Uint8 (h, w, 3) RGB.
+        mask: Bool (h, w).
+
+    Returns:
+        Uint8 (h, w, 3); the same image where the mask is empty.
+    """
+    if not mask.any():
+        return image
+    return cv2.inpaint(image, _widen(mask).astype(np.uint8), _RADIUS, cv2.INPAINT_TELEA)
+
+
+def knock_out(image: np.ndarray, masks: Mapping[str, np.ndarray], lesion: str, seed: int) -> list[KnockOut]:
+    """Remove a lesion from an eye, keep it alone, and remove healthy regions of the same number and sizes.
+
+    Args:
+        image: Uint8 (h, w, 3) RGB, of working size (`reduce_eye`).
+        masks: Lesion -> bool (h, w), all lesions that are known.
+        lesion: A lesion of `masks`, or `"total"` for all of them.
+        seed: Seed of the places of the control.
+
+    Returns:
+        A knock-out of each kind; for `"total"` no `kept_only`; none at all where the eye has no such lesion.
+
+    Raises:
+        InputError: If the lesion is unknown.
+    """
+    if lesion not in (*LESIONS, "total"):
+        raise InputError(f"`lesion` must be one of {', '.join(LESIONS)} or total, not {lesion!r}.")
+    everything = np.zeros(image.shape[:2], bool)
+    for mask in masks.values():
+        everything |= mask
+    mask = everything if lesion == "total" else masks.get(lesion, np.zeros_like(everything))
+    if not mask.any():
+        return []
+    control, placed = draw_control(image, mask, everything, seed)
+    result = [
+        KnockOut(lesion=lesion, kind="removed", image=paint_out(image, mask), painted=_painted(mask)),
+        KnockOut(
+            lesion=lesion, kind="control", image=paint_out(image, control), painted=_painted(control), placed=placed
+        ),
+    ]
+    if lesion != "total":
+        others = everything & ~_widen(mask)
+        kept = KnockOut(lesion=lesion, kind="kept_only", image=paint_out(image, others), painted=_painted(others))
+        result.insert(1, kept)
+    return result
+
+
+def draw_control(image: np.ndarray, mask: np.ndarray, lesions: np.ndarray, seed: int) -> tuple[np.ndarray, float]:
+    """Move each region of a mask to healthy retina of the same eye.
+
+    Args:
+        image: Uint8 (h, w, 3) RGB.
+        mask: Bool (h, w), the regions.
+        lesions: Bool (h, w), all lesions; a region is put only where it touches none of them and no other region.
+        seed: Seed of the places.
+
+    Returns:
+        Bool (h, w), and the share of the regions for which a place was found; large ones may not find any.
+    """
+    generator = numpy_generator(seed, "knock-out control")
+    free = _field(image) & ~_widen(_widen(lesions))
+    control = np.zeros_like(mask)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    order = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")  # the largest first: they need the most room
+    placed = 0
+    for label in order:
+        x, y, width, height, _ = stats[label]
+        region = labels[y : y + height, x : x + width] == label
+        place = _find_place(free, region, generator)
+        if place is not None:
+            top, left = place
+            control[top : top + height, left : left + width] |= region
+            free[max(0, top - 2) : top + height + 2, max(0, left - 2) : left + width + 2] = False
+            placed += 1
+    return control, placed / (count - 1)
+
+
+def _find_place(free: np.ndarray, region: np.ndarray, generator: np.random.Generator) -> tuple[int, int] | None:
+    height, width = region.shape
+    for _ in range(_TRIES):
+        top = int(generator.integers(0, free.shape[0] - height + 1))
+        left = int(generator.integers(0, free.shape[1] - width + 1))
+        if free[top : top + height, left : left + width][region].all():
+            return top, left
+    return None
+
+
+def _field(image: np.ndarray) -> np.ndarray:
+    """Retina that is seen: inside the field of view, away from its rim, and not cut away by the frame."""
+    circle = find_field_of_view(image)
+    rows, columns = np.ogrid[: image.shape[0], : image.shape[1]]
+    squared = (columns - circle.center_x) ** 2 + (rows - circle.center_y) ** 2
+    return (squared < (0.95 * circle.radius) ** 2) & (image.max(axis=2) > _BLACK)
+
+
+_BLACK = 15
+"""Gray level up to which a pixel belongs to the black surround."""
+
+
+def _widen(mask: np.ndarray) -> np.ndarray:
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _MARGIN + 1, 2 * _MARGIN + 1))
+    return cv2.dilate(mask.astype(np.uint8), disc) > 0
+
+
+def _painted(mask: np.ndarray) -> float:
+    return float(_widen(mask).mean())

@@ -1,0 +1,65 @@
+"""The paper's Table 3 of a study, as CSV and LaTeX."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from dr_core.data.grades import LESION_CODES
+from dr_core.files import replacing
+from dr_core.models.setups import SETUPS
+
+
+def write_table3(summary: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write Table 3 for each protocol.
+
+    Rows are set-ups and the random control, columns lesions and scores; a cell is mean / median over the eyes that have
+    the lesion.
+
+    Args:
+        summary: `localization_summary`.
+        folder: Where to.
+
+    Returns:
+        The files, a CSV and a LaTeX table for each protocol.
+    """
+    paths = []
+    for protocol, part in summary.groupby("protocol", sort=False):
+        table = arrange_table3(part)
+        for suffix, text in ((".csv", table.to_csv()), (".tex", _latex(table))):
+            path = folder / f"table3_{protocol}{suffix}"
+            with replacing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+            paths.append(path)
+    return paths
+
+
+def arrange_table3(summary: pd.DataFrame) -> pd.DataFrame:
+    """Arrange one protocol's summary as the paper does; cells are `mean / median`."""
+    labels = {setup.name: setup.label for setup in SETUPS.values()}
+    codes = {**LESION_CODES, "total": "total"}
+    random = summary["method"] == "random"
+    shown = summary.assign(
+        row=summary["setup"].map(labels).where(~random, "Random (" + summary["setup"].map(labels) + ")"),
+        lesion=summary["lesion"].map(codes),
+        value=summary["value"].map("{:.4f}".format),
+    )
+    wide = shown.pivot_table(
+        index=["pooling", "score", "row"],
+        columns=["lesion", "statistic"],
+        values="value",
+        aggfunc="first",
+        sort=False,
+    )
+    lesions = list(dict.fromkeys(shown["lesion"]))
+    cells = {lesion: wide[lesion]["mean"] + " / " + wide[lesion]["median"] for lesion in lesions}
+    return pd.DataFrame(cells).sort_index(level=[0, 1], sort_remaining=False)
+
+
+def _latex(table: pd.DataFrame) -> str:
+    lines = [r"\begin{tabular}{lll" + "r" * len(table.columns) + "}", r"\toprule"]
+    lines.append(" & ".join(["pooling", "score", "set-up", *table.columns]) + r" \\")
+    lines.append(r"\midrule")
+    for key, row in table.iterrows():
+        names = [str(name).replace("_", r"\_") for name in key] if isinstance(key, tuple) else [str(key)]
+        lines.append(" & ".join([*names, *map(str, row)]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
