@@ -1,7 +1,9 @@
 """Choosing an eye whose lesions are known: a phantom, a published eye with masks, or an upload with or without."""
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -9,7 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dr_core.data.grades import LESION_CODES, LESIONS
 from dr_core.data.idrid import SegmentedEye, load_segmentation
-from dr_core.data.lesion_mask import decode_mask, split_name
+from dr_core.data.lesion_mask import LesionMask, decode_mask, split_name
 from dr_core.errors import InputError
 from dr_ui import cache, eyes
 from dr_ui.cache import Eye
@@ -41,38 +43,57 @@ class Specimen:
             [self.eye.key, *(f"{lesion}:{cache.digest(file.file_id, file)}" for lesion, file in self.masks)]
         )
 
-    def read(self) -> tuple[np.ndarray, dict[str, np.ndarray], tuple[str, ...]]:
-        """Read the photograph and the masks that exist.
+    def read(self) -> tuple[np.ndarray, dict[str, Callable[[], LesionMask]]]:
+        """Read the photograph.
 
         Returns:
-            Uint8 (H, W, 3); lesion -> bool (H, W); and what a user should know of the masks.
+            Uint8 (H, W, 3), and lesion -> what reads its mask; the masks can be read side by side.
 
         Raises:
-            InputError: If a file cannot be read or a mask is of another size than the photograph.
+            InputError: If the photograph cannot be read; the masks' readers raise it if a mask cannot be read or is of
+                another size than the photograph.
         """
-        if self.eye.published is not None:
-            known = self.eye.published
-            return known.read_image(), {lesion: known.read_mask(lesion) for lesion in known.mask_paths}, ()
+        known = self.eye.published
+        if known is not None:
+            return known.read_image(), {lesion: partial(_published, known, lesion) for lesion in known.mask_paths}
         if self.eye.file is None:
             phantom = self.eye.draw()
-            return phantom.image, {lesion: mask for lesion, mask in phantom.masks.items() if mask.any()}, ()
-        return self._read_uploads(self.eye.read())
-
-    def _read_uploads(self, image: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray], tuple[str, ...]]:
+            drawn = {lesion: LesionMask(mask, _ON_AND_OFF) for lesion, mask in phantom.masks.items() if mask.any()}
+            return phantom.image, {lesion: partial(_same, mask) for lesion, mask in drawn.items()}
+        image = self.eye.read()
         shape = (image.shape[0], image.shape[1])
-        found = {lesion: (file.name, decode_mask(file.name, file.getvalue(), shape)) for lesion, file in self.masks}
-        notes = [
-            f"The mask {name} has {mask.gray_levels} gray levels; what is at least half as bright as its brightest "
-            "counts as lesion."
-            for name, mask in found.values()
-            if mask.gray_levels > 2
+        return image, {lesion: partial(_decode, file, shape) for lesion, file in self.masks}
+
+    def notes(self, masks: Mapping[str, LesionMask]) -> tuple[str, ...]:
+        """What a user should know of uploaded masks."""
+        names = {lesion: file.name for lesion, file in self.masks}
+        gray = [
+            f"The mask {name} has {masks[lesion].gray_levels} gray levels; what is at least half as bright as its "
+            "brightest counts as lesion."
+            for lesion, name in names.items()
+            if masks[lesion].gray_levels > _ON_AND_OFF
         ]
-        notes += [
+        empty = [
             f"The mask {name} is empty: it marks no {lesion.replace('_', ' ')}, so nothing can be measured on them."
-            for lesion, (name, mask) in found.items()
-            if not mask.pixels.any()
+            for lesion, name in names.items()
+            if not masks[lesion].pixels.any()
         ]
-        return image, {lesion: mask.pixels for lesion, (_, mask) in found.items()}, tuple(notes)
+        return (*gray, *empty)
+
+
+_ON_AND_OFF = 2
+
+
+def _published(eye: SegmentedEye, lesion: str) -> LesionMask:
+    return LesionMask(eye.read_mask(lesion), _ON_AND_OFF)
+
+
+def _decode(file: UploadedFile, shape: tuple[int, int]) -> LesionMask:
+    return decode_mask(file.name, file.getvalue(), shape)
+
+
+def _same(mask: LesionMask) -> LesionMask:
+    return mask
 
 
 def choose() -> Specimen:

@@ -126,18 +126,18 @@ _CSS = """
 .lens-quality { font-size: .82rem; margin: 0; }
 .lens-warning { font-size: .85rem; border-left: 4px solid #E69F00; padding: .1rem .6rem; margin: .35rem 0 0; }
 .lens-said { font-size: 1.05rem; margin: 0; min-height: 1.6rem; }
-.lens-scores { width: 100%; table-layout: fixed; border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums;
-  line-height: 1.25; margin: 0 0 .4rem; }
-.lens-scores th, .lens-scores td { padding: .18rem .25rem .18rem 0; text-align: right; font-weight: 400; white-space: nowrap;
-  border-bottom: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
+.lens-scores { width: 100%; table-layout: fixed; border-collapse: collapse; font-size: .8rem;
+  font-variant-numeric: tabular-nums; line-height: 1.25; margin: 0 0 .4rem; }
+.lens-scores th, .lens-scores td { padding: .18rem .25rem .18rem 0; text-align: right; font-weight: 400;
+  white-space: nowrap; border-bottom: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
 .lens-scores thead th { font-size: .74rem; white-space: nowrap; text-align: right; vertical-align: bottom; }
 .lens-scores thead th[colspan] { text-align: center; font-weight: 650; font-size: .8rem; }
-.lens-scores tbody th, .lens-scores th:first-child { text-align: left; font-weight: 650; }
+.lens-scores tbody th, .lens-scores tr:first-child th:first-child { text-align: left; font-weight: 650; }
 .lens-scores td[colspan] { text-align: left; opacity: .85; }
 .lens-scores small { font-size: .7rem; opacity: .85; margin-left: .2rem; }
 .lens-scores .lens-chance { opacity: .8; border-left: 2px solid color-mix(in srgb, currentColor 30%, transparent); }
 .lens-scores .lens-best { font-weight: 700; }
-.block-container:has(.lens-wide) { max-width: 1760px; }
+.block-container:has(.st-key-lesions) { max-width: 1760px; }
 .lens-scores .lens-best::before { content: "▲"; font-size: .6rem; margin-right: .15rem; }
 .lens-scores th i { display: block; border-top: 3px var(--line) var(--hue); margin-bottom: 2px; }
 .lens-scores tbody tr:first-child { background: color-mix(in srgb, currentColor 6%, transparent); }

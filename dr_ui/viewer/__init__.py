@@ -20,6 +20,12 @@ _SCRIPTS = ("maps.js", "drawing.js", "export.js", "viewer.js")
 Rectangle = tuple[float, float, float, float]
 """Left, top, width and height on the eye, which is 1 wide."""
 
+_BRIGHTEST = 0.995
+"""Quantile of a heatmap that gets the brightest color; beside its few strongest pixels all others would be dark."""
+
+_FAINTEST = 1e-30
+"""The brightest value of a heatmap that is zero nearly everywhere."""
+
 Region = tuple[tuple[float, float], ...]
 """Corners of a drawn region on the eye, which is 1 wide."""
 
@@ -33,7 +39,7 @@ class Panel:
         note: A few words beside the name.
         color: Hue of the set-up.
         line: CSS line style of the set-up.
-        heatmap: Float (S, S); negative where a rule has signs.
+        heatmap: What is shown.
         place: Which part of the eye it covers.
     """
 
@@ -41,8 +47,32 @@ class Panel:
     note: str
     color: str
     line: str
-    heatmap: np.ndarray
+    heatmap: "Picture"
     place: Rectangle = (0.0, 0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A heatmap as it travels to the browser.
+
+    Attributes:
+        png: Its strength with 16 bits, as `encode_map` writes it.
+        peak: The largest absolute value.
+        top: The value that gets the brightest color.
+        signed: Whether there are negative values.
+    """
+
+    png: bytes
+    peak: float
+    top: float
+    signed: bool
+
+    @staticmethod
+    def of(heatmap: np.ndarray) -> "Picture":
+        """Prepare a heatmap, float (S, S), negative where a rule has signs."""
+        size = np.abs(heatmap)
+        top = max(float(np.quantile(size, _BRIGHTEST)), _FAINTEST)
+        return Picture(encode_map(heatmap), float(size.max()), top, bool((heatmap < 0).any()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +173,7 @@ def _message(scene: Scene, key: str) -> dict[str, Any]:
             {"code": one.code, "name": one.name, "color": one.color, "rings": one.rings, "anchor": one.anchor}
             for one in scene.outlines
         ],
-        "signed": any(bool((panel.heatmap < 0).any()) for panel in scene.panels),
+        "signed": any(panel.heatmap.signed for panel in scene.panels),
         "caption": scene.caption,
         "file": scene.file,
     }
@@ -156,15 +186,10 @@ def _panel_message(panel: Panel) -> dict[str, Any]:
         "color": panel.color,
         "line": panel.line,
         "place": panel.place,
-        "map": f"data:image/png;base64,{base64.b64encode(encode_map(panel.heatmap)).decode()}",
-        "peak": float(np.abs(panel.heatmap).max()),
-        "top": max(float(np.quantile(np.abs(panel.heatmap), _BRIGHTEST)), 1e-30),
+        "map": f"data:image/png;base64,{base64.b64encode(panel.heatmap.png).decode()}",
+        "peak": panel.heatmap.peak,
+        "top": panel.heatmap.top,
     }
-
-
-_BRIGHTEST = 0.995
-"""Quantile of a heatmap that gets the brightest color: a few pixels hold so much relevance that all others would be dark
-beside them."""
 
 
 def encode_map(heatmap: np.ndarray) -> bytes:

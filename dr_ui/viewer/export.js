@@ -38,8 +38,10 @@ function drawLegend(context, scene, x, y, width) {
   context.fillText(scaleWords(scene), x, y, width);
   if (scene.look.style !== "top") {
     for (let step = 0; step < 160; step++) {
-      const at = 3 * Math.round((255 * step) / 159);
-      context.fillStyle = `rgb(${POSITIVE_RAMP[at]},${POSITIVE_RAMP[at + 1]},${POSITIVE_RAMP[at + 2]})`;
+      const strength = scene.signed ? step / 79.5 - 1 : step / 159;
+      const ramp = strength < 0 ? NEGATIVE_RAMP : POSITIVE_RAMP;
+      const at = 3 * Math.round(255 * Math.abs(strength));
+      context.fillStyle = `rgb(${ramp[at]},${ramp[at + 1]},${ramp[at + 2]})`;
       context.fillRect(x + step, y + 8, 1.5, 10);
     }
   } else {
@@ -67,8 +69,8 @@ function scaleWords(scene) {
   if (scene.look.style === "top") return `The ${scene.look.percent} % most relevant pixels of each model`;
   const scale = scene.look.ownScale ? "EACH MODEL ON ITS OWN SCALE" : "one scale for all models";
   const hidden = scene.look.threshold > 0 ? `; below ${Math.round(100 * scene.look.threshold)} % hidden` : "";
-  const signs = scene.signed ? "; blue: evidence against the grade" : "";
-  return `Relevance, dark (little) to bright (much), ${scale}${hidden}${signs}`;
+  const range = scene.signed ? "Relevance, against the grade (blue) to for it (yellow)" : "Relevance, dark (little) to bright (much)";
+  return `${range}, ${scale}${hidden}`;
 }
 
 function saveCanvas(canvas, name) {

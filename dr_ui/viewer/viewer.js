@@ -172,7 +172,7 @@ function showControls(viewer) {
 function showScale(viewer) {
   const { scene, find } = viewer;
   const bar = document.createElement("i");
-  bar.className = scene.look.style === "top" ? "top" : "";
+  bar.className = scene.look.style === "top" ? "top" : scene.signed ? "signed" : "";
   const words = document.createElement("span");
   words.textContent = scaleWords(scene);
   find(".scale").replaceChildren(bar, words);
