@@ -28,6 +28,17 @@ _Asked = tuple[str, cache.Stamp, Question, str, float]
 
 _Value = TypeVar("_Value")
 
+_RULE_TITLES = {
+    "alpha1_beta0": "LRP alpha1-beta0",
+    "epsilon_plus": "LRP epsilon-plus",
+    "gradient_x_input": "gradient × input",
+    "gradient_input": "gradient × input",
+    "integrated_gradients": "integrated gradients",
+    "guided_backprop": "guided backpropagation",
+    "grad_cam": "Grad-CAM",
+}
+"""Rule -> its usual spelling; others are shown by their key."""
+
 _POOLINGS = {"sum_pos": "positive sum", "l2_norm_sq": "squared length"}
 _CODES = {code: lesion for lesion, code in LESION_CODES.items()}
 _TOTAL_CODES = [LESION_CODES[lesion] for lesion in TOTAL]
@@ -105,7 +116,7 @@ def _select(label: str, options: Sequence[_Value], key: str, title: Callable[[_V
 
 
 def _rule_title(rule: str) -> str:
-    return RULES[rule]
+    return _RULE_TITLES.get(rule, rule.replace("_", " "))
 
 
 def _grade_title(grade: int) -> str:

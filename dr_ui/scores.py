@@ -116,9 +116,9 @@ def table_html(rows: Sequence[Row], setups: Sequence[str], percentile: float) ->
     chance = '<th scope="col" class="lens-chance" title="What a random heatmap scores">chance</th>'
     body = "".join(_row_html(row, setups) for row in rows)
     return (
-        '<table class="lens-scores"><thead>'
+        '<div class="lens-scroll" tabindex="0" role="region" aria-label="Scores"><table class="lens-scores"><thead>'
         f'<tr><th rowspan="2" scope="col">lesions</th><th rowspan="2" scope="col">share of<br>the view</th>{heads}</tr>'
-        f"<tr>{(chance + names) * len(MEASURES)}</tr></thead><tbody>{body}</tbody></table>"
+        f"<tr>{(chance + names) * len(MEASURES)}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

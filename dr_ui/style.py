@@ -126,7 +126,8 @@ _CSS = """
 .lens-quality { font-size: .82rem; margin: 0; }
 .lens-warning { font-size: .85rem; border-left: 4px solid #E69F00; padding: .1rem .6rem; margin: .35rem 0 0; }
 .lens-said { font-size: 1.05rem; margin: 0; min-height: 1.6rem; }
-.lens-scores { width: 100%; table-layout: fixed; border-collapse: collapse; font-size: .8rem;
+.lens-scroll { overflow-x: auto; }
+.lens-scores { width: 100%; min-width: 1060px; table-layout: fixed; border-collapse: collapse; font-size: .8rem;
   font-variant-numeric: tabular-nums; line-height: 1.25; margin: 0 0 .4rem; }
 .lens-scores th, .lens-scores td { padding: .18rem .25rem .18rem 0; text-align: right; font-weight: 400;
   white-space: nowrap; border-bottom: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
