@@ -1,4 +1,4 @@
-"""`data check` and `data prepare`: what lies in a folder, and bringing it to model size once."""
+"""`data check`, `prepare`, `split`: what is there, bringing it to model size once, who trains and who validates."""
 
 import argparse
 import dataclasses
@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 from dr_cli.progress import show_progress
 from dr_core.data.check import CheckReport, DataCheck, check_source
 from dr_core.data.folder import FolderLayout
+from dr_core.data.grades import GRADES
 from dr_core.data.prepare import REJECTED, PrepareConfig, PrepareReport, prepare_store
 from dr_core.data.protocol import PROTOCOLS
 from dr_core.data.sources import SOURCES, Source, folder_source
+from dr_core.data.splits import FELLOW_EYES_LEAK, VALIDATION_SHARE, split_validation, take_fraction
 from dr_core.data.store import read_header
 from dr_core.errors import InputError
 
@@ -25,7 +28,7 @@ _SHOWN = 5
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to the parser."""
-    data = commands.add_parser("data", help="check a data set, bring it to model size", description=__doc__)
+    data = commands.add_parser("data", help="check a data set, bring it to model size, split it", description=__doc__)
     actions = data.add_subparsers(required=True, metavar="ACTION")
     check = actions.add_parser("check", help="hold what is found against what was published; exit code 1 if it differs")
     _add_source(check)
@@ -44,6 +47,17 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     prepare.add_argument("--size", type=int, help="side in pixels (default: the protocol's, 224 or 512)")
     prepare.add_argument("--split", action="append", help="only this split; may be given again (default: all)")
     prepare.set_defaults(run=_prepare)
+    split = actions.add_parser("split", help="show who would train and who validate, for every training fraction")
+    _add_source(split)
+    split.add_argument("--part", default="train", help="the set's part that is split (default: train, or all)")
+    split.add_argument("--seed", type=int, default=0, help="seed of the split (default: 0)")
+    split.add_argument(
+        "--split-by",
+        choices=("patient", "image"),
+        default="patient",
+        help="patient keeps both eyes together (default); image is what the paper did",
+    )
+    split.set_defaults(run=_split)
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
@@ -152,3 +166,30 @@ def _prepare(options: argparse.Namespace) -> None:
     )
     if last and last[0].rejected:
         console.print(f"{last[0].rejected} photographs were left out; {options.out / REJECTED} gives the reasons.")
+
+
+def _split(options: argparse.Namespace) -> None:
+    index = _choose_source(options).read_index(options.root)
+    part = options.part if options.part in set(index["split"]) else "all"
+    index = index[index["split"] == part].reset_index(drop=True)
+    if index.empty:
+        raise InputError(f"{options.root} has no part {options.part!r}; name one with --part.")
+    train, validation = split_validation(index, options.seed, by=options.split_by)
+    table = Table(title=f"split of {part} by {options.split_by}, seed {options.seed}; eyes by grade")
+    for column in ("", "eyes", "patients", *(f"{grade}" for grade in range(len(GRADES)))):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    _add_split_row(table, f"validation, {VALIDATION_SHARE:.0%}", index.iloc[validation])
+    training = index.iloc[train].reset_index(drop=True)
+    for percent in range(10, 101, 10):
+        rows = take_fraction(training, percent, options.seed, by=options.split_by)
+        _add_split_row(table, f"training, {percent} %", training.iloc[rows])
+    console = Console()
+    console.print(table)
+    shared = set(training["patient"]) & set(index["patient"].iloc[validation])
+    if options.split_by == "image":
+        console.print(f"{FELLOW_EYES_LEAK} Here {len(shared)} patients do.", highlight=False)
+
+
+def _add_split_row(table: Table, title: str, eyes: pd.DataFrame) -> None:
+    counts = np.bincount(eyes["grade"].clip(lower=0), minlength=len(GRADES))
+    table.add_row(title, str(len(eyes)), str(eyes["patient"].nunique()), *map(str, counts))

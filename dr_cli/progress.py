@@ -24,11 +24,11 @@ def show_progress(title: str, reports: Iterable[Counted]) -> None:
     """Draw one bar while `reports` are yielded."""
     with _bars() as progress:
         bar = progress.add_task(title, total=None, rate="")
-        begun: tuple[int, float] | None = None
+        started, before = time.perf_counter(), None
         for report in reports:
-            begun = begun or (report.done, time.perf_counter())
-            rate = (report.done - begun[0]) / max(time.perf_counter() - begun[1], 1e-9)
-            progress.update(bar, completed=report.done, total=report.total, rate=f"{rate:.0f}/s" if rate else "")
+            before = report.done - 1 if before is None else before  # done by an earlier run
+            rate = (report.done - before) / (time.perf_counter() - started)
+            progress.update(bar, completed=report.done, total=report.total, rate=f"{rate:.1f}/s")
 
 
 def show_stages(reports: Iterable) -> None:

@@ -2,19 +2,17 @@
 
 import hashlib
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
-import cv2
 import pandas as pd
 
 from dr_core.data.grades import GRADES
 from dr_core.data.index import read_eye
 from dr_core.data.sources import Source
 from dr_core.errors import InputError
+from dr_core.processes import start_workers
 
 _PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
 _CONTENT_SIDE = 256
@@ -139,9 +137,7 @@ def _find_extra(root: Path, files: list[str]) -> tuple[str, ...]:
 def _open_all(root: Path, paths: list[str], processes: int) -> Iterator[tuple[str, str, str]]:
     if not paths:
         return
-    with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
-    ) as pool:
+    with start_workers(processes) as pool:
         yield from pool.map(partial(_open, root), paths, chunksize=8)
 
 

@@ -8,16 +8,13 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 
@@ -27,6 +24,7 @@ from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import HEADER, IMAGES, INDEX, NpyAppender, Store
 from dr_core.errors import InputError
 from dr_core.files import replacing, write_json
+from dr_core.processes import start_workers
 
 REJECTED = "rejected.csv"
 _JOURNAL, _PART = "journal.jsonl", "images.part"
@@ -111,9 +109,7 @@ def _view_all(
     """View every photograph, in order; only a few are under way at a time, so that memory stays flat."""
     view = partial(_view, root, Preprocessing(size=config.size, crop=config.crop))  # type: ignore[arg-type]
     remaining = iter(paths)
-    with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
-    ) as pool:
+    with start_workers(processes) as pool:
         under_way = [pool.submit(_view_many, view, chunk) for chunk in _chunks(remaining, 3 * processes)]
         while under_way:
             yield from under_way.pop(0).result()

@@ -5,9 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +15,7 @@ import pandas as pd
 
 from dr_core.errors import InputError
 from dr_core.files import replacing
+from dr_core.processes import start_workers
 
 IMAGES, INDEX, HEADER = "images.npy", "index.parquet", "store.json"
 """Files of a store: the array, the table, which is written last, and what a prepared one says of itself."""
@@ -165,7 +164,7 @@ def fill_store(folder: Path, draw: Drawer, jobs: Sequence[int], *, workers: int)
     folder.mkdir(parents=True, exist_ok=True)
     images: list[np.ndarray] = []
     rows: list[dict[str, object]] = []
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with start_workers(workers) as pool:
         for done, (drawn, described) in enumerate(pool.map(draw, jobs, chunksize=4), start=1):
             images.extend(drawn)
             rows.extend(described)

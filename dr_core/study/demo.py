@@ -16,6 +16,7 @@ from torchvision.models.resnet import ResNet
 
 from dr_core.data.augment import AugmentConfig
 from dr_core.data.preprocessing import Preprocessing
+from dr_core.data.splits import take_fraction
 from dr_core.data.store import Store, fill_store, open_store
 from dr_core.data.textures import TEXTURE_CLASSES
 from dr_core.models.backbone import build_backbone, replace_head
@@ -142,7 +143,12 @@ class _Demo:
         )
         needs = {"iwne_cl": (on_eyes.name,), "ifi_fs": (labeled.name,), "ifi_cl": (stand_in.name,)}
         finetune = [
-            Stage(name=f"finetune {setup.label}", work=partial(self._finetune, setup), needs=needs.get(setup.name, ()))
+            Stage(
+                name=f"finetune {setup.label} on {percent} %",
+                work=partial(self._finetune, setup, percent),
+                needs=needs.get(setup.name, ()),
+            )
+            for percent in (100, *self.config.fractions)
             for setup in SETUPS.values()
         ]
         return [on_eyes, labeled, stand_in, *finetune]
@@ -239,16 +245,19 @@ class _Demo:
             load_encoder(network, self.out / "runs" / f"{run}-s{seed}", prefix)
         return replace_head(network, 5, derive_seed(seed, "head"))
 
-    def _finetune(self, setup: Setup) -> Progress:
-        name, about = f"{setup.name}-f100-s{self.config.seed}", {"arch": ARCH, "setup": setup.name}
+    def _finetune(self, setup: Setup, percent: int) -> Progress:
+        name, about = self._run_path(setup.name, percent).name, {"arch": ARCH, "setup": setup.name}
         config = self.config.finetune[setup.initialization]
-        yield from self._run(partial(self._finetune_task, setup), config, name, about)
+        yield from self._run(partial(self._finetune_task, setup, percent), config, name, about)
+        if percent < 100:
+            return
         best = load_model(self.out / "runs" / name / "best.safetensors")
         self._checkpoint(setup.name).parent.mkdir(exist_ok=True)
         save_model(self._checkpoint(setup.name), best.model, best.info, half=True)
 
-    def _finetune_task(self, setup: Setup) -> FinetuneTask:
+    def _finetune_task(self, setup: Setup, percent: int) -> FinetuneTask:
         train_set, validation = self._store("train"), self._store("validation")
+        train_set = train_set.take(take_fraction(train_set.index, percent, self.config.seed))
         config = self.config.finetune[setup.initialization]
         fingerprint = train_set.fingerprint()
 
@@ -278,8 +287,8 @@ class _Demo:
     def _measure(self) -> Progress:
         models = {setup: load_model(self._checkpoint(setup)) for setup in SETUPS}
         test = self._store("test")
-        eyes = test.index.assign(has_dr=test.index["grade"] > 0)
-        parts = [predict_table("phantoms_test", models, test.images.transpose(0, 2, 3, 1), eyes)]
+        eyes_of_test = test.index.assign(has_dr=test.index["grade"] > 0)
+        parts = [predict_table("phantoms_test", models, test.images.transpose(0, 2, 3, 1), eyes_of_test)]
         if self.real_eyes is not None:
             views, eyes = read_two_folders(self.real_eyes.with_dr, self.real_eyes.without_dr, PREPROCESSING)
             parts.append(predict_table("real_eyes", models, views, eyes))
@@ -288,8 +297,24 @@ class _Demo:
         study = Study(self.out, self._describe(predictions))
         study.write_results("predictions", predictions)
         study.write_results("performance", summarize(predictions))
+        study.write_results("fractions", self._measure_fractions(test, eyes_of_test, predictions))
         write_study_info(self.out, study.info)
         yield 1, 1, 0.0, None
+
+    def _measure_fractions(self, test: Store, eyes: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
+        """AUC of every set-up by share of labels; `whole` are the answers of the models trained on all of them."""
+        views = test.images.transpose(0, 2, 3, 1)
+        answers = {100: whole[whole["data"] == "phantoms_test"]}
+        for percent in self.config.fractions:
+            models = {setup: load_model(self._run_path(setup, percent) / "best.safetensors") for setup in SETUPS}
+            answers[percent] = predict_table("phantoms_test", models, views, eyes)
+        parts = [
+            summarize(answers[percent]).assign(percent=percent, seed=self.config.seed) for percent in sorted(answers)
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def _run_path(self, setup: str, percent: int) -> Path:
+        return self.out / "runs" / f"{setup}-f{percent}-s{self.config.seed}"
 
     def _describe(self, predictions: pd.DataFrame) -> StudyInfo:
         counts = predictions.groupby("data")["eye"].nunique()

@@ -21,6 +21,8 @@ class DemoConfig:
         validation_patients: Phantom patients by whom checkpoints are chosen.
         test_patients: Phantom patients held out for the figures.
         textures: Number of images of the procedural stand-in for ImageNet.
+        fractions: Percentages of the training patients on which each set-up is finetuned as well, for the curve of AUC
+            against labels; the checkpoints are those of all patients.
         finetune: Initialization -> recipe on labeled phantoms.
         contrastive: Recipe of MoCo v2, on phantoms (IWNE-CL) and on the stand-in (IFI-CL).
         supervised: Recipe of the supervised training on the stand-in.
@@ -31,6 +33,7 @@ class DemoConfig:
     validation_patients: int = 150
     test_patients: int = 300
     textures: int = 5000
+    fractions: tuple[int, ...] = (10, 30)
     finetune: dict[str, FinetuneConfig] = field(
         default_factory=lambda: {
             "none": FinetuneConfig(epochs=10, small_epochs=7, learning_rate=1e-3, weight_decay=0.05, batch_size=16),
@@ -51,6 +54,7 @@ def quick_config(seed: int = 0) -> DemoConfig:
         validation_patients=16,
         test_patients=16,
         textures=32,
+        fractions=(50,),
         finetune={name: dataclasses.replace(recipe, epochs=1, batch_size=8) for name, recipe in plain.finetune.items()},
         contrastive=dataclasses.replace(plain.contrastive, queue=64, epochs=1, batch_size=8),
         supervised=dataclasses.replace(plain.supervised, epochs=1, batch_size=8),

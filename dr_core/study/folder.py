@@ -42,6 +42,18 @@ RESULT_COLUMNS: dict[str, dict[str, str]] = {
         "n": "number of eyes",
         "positives": "number of positive eyes",
     },
+    "fractions": {
+        "percent": "share of the training patients whose labels were used, in percent",
+        "seed": "seed of the training",
+        "setup": "set-up that answers",
+        "data": "key of the data set on which it was measured",
+        "reading": "which eyes count as positive",
+        "value": "AUC on all eyes",
+        "low": "lower end of the 95 % bootstrap interval by patients",
+        "high": "upper end",
+        "n": "number of eyes",
+        "positives": "number of positive eyes",
+    },
 }
 """Columns of each table in `results/`, with what they hold."""
 

@@ -14,6 +14,8 @@ from typing import Any, cast
 
 import torch
 
+from dr_core.processes import ignoring_interrupts
+
 Step = tuple[int, int, float, dict[str, float] | None]
 """Units done, units in all, images a second (0 where not known), measures of an epoch that has just ended."""
 
@@ -80,7 +82,8 @@ def _start(stage: Stage) -> tuple[Connection, SpawnProcess]:
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(stage, sender))
-    process.start()
+    with ignoring_interrupts():
+        process.start()
     sender.close()
     return receiver, process
 
@@ -92,7 +95,7 @@ def _work(stage: Stage, sender: Connection) -> None:
     try:
         for step in stage.work():
             sender.send(step)
-    except (BrokenPipeError, KeyboardInterrupt):
+    except BrokenPipeError:
         pass
     except Exception as error:  # noqa: BLE001 - raised again in the parent
         sender.send(error)

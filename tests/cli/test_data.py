@@ -45,6 +45,16 @@ def test_the_protocol_decides_crop_and_size(lab, tmp_path):
     assert (header["size"], header["crop"]) == (224, "squash")
 
 
+def test_a_split_by_image_says_that_fellow_eyes_leak(shared_data, capsys):
+    root = shared_data / "labels" / "eyepacs"
+    assert run("data", "split", "eyepacs", root) == 0
+    by_patient = capsys.readouterr().out
+    assert "35126" not in by_patient  # a part of them validates
+    assert "leak" not in by_patient
+    assert run("data", "split", "eyepacs", root, "--split-by", "image") == 0
+    assert "fellow eyes of one patient may lie on both sides" in " ".join(capsys.readouterr().out.split())
+
+
 def test_json_and_exit_code_of_a_check_that_differs(lab, capsys):
     (lab / "trainLabels.csv").write_text("image,level\n1_left,0\n")
     assert run("data", "check", "eyepacs", lab, "--json", "--processes", 1) == 1

@@ -7,7 +7,7 @@ import torch
 
 from dr_core.data.fundus import crop_to_field_of_view, find_field_of_view, read_fundus
 from dr_core.data.phantom import draw_phantom
-from dr_core.data.preprocessing import Preprocessing, local_contrast, standardize_color
+from dr_core.data.preprocessing import Preprocessing, graham_contrast, local_contrast, standardize_color
 from dr_core.errors import InputError
 
 
@@ -64,6 +64,19 @@ def test_the_display_is_the_view_or_its_contrast_around_gray():
     assert shown[inside].mean() == pytest.approx(128, abs=6)
     vessels = inside & (view[..., 1] < np.percentile(view[inside][:, 1], 5))
     assert shown[vessels].mean() < 128
+
+
+def test_graham_contrast_is_gray_where_nothing_changes_and_shows_what_does():
+    pixels = torch.full((1, 3, 120, 120), 0.4)
+    pixels[:, :, 60, 60] += 0.05
+    shown = graham_contrast(pixels)
+    peak = 1 / (2 * np.pi * 2**2)  # of the Gaussian, sigma 60 / 30 = 2
+    assert float(shown[0, 0, 60, 60]) == pytest.approx(0.5 + 4 * 0.05 * (1 - peak), abs=2e-3)
+    assert torch.allclose(shown[0, :, :40, 40:80], torch.tensor(0.5), atol=1e-6)
+    dark = torch.zeros(1, 3, 120, 120)
+    dark[:, :, 30:90, 30:90] = 0.9
+    assert float(graham_contrast(dark)[0, 0, 0, 0]) == 0.5  # outside nine tenths of the radius
+    assert Preprocessing(contrast="graham").to_display(draw_phantom(3, 224, 2).image).dtype == np.uint8
 
 
 def test_plain_values_rebuild_it():

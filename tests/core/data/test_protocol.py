@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ LESIONS = ("microaneurysms", "haemorrhages", "hard_exudates", "total")
 SHARES = {
     "native": ((0.0012, 0.0009), (0.0115, 0.0039), (0.0132, 0.0103), (0.0258, 0.0153)),
     "touched 224": ((0.0074, 0.0061), (0.0201, 0.0103), (0.0403, 0.0359), (0.0667, 0.0553)),
+    "area 224": ((0.0043, 0.0037), (0.0165, 0.0072), (0.0294, 0.0252), (0.0499, 0.0390)),
     "touched 512": ((0.0033, 0.0027), (0.0150, 0.0064), (0.0250, 0.0210), (0.0432, 0.0324)),
 }
 
@@ -26,6 +28,8 @@ def test_shares_of_the_real_masks_to_the_digits_shown(shared_data):
             if mask.any():
                 shares["native"][lesion].append(mask.mean())
                 shares["touched 224"][lesion].append(PROTOCOLS["paper"].mask(mask).mean())
+                area = cv2.resize(mask.astype(np.float32), (224, 224), interpolation=cv2.INTER_AREA)
+                shares["area 224"][lesion].append((area > 0).mean())
                 shares["touched 512"][lesion].append(scale_mask(mask, 512, crop="squash", rule="touched").mean())
     for name, expected in SHARES.items():
         found = [(np.mean(values), np.median(values)) for values in shares[name].values()]
