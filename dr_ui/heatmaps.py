@@ -17,7 +17,6 @@ from dr_core.data.grades import GRADES, LESION_CODES
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import PROTOCOLS, scale_mask
 from dr_core.errors import InputError
-from dr_core.models.prediction import predict_views
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_ui import cache, style
@@ -42,7 +41,7 @@ class Prepared:
         part: That part.
         shape: Height and width of the whole photograph in pixels.
         field: Field of view.
-        views: The eye at model size, uint8 (S, S, 3), for each way in which the study's models see it.
+        inputs: The models' input, float32 (1, 3, S, S), for each way in which the study's models see the eye.
         places: Which part of the shown photograph each way covers.
         masks: Way and protocol -> lesion -> bool (S, S).
         outlines: The lesions' outlines.
@@ -53,7 +52,7 @@ class Prepared:
     part: Pixels
     shape: tuple[int, int]
     field: FieldOfView
-    views: dict[Preprocessing, np.ndarray]
+    inputs: dict[Preprocessing, torch.Tensor]
     places: dict[Preprocessing, Rectangle]
     masks: dict[tuple[Preprocessing, str], dict[str, np.ndarray]]
     outlines: tuple[Outline, ...]
@@ -106,7 +105,7 @@ def _prepare(key: str, ways: tuple[Preprocessing, ...], _specimen: Specimen) -> 
             part=part,
             shape=(image.shape[0], image.shape[1]),
             field=field,
-            views={way: way.to_model_view(image, field) for way in ways},
+            inputs={way: way.normalize(way.to_model_view(image, field)[None]) for way in ways},
             places={way: _place(_part(way, image, field), part) for way in ways},
             masks={
                 (way, protocol): {lesion: scaling[way, protocol, lesion].result() for lesion in masks}
@@ -163,11 +162,12 @@ def probabilities(specimen: Specimen, study: Study) -> dict[str, np.ndarray]:
 
 @st.cache_data(max_entries=64, show_spinner=False, scope="session")
 def _probabilities(key: str, stamp: cache.Stamp, _specimen: Specimen, _study: Study) -> dict[str, np.ndarray]:
-    views = prepare(_specimen, _study).views
-    return {
-        setup: predict_views(model, views[model.info.preprocessing][None])[0]
-        for setup, model in cache.models(_study).items()
-    }
+    inputs = prepare(_specimen, _study).inputs
+    with torch.inference_mode():
+        return {
+            setup: torch.softmax(model.model(inputs[model.info.preprocessing]).double(), dim=1)[0].numpy()
+            for setup, model in cache.models(_study).items()
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,17 +233,11 @@ def _relevances(
     key: str, stamp: cache.Stamp, rule: str, target: int, _specimen: Specimen, _study: Study
 ) -> dict[str, torch.Tensor]:
     """Set-up -> relevance, float32 (1, 3, S, S)."""
-    views = prepare(_specimen, _study).views
+    inputs = prepare(_specimen, _study).inputs
     return {
-        setup: _relevance(explainer(_study, setup, rule), model.info.preprocessing, views, target)
+        setup: explainer(_study, setup, rule).attribute(inputs[model.info.preprocessing], target).detach().float().cpu()
         for setup, model in cache.models(_study).items()
     }
-
-
-def _relevance(
-    asked: Explainer, way: Preprocessing, views: Mapping[Preprocessing, np.ndarray], target: int
-) -> torch.Tensor:
-    return asked.attribute(way.normalize(views[way][None]), target).detach().float().cpu()
 
 
 def explainer(study: Study, setup: str, rule: str) -> Explainer:
