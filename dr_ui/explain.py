@@ -18,7 +18,7 @@ from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_ui import cache, heatmaps, scores, specimens, style, viewer
-from dr_ui.heatmaps import Prepared, Question
+from dr_ui.heatmaps import Pooling, Prepared, Question
 from dr_ui.scores import Row
 from dr_ui.specimens import Specimen
 from dr_ui.viewer import Panel, Picture, Region, Scene
@@ -39,7 +39,7 @@ _RULE_TITLES = {
 }
 """Rule -> its usual spelling; others are shown by their key."""
 
-_POOLINGS = {"sum_pos": "positive sum", "l2_norm_sq": "squared length"}
+_POOLINGS: dict[Pooling, str] = {"sum_pos": "positive sum", "l2_norm_sq": "squared length"}
 _CODES = {code: lesion for lesion, code in LESION_CODES.items()}
 _TOTAL_CODES = [LESION_CODES[lesion] for lesion in TOTAL]
 _PERCENTILES = (0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0)

@@ -1,8 +1,8 @@
 """Heatmaps and lesion masks of the eye that is looked at: bounded caches, explainers shared by all sessions."""
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -29,7 +29,7 @@ _PHOTOGRAPH_SIDE = 1500
 Pixels = tuple[int, int, int, int]
 """Left, top, width and height in pixels of the photograph."""
 
-Masks = Mapping[str, np.ndarray]
+Pooling = Literal["sum_pos", "l2_norm_sq"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +182,7 @@ class Question:
 
     rule: str
     target: int
-    pooling: str
+    pooling: Pooling
 
 
 @dataclass(frozen=True)

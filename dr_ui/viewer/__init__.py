@@ -20,7 +20,7 @@ _SCRIPTS = ("maps.js", "drawing.js", "export.js", "viewer.js")
 Rectangle = tuple[float, float, float, float]
 """Left, top, width and height on the eye, which is 1 wide."""
 
-_BRIGHTEST = 0.995
+_BRIGHTEST = 0.99
 """Quantile of a heatmap that gets the brightest color; beside its few strongest pixels all others would be dark."""
 
 _FAINTEST = 1e-30

@@ -2,6 +2,7 @@
 
 const NIGHT = "#0b0b0d"; // photographs stand on near-black in both themes
 const MAGNIFIER = 2.5;
+const REGION = { dashes: [6, 4] };
 
 // Where the eye lies in a panel: the eye is 1 wide and `ratio` high.
 function placement(view, width, height, ratio) {
@@ -30,11 +31,11 @@ function drawContent(context, scene, panel, place, pixel) {
   }
   const lesions = scene.look.lesions ? scene.outlines.filter((one) => !scene.look.hidden.includes(one.code)) : [];
   for (const outline of lesions) {
-    strokePath(context, outline.path, place, outline.color, pixel);
+    strokePath(context, outline.path, place, outline.color, pixel, { onMap: Boolean(panel.decoded) });
     if (!panel.decoded || scene.view.zoom >= 2) letter(context, outline, place, pixel);
   }
-  if (scene.region) strokePath(context, polygon(scene.region), place, "#ffffff", pixel, [6, 4]);
-  if (scene.drawing) strokePath(context, polygon(scene.drawing, false), place, "#ffffff", pixel, [6, 4]);
+  if (scene.region) strokePath(context, polygon(scene.region), place, "#ffffff", pixel, REGION);
+  if (scene.drawing) strokePath(context, polygon(scene.drawing, false), place, "#ffffff", pixel, REGION);
 }
 
 // The eye steps back where a map is laid over it, as far as the map is opaque.
@@ -61,11 +62,11 @@ function drawMap(context, scene, panel, place, pixel) {
     context.scale(width * place.scale, height * place.scale);
     const unit = pixel / (width * place.scale);
     context.strokeStyle = "rgba(0,0,0,.6)";
-    context.lineWidth = 3 * unit;
+    context.lineWidth = 3.6 * unit;
     context.stroke(path);
-    const at = 3 * Math.round(255 * (0.45 + 0.55 * level));
+    const at = 3 * Math.round(255 * (0.55 + 0.35 * level));
     context.strokeStyle = `rgb(${POSITIVE_RAMP[at]},${POSITIVE_RAMP[at + 1]},${POSITIVE_RAMP[at + 2]})`;
-    context.lineWidth = 1.4 * unit;
+    context.lineWidth = 1.8 * unit;
     context.stroke(path);
     context.restore();
   }
@@ -77,18 +78,21 @@ function topOf(scene, panel) {
   return Math.max(...scene.panels.filter((one) => one.decoded).map((one) => one.top));
 }
 
-function strokePath(context, path, place, color, pixel, dashes) {
+// 2 px with a dark halo where a panel is looked at closely. On a small map, whose eye is dimmed, a fine line without
+// halo, since many outlines would hide the map that they surround.
+function strokePath(context, path, place, color, pixel, { dashes = [], onMap = false } = {}) {
+  const close = Math.min(1, Math.max(0.5, place.scale / pixel / 700));
+  const unit = (pixel * close) / place.scale;
   context.save();
   context.translate(place.x, place.y);
   context.scale(place.scale, place.scale);
-  // 2 px on a panel to be looked at closely, finer on a small one, where lines would hide what they surround.
-  const unit = (pixel * Math.min(1, Math.max(0.5, place.scale / pixel / 700))) / place.scale;
   context.lineJoin = "round";
-  context.setLineDash([]);
-  context.strokeStyle = "rgba(0,0,0,.65)";
-  context.lineWidth = 4 * unit;
-  context.stroke(path);
-  if (dashes) context.setLineDash(dashes.map((length) => length * unit));
+  if (!onMap || close > 0.75) {
+    context.strokeStyle = "rgba(0,0,0,.65)";
+    context.lineWidth = 4 * unit;
+    context.stroke(path);
+  }
+  context.setLineDash(dashes.map((length) => length * unit));
   context.strokeStyle = color;
   context.lineWidth = 2 * unit;
   context.stroke(path);

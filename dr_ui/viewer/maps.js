@@ -72,7 +72,7 @@ function paintMap(map, look, top) {
     picture.data[4 * at] = ramp[level];
     picture.data[4 * at + 1] = ramp[level + 1];
     picture.data[4 * at + 2] = ramp[level + 2];
-    picture.data[4 * at + 3] = 255 * look.opacity * Math.pow(strength, 0.45);
+    picture.data[4 * at + 3] = 255 * look.opacity * Math.pow(strength, 0.35);
   }
   map.canvas.getContext("2d").putImageData(picture, 0, 0);
   map.contours = look.style === "contour" ? contoursOf(map, contourLevels(look), top) : [];

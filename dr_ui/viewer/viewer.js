@@ -1,7 +1,7 @@
 // The viewer's state, controls and gestures. Everything but a drawn region stays in the browser, without a rerun.
 
 const FIRST_LOOK = {
-  style: "heat", opacity: 0.85, threshold: 0.05, percent: 2, ownScale: false, lesions: true, hidden: [],
+  style: "heat", opacity: 0.85, threshold: 0.03, percent: 2, ownScale: false, lesions: true, hidden: [],
   swipe: false, left: 0, right: 1, split: 0.5, magnifier: false, drawing: false,
 };
 const WHOLE = { x: 0.5, y: 0.5, zoom: 1 };
