@@ -10,6 +10,7 @@ import streamlit as st
 import torch
 
 from dr_core.analysis.attribution import RULES
+from dr_core.analysis.localization import POOLINGS
 from dr_core.data.grades import GRADES, LESION_CODES
 from dr_core.data.idrid import TOTAL
 from dr_core.data.preprocessing import Preprocessing
@@ -18,7 +19,7 @@ from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_ui import cache, heatmaps, scores, specimens, style, viewer
-from dr_ui.heatmaps import Pooling, Prepared, Question
+from dr_ui.heatmaps import Prepared, Question
 from dr_ui.scores import Row
 from dr_ui.specimens import Specimen
 from dr_ui.viewer import Panel, Picture, Region, Scene
@@ -28,18 +29,9 @@ _Asked = tuple[str, cache.Stamp, Question, str, float]
 
 _Value = TypeVar("_Value")
 
-_RULE_TITLES = {
-    "alpha1_beta0": "LRP alpha1-beta0",
-    "epsilon_plus": "LRP epsilon-plus",
-    "gradient_x_input": "gradient × input",
-    "gradient_input": "gradient × input",
-    "integrated_gradients": "integrated gradients",
-    "guided_backprop": "guided backpropagation",
-    "grad_cam": "Grad-CAM",
-}
-"""Rule -> its usual spelling; others are shown by their key."""
+_PLAIN_POOLINGS = {"sum_pos": "positive sum", "l2_norm_sq": "squared length"}
+"""The paper's two poolings in plain words; the others go by CLEVR-XAI's names."""
 
-_POOLINGS: dict[Pooling, str] = {"sum_pos": "positive sum", "l2_norm_sq": "squared length"}
 _CODES = {code: lesion for lesion, code in LESION_CODES.items()}
 _TOTAL_CODES = [LESION_CODES[lesion] for lesion in TOTAL]
 _PERCENTILES = (0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0)
@@ -82,7 +74,13 @@ def choose() -> Choice:
             "The paper's total is MA, HE and EX together.",
         )
     with places[1]:
-        rule = _select("How the model is asked", list(RULES), "rule", _rule_title, "The paper uses LRP alpha1-beta0.")
+        rule = _select(
+            "How the model is asked",
+            list(RULES),
+            "rule",
+            _rule_title,
+            " ".join(f"{rule.label}: {rule.description}" for rule in RULES.values()),
+        )
     with places[2]:
         target = _select(
             "What it is asked about",
@@ -94,9 +92,9 @@ def choose() -> Choice:
     with places[3]:
         pooling = _select(
             "Colors to one value",
-            list(_POOLINGS),
+            list(POOLINGS),
             "pooling",
-            _POOLINGS.__getitem__,
+            _pooling_title,
             "Positive sum: the three colors added, negative sums count as 0. Squared length: the squares of the three "
             "added. The paper reports both.",
         )
@@ -116,7 +114,11 @@ def _select(label: str, options: Sequence[_Value], key: str, title: Callable[[_V
 
 
 def _rule_title(rule: str) -> str:
-    return _RULE_TITLES.get(rule, rule.replace("_", " "))
+    return RULES[rule].label
+
+
+def _pooling_title(pooling: str) -> str:
+    return _PLAIN_POOLINGS.get(pooling, POOLINGS[pooling].label)
 
 
 def _grade_title(grade: int) -> str:
@@ -160,9 +162,16 @@ def show(study: Study, choice: Choice) -> None:
         prepared = heatmaps.prepare(choice.specimen, study)
         said = heatmaps.ask(choice.specimen, study, choice.question)
     region = viewer.show(_scene(study, choice, prepared, said.pictures), "explain")
-    for note in prepared.notes:
+    for note in [*prepared.notes, *_engine_notes(study, choice.question.rule)]:
         st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
     _show_scores(study, choice, prepared, said.pooled, region)
+
+
+def _engine_notes(study: Study, rule: str) -> list[str]:
+    return [
+        f"{SETUPS[setup].label}: {reason}; zennit, the slower reference, drew its heatmap."
+        for setup, reason in heatmaps.slow_engines(study, rule).items()
+    ]
 
 
 def _ways(study: Study) -> dict[str, Preprocessing]:
@@ -192,7 +201,7 @@ def _scene(study: Study, choice: Choice, prepared: Prepared, pictures: Mapping[s
         panels=panels,
         outlines=prepared.outlines,
         caption=f"{name}. {_rule_title(asked.rule)} from {_grade_title(asked.target)}, "
-        f"{_POOLINGS[asked.pooling]} of the colors.",
+        f"{_pooling_title(asked.pooling)} of the colors.",
         file=f"{name.rsplit('.', 1)[0]}-{asked.rule}-{asked.pooling}",
     )
 

@@ -2,14 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
 import streamlit as st
 import torch
 
-from dr_core.analysis.attribution import Explainer
+from dr_core.analysis.attribution import RULES, Explainer
 from dr_core.analysis.localization import pool
 from dr_core.data.fundus import FieldOfView, encode_jpeg, find_field_of_view
 from dr_core.data.fundus.field_of_view import cut_square, square_of
@@ -28,8 +27,6 @@ _PHOTOGRAPH_SIDE = 1500
 
 Pixels = tuple[int, int, int, int]
 """Left, top, width and height in pixels of the photograph."""
-
-Pooling = Literal["sum_pos", "l2_norm_sq"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,12 +174,12 @@ class Question:
     Attributes:
         rule: Key of the attribution rules.
         target: The grade whose output is explained.
-        pooling: How three colors become one value.
+        pooling: Key of the poolings: how three colors become one value.
     """
 
     rule: str
     target: int
-    pooling: Pooling
+    pooling: str
 
 
 @dataclass(frozen=True)
@@ -218,7 +215,7 @@ def ask(specimen: Specimen, study: Study, question: Question) -> Answers:
 def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, _study: Study) -> Answers:
     relevances = _relevances(_specimen.key, stamp, question.rule, question.target, _specimen, _study)
     pooled = {setup: pool(relevance, question.pooling) for setup, relevance in relevances.items()}
-    signed = question.pooling == "sum_pos"
+    signed = RULES[question.rule].signed and question.pooling == "sum_pos"
     return Answers(
         pooled,
         {
@@ -248,3 +245,9 @@ def explainer(study: Study, setup: str, rule: str) -> Explainer:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _explainer(stamp: cache.Stamp, setup: str, rule: str, _study: Study) -> Explainer:
     return Explainer(cache.models(_study)[setup].model, rule)
+
+
+def slow_engines(study: Study, rule: str) -> dict[str, str]:
+    """Set-up -> why its heatmap comes from the slower reference library; empty where the fast engine knows all."""
+    asked = {setup: explainer(study, setup, rule).reason for setup in cache.models(study)}
+    return {setup: reason for setup, reason in asked.items() if reason}

@@ -295,3 +295,18 @@ def test_without_models_the_command_is_named(monkeypatch, tmp_path, tiny_study):
     monkeypatch.setenv("DR_STUDY", str(tmp_path / "bare"))
     app = AppTest.from_file(ROOT / "pages" / "3_Explain.py", default_timeout=60).run()
     assert "no trained model yet" in app.error[0].value
+
+
+def test_a_model_that_the_fast_engine_does_not_know_is_said(monkeypatch, tmp_path, tiny_study):
+    import shutil
+
+    folder = tmp_path / "unknown"
+    shutil.copytree(tiny_study.path, folder)
+    monkeypatch.setenv("DR_STUDY", str(folder))
+    monkeypatch.setattr(
+        "dr_core.analysis.attribution.explainer.why_unknown", lambda model: "it has layers of type GELU"
+    )
+    app = AppTest.from_file(ROOT / "pages" / "3_Explain.py", default_timeout=60).run()
+    assert not app.error
+    assert "IFI-CL: it has layers of type GELU; zennit, the slower reference, drew its heatmap." in html_of(app)
+    assert close(rows_of(app)["total"], expected(tiny_study, TOTAL))
