@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from importlib.util import find_spec
 from typing import TypeVar
 
 import numpy as np
@@ -165,6 +166,10 @@ def show(study: Study, choice: Choice) -> None:
     for note in [*prepared.notes, *_engine_notes(study, choice.question.rule)]:
         st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
     _show_scores(study, choice, prepared, said.pooled, region)
+    if choice.specimen.masked and find_spec("dr_core.analysis.knockout"):
+        from dr_ui import knockouts  # only where the analysis is installed
+
+        knockouts.show(study, choice.specimen, choice.question.target)
 
 
 def _engine_notes(study: Study, rule: str) -> list[str]:

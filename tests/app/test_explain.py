@@ -310,3 +310,14 @@ def test_a_model_that_the_fast_engine_does_not_know_is_said(monkeypatch, tmp_pat
     assert not app.error
     assert "IFI-CL: it has layers of type GELU; zennit, the slower reference, drew its heatmap." in html_of(app)
     assert close(rows_of(app)["total"], expected(tiny_study, TOTAL))
+
+
+def test_a_lesion_can_be_painted_out(page):
+    pytest.importorskip("dr_core.analysis.knockout")
+    app = page.run()
+    app = app.toggle(key="knockout").set_value(True).run()
+    assert not app.exception
+    assert not app.error
+    shown = html_of(app)
+    assert "the lesion is painted out" in shown
+    assert "Change of the probability of severe" in shown
