@@ -77,5 +77,5 @@ def _table_html(falls: Falls, setups: Sequence[str], target: int) -> str:
 
 def _row_html(lesion: str, kind: str, changes: Mapping[str, float], setups: Sequence[str]) -> str:
     cells = "".join(f"<td>{changes[setup]:+.2f}</td>" for setup in setups)
-    told = escape(dict(KINDS)[kind])  # type: ignore[index]
+    told = escape(next(words for name, words in KINDS.items() if name == kind))
     return f'<tr><th scope="row">{LESION_CODES[lesion]}</th><td colspan="3">{told}</td>{cells}</tr>'
