@@ -19,7 +19,8 @@ from dr_core.data.fundus import (
     mark_field_of_view,
     read_fundus,
 )
-from dr_core.data.phantom import draw_phantom
+from dr_core.data.idrid import SegmentedEye
+from dr_core.data.phantom import Phantom, draw_phantom
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.prediction import predict_views
@@ -41,13 +42,15 @@ class Eye:
         name: File name, or name of the sample.
         key: Digest of the content.
         file: The upload, or None for a sample.
-        sample: Grade and seed of a phantom, or None for an upload.
+        sample: Grade and seed of a phantom, where it is one.
+        published: An eye of a data set with lesion masks, or None.
     """
 
     name: str
     key: str
     file: UploadedFile | None = None
     sample: tuple[int, int] = (0, 0)
+    published: SegmentedEye | None = None
 
     def read(self) -> np.ndarray:
         """Pixels, uint8 (H, W, 3).
@@ -57,8 +60,14 @@ class Eye:
         """
         if self.file is not None:
             return read_fundus(self.file.getvalue())
+        if self.published is not None:
+            return self.published.read_image()
+        return self.draw().image
+
+    def draw(self) -> Phantom:
+        """Draw the phantom."""
         grade, seed = self.sample
-        return draw_phantom(grade, _PHANTOM_SIDE, seed).image
+        return draw_phantom(grade, _PHANTOM_SIDE, seed)
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,7 @@ class Look:
 
 def uploaded_eye(file: UploadedFile) -> Eye:
     """An uploaded photograph."""
-    return Eye(file.name, _digest(file.file_id, file), file)
+    return Eye(file.name, digest(file.file_id, file), file)
 
 
 def phantom_eye(name: str, grade: int, seed: int) -> Eye:
@@ -101,7 +110,8 @@ def phantom_thumbnail(grade: int, seed: int) -> bytes:
 
 
 @st.cache_data(max_entries=4096, show_spinner=False, scope="session")
-def _digest(file_id: str, _file: UploadedFile) -> str:
+def digest(file_id: str, _file: UploadedFile) -> str:
+    """Digest of an upload."""
     return hashlib.sha256(_file.getbuffer()).hexdigest()
 
 

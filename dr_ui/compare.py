@@ -1,6 +1,7 @@
 """Parts of the Compare page: the choices above, one eye with its four answers, or a table of many."""
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -79,7 +80,16 @@ def _show_eye(study: Study, verdict: Verdict, eye: Eye) -> None:
             answers.cards_html(said, verdict)
             + answers.agreement_html(agreement, verdict)
             + _missing_html(study, set(said))
+            + _explain_html(eye)
         )
+
+
+def _explain_html(eye: Eye) -> str:
+    """The way to the heatmaps; a sample comes along in the link, an upload never does."""
+    sample = next((name for name, drawn in eyes.SAMPLES.items() if eye.file is None and eye.sample == drawn), None)
+    if sample is None:
+        return '<p class="lens-small"><a href="Explain">Where do they look?</a> Choose the photograph there again.</p>'
+    return f'<p class="lens-small"><a href="Explain?{urlencode({"sample": sample})}">Where do they look?</a></p>'
 
 
 def _missing_html(study: Study, present: set[str]) -> str:

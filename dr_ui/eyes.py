@@ -3,6 +3,7 @@
 import base64
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dr_ui import cache
 from dr_ui.cache import Eye
@@ -25,31 +26,44 @@ def choose_eyes() -> list[Eye]:
     """Draw the uploader and the samples; give the uploaded eyes, or else the chosen sample."""
     upload, samples = st.columns([2.3, 4.4], gap="small")
     with upload:
-        files = st.file_uploader(
-            "Your photographs",
-            accept_multiple_files=True,
-            key="photographs",
-            help="JPEG, PNG or TIFF, one or many. They stay in memory while this tab is open; "
-            "nothing is written to disk.",
-        )
+        files = upload_files("Your photographs", "JPEG, PNG or TIFF, one or many.")
     with samples:
-        st.html(_thumbnails_css())
-        sample = st.segmented_control(
-            "or a drawn eye (phantom), by its grade",
-            list(SAMPLES),
-            default=FIRST_SAMPLE,
-            required=True,
-            key="sample",
-            bind="query-params",
-            disabled=bool(files),
-            width="stretch",
-            help="Drawn by DR Lens. The grade follows from the lesions that are drawn. Remove your photographs to "
-            "return to the phantoms.",
-        )
-    if files:
-        return [cache.uploaded_eye(file) for file in files]
+        sample = choose_sample(disabled=bool(files))
+    return [cache.uploaded_eye(file) for file in files] or [sample]
+
+
+def upload_files(label: str, kinds: str) -> list[UploadedFile]:
+    """Draw the uploader.
+
+    Args:
+        label: What to upload.
+        kinds: Which files are taken, a sentence.
+    """
+    return st.file_uploader(
+        label,
+        accept_multiple_files=True,
+        key="photographs",
+        help=f"{kinds} They stay in memory while this tab is open; nothing is written to disk.",
+    )
+
+
+def choose_sample(*, disabled: bool) -> Eye:
+    """Draw the samples; `disabled` where another eye is looked at."""
+    st.html(_thumbnails_css())
+    sample = st.segmented_control(
+        "or a drawn eye (phantom), by its grade",
+        list(SAMPLES),
+        default=FIRST_SAMPLE,
+        required=True,
+        key="sample",
+        bind="query-params",
+        disabled=disabled,
+        width="stretch",
+        help="Drawn by DR Lens. The grade follows from the lesions that are drawn. Remove your photographs to "
+        "return to the phantoms.",
+    )
     name = sample or FIRST_SAMPLE
-    return [cache.phantom_eye(f"phantom, {name}", *SAMPLES[name])]
+    return cache.phantom_eye(f"phantom, {name}", *SAMPLES[name])
 
 
 def _thumbnails_css() -> str:

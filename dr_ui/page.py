@@ -42,6 +42,12 @@ _QUESTIONS = (
         "What do the four models say about this eye?",
         "Open a sample or your own photographs and see the four answers side by side.",
     ),
+    Question(
+        "3_Explain.py",
+        "Explain",
+        "Did it look at the lesions?",
+        "Four heatmaps over the eye, and how much of each lies on the lesions compared with chance.",
+    ),
 )
 
 

@@ -9,6 +9,23 @@ GRADE_RAMP = ("#d9d9e8", "#b3b3d1", "#8a87ba", "#5f5a9e", "#332a75")
 """Grades 0..4, light to dark."""
 
 
+LESION_COLORS = {
+    "microaneurysms": "#ff3df2",
+    "haemorrhages": "#22e6ff",
+    "hard_exudates": "#ffe600",
+    "soft_exudates": "#ffffff",
+    "total": "#3ddc68",
+}
+"""Outlines over the eye: magenta, cyan, yellow, white, green; a letter key always stands beside them."""
+
+_LINES = {"supervised": "dashed", "contrastive": "solid"}
+
+
+def setup_line(setup: Setup) -> str:
+    """CSS line style of a set-up: its training."""
+    return _LINES[setup.training]
+
+
 def setup_color(setup: Setup) -> str:
     """Hue of a set-up: its initialization."""
     return _HUES[setup.initialization]
@@ -16,9 +33,8 @@ def setup_color(setup: Setup) -> str:
 
 def setup_variables() -> str:
     """CSS classes that give each set-up its color and line."""
-    lines = {"supervised": "dashed", "contrastive": "solid"}
     return "\n".join(
-        f".lens-{setup.name} {{ --hue: {setup_color(setup)}; --line: {lines[setup.training]}; }}"
+        f".lens-{setup.name} {{ --hue: {setup_color(setup)}; --line: {setup_line(setup)}; }}"
         for setup in SETUPS.values()
     )
 
@@ -109,6 +125,23 @@ _CSS = """
 .lens-photo img { width: 100%; height: 100%; object-fit: contain; }
 .lens-quality { font-size: .82rem; margin: 0; }
 .lens-warning { font-size: .85rem; border-left: 4px solid #E69F00; padding: .1rem .6rem; margin: .35rem 0 0; }
+.lens-said { font-size: 1.05rem; margin: 0; min-height: 1.6rem; }
+.lens-scroll { overflow-x: auto; }
+.lens-scores { width: 100%; min-width: 1060px; table-layout: fixed; border-collapse: collapse; font-size: .8rem;
+  font-variant-numeric: tabular-nums; line-height: 1.25; margin: 0 0 .4rem; }
+.lens-scores th, .lens-scores td { padding: .18rem .25rem .18rem 0; text-align: right; font-weight: 400;
+  white-space: nowrap; border-bottom: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
+.lens-scores thead th { font-size: .74rem; white-space: nowrap; text-align: right; vertical-align: bottom; }
+.lens-scores thead th[colspan] { text-align: center; font-weight: 650; font-size: .8rem; }
+.lens-scores tbody th, .lens-scores tr:first-child th:first-child { text-align: left; font-weight: 650; }
+.lens-scores td[colspan] { text-align: left; opacity: .85; }
+.lens-scores small { font-size: .7rem; opacity: .85; margin-left: .2rem; }
+.lens-scores .lens-chance { opacity: .8; border-left: 2px solid color-mix(in srgb, currentColor 30%, transparent); }
+.lens-scores .lens-best { font-weight: 700; }
+.block-container:has(.st-key-lesions) { max-width: 1760px; }
+.lens-scores .lens-best::before { content: "▲"; font-size: .6rem; margin-right: .15rem; }
+.lens-scores th i { display: block; border-top: 3px var(--line) var(--hue); margin-bottom: 2px; }
+.lens-scores tbody tr:first-child { background: color-mix(in srgb, currentColor 6%, transparent); }
 button:focus-visible, a:focus-visible, summary:focus-visible { outline: 3px solid currentColor !important;
   outline-offset: 2px; }
 """

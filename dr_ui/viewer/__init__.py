@@ -1,0 +1,230 @@
+"""The project's own viewer: an eye and its heatmaps side by side, moved and zoomed together in the browser.
+
+It is plain JavaScript that the app serves itself; nothing is fetched from elsewhere.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import streamlit as st
+
+_FOLDER = Path(__file__).parent
+_SCRIPTS = ("maps.js", "drawing.js", "export.js", "viewer.js")
+
+Rectangle = tuple[float, float, float, float]
+"""Left, top, width and height on the eye, which is 1 wide."""
+
+_BRIGHTEST = 0.99
+"""Quantile of a heatmap that gets the brightest color; beside its few strongest pixels all others would be dark."""
+
+_FAINTEST = 1e-30
+"""The brightest value of a heatmap that is zero nearly everywhere."""
+
+Region = tuple[tuple[float, float], ...]
+"""Corners of a drawn region on the eye, which is 1 wide."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """A heatmap to be shown beside the eye.
+
+    Attributes:
+        label: Name of the model.
+        note: A few words beside the name.
+        color: Hue of the set-up.
+        line: CSS line style of the set-up.
+        heatmap: What is shown.
+        place: Which part of the eye it covers.
+    """
+
+    label: str
+    note: str
+    color: str
+    line: str
+    heatmap: "Picture"
+    place: Rectangle = (0.0, 0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A heatmap as it travels to the browser.
+
+    Attributes:
+        png: Its strength with 16 bits, as `encode_map` writes it.
+        peak: The largest absolute value.
+        top: The value that gets the brightest color.
+        signed: Whether there are negative values.
+    """
+
+    png: bytes
+    peak: float
+    top: float
+    signed: bool
+
+    @staticmethod
+    def of(heatmap: np.ndarray) -> "Picture":
+        """Prepare a heatmap, float (S, S), negative where a rule has signs."""
+        size = np.abs(heatmap)
+        top = max(float(np.quantile(size, _BRIGHTEST)), _FAINTEST)
+        return Picture(encode_map(heatmap), float(size.max()), top, bool((heatmap < 0).any()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """Where one type of lesion lies.
+
+    Attributes:
+        code: Its letters, such as `MA`.
+        name: Its name.
+        color: Its color in the app's key.
+        rings: Closed lines, each x, y, x, y and so on, on the eye, which is 1 wide.
+        anchor: Where the letters stand.
+    """
+
+    code: str
+    name: str
+    color: str
+    rings: tuple[tuple[float, ...], ...]
+    anchor: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """All that the viewer shows.
+
+    Attributes:
+        eye: Key of the eye; another one resets zoom and region.
+        name: What stands over the photograph.
+        photograph: JPEG.
+        ratio: Its height over its width.
+        panels: The heatmaps.
+        outlines: The lesions.
+        caption: What the heatmaps are, for the saved picture.
+        file: Name of the saved picture, without ending.
+    """
+
+    eye: str
+    name: str
+    photograph: bytes
+    ratio: float
+    panels: Sequence[Panel]
+    outlines: Sequence[Outline]
+    caption: str
+    file: str
+
+
+def show(scene: Scene, key: str) -> Region | None:
+    """Show the viewer.
+
+    Args:
+        scene: What it shows.
+        key: Its name; zoom, style and region belong to it and survive reruns.
+
+    Returns:
+        The region that the user has drawn on this eye, or None.
+    """
+    result = _component()(data=_message(scene, key), key=key, on_region_change=lambda: None)
+    return parse_region(result.get("region"), scene.eye)
+
+
+def parse_region(sent: Any, eye: str) -> Region | None:  # noqa: ANN401 - whatever a browser sends
+    """Read what the browser sent; None for no region, another eye's region, or nonsense."""
+    if not isinstance(sent, dict) or sent.get("eye") != eye:
+        return None
+    try:
+        corners = tuple((float(x), float(y)) for x, y in sent["points"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    finite = len(corners) <= _MOST_CORNERS and bool(np.isfinite(corners).all())
+    return corners if finite and len(corners) >= _LEAST_CORNERS else None
+
+
+_LEAST_CORNERS, _MOST_CORNERS = 3, 1000
+
+
+@cache
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _component() -> Any:  # noqa: ANN401 - Streamlit names no type
+    return st.components.v2.component(
+        "dr_lens_viewer",
+        html=_read("viewer.html"),
+        css=_read("viewer.css"),
+        js="\n".join(_read(name) for name in _SCRIPTS),
+    )
+
+
+def _message(scene: Scene, key: str) -> dict[str, Any]:
+    return {
+        "name": key,
+        "eye": scene.eye,
+        "photograph": f"data:image/jpeg;base64,{base64.b64encode(scene.photograph).decode()}",
+        "ratio": scene.ratio,
+        "panels": [{"label": scene.name}, *(_panel_message(panel) for panel in scene.panels)],
+        "outlines": [
+            {"code": one.code, "name": one.name, "color": one.color, "rings": one.rings, "anchor": one.anchor}
+            for one in scene.outlines
+        ],
+        "signed": any(panel.heatmap.signed for panel in scene.panels),
+        "caption": scene.caption,
+        "file": scene.file,
+    }
+
+
+def _panel_message(panel: Panel) -> dict[str, Any]:
+    return {
+        "label": panel.label,
+        "note": panel.note,
+        "color": panel.color,
+        "line": panel.line,
+        "place": panel.place,
+        "map": f"data:image/png;base64,{base64.b64encode(panel.heatmap.png).decode()}",
+        "peak": panel.heatmap.peak,
+        "top": panel.heatmap.top,
+    }
+
+
+def encode_map(heatmap: np.ndarray) -> bytes:
+    """Write a heatmap, float (S, S), as PNG.
+
+    Red and green are the high and low byte of |value| / peak * 65535, blue is 255 where the value is negative. Eight
+    bits would not rank the most relevant pixels.
+    """
+    peak = float(np.abs(heatmap).max())
+    levels = np.rint(np.abs(heatmap) / peak * 65535).astype(np.uint16) if peak > 0 else np.zeros(heatmap.shape, "u2")
+    negative = np.where(heatmap < 0, 255, 0).astype(np.uint8)
+    bgr = np.dstack([negative, (levels & 255).astype(np.uint8), (levels >> 8).astype(np.uint8)])
+    done, buffer = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    if not done:
+        raise ValueError("the heatmap could not be encoded")
+    return buffer.tobytes()
+
+
+def outline_of(mask: np.ndarray, rectangle: tuple[int, int, int, int]) -> tuple[tuple[float, ...], ...]:
+    """Trace a mask.
+
+    Args:
+        mask: Bool (H, W), of the photograph's size.
+        rectangle: Left, top, width and height in pixels of the part of the photograph that is shown.
+
+    Returns:
+        Rings, largest first, in units of the shown part's width.
+    """
+    left, top, width, _ = rectangle
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    precision, offset = width / 3000, np.array([0.5 - left, 0.5 - top])
+    rings = [cv2.approxPolyDP(contour, precision, True)[:, 0] for contour in sorted(contours, key=_size, reverse=True)]
+    shown = [((ring + offset) / width).ravel() for ring in rings]
+    return tuple(tuple(round(float(value), 5) for value in ring) for ring in shown)
+
+
+def _size(contour: np.ndarray) -> float:
+    return float(cv2.contourArea(contour))

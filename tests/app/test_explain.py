@@ -1,0 +1,323 @@
+import io
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from dr_core.analysis.attribution import Explainer
+from dr_core.analysis.localization import pool, relevance_mass_accuracy, relevance_rank_accuracy, relevance_recall
+from dr_core.data.fundus import find_field_of_view
+from dr_core.data.phantom import draw_phantom
+from dr_core.data.protocol import PROTOCOLS, scale_mask
+from dr_core.models.setups import SETUPS
+from dr_ui.eyes import FIRST_SAMPLE, SAMPLES
+
+ROOT = Path(__file__).parents[2]
+TOTAL = ("microaneurysms", "haemorrhages", "hard_exudates")
+
+
+@pytest.fixture
+def page(monkeypatch, tiny_study):
+    monkeypatch.setenv("DR_STUDY", str(tiny_study.path))
+    monkeypatch.delenv("DR_IDRID", raising=False)
+    return AppTest.from_file(ROOT / "pages" / "3_Explain.py", default_timeout=60)
+
+
+def html_of(app):
+    return " ".join(element.proto.body for element in app.get("html"))
+
+
+def rows_of(app):
+    """Letters of the lesion -> the cells' texts."""
+    table = html_of(app).split('<table class="lens-scores">')[1]
+    rows = re.findall(r'<tr><th scope="row"[^>]*>(.*?)</th>(.*?)</tr>', table)
+    return {
+        code: [re.sub("<.*?>", " ", cell).strip() for cell in re.findall("<td.*?</td>", cells)] for code, cells in rows
+    }
+
+
+def encoded(image, form="PNG"):
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, form)
+    return buffer.getvalue()
+
+
+def upload(app, *files):
+    app.file_uploader[0].set_value([(name, content, "image/png") for name, content in files])
+    return app.run()
+
+
+def expected(study, lesions, *, pooling="sum_pos", target=3, protocol="paper", percentile=1.0):
+    """The table's row, computed without the app."""
+    grade, seed = SAMPLES[FIRST_SAMPLE]
+    phantom = draw_phantom(grade, 768, seed)
+    field = find_field_of_view(phantom.image)
+    columns = [[], [], []]
+    for setup in study.info.setups:
+        loaded = study.load_model(setup)
+        way = loaded.info.preprocessing
+        # Masks are scaled one by one, since a pixel that two lesions halve is no full pixel of either.
+        small = np.any(
+            [
+                scale_mask(phantom.masks[one], way.size, crop=way.crop, rule=PROTOCOLS[protocol].mask_rule, field=field)
+                for one in lesions
+            ],
+            axis=0,
+        )
+        on = torch.from_numpy(small)[None]
+        heatmap = pool(
+            Explainer(loaded.model, "alpha1_beta0").attribute(loaded.preprocess(phantom.image)[None], target), pooling
+        )
+        columns[0].append(float(relevance_mass_accuracy(heatmap, on)))
+        columns[1].append(float(relevance_rank_accuracy(heatmap, on)))
+        columns[2].append(float(relevance_recall(heatmap, on, percentile)))
+    return columns
+
+
+def shown(row):
+    """Mass, rank accuracy and recall of the four set-ups, as they stand in a row."""
+    values = [float(cell.split()[0]) for cell in row[1:]]
+    return [values[1:5], values[6:10], values[11:15]], [values[0], values[5], values[10]]
+
+
+def close(row, wanted):
+    found, _ = shown(row)
+    return all(
+        math.isclose(a, b, abs_tol=6e-4)
+        for have, want in zip(found, wanted, strict=True)
+        for a, b in zip(have, want, strict=True)
+    )
+
+
+def test_cold_it_shows_four_heatmaps_and_their_scores(page, tiny_study):
+    app = page.run()
+    assert not app.exception
+    assert not app.error
+    rows = rows_of(app)
+    assert list(rows) == ["total", "MA", "HE", "EX", "SE"]
+    assert close(rows["total"], expected(tiny_study, TOTAL))
+    assert "times as much weight on microaneurysms, haemorrhages and hard exudates as chance would" in html_of(app)
+
+
+def test_the_control_stands_beside_each_number_and_the_best_is_marked(page):
+    rows = rows_of(page.run())
+    for row in rows.values():
+        share = float(row[0].split()[0]) / 100
+        _, chance = shown(row)
+        assert chance == pytest.approx([share, share, 0.99], abs=1e-3)
+    assert html_of(page).count("lens-best") >= 5
+
+
+@pytest.mark.parametrize(
+    ("change", "setting"),
+    [
+        ({"lesions": ["HE"]}, {}),
+        ({"lesions": ["MA", "SE"]}, {}),
+        ({"pooling": "l2_norm_sq"}, {"pooling": "l2_norm_sq"}),
+        ({"target": 4}, {"target": 4}),
+        ({"protocol": "fine"}, {"protocol": "fine"}),
+        ({"percentile": 50.0}, {"percentile": 50.0}),
+    ],
+)
+def test_each_choice_gives_the_numbers_of_the_core(page, tiny_study, change, setting):
+    app = page.run()
+    key, value = next(iter(change.items()))
+    places = {"lesions": app.button_group, "protocol": app.radio, "percentile": app.select_slider}
+    place = places.get(key, app.selectbox)
+    app = place(key=key).set_value(value).run()
+    assert not app.exception
+    codes = {"MA": "microaneurysms", "HE": "haemorrhages", "EX": "hard_exudates", "SE": "soft_exudates"}
+    lesions = tuple(codes[code] for code in change.get("lesions", ["MA", "HE", "EX"]))
+    first = next(iter(rows_of(app).values()))
+    assert close(first, expected(tiny_study, lesions, **setting))
+
+
+def test_a_link_restores_the_view(page, tiny_study):
+    for key, value in {
+        "sample": FIRST_SAMPLE,
+        "target": "grade 4: proliferative",
+        "pooling": "squared length",
+        "lesions": "EX",
+    }.items():
+        page.query_params[key] = value
+    app = page.run()
+    assert not app.exception
+    assert close(rows_of(app)["EX"], expected(tiny_study, ["hard_exudates"], target=4, pooling="l2_norm_sq"))
+
+
+def test_a_link_with_nonsense_still_opens(page):
+    for key in ("sample", "target", "pooling", "rule", "protocol", "percentile", "lesions", "idrid"):
+        page.query_params[key] = "nonsense"
+    app = page.run()
+    assert not app.exception
+    assert not app.error
+    assert "total" in rows_of(app)
+
+
+def test_an_eye_without_lesions_has_nothing_to_measure(page):
+    page.query_params["sample"] = "no DR"
+    app = page.run()
+    assert not app.exception
+    assert not app.error
+    assert "nothing to measure" in html_of(app)
+
+
+def test_no_chosen_lesion_still_shows_each(page):
+    app = page.run()
+    app.button_group(key="lesions").set_value([])
+    assert list(rows_of(app.run())) == ["MA", "HE", "EX", "SE"]
+
+
+def test_an_upload_without_masks_is_shown_and_says_how_to_go_on(page):
+    app = upload(page.run(), ("my eye.png", encoded(draw_phantom(3, 300, 5).image)))
+    assert not app.error
+    assert "draw region" in app.info[0].value
+    assert "lens-scores" not in html_of(app).split("</style>")[-1]
+
+
+def test_an_upload_with_masks_is_measured(page):
+    phantom = draw_phantom(3, 300, 5)
+    masks = [("my eye_MA.png", phantom.masks["microaneurysms"]), ("my eye_EX.png", phantom.masks["hard_exudates"])]
+    app = upload(page.run(), ("my eye.png", encoded(phantom.image)), *((name, encoded(mask)) for name, mask in masks))
+    assert not app.error
+    rows = rows_of(app)
+    assert len(rows["MA"]) == len(rows["EX"]) == 16
+    assert "nothing to measure" in rows["HE"][1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"), [((200, 300), "it belongs to another eye"), ((150, 150), "it was made smaller or larger")]
+)
+def test_masks_of_another_eye_are_a_sentence(page, shape, said):
+    phantom = draw_phantom(3, 300, 5)
+    app = upload(page.run(), ("eye.png", encoded(phantom.image)), ("eye_HE.png", encoded(np.ones(shape, bool))))
+    assert not app.exception
+    assert said in app.error[0].value
+
+
+def test_an_empty_mask_and_one_with_gray_levels_are_said(page):
+    phantom = draw_phantom(3, 300, 5)
+    gray = np.tile(np.linspace(0, 255, 300).astype(np.uint8), (300, 1))
+    files = [
+        ("eye.png", encoded(phantom.image)),
+        ("eye_HE.png", encoded(np.zeros((300, 300), np.uint8))),
+        ("eye_EX.png", encoded(gray)),
+    ]
+    app = upload(page.run(), *files)
+    assert not app.error
+    assert "The mask eye_HE.png is empty" in html_of(app)
+    assert "The mask eye_EX.png has 256 gray levels" in html_of(app)
+    assert "nothing to measure" in rows_of(app)["HE"][1]
+
+
+def test_masks_alone_ask_for_the_photograph(page):
+    app = upload(page.run(), ("eye_HE.png", encoded(np.zeros((300, 300), np.uint8))))
+    assert "add the photograph" in app.error[0].value
+
+
+def test_a_file_whose_name_tells_nothing_can_be_chosen_as_mask(page):
+    phantom = draw_phantom(3, 300, 5)
+    app = upload(
+        page.run(), ("eye.png", encoded(phantom.image)), ("bleeding.png", encoded(phantom.masks["haemorrhages"]))
+    )
+    assert "draw region" in app.info[0].value
+    box = next(box for box in app.selectbox if box.label == "bleeding.png")
+    app = box.set_value("haemorrhages").run()
+    assert not app.error
+    assert len(rows_of(app)["HE"]) == 16
+
+
+def test_two_masks_of_one_lesion_are_a_sentence(page):
+    phantom = draw_phantom(3, 300, 5)
+    one = encoded(phantom.masks["haemorrhages"])
+    app = upload(page.run(), ("eye.png", encoded(phantom.image)), ("eye_HE.png", one), ("other_HE.png", one))
+    assert "are both masks of haemorrhages" in app.error[0].value
+
+
+def test_a_file_name_is_text_and_never_html(page):
+    name = '"><img src=x onerror=alert(1)>'
+    content = encoded(draw_phantom(1, 160, 5).image)
+    app = upload(page.run(), (f"{name}.png", content), (f"{name}_HE.png", encoded(np.zeros((160, 160), bool))))
+    assert not app.error
+    assert "<img src=x" not in html_of(app)
+
+
+def test_a_real_eye_is_offered_where_its_folder_is_named(page, monkeypatch, shared_data):
+    monkeypatch.setenv("DR_IDRID", str(shared_data / "idrid"))
+    page.query_params["idrid"] = "IDRiD_03"
+    app = page.run()
+    assert not app.error
+    assert app.selectbox(key="idrid").options[0] == "IDRiD_01"
+    assert len(rows_of(app)["EX"]) == 16
+
+
+def test_a_folder_without_real_eyes_is_a_sentence(page, monkeypatch, tmp_path):
+    monkeypatch.setenv("DR_IDRID", str(tmp_path / "nowhere"))
+    assert "There is no folder" in page.run().error[0].value
+
+
+def test_a_grade_that_a_model_lacks_is_a_sentence(monkeypatch, tmp_path, tiny_study):
+    import shutil
+
+    from dr_core.data.preprocessing import Preprocessing
+    from dr_core.models.backbone import build_backbone
+    from dr_core.models.checkpoint import CheckpointInfo, save_model
+
+    folder = tmp_path / "three"
+    shutil.copytree(tiny_study.path, folder)
+    info = CheckpointInfo(
+        arch="resnet50_slim",
+        setup="ifi_cl",
+        preprocessing=Preprocessing(size=64),
+        validation_auc=0.5,
+        training_data="nothing",
+        data_fingerprint="",
+        classes=("a", "b", "c"),
+    )
+    save_model(folder / "checkpoints" / "ifi_cl.safetensors", build_backbone("resnet50_slim", 3, 0), info)
+    monkeypatch.setenv("DR_STUDY", str(folder))
+    app = AppTest.from_file(ROOT / "pages" / "3_Explain.py", default_timeout=60).run()
+    assert not app.exception
+    assert f"{SETUPS['ifi_cl'].label} has no output for grade 3" in app.error[0].value
+    app = app.selectbox(key="target").set_value(2).run()
+    assert not app.error
+
+
+def test_without_models_the_command_is_named(monkeypatch, tmp_path, tiny_study):
+    from dr_core.study.folder import write_study_info
+
+    write_study_info(tmp_path / "bare", tiny_study.info)
+    monkeypatch.setenv("DR_STUDY", str(tmp_path / "bare"))
+    app = AppTest.from_file(ROOT / "pages" / "3_Explain.py", default_timeout=60).run()
+    assert "no trained model yet" in app.error[0].value
+
+
+def test_a_model_that_the_fast_engine_does_not_know_is_said(monkeypatch, tmp_path, tiny_study):
+    import shutil
+
+    folder = tmp_path / "unknown"
+    shutil.copytree(tiny_study.path, folder)
+    monkeypatch.setenv("DR_STUDY", str(folder))
+    monkeypatch.setattr(
+        "dr_core.analysis.attribution.explainer.why_unknown", lambda model: "it has layers of type GELU"
+    )
+    app = AppTest.from_file(ROOT / "pages" / "3_Explain.py", default_timeout=60).run()
+    assert not app.error
+    assert "IFI-CL: it has layers of type GELU; zennit, the slower reference, drew its heatmap." in html_of(app)
+    assert close(rows_of(app)["total"], expected(tiny_study, TOTAL))
+
+
+def test_a_lesion_can_be_painted_out(page):
+    pytest.importorskip("dr_core.analysis.knockout")
+    app = page.run()
+    app = app.toggle(key="knockout").set_value(True).run()
+    assert not app.exception
+    assert not app.error
+    shown = html_of(app)
+    assert "the lesion is painted out" in shown
+    assert "Change of the probability of severe" in shown

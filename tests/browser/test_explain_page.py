@@ -1,0 +1,200 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from dr_core.data.phantom import draw_phantom
+
+pytestmark = pytest.mark.browser
+
+LINK = "/Explain?sample=severe&lesions=HE"
+KEY_PRESSES = {"+": 2, "ArrowRight": 3, "ArrowDown": 1}
+
+
+def panels(page):
+    return page.locator(".lens-viewer canvas")
+
+
+def views(page):
+    """Where each panel looks: zoom, x, y."""
+    return panels(page).evaluate_all("all => all.map(one => [one.dataset.zoom, one.dataset.x, one.dataset.y].join())")
+
+
+DIGEST = """one => one.getContext('2d').getImageData(0, 0, one.width, one.height).data
+    .reduce((sum, byte) => (sum * 31 + byte) | 0, 7)"""
+
+
+def pixels(page, number):
+    """What a panel shows, as a digest that the browser makes."""
+    return panels(page).nth(number).evaluate(DIGEST)
+
+
+def opened(page, server, link=LINK):
+    page.goto(server + link)
+    expect(panels(page)).to_have_count(5)
+    expect(panels(page).first).to_have_attribute("data-zoom", "1.000")
+    expect(page.locator(".lens-scores tbody tr")).not_to_have_count(0)
+    return page
+
+
+def settled(page, changed, before):
+    """Wait for a drawn frame that differs."""
+    for _ in range(100):
+        if (now := changed()) != before:
+            return now
+        page.wait_for_timeout(100)
+    pytest.fail("nothing changed")
+
+
+def test_it_opens_by_link_and_asks_no_other_host(page, server):
+    hosts, errors = set(), []
+    page.on("request", lambda request: hosts.add(request.url.split("/")[2] if request.url.startswith("http") else ""))
+    page.on("pageerror", lambda error: errors.append(error))
+    opened(page, server)
+    expect(page.locator(".lens-scores tbody th").first).to_have_text("HE")
+    expect(page.locator(".lens-said")).to_contain_text("haemorrhages")
+    expect(page.get_by_text("Research use only, not for diagnosis")).to_be_visible()
+    assert hosts - {""} == {server.split("/")[2]}
+    assert not errors
+
+
+def test_the_viewer_and_the_first_scores_fit_the_first_screen(page, server):
+    opened(page, server)
+    for panel in panels(page).all():
+        box = panel.bounding_box()
+        assert box["y"] + box["height"] < 768
+        assert box["x"] + box["width"] <= 1366
+    assert page.locator(".lens-scores tbody tr").first.bounding_box()["y"] < 740
+
+
+def test_another_lesion_gives_other_numbers_and_leaves_the_view(page, server):
+    opened(page, server)
+    whole = views(page)
+    page.locator(".lens-viewer").focus()
+    page.keyboard.press("+")
+    before = settled(page, lambda: views(page), whole), page.locator(".lens-scores tbody tr").first.inner_text()
+    page.get_by_role("button", name="EX", exact=True).first.click()
+    expect(page.locator(".lens-scores tbody th").first).to_have_text("HE+EX")
+    assert page.locator(".lens-scores tbody tr").first.inner_text() != before[1]
+    assert views(page) == before[0]
+
+
+def test_zooming_one_panel_moves_all(page, server):
+    opened(page, server)
+    whole = pixels(page, 4)
+    panels(page).nth(1).click()
+    page.mouse.wheel(0, -400)
+    settled(page, lambda: views(page), ["1.000,0.5000,0.5000"] * 5)
+    assert len(set(views(page))) == 1
+    assert pixels(page, 4) != whole
+    box = panels(page).nth(2).bounding_box()
+    before = views(page)
+    page.mouse.move(box["x"] + 100, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + 80, steps=4)
+    page.mouse.up()
+    assert len(set(settled(page, lambda: views(page), before))) == 1
+
+
+def test_the_wheel_scrolls_the_page_until_a_panel_was_clicked(page, server):
+    opened(page, server)
+    panels(page).nth(1).hover()
+    page.mouse.wheel(0, 300)
+    page.wait_for_timeout(500)
+    assert set(views(page)) == {"1.000,0.5000,0.5000"}
+
+
+def test_keys_zoom_move_and_hide_lesions(page, server):
+    opened(page, server)
+    page.locator(".lens-viewer").focus()
+    last = views(page)
+    for key, times in KEY_PRESSES.items():
+        for _ in range(times):
+            page.keyboard.press(key)
+        last = settled(page, lambda: views(page), last)
+        assert len(set(last)) == 1
+    page.keyboard.press("0")
+    settled(page, lambda: views(page), last)
+    assert set(views(page)) == {"1.000,0.5000,0.5000"}
+    outlined = pixels(page, 0)
+    page.keyboard.press("l")
+    settled(page, lambda: pixels(page, 0), outlined)
+    page.keyboard.press("l")
+    page.wait_for_timeout(300)
+    assert pixels(page, 0) == outlined
+
+
+def test_styles_and_sliders_act_without_a_rerun(page, server):
+    opened(page, server)
+    table = page.locator(".lens-scores").element_handle()
+    seen = {pixels(page, 2)}
+    for style in ("contour", "top-k", "heat"):
+        page.get_by_role("radio", name=style).click()
+        page.wait_for_timeout(200)
+        seen.add(pixels(page, 2))
+    assert len(seen) == 3
+    page.locator(".lens-viewer .threshold").fill("60")
+    page.wait_for_timeout(200)
+    assert pixels(page, 2) not in seen
+    page.locator(".lens-viewer .own-scale").check()
+    expect(page.get_by_text("brightness cannot be compared")).to_be_visible()
+    assert table.evaluate("one => one.isConnected")
+
+
+def test_a_drawn_region_is_measured(page, server):
+    opened(page, server)
+    page.locator(".lens-viewer .draw").click()
+    box = panels(page).nth(0).bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - 40, y - 40)
+    page.mouse.down()
+    for dx, dy in ((40, -40), (40, 40), (-40, 40)):
+        page.mouse.move(x + dx, y + dy, steps=6)
+    page.mouse.up()
+    first = page.locator(".lens-scores tbody tr").first
+    expect(first.locator("th")).to_have_text("region")
+    share = float(first.locator("td").first.inner_text().split()[0])
+    assert share == pytest.approx(100 * (80 / box["width"]) ** 2, rel=0.15)  # the rim counts whole
+    page.locator(".lens-viewer .clear").click()
+    expect(first.locator("th")).to_have_text("HE")
+
+
+def test_swipe_lays_two_panels_over_each_other(page, server):
+    opened(page, server)
+    page.locator(".lens-viewer .swipe").click()
+    expect(panels(page)).to_have_count(1)
+    page.locator(".lens-viewer .right").select_option(label="IFI-CL")
+    expect(page.locator(".lens-viewer figcaption")).to_have_text("phantom, severe | IFI-CL")
+    before = pixels(page, 0)
+    page.locator(".lens-viewer .split").fill("80")
+    settled(page, lambda: pixels(page, 0), before)
+
+
+def test_what_is_seen_can_be_saved(page, server):
+    opened(page, server)
+    with page.expect_download() as download:
+        page.locator(".lens-viewer .save").click()
+    assert download.value.suggested_filename.endswith(".png")
+    picture = Image.open(io.BytesIO(download.value.path().read_bytes())).convert("RGB")
+    width = panels(page).first.bounding_box()["width"]
+    assert picture.width >= 2 * 5 * width
+    assert np.asarray(picture).std() > 20
+
+
+def test_an_upload_with_a_mask_is_measured_and_never_in_the_link(page, server, tmp_path):
+    phantom = draw_phantom(3, 300, 5)
+    Image.fromarray(phantom.image).save(tmp_path / "someone.png")
+    Image.fromarray(phantom.masks["haemorrhages"]).save(tmp_path / "someone_HE.tif")
+    opened(page, server)
+    page.set_input_files("input[type=file]", [tmp_path / "someone.png", tmp_path / "someone_HE.tif"])
+    expect(page.locator(".lens-viewer figcaption").first).to_contain_text("someone.png")
+    expect(page.locator(".lens-scores tbody th").first).to_have_text("HE")
+    assert "someone" not in page.url
+
+
+def test_compare_leads_to_the_same_eye(page, server):
+    page.goto(server + "/Compare?sample=mild")
+    page.get_by_role("link", name="Where do they look?").click()
+    expect(page.locator(".lens-viewer figcaption").first).to_contain_text("phantom, mild")
