@@ -5,10 +5,10 @@ import logging
 
 from rich.console import Console
 
-from dr_cli import data, demo, evaluate
+from dr_cli import data, demo, evaluate, spectrum
 from dr_core.errors import InputError
 
-COMMANDS = (data, demo, evaluate)
+COMMANDS = (data, demo, evaluate, spectrum)
 """Modules with `add_command(commands)`, in the order of the help text."""
 
 

@@ -42,6 +42,18 @@ _QUESTIONS = (
         "What do the four models say about this eye?",
         "Open a sample or your own photographs and see the four answers side by side.",
     ),
+    Question(
+        "4_Representations.py",
+        "Representations",
+        "What did the models learn to see?",
+        "How many directions each layer uses, and which law the first layer follows.",
+    ),
+    Question(
+        "5_Performance.py",
+        "Performance",
+        "How good are the four models?",
+        "ROC curves with an operating point, few labels, grades, and the eyes they disagree on.",
+    ),
 )
 
 

@@ -206,6 +206,58 @@ def roc_points(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.n
     return np.concatenate([[np.inf], -thresholds]), sensitivity, 1 - alarms
 
 
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """A model at one threshold.
+
+    Attributes:
+        threshold: Score from which an eye is called positive.
+        found: Positive eyes called positive.
+        missed: Positive eyes called negative.
+        alarms: Negative eyes called positive.
+        spared: Negative eyes called negative.
+    """
+
+    threshold: float
+    found: int
+    missed: int
+    alarms: int
+    spared: int
+
+    @property
+    def sensitivity(self) -> float:
+        """Share of positive eyes that are found, 0..1; NaN without any."""
+        positive = self.found + self.missed
+        return self.found / positive if positive else float("nan")
+
+    @property
+    def specificity(self) -> float:
+        """Share of negative eyes that are spared, 0..1; NaN without any."""
+        negative = self.alarms + self.spared
+        return self.spared / negative if negative else float("nan")
+
+
+def operate(scores: np.ndarray, labels: np.ndarray, specificity: float) -> Operation:
+    """Choose the lowest threshold that keeps at least a specificity, and count what happens there.
+
+    Raises:
+        InputError: If a score is NaN or a class is absent.
+    """
+    scores, labels = check_scores(scores, labels)
+    if not 0 < labels.sum() < len(labels):
+        raise InputError("An operating point needs positive and negative eyes; this data set has only one class.")
+    thresholds, _, specificities = roc_points(scores, labels)
+    threshold = float(thresholds[specificities >= specificity - 1e-9][-1])
+    called = scores >= threshold
+    return Operation(
+        threshold=threshold,
+        found=int((called & labels).sum()),
+        missed=int((~called & labels).sum()),
+        alarms=int((called & ~labels).sum()),
+        spared=int((~called & ~labels).sum()),
+    )
+
+
 @dataclass(frozen=True)
 class Referral:
     """What happens when a model passes its least sure eyes to a person.

@@ -83,6 +83,7 @@ RESULT_COLUMNS: dict[str, dict[str, str]] = {
         "alpha": "shape of the Pareto fit",
         "alpha_low": "lower end of the 95 % bootstrap interval",
         "alpha_high": "upper end",
+        "alpha_distfit": "shape that distfit finds with its free location, as in the paper's Table 2",
         "verdict": "what the evidence says, in words",
     },
     "fractions": {

@@ -113,7 +113,7 @@ def _each_model(
     """Answers of each model on each data set; the patients of a data set are drawn alike for all models."""
     if bool(predictions[ANSWERS].isna().any(axis=None)):
         raise InputError("Some probabilities in the table of predictions are not numbers; compute it again.")
-    if predictions.duplicated(["data", "setup", "eye"]).any():
+    if predictions.duplicated(["data", "setup", "patient", "eye"]).any():
         raise InputError("The table of predictions holds an eye twice for one set-up; compute it again.")
     for data, of_data in predictions.groupby("data", sort=False):
         known: list[tuple[np.ndarray, PatientDraws]] = []

@@ -13,6 +13,7 @@ from dr_core.analysis.discrimination import (
     compare_aucs,
     measure_auc,
     measure_separation,
+    operate,
     refer_unsure,
     roc_points,
 )
@@ -131,3 +132,12 @@ def test_roc_and_referral():
     referral = refer_unsure(np.array([0.05, 0.45, 0.95, 0.9]), np.array([0, 1, 1, 1]), points=3)
     assert referral.accuracy[0] == 0.75
     assert referral.accuracy[-1] == 1
+
+
+def test_operating_point_by_hand():
+    scores, labels = np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])
+    strict, mild = operate(scores, labels, 1.0), operate(scores, labels, 0.5)
+    assert (strict.threshold, strict.sensitivity, strict.specificity) == (0.8, 0.5, 1.0)
+    assert (mild.found, mild.missed, mild.alarms, mild.spared) == (2, 0, 1, 1)
+    with pytest.raises(InputError, match="only one class"):
+        operate(scores, np.ones(4), 0.9)
