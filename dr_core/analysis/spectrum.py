@@ -33,15 +33,15 @@ class Moments:
 
     def add(self, activations: Tensor) -> None:
         """Add float (N, C, ...): every position of every image is a vector of the C channels."""
-        flat = activations.detach().flatten(2).double() if activations.dim() > 2 else activations.double()[..., None]
-        vectors = flat.transpose(0, 1).flatten(1)  # (C, N * positions)
-        products = vectors @ vectors.T
+        # positions first: with channels_last memory this is a view
+        vectors = activations.detach().movedim(1, -1).reshape(-1, activations.shape[1]).double()
+        products = vectors.T @ vectors
         if self.products is None or self.total is None:
-            self.total, self.products = vectors.sum(dim=1), products
+            self.total, self.products = vectors.sum(dim=0), products
         else:
-            self.total += vectors.sum(dim=1)
+            self.total += vectors.sum(dim=0)
             self.products += products
-        self.count += vectors.shape[1]
+        self.count += len(vectors)
 
     def reduce(self) -> None:
         """Add up what all ranks have seen, in place; nothing where there is one rank."""
