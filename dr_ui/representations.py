@@ -70,14 +70,14 @@ def _show_conditions(layers: pd.DataFrame, title: str) -> None:
             fillcolor="gray",
             opacity=0.12 if number % 2 else 0.02,
             line_width=0,
-            annotation_text=stage,
+            annotation_text="" if stage == "stem" else stage,
             annotation_position="bottom left",
-            row=2,
+            row="all",
             col=1,
         )
     figure.update_yaxes(type="log", title="condition number")
     figure.update_xaxes(title="layer, in the order of the forward pass", row=2, col=1)
-    charts.show(figure, "conditions", 500)
+    charts.show(figure, "conditions", 530, titled=True)
     text = (
         f"On {title}. Condition number: how much the strongest directions outweigh the rest (99.9th over 90th "
         "percentile, numpy's linear). Lower means that the layer uses many directions; 1 is the least."
@@ -91,7 +91,7 @@ def _show_conditions(layers: pd.DataFrame, title: str) -> None:
 
 
 def _show_densities(values: pd.DataFrame) -> None:
-    figure = make_subplots(rows=2, cols=1, vertical_spacing=0.16, subplot_titles=("all", "the upper tail, enlarged"))
+    figure = make_subplots(rows=2, cols=1, vertical_spacing=0.28, subplot_titles=("all", "the upper tail, enlarged"))
     largest = float(values["eigenvalue"].max())
     if largest <= 0:
         st.info("All activations of this layer are constant: there is no spectrum.")
@@ -115,7 +115,7 @@ def _show_densities(values: pd.DataFrame) -> None:
     figure.update_yaxes(title="density")
     figure.update_yaxes(type="log", row=2, col=1)
     figure.update_xaxes(range=[0.25 * largest, 1.02 * largest], title="eigenvalue", row=2, col=1)
-    charts.show(figure, "densities", 370)
+    charts.show(figure, "densities", 400, titled=True)
     st.caption("Mirrored at 0, as in the paper's Figure 3b. A long tail: a few directions carry most of the activity.")
 
 

@@ -26,6 +26,8 @@ def data_title(study: Study, key: str) -> str:
 
 def choose_data(study: Study, keys: list[str]) -> str:
     """Let the user choose among data sets; one alone is chosen without asking."""
+    known = [data.key for data in study.info.data]
+    keys = sorted(keys, key=lambda key: known.index(key) if key in known else len(known))
     if len(keys) == 1:
         return keys[0]
     chosen = st.selectbox("Eyes", keys, format_func=lambda key: data_title(study, key), key="data", bind="query-params")
