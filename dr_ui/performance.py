@@ -102,7 +102,7 @@ def _show_fractions(study: Study, fractions: pd.DataFrame | None, data: str, rea
         figure.add_scatter(
             x=[104], y=[value], name=name, mode="markers", marker={"symbol": "diamond", "size": 10, "color": "gray"}
         )
-    figure.update_xaxes(title="share of the training labels, %")
+    figure.update_xaxes(title="share of the training labels, %", range=[0, 108])
     figure.update_yaxes(title="AUC")
     charts.show(figure, "fractions", 330)
     st.caption(
