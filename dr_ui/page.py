@@ -48,6 +48,18 @@ _QUESTIONS = (
         "Did it look at the lesions?",
         "Four heatmaps over the eye, and how much of each lies on the lesions compared with chance.",
     ),
+    Question(
+        "4_Representations.py",
+        "Representations",
+        "What did the models learn to see?",
+        "How many directions each layer uses, and which law the first layer follows.",
+    ),
+    Question(
+        "5_Performance.py",
+        "Performance",
+        "How good are the four models?",
+        "ROC curves with an operating point, few labels, grades, and the eyes they disagree on.",
+    ),
 )
 
 

@@ -45,7 +45,7 @@ def page_css() -> str:
 
 
 _CSS = """
-[data-testid="stSidebar"][data-collapsed="false"] { width: 150px !important; min-width: 150px !important; }
+[data-testid="stSidebar"][data-collapsed="false"] { width: 176px !important; min-width: 176px !important; }
 [data-testid="stSidebarNav"] li:first-child a p { font-size: 0; }
 [data-testid="stSidebarNav"] li:first-child a p::after { content: "Home"; font-size: .875rem; }
 .block-container { padding: 2.4rem 2.2rem 1rem; max-width: 1360px; }

@@ -27,7 +27,7 @@ from dr_core.seeds import derive_seed, numpy_generator
 from dr_core.study.demo_config import DemoConfig
 from dr_core.study.demo_data import DRAWN_DATA, REAL_DATA, draw_patient_views, draw_texture_view
 from dr_core.study.folder import Study, StudyInfo, write_study_info
-from dr_core.study.measure import predict_table, read_two_folders, standardize_colors, summarize
+from dr_core.study.measure import predict_table, read_two_folders, standardize_colors, summarize, summarize_aucs
 from dr_core.study.stages import Progress, Stage, Step, run_side_by_side
 from dr_core.training.classification import ClassificationTask, FinetuneTask
 from dr_core.training.contrastive import ContrastiveTask
@@ -309,7 +309,8 @@ class _Demo:
             models = {setup: load_model(self._run_path(setup, percent) / "best.safetensors") for setup in SETUPS}
             answers[percent] = predict_table("phantoms_test", models, views, eyes)
         parts = [
-            summarize(answers[percent]).assign(percent=percent, seed=self.config.seed) for percent in sorted(answers)
+            summarize_aucs(answers[percent]).assign(percent=percent, seed=self.config.seed)
+            for percent in sorted(answers)
         ]
         return pd.concat(parts, ignore_index=True)
 

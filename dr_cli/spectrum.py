@@ -1,0 +1,34 @@
+"""`spectrum`: eigenvalues of every layer's activations on prepared eyes, and the law that they follow."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from dr_cli.progress import show_progress
+from dr_core.study.folder import open_study
+from dr_core.study.spectra import SpectrumConfig, measure_spectra
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    default = SpectrumConfig()
+    parser = commands.add_parser("spectrum", help="eigenvalues of every layer's activations", description=__doc__)
+    parser.add_argument("--study", type=Path, required=True, help="the study's folder")
+    parser.add_argument("--data", type=Path, required=True, help="prepared eyes")
+    parser.add_argument("--key", help="short name of the data set in the tables (default: the folder's name)")
+    parser.add_argument("--device", default="cpu", help="where the models run, such as cuda (default: cpu)")
+    parser.add_argument("--batch-size", type=int, default=default.batch_size, help="images per pass (default: 32)")
+    parser.add_argument("--limit", type=int, default=default.limit, help="largest number of images (default: all)")
+    parser.add_argument("--uncentered", action="store_true", help="do not take off the mean of each channel")
+    parser.add_argument("--seed", type=int, default=default.seed, help="seed of alpha's interval (default: 0)")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    config = SpectrumConfig(
+        batch_size=options.batch_size, centered=not options.uncentered, seed=options.seed, limit=options.limit
+    )
+    study = open_study(options.study)
+    show_progress("spectrum", measure_spectra(study, options.data, options.key, config, device=options.device))
+    Console(soft_wrap=True).print(f"The tables are in {study.path / 'results'}.")

@@ -1,0 +1,165 @@
+"""Parts of the Representations page: condition number by layer, densities, ranks, and the law of the first layer."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from plotly.subplots import make_subplots
+
+from dr_core.analysis.distribution import MEANINGS, top_share
+from dr_core.models.setups import SETUPS
+from dr_core.study.folder import Study
+from dr_ui import charts, tables
+
+_PAPER_ALPHA = {"iwne_fs": 1.45, "iwne_cl": 1.28, "ifi_fs": 0.87, "ifi_cl": 0.73}
+"""Table 2 of the paper."""
+
+_TITLES = ("Without external data (IWNE)", "From ImageNet (IFI)")
+
+
+def show_page(study: Study) -> None:
+    """Everything of the page, or the command that computes it."""
+    layers, values = tables.read_table(study, "spectrum"), tables.read_table(study, "eigenvalues")
+    if layers is None or values is None or layers.empty:
+        st.info(
+            "This study has no spectra yet; "
+            f"`python train_cli.py spectrum --study {study.path} --data STORE` computes them on prepared eyes."
+        )
+        return
+    data = tables.choose_data(study, list(dict.fromkeys(layers["data"])))
+    layers, values = layers[layers["data"] == data], values[values["data"] == data]
+    left, right = st.columns([1.15, 1], gap="medium")
+    with left:
+        _show_conditions(layers, tables.data_title(study, data))
+    with right:
+        density, ranks, laws = st.tabs(["Densities", "Ranks", "Which law? (Table 2)"])
+        names = list(dict.fromkeys(layers["layer"]))
+        with density:
+            layer = st.selectbox("Layer", names, key="layer", bind="query-params") or names[0]
+            _show_densities(values[values["layer"] == layer])
+        with ranks:
+            _show_ranks(values[values["layer"] == layer], layer)
+        with laws:
+            _show_laws(tables.read_table(study, "distributions"), data)
+
+
+def _show_conditions(layers: pd.DataFrame, title: str) -> None:
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.1, subplot_titles=_TITLES)
+    for setup, mine in layers.groupby("setup", sort=False):
+        shown = mine.assign(condition=mine["condition"].replace([np.inf], np.nan))
+        figure.add_scatter(
+            x=shown["place"],
+            y=shown["condition"],
+            name=SETUPS[str(setup)].label,
+            mode="lines+markers",
+            line=charts.setup_line(str(setup)),
+            marker=charts.setup_marker(str(setup), 5),
+            customdata=shown[["layer", "channels", "samples", "rank"]],
+            hovertemplate="%{customdata[0]}<br>condition number %{y:.3g}<br>%{customdata[1]} channels, rank "
+            "%{customdata[3]}<br>%{customdata[2]:,} positions<extra>%{fullData.name}</extra>",
+            row=1 if SETUPS[str(setup)].initialization == "none" else 2,
+            col=1,
+        )
+    one = layers[layers["setup"] == layers["setup"].iloc[0]]
+    for number, (stage, places) in enumerate(one.groupby("stage", sort=False)["place"]):
+        figure.add_vrect(
+            x0=places.min() - 0.5,
+            x1=places.max() + 0.5,
+            fillcolor="gray",
+            opacity=0.12 if number % 2 else 0.02,
+            line_width=0,
+            annotation_text="" if stage == "stem" else stage,
+            annotation_position="bottom left",
+            row="all",
+            col=1,
+        )
+    figure.update_yaxes(type="log", title="condition number")
+    figure.update_xaxes(title="layer, in the order of the forward pass", row=2, col=1)
+    charts.show(figure, "conditions", 530, titled=True)
+    text = (
+        f"On {title}. Condition number: how much the strongest directions outweigh the rest (99.9th over 90th "
+        "percentile, numpy's linear). Lower means that the layer uses many directions; 1 is the least."
+    )
+    thin = sorted(set(one[one["samples"] < one["channels"]]["layer"]))
+    if thin:
+        text += f" Fewer positions than channels, so that the rank is limited: {', '.join(thin)}."
+    if (layers["rank"] == 0).any():
+        text += f" Constant, rank 0, not drawn: {', '.join(sorted(set(layers[layers['rank'] == 0]['layer'])))}."
+    st.caption(text)
+
+
+def _show_densities(values: pd.DataFrame) -> None:
+    figure = make_subplots(rows=2, cols=1, vertical_spacing=0.28, subplot_titles=("all", "the upper tail, enlarged"))
+    largest = float(values["eigenvalue"].max())
+    if largest <= 0:
+        st.info("All activations of this layer are constant: there is no spectrum.")
+        return
+    edges = np.linspace(-largest, largest, 82)
+    for setup, mine in values.groupby("setup", sort=False):
+        found = mine["eigenvalue"].to_numpy()
+        heights, _ = np.histogram(np.concatenate([found, -found]), edges, density=True)
+        for row in (1, 2):
+            figure.add_scatter(
+                x=(edges[1:] + edges[:-1]) / 2,
+                y=np.where(heights > 0, heights, np.nan) if row == 2 else heights,
+                name=SETUPS[str(setup)].label,
+                showlegend=row == 1,
+                line=charts.setup_line(str(setup)) | {"shape": "hvh"},
+                mode="lines+markers" if row == 2 else "lines",
+                marker=charts.setup_marker(str(setup), 5),
+                row=row,
+                col=1,
+            )
+    figure.update_yaxes(title="density")
+    figure.update_yaxes(type="log", row=2, col=1)
+    figure.update_xaxes(range=[0.25 * largest, 1.02 * largest], title="eigenvalue", row=2, col=1)
+    charts.show(figure, "densities", 400, titled=True)
+    st.caption("Mirrored at 0, as in the paper's Figure 3b. A long tail: a few directions carry most of the activity.")
+
+
+def _show_ranks(values: pd.DataFrame, layer: str) -> None:
+    figure = go.Figure()
+    for setup, mine in values[values["eigenvalue"] > 0].groupby("setup", sort=False):
+        figure.add_scatter(
+            x=mine["rank"] + 1,
+            y=mine["eigenvalue"],
+            name=SETUPS[str(setup)].label,
+            line=charts.setup_line(str(setup)),
+            marker=charts.setup_marker(str(setup), 4),
+        )
+    figure.update_xaxes(type="log", title=f"rank of the eigenvalue in {layer}")
+    smallest = max(float(values["eigenvalue"].max()) * 1e-8, 1e-30)
+    highest = math.log10(max(2 * float(values["eigenvalue"].max()), 2 * smallest))
+    figure.update_yaxes(type="log", title="eigenvalue", range=[math.log10(smallest), highest])
+    charts.show(figure, "ranks", 400)
+    st.caption("A straight line over all ranks would be a Pareto law; a line that bends down is not one.")
+
+
+def _show_laws(laws: pd.DataFrame | None, data: str) -> None:
+    laws = laws[laws["data"] == data] if laws is not None else None
+    if laws is None or laws.empty:
+        st.info("There is no fit of laws on these eyes; the command `spectrum` makes it.")
+        return
+    for setup, mine in laws.groupby("setup", sort=False):
+        first = mine.iloc[0]
+        st.markdown(f"**{SETUPS[str(setup)].label}** · {first['verdict']}")
+        if not math.isnan(first["alpha"]):
+            share = top_share(float(first["alpha"]))
+            held = "the sum has no bound" if first["alpha"] <= 1 else f"the top 20 % would hold {share:.0%}"
+            st.caption(
+                f"If Pareto: α {first['alpha']:.2f} ({first['alpha_low']:.2f} to {first['alpha_high']:.2f}); {held}. "
+                f"By distfit, as the paper: α {first['alpha_distfit']:.2f}; the paper: {_PAPER_ALPHA[str(setup)]:.2f}."
+            )
+    shown = laws.assign(setup=[SETUPS[setup].label for setup in laws["setup"]])
+    with st.expander("Every candidate"):
+        st.dataframe(
+            shown[["setup", "distribution", "rss", "aic", "bic", "ks", "vuong", "p"]], hide_index=True, height=220
+        )
+        st.caption(
+            "rss: distfit on a histogram, as the paper. aic, bic, ks: maximum likelihood. In all four lower is "
+            "better. vuong above 1.96: Pareto is better than this one; below -1.96: worse; between: cannot tell."
+        )
+    with st.expander("What each law would mean"):
+        st.markdown("\n".join(f"- **{law}**: {meaning}." for law, meaning in MEANINGS.items()))

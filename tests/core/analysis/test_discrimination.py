@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+from sklearn.metrics import (
+    average_precision_score,
+    cohen_kappa_score,
+    confusion_matrix,
+    roc_auc_score,
+    roc_curve,
+)
+
+from dr_core.analysis.bootstrap import draw_patients, interval
+from dr_core.analysis.discrimination import (
+    compare_aucs,
+    measure_auc,
+    measure_separation,
+    operate,
+    refer_unsure,
+    roc_points,
+)
+from dr_core.analysis.grading import accuracy, count_confusion, measure_calibration, quadratic_kappa
+from dr_core.errors import InputError
+
+
+def drawn(seed, n=300, ties=True):
+    generator = np.random.default_rng(seed)
+    labels = generator.random(n) < 0.3
+    scores = np.clip(generator.normal(0.4, 0.2, n) + 0.2 * labels, 0, 1)
+    return (np.round(scores, 2) if ties else scores), labels, np.arange(n) // 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("ties", [True, False])
+def test_every_draw_equals_scikit_learn(seed, ties):
+    scores, labels, patients = drawn(seed, ties=ties)
+    draws = draw_patients(patients, draws=70, seed=seed)
+    found = measure_separation(scores, labels, draws, at_specificity=0.85, at_sensitivity=0.8)
+    assert measure_auc(-scores, ~labels, draws) == pytest.approx(found.auc, abs=1e-12)
+    for column in (0, 1, 2, 66, 70):
+        weights = draws.times[draws.patient, column].astype(float)
+        used = weights > 0
+        assert found.auc[column] == pytest.approx(roc_auc_score(labels, scores, sample_weight=weights), abs=1e-12)
+        expected = average_precision_score(labels, scores, sample_weight=weights)
+        assert found.average_precision[column] == pytest.approx(expected, abs=1e-12)
+        fpr, tpr, _ = roc_curve(labels[used], scores[used], sample_weight=weights[used], drop_intermediate=False)
+        assert found.sensitivity[column] == pytest.approx(tpr[1 - fpr >= 0.85 - 1e-12].max(), abs=1e-12)
+        assert found.specificity[column] == pytest.approx((1 - fpr)[tpr >= 0.8 - 1e-12].max(), abs=1e-12)
+
+
+def test_grades_equal_scikit_learn():
+    generator = np.random.default_rng(3)
+    grades = generator.integers(0, 5, 200)
+    answers = np.clip(grades + generator.integers(-1, 3, 200), 0, 4)
+    draws = draw_patients(np.arange(200) // 2, draws=20)
+    confusion = count_confusion(grades, answers, draws)
+    for column in (0, 7, 20):
+        weights = draws.times[draws.patient, column]
+        kept = {"sample_weight": weights}
+        assert np.array_equal(confusion[..., column], confusion_matrix(grades, answers, **kept))
+        expected = cohen_kappa_score(grades, answers, weights="quadratic", **kept)
+        assert quadratic_kappa(confusion)[column] == pytest.approx(expected, abs=1e-12)
+        assert accuracy(confusion)[column] == pytest.approx(np.average(grades == answers, weights=weights))
+
+
+def test_calibration_by_hand():
+    scores, labels = np.array([0.1, 0.1, 0.9, 0.9, 1.0]), np.array([0, 1, 1, 1, 0])
+    found = measure_calibration(scores, labels, draw_patients(np.arange(5), draws=3))
+    assert found.count[[1, 9], 0] == pytest.approx([2, 3])
+    assert found.observed[[1, 9], 0] == pytest.approx([0.5, 2 / 3])
+    assert found.error[0] == pytest.approx((abs(0.2 - 1) + abs(2.8 - 2)) / 5)
+    assert np.isnan(found.predicted[0, 0])
+
+
+def delong_slowly(first, second, labels):
+    """DeLong et al. 1988, equations 4 to 8, pair by pair."""
+    placements = []
+    for scores in (first, second):
+        sick, healthy = scores[labels], scores[~labels]
+        order = np.array([[1.0 if x > y else 0.5 if x == y else 0.0 for y in healthy] for x in sick])
+        placements.append((order.mean(), order.mean(axis=1), order.mean(axis=0)))
+    (auc1, v10a, v01a), (auc2, v10b, v01b) = placements
+    covariance = np.cov(v10a, v10b) / len(v10a) + np.cov(v01a, v01b) / len(v01a)
+    return auc1 - auc2, np.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_delong_equals_its_slow_transcription(seed):
+    first, labels, _ = drawn(seed, 120)
+    second = np.round(first + np.random.default_rng(seed + 9).normal(0, 0.1, 120), 2)
+    difference, error = delong_slowly(first, second, labels)
+    test = compare_aucs(first, second, labels)
+    assert (test.difference, test.error) == pytest.approx((difference, error), abs=1e-12)
+    assert 0 < test.p <= 1
+
+
+def test_delong_rejects_about_as_often_as_it_should():
+    rejected = 0
+    for seed in range(400):
+        generator = np.random.default_rng(seed)
+        labels = np.arange(100) % 2 == 0
+        truth = generator.normal(0, 1, 100) + labels
+        first, second = (truth + generator.normal(0, 1, 100) for _ in range(2))
+        rejected += compare_aucs(first, second, labels).p < 0.05
+    assert 8 <= rejected <= 34  # 20 expected, standard deviation 4.4
+
+
+def test_equal_scores_and_too_few_eyes():
+    scores, labels, _ = drawn(1, 40)
+    assert compare_aucs(scores, scores, labels).p == 1
+    assert np.isnan(compare_aucs(scores, scores, np.arange(40) == 0).p)
+
+
+def test_bad_input():
+    scores, labels, patients = drawn(1, 40)
+    draws = draw_patients(patients, draws=5)
+    nothing = measure_separation(scores, np.ones(40, bool), draws)
+    assert np.isnan(nothing.auc).all()
+    assert all(np.isnan(interval(nothing.auc)))
+    broken = np.where(np.arange(40) == 3, np.nan, scores)
+    with pytest.raises(InputError, match="1 of 40 scores are not numbers"):
+        measure_auc(broken, labels, draws)
+    with pytest.raises(InputError, match="one score for each eye"):
+        measure_auc(scores[:-1], labels, draws)
+    with pytest.raises(InputError, match=r"between 0 and 1, not 1\.5"):
+        measure_separation(scores, labels, draws, at_specificity=1.5)
+
+
+def test_roc_and_referral():
+    thresholds, sensitivity, specificity = roc_points(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]))
+    assert list(thresholds[1:]) == [0.8, 0.4, 0.35, 0.1]
+    assert list(sensitivity) == [0, 0.5, 0.5, 1, 1]
+    assert list(specificity) == [1, 1, 0.5, 0.5, 0]
+    referral = refer_unsure(np.array([0.05, 0.45, 0.95, 0.9]), np.array([0, 1, 1, 1]), points=3)
+    assert referral.accuracy[0] == 0.75
+    assert referral.accuracy[-1] == 1
+
+
+def test_operating_point_by_hand():
+    scores, labels = np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])
+    strict, mild = operate(scores, labels, 1.0), operate(scores, labels, 0.5)
+    assert (strict.threshold, strict.sensitivity, strict.specificity) == (0.8, 0.5, 1.0)
+    assert (mild.found, mild.missed, mild.alarms, mild.spared) == (2, 0, 1, 1)
+    with pytest.raises(InputError, match="only one class"):
+        operate(scores, np.ones(4), 0.9)

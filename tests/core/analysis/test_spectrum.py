@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dr_core.analysis.spectrum import (
+    Moments,
+    activation_eigenvalues,
+    condition_number,
+    convolutions,
+    count_rank,
+    image_eigenvalues,
+)
+from dr_core.errors import InputError
+from dr_core.models.backbone import build_backbone
+
+
+def all_at_once(model, images, centered=True):
+    """Keep every activation, then numpy's own covariance."""
+    kept, handles = {}, []
+    for name, module in convolutions(model).items():
+        handles.append(module.register_forward_hook(lambda _, __, output, name=name: kept.update({name: output})))
+    with torch.inference_mode():
+        model(images)
+    for handle in handles:
+        handle.remove()
+    found = {}
+    for name, output in kept.items():
+        vectors = output.double().transpose(0, 1).flatten(1).numpy()
+        covariance = np.cov(vectors, bias=True) if centered else vectors @ vectors.T / vectors.shape[1]
+        found[name] = np.linalg.eigvalsh(np.atleast_2d(covariance))[::-1]
+    return found
+
+
+@pytest.mark.parametrize("centered", [True, False])
+@pytest.mark.parametrize("batch", [1, 5, 12])
+def test_any_batch_size_equals_all_at_once(centered, batch):
+    model = build_backbone("resnet50_slim", 5, 0).double().eval()
+    images = torch.randn(12, 3, 64, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = all_at_once(model, images, centered)
+    found = activation_eigenvalues(model, images.split(batch), centered=centered)
+    assert list(found) == list(expected)  # the order of the forward pass
+    for name, values in found.items():
+        assert values.shape == (convolutions(model)[name].out_channels,)
+        assert np.abs(values.numpy() - expected[name]).max() <= 1e-9 * expected[name][0]
+
+
+def test_float32_network_is_as_close_as_its_own_rounding():
+    model = build_backbone("resnet50_slim", 5, 1).eval()
+    images = torch.randn(6, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    expected = all_at_once(model, images)
+    for name, values in activation_eigenvalues(model, images.split(4)).items():
+        assert np.abs(values.numpy() - expected[name]).max() <= 1e-6 * expected[name][0]
+
+
+def test_model_is_left_as_it_was():
+    model = build_backbone("resnet50_slim", 5, 0).eval()
+    with pytest.raises(RuntimeError):
+        activation_eigenvalues(model, [torch.zeros(1, 4, 32, 32)])
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_known_law():
+    generator = torch.Generator().manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 3, 1, bias=False)).double()
+    model[0].weight.data = torch.diag(torch.tensor([3.0, 2.0, 1.0]).double())[:, :, None, None]
+    images = torch.randn(40, 3, 50, 50, generator=generator, dtype=torch.float64)
+    found = activation_eigenvalues(model, images.split(7))["0"]
+    assert found.numpy() == pytest.approx([9, 4, 1], rel=0.02)
+
+
+def test_images_one_by_one():
+    model = build_backbone("resnet50_slim", 5, 0).eval()
+    images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(3))
+    found = image_eigenvalues(model, images.split(2))
+    alone = activation_eigenvalues(model, [images[2:]])["conv1"]
+    assert found.shape == (3, 64)
+    assert found[2].numpy() == pytest.approx(alone.numpy(), abs=1e-9)
+    with pytest.raises(InputError, match="no convolution 'conv9'"):
+        image_eigenvalues(model, [images], "conv9")
+
+
+def test_condition_number_by_hand_and_its_edges():
+    values = np.arange(1.0, 65)
+    assert condition_number(values) == pytest.approx((1 + 63 * 0.999) / (1 + 63 * 0.9))
+    assert condition_number(-values) == condition_number(values)
+    assert np.isnan(condition_number(np.zeros(64)))
+    assert np.isinf(condition_number(np.eye(64)[0]))
+    assert count_rank(np.zeros(64)) == 0
+    assert count_rank(np.array([1.0, 0.5, 1e-9])) == 2
+
+
+def test_constant_activations_have_rank_0():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3))
+    nn.init.zeros_(model[0].weight)
+    found = activation_eigenvalues(model, [torch.randn(2, 3, 8, 8)])["0"]
+    assert count_rank(found) == 0
+    assert np.isnan(condition_number(found))
+
+
+def test_fewer_positions_than_channels_limit_the_rank():
+    model = nn.Sequential(nn.Conv2d(3, 32, 3))
+    found = activation_eigenvalues(model, [torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))])["0"]
+    assert count_rank(found) == 7  # 8 positions, one degree goes to the mean
+
+
+def test_no_image_and_broken_activations():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3))
+    with pytest.raises(InputError, match="no image"):
+        activation_eigenvalues(model, [])
+    with pytest.raises(InputError, match="not finite"):
+        activation_eigenvalues(model, [torch.full((1, 3, 8, 8), torch.nan)])
+    with pytest.raises(InputError, match="no image"):
+        Moments().covariance()
+
+
+def _rank_work(rank, port, queue):
+    torch.distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    model = build_backbone("resnet50_slim", 5, 0).double().eval()
+    images = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = activation_eigenvalues(model, images[:2].split(1) if rank == 0 else [images[2:]])
+    queue.put(found["layer4.2.conv3"].numpy())
+    torch.distributed.destroy_process_group()
+
+
+def test_two_ranks_equal_one():
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = torch.multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    workers = [context.Process(target=_rank_work, args=(rank, port, queue)) for rank in range(2)]
+    for worker in workers:
+        worker.start()
+    results = [queue.get(timeout=90) for _ in workers]
+    for worker in workers:
+        worker.join()
+    model = build_backbone("resnet50_slim", 5, 0).double().eval()
+    images = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = activation_eigenvalues(model, [images])["layer4.2.conv3"].numpy()
+    for found in results:
+        assert np.abs(found - expected).max() <= 1e-9 * expected[0]
