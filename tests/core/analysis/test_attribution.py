@@ -1,0 +1,210 @@
+"""The fast engine against zennit, which stays the reference; every rule; what must not happen to the model."""
+
+import copy
+import threading
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import resnet18, vgg11_bn
+
+from dr_core.analysis.attribution import RULES, Explainer
+from dr_core.analysis.attribution.alpha1_beta0 import why_unknown
+from dr_core.analysis.attribution.explainer import _Zennit
+from dr_core.data.phantom import draw_phantom
+from dr_core.errors import InputError
+from dr_core.models.backbone import build_backbone
+from dr_core.models.checkpoint import load_model
+from dr_core.study.folder import open_study
+
+
+def shake(model, seed=0):
+    """Batch norms of a network that has seen something, so that folding matters."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor, low, high in (
+                (module.running_mean, -0.2, 0.2),
+                (module.running_var, 0.5, 1.5),
+                (module.weight.data, 0.5, 1.5),
+                (module.bias.data, -0.2, 0.2),
+            ):
+                tensor.copy_(torch.rand(tensor.shape, generator=generator) * (high - low) + low)
+    return model.eval()
+
+
+def build(name):
+    if name == "resnet18":
+        torch.manual_seed(0)
+        return shake(resnet18(num_classes=5))
+    return shake(build_backbone(name, 5, seed=1))
+
+
+def inputs(count, size, dtype=torch.float32):
+    """Inputs of both signs, as normalized eyes are."""
+    views = [torch.from_numpy(draw_phantom(1 + n % 4, size, n).image) for n in range(count)]
+    return (torch.stack(views).permute(0, 3, 1, 2).to(dtype) / 255 - 0.4) / 0.25
+
+
+def zennit_map(model, images, target):
+    return _Zennit(copy.deepcopy(model), "alpha1_beta0")(images, torch.full((len(images),), target))
+
+
+def relative_error(found, expected):
+    return float((found - expected).norm() / expected.norm())
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "size"),
+    [
+        ("resnet50_slim", 3, 224),
+        ("resnet50_slim", 1, 512),
+        ("resnet50", 1, 224),
+        ("resnet18", 2, 224),
+    ],
+)
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
+def test_it_equals_zennit(name, count, size, dtype, bound):
+    model = build(name).to(dtype)
+    images = inputs(count, size, dtype)
+    explainer = Explainer(model)
+    assert (explainer.engine, explainer.reason) == ("fast", None)
+    relevance = explainer.attribute(images, 3)
+    assert relevance.dtype == dtype
+    assert relative_error(relevance, zennit_map(model, images, 3)) < bound
+
+
+@pytest.mark.parametrize("setup", ["iwne_fs", "ifi_cl"])
+def test_it_equals_zennit_on_trained_models(setup):
+    from dr_ui.studies import DEMO
+
+    loaded = load_model(open_study(DEMO).checkpoint_path(setup))
+    images = loaded.preprocess(draw_phantom(3, 512, 5).image)[None]
+    relevance = Explainer(loaded.model).attribute(images, 3)
+    assert relative_error(relevance, zennit_map(loaded.model, images, 3)) < 1e-5
+    exact = Explainer(loaded.model.double()).attribute(images.double(), 3)
+    assert relative_error(exact, zennit_map(loaded.model, images.double(), 3)) < 1e-10
+
+
+def test_an_image_has_the_same_map_alone_and_in_a_batch_with_its_own_target():
+    model, images = build("resnet50_slim").double(), inputs(3, 96, torch.float64)
+    explainer = Explainer(model)
+    together = explainer.attribute(images, torch.tensor([0, 3, 4]))
+    for n, target in enumerate((0, 3, 4)):
+        assert relative_error(together[n], explainer.attribute(images[n : n + 1], target)[0]) < 1e-10
+
+
+def test_relevance_is_conserved_without_biases():
+    """What starts as 1 arrives as 1: with fresh batch norms there are no biases to absorb it but the last layer's."""
+    model = build_backbone("resnet50", 5, seed=1).double().eval()
+    model.fc.bias.data.zero_()
+    relevance = Explainer(model).attribute(inputs(2, 128, torch.float64), 3)
+    assert relevance.sum(dim=(1, 2, 3)).tolist() == pytest.approx([1.0, 1.0], abs=1e-3)
+
+
+def test_a_negative_logit_does_not_empty_the_map():
+    model = build("resnet50_slim")
+    model.fc.bias.data[3] = -1e4
+    images = inputs(1, 96)
+    assert model(images)[0, 3] < 0
+    assert Explainer(model).attribute(images, 3).sum() > 0
+
+
+def state(model):
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_model_stays_as_it_was(rule):
+    model = build("resnet50_slim")
+    model.conv1.weight.requires_grad_(True)
+    before, keys, training = state(model), set(vars(model)), model.training
+    explainer = Explainer(model, rule)
+    explainer.attribute(inputs(1, 64), 2)
+    with pytest.raises((InputError, RuntimeError)):
+        explainer.attribute(torch.zeros(1, 3, 0, 0), 2)
+    after = state(model)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert (set(vars(model)), model.training) == (keys, training)
+    assert not any(module._forward_hooks or module._backward_hooks for module in model.modules())
+    assert model.conv1.weight.grad is None
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_gives_a_map_of_the_image(rule):
+    images = inputs(2, 64)
+    explainer = Explainer(build("resnet50_slim"), rule)
+    relevance = explainer.attribute(images, 3)
+    assert relevance.shape == images.shape
+    assert torch.isfinite(relevance).all()
+    assert relevance.abs().sum() > 0
+    assert torch.equal(relevance, explainer.attribute(images, 3))
+    if not RULES[rule].signed:
+        assert relevance.sum(dim=1).min() > -1e-6
+
+
+def test_gradient_x_input_by_autograd():
+    model, images = build("resnet50_slim"), inputs(1, 64)
+    leaf = images.clone().requires_grad_(True)
+    model(leaf)[0, 1].backward()
+    assert relative_error(Explainer(model, "gradient_x_input").attribute(images, 1), leaf.grad * images) < 1e-5
+
+
+def test_integrated_gradients_add_up_to_the_change_of_the_output():
+    model, images = build("resnet50_slim").double(), inputs(1, 64, torch.float64)
+    relevance = Explainer(model, "integrated_gradients").attribute(images, 1)
+    change = (model(images) - model(torch.zeros_like(images)))[0, 1].item()
+    assert relevance.sum().item() == pytest.approx(change, rel=0.2)
+
+
+@pytest.mark.parametrize("rule", ["alpha1_beta0", "epsilon_plus"])
+def test_many_threads_get_the_maps_of_one(rule):
+    explainer = Explainer(build("resnet50_slim"), rule)
+    images = [inputs(1, 64 + 16 * n) for n in range(4)]
+    expected = [explainer.attribute(image, 3) for image in images]
+    wrong = []
+
+    def work(n):
+        for _ in range(3):
+            if not torch.allclose(explainer.attribute(images[n], 3), expected[n], rtol=1e-5, atol=1e-9):
+                wrong.append(n)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_an_unknown_network_falls_back_to_zennit_and_says_so():
+    torch.manual_seed(0)
+    model = vgg11_bn(num_classes=5).eval()
+    explainer = Explainer(model)
+    assert explainer.engine == "zennit"
+    assert "not a ResNet" in explainer.reason
+    assert explainer.attribute(inputs(1, 64), 3).shape == (1, 3, 64, 64)
+    with pytest.raises(InputError, match="Grad-CAM needs a ResNet"):
+        Explainer(model, "grad_cam")
+
+
+def test_what_the_engine_does_not_know_is_named():
+    strange = build("resnet50_slim")
+    strange.layer2[0].relu = nn.GELU()
+    assert "GELU" in why_unknown(strange)
+    bare = build("resnet50_slim")
+    bare.bn1 = nn.BatchNorm2d(64, track_running_stats=False)
+    assert "without statistics" in why_unknown(bare)
+
+
+def test_bad_arguments_say_what_must_be():
+    model = build("resnet50_slim")
+    with pytest.raises(InputError, match="must be one of alpha1_beta0"):
+        Explainer(model, "lrp")
+    explainer = Explainer(model)
+    for target in (5, -1):
+        with pytest.raises(InputError, match="between 0 and 4; the model has 5 outputs"):
+            explainer.attribute(inputs(1, 64), target)
+    with pytest.raises(InputError, match=r"must have the shape \(N, 3, H, W\)"):
+        explainer.attribute(inputs(1, 64)[0], 3)
