@@ -11,7 +11,7 @@ import torch
 from dr_core.corruption import IMAGENET_C, corrupt
 from dr_core.data.phantom import draw_phantom
 
-BATCH, ROUNDS = 64, 5
+BATCH, ROUNDS = 64, 2
 
 
 def measure(run: Callable[[], object]) -> float:
