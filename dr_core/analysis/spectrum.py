@@ -16,6 +16,9 @@ from torch.utils.hooks import RemovableHandle
 
 from dr_core.errors import InputError
 
+_ROUNDING = 64 * torch.finfo(torch.float64).eps
+"""Relative size under which a difference of two sums is rounding."""
+
 
 class Moments:
     """Count, sum and sum of products of vectors, in float64.
@@ -72,7 +75,10 @@ class Moments:
         covariance = self.products / self.count
         if centered:
             mean = self.total / self.count
+            scale = covariance.diagonal().sqrt()
             covariance = covariance - torch.outer(mean, mean)
+            # what is left of constant channels is rounding, and must not pass for a direction
+            covariance[covariance.abs() <= _ROUNDING * torch.outer(scale, scale)] = 0
         if not bool(torch.isfinite(covariance).all()):
             raise InputError("Some activations are not finite; the network or its input is broken.")
         return covariance if weight is None else weight.double() @ covariance @ weight.double().T

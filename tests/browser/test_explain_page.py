@@ -143,10 +143,19 @@ def test_styles_and_sliders_act_without_a_rerun(page, server):
     assert table.evaluate("one => one.isConnected")
 
 
+def resting_box(page):
+    """Place of the first panel once the page has stopped moving."""
+    before, box = None, panels(page).nth(0).bounding_box()
+    while box != before:
+        page.wait_for_timeout(700)
+        before, box = box, panels(page).nth(0).bounding_box()
+    return box
+
+
 def test_a_drawn_region_is_measured(page, server):
     opened(page, server)
     page.locator(".lens-viewer .draw").click()
-    box = panels(page).nth(0).bounding_box()
+    box = resting_box(page)
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x - 40, y - 40)
     page.mouse.down()
@@ -156,7 +165,9 @@ def test_a_drawn_region_is_measured(page, server):
     first = page.locator(".lens-scores tbody tr").first
     expect(first.locator("th")).to_have_text("region")
     share = float(first.locator("td").first.inner_text().split()[0])
-    assert share == pytest.approx(100 * (80 / box["width"]) ** 2, rel=0.15)  # the rim counts whole
+    drawn = 80 / box["width"]
+    rim = 3 / 64  # the study's models see 64 pixels; the paper's mask rule takes in every pixel that is touched
+    assert 100 * drawn**2 <= share <= 100 * (drawn + rim) ** 2
     page.locator(".lens-viewer .clear").click()
     expect(first.locator("th")).to_have_text("HE")
 

@@ -80,7 +80,7 @@ class Alpha1Beta0(nn.Module):
         Returns:
             Relevance, (N, 3, H, W).
         """
-        images = images.detach().clone()
+        images = images.detach().clone(memory_format=torch.contiguous_format)
         images.requires_grad_(True)
         logits = self(images)
         start = torch.zeros_like(logits).scatter_(1, target[:, None], 1.0)
@@ -117,6 +117,7 @@ class _Convolution(nn.Module):
     def __init__(self, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
         super().__init__()
         weight, bias = self.weight_and_bias(convolution, norm)
+        weight = weight.contiguous(memory_format=torch.channels_last)
         left_over = (1 + norm.eps) ** -0.5
         self.register_buffer("weight", weight * left_over)
         self.register_buffer("bias", bias * left_over)
@@ -132,8 +133,7 @@ class _Convolution(nn.Module):
         scale = norm.weight / (norm.running_var + norm.eps) ** 0.5
         offset = torch.zeros_like(scale) if convolution.bias is None else convolution.bias
         bias = ((offset - norm.running_mean) * scale + norm.bias).detach()
-        weight = (convolution.weight * scale[:, None, None, None]).detach()
-        return weight.contiguous(memory_format=torch.channels_last), bias
+        return (convolution.weight * scale[:, None, None, None]).detach(), bias
 
     def forward(self, x: Tensor) -> Tensor:
         return _PositiveConvolution.apply(
@@ -150,9 +150,8 @@ class _FirstConvolution(_Convolution):
 
     def __init__(self, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
         super().__init__(convolution, norm)
-        weight, self.bias = self.weight_and_bias(convolution, norm)
-        self.weight = weight.contiguous()
-        self.register_buffer("negative_weight", weight.clamp(max=0))
+        self.weight, self.bias = self.weight_and_bias(convolution, norm)
+        self.register_buffer("negative_weight", self.weight.clamp(max=0))
         self.register_buffer("zeros", torch.zeros_like(self.bias))
         self.register_buffer("ones", torch.ones_like(self.bias))
         self.eps = norm.eps

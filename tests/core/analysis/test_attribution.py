@@ -15,7 +15,9 @@ from dr_core.data.phantom import draw_phantom
 from dr_core.errors import InputError
 from dr_core.models.backbone import build_backbone
 from dr_core.models.checkpoint import load_model
+from dr_core.models.setups import SETUPS
 from dr_core.study.folder import open_study
+from dr_ui.studies import DEMO
 
 
 def shake(model, seed=0):
@@ -43,7 +45,8 @@ def build(name):
 def inputs(count, size, dtype=torch.float32):
     """Inputs of both signs, as normalized eyes are."""
     views = [torch.from_numpy(draw_phantom(1 + n % 4, size, n).image) for n in range(count)]
-    return (torch.stack(views).permute(0, 3, 1, 2).to(dtype) / 255 - 0.4) / 0.25
+    pixels = torch.stack(views).permute(0, 3, 1, 2).contiguous().to(dtype) / 255
+    return (pixels - 0.4) / 0.25
 
 
 def zennit_map(model, images, target):
@@ -54,36 +57,39 @@ def relative_error(found, expected):
     return float((found - expected).norm() / expected.norm())
 
 
+def allowed_error(model, images):
+    """1e-10 in float64. In float32 1e-5, and on top what zennit itself misses of its own float64 map: where values tie
+    in max pooling, rounding decides which pixel gets the relevance, in both alike."""
+    if images.dtype == torch.float64:
+        return 1e-10
+    exact = zennit_map(copy.deepcopy(model).double(), images.double(), 3)
+    return 1e-5 + relative_error(zennit_map(model, images, 3).double(), exact)
+
+
 @pytest.mark.parametrize(
     ("name", "count", "size"),
-    [
-        ("resnet50_slim", 3, 224),
-        ("resnet50_slim", 1, 512),
-        ("resnet50", 1, 224),
-        ("resnet18", 2, 224),
-    ],
+    [("resnet50_slim", 3, 224), ("resnet50_slim", 1, 512), ("resnet50", 1, 224), ("resnet18", 2, 224)],
 )
-@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
-def test_it_equals_zennit(name, count, size, dtype, bound):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_it_equals_zennit(name, count, size, dtype):
     model = build(name).to(dtype)
     images = inputs(count, size, dtype)
     explainer = Explainer(model)
     assert (explainer.engine, explainer.reason) == ("fast", None)
     relevance = explainer.attribute(images, 3)
     assert relevance.dtype == dtype
-    assert relative_error(relevance, zennit_map(model, images, 3)) < bound
+    assert relative_error(relevance, zennit_map(model, images, 3)) < allowed_error(model, images)
 
 
-@pytest.mark.parametrize("setup", ["iwne_fs", "ifi_cl"])
+@pytest.mark.parametrize("setup", SETUPS)
 def test_it_equals_zennit_on_trained_models(setup):
-    from dr_ui.studies import DEMO
-
     loaded = load_model(open_study(DEMO).checkpoint_path(setup))
-    images = loaded.preprocess(draw_phantom(3, 512, 5).image)[None]
+    images = loaded.preprocess(draw_phantom(3, 512, 5).image)[None].contiguous()
     relevance = Explainer(loaded.model).attribute(images, 3)
-    assert relative_error(relevance, zennit_map(loaded.model, images, 3)) < 1e-5
+    assert relative_error(relevance, zennit_map(loaded.model, images, 3)) < allowed_error(loaded.model, images)
     exact = Explainer(loaded.model.double()).attribute(images.double(), 3)
     assert relative_error(exact, zennit_map(loaded.model, images.double(), 3)) < 1e-10
+    assert relative_error(relevance.double(), exact) < 1e-4
 
 
 def test_an_image_has_the_same_map_alone_and_in_a_batch_with_its_own_target():
