@@ -45,8 +45,9 @@ clean:  ## remove what can be made again
 	@$(BIN)/python -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "dr_lens.pth").write_text("$(CURDIR)\n")'
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.txt .venv/app.stamp
+.venv/dev.stamp: requirements-dev.txt requirements-peers.txt .venv/app.stamp
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-peers.txt
 	@touch $@
 
 chromium:
