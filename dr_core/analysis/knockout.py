@@ -101,7 +101,9 @@ def paint_out(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return cv2.inpaint(image, _widen(mask).astype(np.uint8), _RADIUS, cv2.INPAINT_TELEA)
 
 
-def knock_out(image: np.ndarray, masks: Mapping[str, np.ndarray], lesion: str, seed: int) -> list[KnockOut]:
+def knock_out(
+    image: np.ndarray, masks: Mapping[str, np.ndarray], lesion: str, seed: int, controls: int = 1
+) -> list[KnockOut]:
     """Remove a lesion from an eye, keep it alone, and remove healthy regions of the same number and sizes.
 
     Args:
@@ -109,9 +111,11 @@ def knock_out(image: np.ndarray, masks: Mapping[str, np.ndarray], lesion: str, s
         masks: Lesion -> bool (h, w), all lesions that are known.
         lesion: A lesion of `masks`, or `"total"` for all of them.
         seed: Seed of the places of the control.
+        controls: How many controls, each at other places.
 
     Returns:
-        A knock-out of each kind; for `"total"` no `kept_only`; none at all where the eye has no such lesion.
+        A knock-out of each kind, as many controls as asked for; for `"total"` no `kept_only`; none at all where the eye
+        has no such lesion.
 
     Raises:
         InputError: If the lesion is unknown.
@@ -124,17 +128,15 @@ def knock_out(image: np.ndarray, masks: Mapping[str, np.ndarray], lesion: str, s
     mask = everything if lesion == "total" else masks.get(lesion, np.zeros_like(everything))
     if not mask.any():
         return []
-    control, placed = draw_control(image, mask, everything, seed)
-    result = [
-        KnockOut(lesion=lesion, kind="removed", image=paint_out(image, mask), painted=_painted(mask)),
-        KnockOut(
-            lesion=lesion, kind="control", image=paint_out(image, control), painted=_painted(control), placed=placed
-        ),
-    ]
+    result = [KnockOut(lesion=lesion, kind="removed", image=paint_out(image, mask), painted=_painted(mask))]
     if lesion != "total":
         others = everything & ~_widen(mask)
         kept = KnockOut(lesion=lesion, kind="kept_only", image=paint_out(image, others), painted=_painted(others))
-        result.insert(1, kept)
+        result.append(kept)
+    for number in range(controls):
+        control, placed = draw_control(image, mask, everything, seed + number)
+        painted = paint_out(image, control)
+        result.append(KnockOut(lesion=lesion, kind="control", image=painted, painted=_painted(control), placed=placed))
     return result
 
 
