@@ -1,6 +1,7 @@
 """What if the lesion were not there? How far each model's answer falls when a lesion is painted out."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from dr_core.analysis.knockout import Kind, knock_out, reduce_eye
+from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import GRADES, LESION_CODES, referable_probability
 from dr_core.models.prediction import predict_views
 from dr_core.study.folder import Study
@@ -63,7 +65,9 @@ def show(study: Study, specimen: Specimen, target: int) -> None:
 def _falls(key: str, stamp: cache.Stamp, target: int, _specimen: Specimen, _study: Study) -> list[Fall]:
     image, readers = _specimen.read()
     eye, masks = reduce_eye(image, {lesion: reader().pixels for lesion, reader in readers.items()})
-    outs = [out for lesion in _MASKS for out in knock_out(eye, masks, lesion, _SEED, _CONTROLS)]
+    with ThreadPoolExecutor() as workers:  # painting leaves the interpreter's lock
+        of_lesion = list(workers.map(lambda lesion: knock_out(eye, masks, lesion, _SEED, _CONTROLS), _MASKS))
+    outs = [out for found in of_lesion for out in found]
     if not outs:
         return []
     changes = _changes(_study, [eye, *(out.image for out in outs)], target)
@@ -81,7 +85,8 @@ def _changes(study: Study, pictures: Sequence[np.ndarray], target: int) -> dict[
     """Measure -> set-up -> change against the first picture, float64, a value for each other picture."""
     models = cache.models(study)
     ways = dict.fromkeys(model.info.preprocessing for model in models.values())
-    views = {way: np.stack([way.to_model_view(picture) for picture in pictures]) for way in ways}
+    field = find_field_of_view(pictures[0])  # one crop for all, so that nothing but the painting differs
+    views = {way: np.stack([way.to_model_view(picture, field) for picture in pictures]) for way in ways}
     found: dict[str, dict[str, np.ndarray]] = {f"P({GRADES[target]})": {}, "P(referable: grades 2 to 4)": {}}
     for setup, model in models.items():
         answers = predict_views(model, views[model.info.preprocessing])

@@ -18,6 +18,7 @@ from dr_core.analysis.localization import (
     relevance_rank_accuracy,
     relevance_recall,
 )
+from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import LESIONS, referable_probability
 from dr_core.data.idrid import SegmentedEye
 from dr_core.data.protocol import PROTOCOLS, Protocol, view_with_masks
@@ -143,11 +144,13 @@ def _knock_out_eye(
     small, reduced = reduce_eye(image, {lesion: masks[lesion] for lesion in LESIONS})
     seed = derive_seed(config.seed, eye, "knock-out")
     cases = [case for mask in MASKS for case in knock_out(small, reduced, mask, seed, config.controls)]
+    field = find_field_of_view(small)  # one crop for all, so that nothing but the painting differs
+    pictures = [small, *(case.image for case in cases)]
+    ways = dict.fromkeys(model.info.preprocessing for model in models.values())
+    views = {way: np.stack([way.to_model_view(picture, field) for picture in pictures]) for way in ways}
     rows: list[dict[str, object]] = []
     for setup, model in models.items():
-        way = model.info.preprocessing
-        views = np.stack([way.to_model_view(picture) for picture in (small, *(case.image for case in cases))])
-        answers = predict_views(model, views)
+        answers = predict_views(model, views[model.info.preprocessing])
         measures = {
             "severe": answers[:, TARGET],
             "referable_3": referable_probability(answers, 3),
