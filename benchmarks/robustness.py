@@ -1,4 +1,4 @@
-"""What the grid of 19 corruptions in 5 severities costs with four full ResNet-50s, and which share the damaging takes."""
+"""What 19 corruptions in 5 severities cost with four full ResNet-50s, and which share of it the damaging takes."""
 
 import json
 import os
