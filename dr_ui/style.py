@@ -20,6 +20,9 @@ LESION_COLORS = {
 }
 """Outlines over the eye: magenta, cyan, yellow, white, green; a letter key always stands beside them."""
 
+POOLING_TITLES = {"sum_pos": "positive sum", "l2_norm_sq": "squared length"}
+"""The paper's two poolings in plain words; the others go by CLEVR-XAI's names."""
+
 _LINES = {"supervised": "dashed", "contrastive": "solid"}
 
 
@@ -151,8 +154,9 @@ _CSS = """
 .lens-scores .lens-used::before { content: "▼"; font-size: .6rem; margin-right: .15rem; }
 .lens-falls { table-layout: auto; }
 .lens-falls th:first-child { width: 6rem; }
-.lens-falls .lens-done { text-align: left; white-space: normal; max-width: 13rem; }
-.lens-falls td small { display: block; margin: 0; }
+.lens-falls .lens-done, .lens-falls thead th:nth-child(2)[rowspan] { text-align: left; white-space: nowrap; }
+.lens-falls td, .lens-falls tbody th { vertical-align: top; }
+.lens-falls td small { display: block; margin: 0; font-weight: 400; }
 .lens-falls thead + tbody tr:first-child { background: none; }
 .lens-falls .lens-removed > * { border-top: 1px solid color-mix(in srgb, currentColor 45%, transparent); }
 .lens-scores th i { display: block; border-top: 3px var(--line) var(--hue); margin-bottom: 2px; }
