@@ -57,9 +57,9 @@ def main() -> None:
     total = {column: sum(row[column] for row in rows.values()) for column in columns}
     for column in columns:
         if column != "peer":
-            line = {"name": f"corruptions_224_{column}", "ours": round(total[column], 5), "peer": round(total["peer"], 5)}
-            ratio = round(total["peer"] / total[column], 2)
-            print(json.dumps(line | {"peer_name": PEER, "unit": "s an image, all 19", "ratio": ratio}))
+            line: dict[str, object] = {"name": f"corruptions_224_{column}", "ours": round(total[column], 5)}
+            line |= {"peer": round(total["peer"], 5), "peer_name": PEER, "unit": "s an image, all 19"}
+            print(json.dumps(line | {"ratio": round(total["peer"] / total[column], 2)}))
 
 
 if __name__ == "__main__":
