@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from dr_core.data.augment import MOCO_V2, AugmentConfig, augment, draw_parameters
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store
+from dr_core.errors import InputError
 from dr_core.models.moco import MoCo
 from dr_core.seeds import derive_seed
 from dr_core.training.execution import Share
@@ -39,6 +40,13 @@ class ContrastiveConfig(LoopConfig):
     norm_groups: int = 4
     augment: AugmentConfig = MOCO_V2
     view_size: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.dim, self.queue, self.norm_groups) < 1:
+            raise InputError("`dim`, `queue` and `norm_groups` must be at least 1.")
+        if not (0 <= self.momentum <= 1 and self.temperature > 0):
+            raise InputError("`momentum` must be between 0 and 1, and `temperature` above 0.")
 
 
 class ContrastiveTask:

@@ -73,6 +73,12 @@ def find_job(environment: Mapping[str, str] = os.environ) -> Job:
     return Job()
 
 
+def leave_job() -> None:
+    """End what `start_fabric` joined, when a process has nothing more to train."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def _check(job: Job) -> Job:
     if job.world % job.per_node:
         raise InputError(f"{job.world} processes must be spread evenly over the machines; start as many on each.")

@@ -61,6 +61,16 @@ class LoopConfig:
     optimizer: Literal["adamw", "sgd"] = "adamw"
     patience: int = 0
 
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"`{name}` must be at least 1, not {getattr(self, name)}.")
+        for name in ("weight_decay", "warmup_epochs", "patience"):
+            if getattr(self, name) < 0:
+                raise InputError(f"`{name}` must not be below 0, as {getattr(self, name)} is.")
+        if not self.learning_rate > 0:
+            raise InputError(f"`learning_rate` must be above 0, not {self.learning_rate}.")
+
 
 _UNSAID: dict[str, Any] = {"optimizer": "adamw", "patience": 0, "class_weighting": "none", "sampling": "natural"}
 """Options that came later, where they are off."""
