@@ -101,7 +101,7 @@ def start_fabric(precision: Precision, device: Device) -> Fabric:
         accelerator=device,
         devices=job.per_node,
         num_nodes=job.world // job.per_node,
-        strategy=DDPStrategy(cluster_environment=environment, broadcast_buffers=False),
+        strategy=DDPStrategy(cluster_environment=environment),
         precision=precision,
     )
     fabric.launch()
