@@ -7,7 +7,7 @@ from dr_core.training.neighbors import measure_neighbors
 
 def test_neighbors_of_other_patients_vote():
     """Two directions, two labels; the second eye of patient c lies with the wrong ones."""
-    features = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1], [1, 0.05]], float) * 3
+    features = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1], [1, 0.5]], float) * 3
     labels = np.array([0, 0, 1, 1, 1])
     measures = measure_neighbors(features, labels, np.array(["a", "b", "c", "d", "c"]))
     assert measures["knn_accuracy"] == pytest.approx(4 / 5)
