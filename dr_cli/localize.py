@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,9 +18,10 @@ from dr_core.study.localize import (
     LocalizeReport,
     compare_setups,
     localize_eyes,
+    summarize_knockouts,
     summarize_localization,
 )
-from dr_core.study.shards import Shard, join_parts, parse_shard, read_part, write_part
+from dr_core.study.shards import Shard, join_parts, parse_shard, parts_folder, read_part, write_part
 from dr_core.study.table3 import write_table3
 
 _TABLES = ("localization", "knockout")
@@ -49,8 +51,11 @@ def _run(options: argparse.Namespace) -> None:
         draws=options.draws,
         seed=options.seed,
     )
-    eyes = shard.take(load_segmentation(options.idrid))
-    parts = study.path / "results" / "parts"
+    everything = load_segmentation(options.idrid)
+    eyes = shard.take(everything)
+    parts = parts_folder(
+        study.path, "localize", replace(config, draws=0), [(eye.name, str(eye.image_path)) for eye in everything]
+    )
     missing = [eye for eye in eyes if eye.name not in _done(parts, shard)]
     models = {setup: study.load_model(setup) for setup in study.info.setups if study.has_checkpoint(setup)}
     if missing:
@@ -94,6 +99,7 @@ def _write(study: Study, scores: pd.DataFrame, knockouts: pd.DataFrame, config: 
     summary = summarize_localization(scores, config)
     study.write_results("localization", scores)
     study.write_results("knockout", knockouts)
+    study.write_results("knockout_summary", summarize_knockouts(knockouts, config))
     study.write_results("localization_summary", summary)
     study.write_results("localization_tests", compare_setups(scores))
     write_table3(summary, study.path / "results")

@@ -5,11 +5,11 @@ import logging
 
 from rich.console import Console
 
-from dr_cli import data, demo, evaluate, finetune, localize, pretrain, spectrum
+from dr_cli import data, demo, evaluate, finetune, localize, pretrain, robustness, spectrum
 from dr_core.errors import InputError
 from dr_core.training.execution import find_job, leave_job
 
-COMMANDS = (data, demo, pretrain, finetune, evaluate, spectrum, localize)
+COMMANDS = (data, demo, pretrain, finetune, evaluate, spectrum, robustness, localize)
 """Modules with `add_command(commands)`, in the order of the help text."""
 
 
