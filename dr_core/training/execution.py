@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.distributed
 from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
 from lightning_fabric.strategies import DDPStrategy
 
 from dr_core.errors import InputError
@@ -95,7 +95,8 @@ def start_fabric(precision: Precision, device: Device) -> Fabric:
         raise InputError("There is no CUDA device here; choose --device cpu, or auto.")
     job = find_job()
     if job.world == 1:
-        return Fabric(accelerator=device, devices=1, precision=precision)
+        alone = LightningEnvironment()  # Fabric would look for a job of its own and warn where srun is installed
+        return Fabric(accelerator=device, devices=1, precision=precision, plugins=[alone])
     environment = TorchElasticEnvironment() if job.launcher == "torchrun" else SLURMEnvironment()
     fabric = Fabric(
         accelerator=device,

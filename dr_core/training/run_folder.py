@@ -63,9 +63,13 @@ class RunFolder:
                 raise OSError(errno.ENOSPC, "The state could not be written whole; the disk is full", path) from error
 
     def load_state(self) -> dict[str, Any] | None:
-        """Read the last state, or None if no epoch is done. Nothing but tensors and plain values is unpickled."""
+        """Read the last state, or None if no epoch is done. Nothing but tensors and plain values is unpickled.
+
+        Raises:
+            InputError: If the file is damaged.
+        """
         path = self.path / "last.ckpt"
-        return torch.load(path, map_location="cpu", weights_only=True) if path.is_file() else None
+        return _read_state(path) if path.is_file() else None
 
     def epochs_done(self) -> int:
         """Number of epochs from whose end the training would go on."""
@@ -88,6 +92,16 @@ def _check_same(path: Path, stored: dict[str, Any], config: dict[str, Any]) -> N
         )
 
 
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        raise InputError(f"{path} is cut off or no state of a training; remove it and train again.") from error
+    if not (isinstance(state, dict) and {"history", "network"} <= state.keys()):
+        raise InputError(f"{path} is no state of a training; remove it and train again.")
+    return state
+
+
 def load_encoder(network: ResNet, folder: Path, prefix: str = "") -> None:
     """Take over the weights of a finished pretraining, all but the last layer's.
 
@@ -102,10 +116,7 @@ def load_encoder(network: ResNet, folder: Path, prefix: str = "") -> None:
     path = folder / "last.ckpt"
     if not path.is_file():
         raise InputError(f"There is no pretraining in {folder}; `python train_cli.py pretrain` makes one.")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["network"]
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is cut off or no state of a training; pretrain again.") from error
+    state = _read_state(path)["network"]
     encoder = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     start_from(network, {name: tensor for name, tensor in encoder.items() if not name.startswith("fc.")}, str(folder))
 

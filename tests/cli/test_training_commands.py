@@ -131,7 +131,7 @@ def another_size(folder):
 
 
 def another_architecture(folder):
-    torch.save({"network": build_backbone("resnet50", 1).state_dict()}, folder / "last.ckpt")
+    torch.save({"history": [], "network": build_backbone("resnet50", 1).state_dict()}, folder / "last.ckpt")
     (folder / "config.json").write_text("{}")
     return ["--pretrained", str(folder)]
 

@@ -137,7 +137,7 @@ def full_disk():
 
 def test_a_disk_that_is_full_leaves_the_last_good_state_and_checkpoint(tmp_path, full_disk):
     folder = RunFolder(tmp_path, {})
-    folder.save_state({"network": torch.zeros(9000)})
+    folder.save_state({"history": [], "network": torch.zeros(9000)})
     network = build_backbone("resnet50_slim", 5)
     info = finetune_task().describe(0.7)
     save_model(folder.checkpoint, network, info)
@@ -149,3 +149,13 @@ def test_a_disk_that_is_full_leaves_the_last_good_state_and_checkpoint(tmp_path,
     assert torch.equal(folder.load_state()["network"], torch.zeros(9000))
     assert load_model(folder.checkpoint).info.validation_auc == 0.7
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK and then nothing", None])
+def test_a_damaged_state_is_named(tmp_path, content):
+    path = tmp_path / "last.ckpt"
+    torch.save({"weights": 1}, path)
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"last\.ckpt is .*remove it and train again"):
+        RunFolder(tmp_path, {}).load_state()

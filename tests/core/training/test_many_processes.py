@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dr_core.errors import InputError
-from dr_core.training.execution import Job, find_job
+from dr_core.training.execution import Job, find_job, start_fabric
 from dr_core.training.loop import train
 from dr_core.training.run_folder import RunFolder, read_metrics
 from tests.core.training.job_member import CONFIG, CPU, finetune_task, moco_step
@@ -101,3 +101,11 @@ def test_a_job_is_found_by_what_its_launcher_says():
     assert find_job(batch_script) == find_job({}) == Job()
     with pytest.raises(InputError, match="spread evenly"):
         find_job(torchrun | {"WORLD_SIZE": "3"})
+
+
+def test_one_process_is_no_job_where_srun_is_installed(tmp_path, monkeypatch):
+    """Fabric warns there, as if SLURM were meant."""
+    (tmp_path / "srun").write_text("#!/bin/sh\n")
+    (tmp_path / "srun").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert start_fabric("32-true", "cpu").world_size == 1
