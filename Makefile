@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install app test lint types bench demo-study clean chromium
+.PHONY: help install app test lint types bench fuzz demo-study clean chromium
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -26,6 +26,9 @@ types: .venv/dev.stamp  ## check types
 
 bench: .venv/dev.stamp  ## run every benchmark; each ends with JSON lines
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+fuzz: .venv/dev.stamp  ## feed every decoder with 100,000 damaged files
+	$(BIN)/python tests/fuzz/decoders.py
 
 demo-study: .venv/app.stamp  ## draw the phantoms and train the demo study anew (hours on a laptop)
 	$(BIN)/python train_cli.py demo --out build/demo_study --seed 0
