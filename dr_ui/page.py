@@ -98,7 +98,8 @@ def _guard(draw: Callable[[], None]) -> None:
     try:
         draw()
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        # A message can quote a stranger's file; an image in it would make the browser ask another host.
+        st.error(str(error).replace("![", "!\\["), icon=":material/error:")
     except Exception:  # noqa: BLE001 - the last door before the user; the traceback goes to the log
         number = uuid.uuid4().hex[:8]
         _LOG.exception("unexpected error %s", number)

@@ -7,9 +7,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from dr_core.data.fundus.budget import MAX_DEEP_PIXELS, MAX_PIXELS
+from dr_core.data.fundus.budget import MAX_DEEP_PIXELS, MAX_PIXELS, MAX_SIDE
 from dr_core.data.fundus.raster import check_directory, strip_png
-from dr_core.data.fundus.strips import ROWS
+from dr_core.data.fundus.strips import strip_ends
 
 _BYTE_MODES = ("1", "L", "P", "LA", "PA", "RGB", "RGBA")
 
@@ -35,8 +35,8 @@ def open_mask(content: bytes) -> Image.Image:
     else:
         raise ValueError("neither TIFF nor PNG")
     budget = MAX_PIXELS if picture.mode in _BYTE_MODES else MAX_DEEP_PIXELS
-    if picture.width * picture.height > budget:
-        raise ValueError(f"more than {budget // 10**6} million pixels")
+    if picture.width * picture.height > budget or max(picture.size) > MAX_SIDE:
+        raise ValueError(f"more than {budget // 10**6} million pixels, or {MAX_SIDE} on a side")
     return picture
 
 
@@ -51,7 +51,7 @@ def read_levels(picture: Image.Image) -> np.ndarray:
     """
     picture.load()
     width, height = picture.size
-    strips = (picture.crop((0, top, width, min(top + ROWS, height))) for top in range(0, height, ROWS))
+    strips = (picture.crop((0, top, width, bottom)) for top, bottom in strip_ends(width, height))
     return np.concatenate([_brightest(np.asarray(strip)) for strip in strips])
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from dr_core.errors import InputError
 from dr_core.files import replacing, write_json
+from dr_core.models.archive import ARCHIVE_DEFECTS, read_archive
 
 
 class RunFolder:
@@ -39,8 +40,7 @@ class RunFolder:
 
     def load_state(self) -> dict[str, Any] | None:
         """Read the last state, or None if no epoch is done. Nothing but tensors and plain values is unpickled."""
-        path = self.path / "last.ckpt"
-        return torch.load(path, map_location="cpu", weights_only=True) if path.is_file() else None
+        return _read_state(self.path) if (self.path / "last.ckpt").is_file() else None
 
     def epochs_done(self) -> int:
         """Number of epochs from whose end the training would go on."""
@@ -53,6 +53,17 @@ class RunFolder:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in epochs), encoding="utf-8")
 
 
+def _read_state(folder: Path) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = read_archive(folder / "last.ckpt")
+    except ARCHIVE_DEFECTS as error:
+        raise InputError(
+            f"{folder / 'last.ckpt'} is damaged, cut off or no state of a training ({type(error).__name__}); "
+            "remove it to train this anew."
+        ) from error
+    return state
+
+
 def load_encoder(network: nn.Module, folder: Path, prefix: str = "") -> None:
     """Take over the weights of a finished pretraining, all but the last layer's.
 
@@ -61,7 +72,7 @@ def load_encoder(network: nn.Module, folder: Path, prefix: str = "") -> None:
         folder: The run folder of the pretraining.
         prefix: What stands before the names of the encoder's weights, such as `"encoder_q."`.
     """
-    state = torch.load(folder / "last.ckpt", map_location="cpu", weights_only=True)["network"]
+    state = _read_state(folder)["network"]
     encoder = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     encoder = {name: tensor for name, tensor in encoder.items() if not name.startswith("fc.")}
     result = network.load_state_dict(encoder, strict=False)

@@ -57,6 +57,11 @@ def tiff_with(tag, kind, count, value):
     return bytes(data)
 
 
+def tiff_side(height):
+    data = encode(PICTURE, "TIFF", tiffinfo={274: 6})
+    return data.replace(struct.pack("<HHII", 257, 4, 1, 48), struct.pack("<HHII", 257, 4, 1, height))
+
+
 BOMBS = {
     "pixels over the budget": (lambda: png_bomb(10_100, 1, 0), "at most 100 million"),
     "deep pixels over the budget": (lambda: png_bomb(6_400, 16, 0), "at most 40 million"),
@@ -70,6 +75,7 @@ BOMBS = {
     "endless fill bytes": (lambda: b"\xff\xd8" + b"\xff" * 20_000_000, "damaged"),
     "fill bytes in the pixels": (lambda: encode(PICTURE, "JPEG")[:-2] + b"\xff" * 20_000_000 + b"\0", "damaged"),
     "a million strips": (lambda: tiff_with(273, 4, 1_000_000, 8) + bytes(4_000_000), "kind of TIFF"),
+    "a million rows": (lambda: tiff_side(1_000_000), "at most 30000 pixels on a side"),
     "a gigantic tile": (lambda: tiff_with(322, 4, 1, 2**30), "kind of TIFF"),
     "a zip file as text": (
         lambda: png_bomb(64, extra=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(200_000_000)))),

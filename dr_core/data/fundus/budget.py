@@ -17,6 +17,9 @@ MAX_PIXELS = 100_000_000
 MAX_DEEP_PIXELS = 40_000_000
 """Pixel budget where a pixel takes more than three bytes (16 bits, four inks) or far more time (JPEG 2000)."""
 
+MAX_SIDE = 30_000
+"""Longest side; decoders keep whole rows, and a picture of 64 rows is never read strip by strip."""
+
 MAX_BYTES = 256 * 2**20
 """File size budget of one photograph."""
 
@@ -61,6 +64,8 @@ def check_size(name: str, width: int, height: int, *, deep: bool = False) -> Non
         raise InputError(
             f"{name} must have at most {budget // 10**6} million pixels{kind}, not {width} x {height}; {remedy}."
         )
+    if max(width, height) > MAX_SIDE:
+        raise InputError(f"{name} must have at most {MAX_SIDE} pixels on a side, not {width} x {height}; crop it.")
     if min(width, height) < MIN_SIDE:
         raise InputError(
             f"{name} must have at least {MIN_SIDE} x {MIN_SIDE} pixels, not {width} x {height}; "

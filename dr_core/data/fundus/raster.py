@@ -12,7 +12,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from dr_core.data.fundus.budget import DECODER_DEFECTS, MAX_PARTS, check_size, damaged
 from dr_core.data.fundus.jpeg import decode_opencv
 from dr_core.data.fundus.orientation import find_orientation, set_upright
-from dr_core.data.fundus.strips import ROWS, on_black, to_rgb
+from dr_core.data.fundus.strips import on_black, strip_ends, to_rgb
 from dr_core.errors import InputError
 
 # --- PNG ----------------------------------------------------------------------------------------------------------
@@ -184,13 +184,13 @@ def decode_deep(data: bytes, *, white: int, upright: bool) -> npt.NDArray[np.uin
 def shallow(deep: npt.NDArray[np.uint16], white: int) -> npt.NDArray[np.uint8]:
     """Scale uint16 (H, W) or (H, W, 3 or 4) in OpenCV's order BGR(A) to uint8 (H, W, 3) RGB, strip by strip."""
     rgb = np.empty((*deep.shape[:2], 3), np.uint8)
-    for top in range(0, len(deep), ROWS):
-        samples = cv2.convertScaleAbs(deep[top : top + ROWS], alpha=255 / white)
+    for top, bottom in strip_ends(deep.shape[1], deep.shape[0]):
+        samples = cv2.convertScaleAbs(deep[top:bottom], alpha=255 / white)
         if samples.ndim == 2:
             strip = cv2.cvtColor(samples, cv2.COLOR_GRAY2RGB)
         elif samples.shape[2] == 4:
             strip = on_black(samples[..., 2::-1], samples[..., 3:])
         else:
             strip = cv2.cvtColor(samples, cv2.COLOR_BGR2RGB)
-        rgb[top : top + ROWS] = strip
+        rgb[top:bottom] = strip
     return rgb

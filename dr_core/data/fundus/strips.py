@@ -1,12 +1,20 @@
 """Pillow's pictures as arrays, without the three copies of the whole that Pillow's own conversion holds at once."""
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-ROWS = 256
-"""Rows that are converted at once."""
+_STRIP_PIXELS = 2_000_000
+"""Pixels that are converted at once."""
+
+
+def strip_ends(width: int, height: int) -> Iterator[tuple[int, int]]:
+    """First row of each strip, and the row after its last."""
+    rows = max(1, _STRIP_PIXELS // width)
+    return ((top, min(top + rows, height)) for top in range(0, height, rows))
 
 
 def to_rgb(picture: Image.Image) -> npt.NDArray[np.uint8]:
@@ -21,8 +29,7 @@ def to_rgb(picture: Image.Image) -> npt.NDArray[np.uint8]:
     picture.load()
     width, height = picture.size
     rgb = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, ROWS):
-        bottom = min(top + ROWS, height)
+    for top, bottom in strip_ends(width, height):
         rgb[top:bottom] = _composite(picture.crop((0, top, width, bottom)))
     return rgb
 
