@@ -5,10 +5,10 @@ import logging
 
 from rich.console import Console
 
-from dr_cli import data, demo, evaluate, localize, spectrum
+from dr_cli import data, demo, evaluate, localize, robustness, spectrum
 from dr_core.errors import InputError
 
-COMMANDS = (data, demo, evaluate, spectrum, localize)
+COMMANDS = (data, demo, evaluate, spectrum, robustness, localize)
 """Modules with `add_command(commands)`, in the order of the help text."""
 
 

@@ -29,6 +29,31 @@ def predict_views(
     return np.concatenate(parts) if parts else np.empty((0, len(model.info.classes)))
 
 
+@torch.inference_mode()
+def predict_shared(
+    models: Mapping[str, LoadedModel], views: np.ndarray, batch_size: int = 64, device: torch.device | str = "cpu"
+) -> dict[str, np.ndarray]:
+    """Ask several models about eyes of the same size; models that see an eye alike share its normalized input.
+
+    Args:
+        models: Set-up name -> model; all take views of this size.
+        views: Uint8 (N, S, S, 3) RGB.
+        batch_size: Eyes per forward pass.
+        device: Where the models lie.
+
+    Returns:
+        Set-up name -> float64 (N, 5), softmax over the grades 0..4.
+    """
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in models}
+    for start in range(0, len(views), batch_size):
+        batch = views[start : start + batch_size]
+        ways = {model.info.preprocessing for model in models.values()}
+        inputs = {way: way.normalize(batch).to(device) for way in ways}
+        for name, model in models.items():
+            parts[name].append(_softmax(model.model, inputs[model.info.preprocessing]))
+    return {name: np.concatenate(found) if found else np.empty((0, 5)) for name, found in parts.items()}
+
+
 def _softmax(network: nn.Module, batch: torch.Tensor) -> np.ndarray:
     logits = network(batch.contiguous(memory_format=torch.channels_last))
     return torch.softmax(logits.double(), dim=1).cpu().numpy()
