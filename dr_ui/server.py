@@ -2,6 +2,7 @@
 
 import logging
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
@@ -10,10 +11,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 from streamlit.runtime import get_instance
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
 from dr_ui.access import LoginRequired, is_login_on, own_path
 
 _LOG = logging.getLogger("dr_lens")
+
+LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 
 MAX_SESSION_BYTES, MAX_ALL_BYTES, MAX_SESSION_FILES = 2**30, 3 * 2**30 // 2, 2000
 """Bytes of the uploads that one session, and all sessions together, may hold at once; files of a session."""
@@ -49,13 +53,13 @@ _UPLOAD, _PICTURES = "/_stcore/upload_file/", "/media/"
 def middleware() -> list[Middleware]:
     """The layers, the outermost first; warns where everybody on a network could use the app."""
     address = config.get_option("server.address")
-    if address not in ("127.0.0.1", "localhost", "::1") and not is_login_on():
+    if address not in LOCAL_NAMES and not is_login_on():
         _LOG.warning(
             "DR Lens listens on %s without a login: whoever reaches this port can use it. docs/deploy.md says how to "
             "put a login or a proxy in front.",
             address or "every network",
         )
-    return [Middleware(SecurityHeaders), Middleware(LoginRequired), Middleware(UploadBudget)]
+    return [Middleware(SecurityHeaders), Middleware(SameOrigin), Middleware(LoginRequired), Middleware(UploadBudget)]
 
 
 class SecurityHeaders:
@@ -82,6 +86,46 @@ class SecurityHeaders:
             await send(message)
 
         return await self.app(scope, receive, send_with_headers)
+
+
+class SameOrigin:
+    """Refuses what another site's page asks for.
+
+    Streamlit would refuse it, too, but first asks a host on the internet for this machine's address, to compare it.
+
+    Args:
+        app: The application behind.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] not in ("http", "websocket") or self._is_own(Headers(scope=scope)):
+            return await self.app(scope, receive, send)
+        if scope["type"] == "websocket":
+            return await send({"type": "websocket.close", "code": 1008})
+        return await _refuse(HTTPStatus.FORBIDDEN, "Another site's page may not ask for this.")(scope, receive, send)
+
+    def _is_own(self, headers: Headers) -> bool:
+        origin = headers.get("origin")
+        if not _is_known_host(headers.get("host", "")):
+            return False
+        known = (headers.get("host"), *(urlsplit(url).netloc for url in config.get_option("server.corsAllowedOrigins")))
+        return origin is None or urlsplit(origin).netloc in known
+
+
+def _is_known_host(host: str) -> bool:
+    """Whether the app goes by this name.
+
+    An app on localhost without a login is called by no other name: a stranger's page whose name was made to mean
+    127.0.0.1 (DNS rebinding) would otherwise be taken for our own. `server.allowedHosts` names others.
+    """
+    if config.get_option("server.allowedHosts"):
+        return is_host_allowed(host)
+    is_open = config.get_option("server.address") not in LOCAL_NAMES or is_login_on()
+    return is_open or urlsplit(f"//{host}").hostname in LOCAL_NAMES
 
 
 class UploadBudget:

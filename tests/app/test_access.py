@@ -110,9 +110,60 @@ def test_uploads_have_a_budget_for_a_session_and_for_all(monkeypatch):
 )
 def test_listening_on_a_network_without_a_login_is_warned_of(address, warned, monkeypatch, caplog):
     monkeypatch.setattr(server, "config", SimpleNamespace(get_option=lambda name: address))
-    assert len(server.middleware()) == 3
+    assert len(server.middleware()) == 4
     assert ("without a login" in caplog.text) is warned
     monkeypatch.setattr(server, "is_login_on", lambda: True)
     caplog.clear()
     server.middleware()
     assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("origin", "own"),
+    [
+        (None, True),
+        ("https://lens.example", True),
+        ("http://lens.example", True),
+        ("https://evil.example", False),
+        ("https://lens.example.evil.example", False),
+        ("null", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_another_sites_page_is_refused_before_streamlit_is_asked(kind, origin, own, monkeypatch):
+    options = {"server.address": "0.0.0.0", "server.allowedHosts": [], "server.corsAllowedOrigins": []}
+    monkeypatch.setattr(server, "config", SimpleNamespace(get_option=options.get))
+    reached, sent = [], []
+
+    async def behind(scope, receive, send):
+        reached.append(scope)
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"host", b"lens.example"), *([(b"origin", origin.encode())] if origin is not None else [])]
+    asyncio.run(server.SameOrigin(behind)({"type": kind, "method": "GET", "headers": headers}, None, send))
+    assert bool(reached) is own
+    assert bool(sent) is not own
+    if sent:
+        assert sent[0].get("status", sent[0].get("code")) in (403, 1008)
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "known"),
+    [
+        ("127.0.0.1", "localhost:8501", True),
+        ("127.0.0.1", "127.0.0.1:8501", True),
+        ("127.0.0.1", "[::1]:8501", True),
+        ("127.0.0.1", "rebound.evil.example:8501", False),
+        ("127.0.0.1", "", False),
+        ("0.0.0.0", "lens.clinic.example", True),
+    ],
+)
+def test_an_app_on_localhost_goes_by_no_other_name(address, host, known, monkeypatch):
+    options = {"server.address": address, "server.allowedHosts": [], "server.corsAllowedOrigins": []}
+    monkeypatch.setattr(server, "config", SimpleNamespace(get_option=options.get))
+    assert server._is_known_host(host) is known
+    monkeypatch.setattr(server, "is_login_on", lambda: True)
+    assert server._is_known_host(host)
