@@ -17,7 +17,7 @@ def run_home(monkeypatch):
             monkeypatch.delenv(name, raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, str(value))
-        return AppTest.from_file(ROOT / "app.py", default_timeout=60).run()
+        return AppTest.from_file(ROOT / "home.py", default_timeout=60).run()
 
     return run
 
