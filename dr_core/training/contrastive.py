@@ -49,8 +49,8 @@ class ContrastiveConfig(LoopConfig):
             raise InputError("`momentum` must be between 0 and 1, and `temperature` above 0.")
         if self.batch_size < 2 * self.norm_groups:
             raise InputError(
-                f"A batch of {self.batch_size} leaves fewer than 2 images in each of {self.norm_groups} groups for batch "
-                "norm; lower `norm_groups` or raise the batch."
+                f"A batch of {self.batch_size} leaves fewer than 2 images in each of {self.norm_groups} groups for "
+                "batch norm; lower `norm_groups` or raise the batch."
             )
 
 
