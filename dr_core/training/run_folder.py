@@ -101,7 +101,7 @@ def _read_state(path: Path) -> dict[str, Any]:
             "remove it to train this anew."
         ) from error
     if not (isinstance(state, dict) and {"history", "network"} <= state.keys()):
-        raise InputError(f"{path} is no state of a training; remove it and train again.")
+        raise InputError(f"{path} is no state of a training; remove it to train this anew.")
     return state
 
 

@@ -92,6 +92,14 @@ def test_the_death_of_a_process_ends_the_others_with_a_sentence(job):
     assert f"The state after epoch 1 is kept in {job / 'dies' / 'last.ckpt'}" in message
 
 
+def test_what_is_left_of_a_job_goes_on_alone(job, alone):
+    assert len(read_metrics(job / "dies" / "metrics.jsonl")) == 1
+    task = finetune_task()
+    list(train(task, CONFIG, RunFolder(job / "dies", {}), CPU))
+    for name, weights in torch.load(alone / "last.ckpt", weights_only=True)["network"].items():
+        torch.testing.assert_close(task.network.state_dict()[name], weights, rtol=1e-5, atol=1e-6)
+
+
 def test_a_job_is_found_by_what_its_launcher_says():
     torchrun = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}
     assert find_job(torchrun) == Job(rank=3, world=4, per_node=2, launcher="torchrun")
