@@ -1,10 +1,12 @@
 """Choosing an eye: the samples and the uploads that every page about single eyes offers."""
 
 import base64
+from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from dr_core.data.lesion_mask import split_name
 from dr_ui import cache
 from dr_ui.cache import Eye
 
@@ -26,7 +28,7 @@ def choose_eyes() -> list[Eye]:
     """Draw the uploader and the samples; give the uploaded eyes, or else the chosen sample."""
     upload, samples = st.columns([2.3, 4.4], gap="small")
     with upload:
-        files = upload_files("Your photographs", "JPEG, PNG, TIFF or DICOM, one or many.")
+        files = carry(upload_files("Your photographs", "JPEG, PNG, TIFF or DICOM, one or many."))
     with samples:
         sample = choose_sample(disabled=bool(files))
     return [cache.uploaded_eye(file) for file in files] or [sample]
@@ -45,6 +47,35 @@ def upload_files(label: str, kinds: str) -> list[UploadedFile]:
         key="photographs",
         help=f"{kinds} They stay in memory while this tab is open; nothing is written to disk.",
     )
+
+
+_CARRIED = "carried_photographs"
+
+
+def carry(files: list[UploadedFile]) -> list[UploadedFile]:
+    """Bring photographs along from the page where they were uploaded.
+
+    They stay in this session's memory, until they are removed where they were uploaded or put away here.
+
+    Args:
+        files: What is uploaded on this page.
+
+    Returns:
+        These, or else those of another page.
+    """
+    here = urlsplit(st.context.url or "").path
+    if files:
+        st.session_state[_CARRIED] = (here, [file for file in files if split_name(file.name)[1] is None])
+        return files
+    place, kept = st.session_state.get(_CARRIED, (here, []))
+    if place == here or not kept:
+        st.session_state.pop(_CARRIED, None)
+        return []
+    told = kept[0].name if len(kept) == 1 else f"{len(kept)} photographs"
+    if st.button(f"Put away {told}", key="put_away", help="Brought along from the page where it was uploaded."):
+        del st.session_state[_CARRIED]
+        st.rerun()
+    return list(kept)
 
 
 def choose_sample(*, disabled: bool) -> Eye:

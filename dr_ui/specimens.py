@@ -101,10 +101,12 @@ def choose() -> Specimen:
     published = published_eyes()
     upload, samples, *real = st.columns([2.3, 4.4, 1.5] if published else [2.3, 4.4], gap="small")
     with upload:
-        files = eyes.upload_files(
-            "Your photograph, with masks if you have them",
-            "The photograph as JPEG, PNG, TIFF or DICOM; lesion masks as TIFF or PNG of the same size, named as IDRiD "
-            "(eye_MA.tif, eye_HE.tif, eye_EX.tif, eye_SE.tif).",
+        files = eyes.carry(
+            eyes.upload_files(
+                "Your photograph, with masks if you have them",
+                "The photograph as JPEG, PNG, TIFF or DICOM; lesion masks as TIFF or PNG of the same size, named as "
+                "IDRiD (eye_MA.tif, eye_HE.tif, eye_EX.tif, eye_SE.tif).",
+            )
         )
     name = None
     for column in real:

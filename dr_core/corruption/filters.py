@@ -97,14 +97,22 @@ def blur_motion(images: Tensor, radius: int, sigma: float, angle: float) -> Tens
 
 def zoom_center(images: Tensor, factor: float) -> Tensor:
     """Enlarge the middle, linearly; the result may be a pixel smaller or larger than the images."""
+    if images.device.type != "cpu":
+        return interpolate_center(images, factor)
     rows, columns = (math.ceil(side / factor) for side in images.shape[-2:])
     top, left = (images.shape[-2] - rows) // 2, (images.shape[-1] - columns) // 2
     height, width = round(rows * factor), round(columns * factor)
-    if images.device.type != "cpu":
-        middle = images[..., top : top + rows, left : left + columns]
-        return functional.interpolate(middle, size=(height, width), mode="bilinear", align_corners=True)
     source = np.array([[(columns - 1) / (width - 1), 0, left], [0, (rows - 1) / (height - 1), top]])
     flags, border = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, _BORDERS["edge"]
     return filter_planes(
         images, lambda plane, out: cv2.warpAffine(plane, source, (width, height), out, flags, border), (height, width)
     )
+
+
+def interpolate_center(images: Tensor, factor: float) -> Tensor:
+    """What `zoom_center` does, by tensor operations."""
+    rows, columns = (math.ceil(side / factor) for side in images.shape[-2:])
+    top, left = (images.shape[-2] - rows) // 2, (images.shape[-1] - columns) // 2
+    middle = images[..., top : top + rows, left : left + columns]
+    size = (round(rows * factor), round(columns * factor))
+    return functional.interpolate(middle, size=size, mode="bilinear", align_corners=True)

@@ -165,7 +165,7 @@ _ENTRIES = (
            _graded(digital.fade, 1, 0.9, 0.8, 0.7, 0.6, 0.4), draws=False),
     _entry("clinic", "camera_defocus", "Camera out of focus", "Vessel edges soft, small red dots gone.",
            _clinical(clinic.defocus_camera), draws=False),
-    _entry("clinic", "eye_motion", "Eye moved", "The eye jumped during the flash: vessels doubled along one line.",
+    _entry("clinic", "eye_motion", "Eye moved", "The eye jumped during the flash: small dots become streaks.",
            _clinical(clinic.move_eye), draws=True),
     _entry("clinic", "uneven_flash", "Uneven flash", "One side bright, the other and the rim in shade.",
            _clinical(clinic.flash_unevenly), draws=True),
@@ -262,6 +262,11 @@ def _split(images: Tensor) -> list[slice]:
 
 
 def _check_images(images: Tensor) -> None:
+    if not isinstance(images, Tensor):
+        raise InputError(
+            f"`images` must be a torch tensor, not {type(images).__name__}; "
+            "torch.from_numpy(image).permute(2, 0, 1)[None] makes one of an RGB picture."
+        )
     if images.dtype != torch.uint8:
         raise InputError(f"`images` must be uint8 in 0..255, not {images.dtype}; multiply by 255 and convert.")
     if images.ndim != 4 or images.shape[1] != 3:
