@@ -88,7 +88,7 @@ def run(root: Path, folder: Path, seed: int, until: float) -> dict[str, float]:
     for report in train(task, config, runs):
         if report.metrics and time.monotonic() > until:
             break
-    history = pd.DataFrame(read_metrics(folder))
+    history = pd.DataFrame(read_metrics(folder / "metrics.jsonl"))
     best = load_model(folder / "best.safetensors")
     answers = predict_views(best, parts["test"].images.transpose(0, 2, 3, 1))
     labels = parts["test"].index["grade"].to_numpy()

@@ -44,7 +44,9 @@ def show_models(study: Study) -> None:
 
 def show_questions() -> None:
     """Link the pages by the question that each answers."""
-    for column, question in zip(st.columns(3), questions(), strict=False):
+    asked = questions()
+    places = [column for _ in range(0, len(asked), 3) for column in st.columns(3)]
+    for column, question in zip(places, asked, strict=False):
         with column:
             st.page_link(f"pages/{question.page}", label=f"**{question.question}**", icon=":material/arrow_forward:")
             st.html(f'<p class="lens-small">{escape(question.promise)}</p>')

@@ -58,7 +58,7 @@ def test_two_processes_learn_what_one_learns_from_the_whole_batch(job, alone):
 
 
 def test_measures_gathered_over_processes_equal_those_of_one(job, alone):
-    speed = {"images_per_second", "data_share"}
+    speed = {"images_per_second", "data_share", "seconds"}
     for together, one in zip(*(read_metrics(path / "metrics.jsonl") for path in (job / "run0", alone)), strict=True):
         assert together.keys() == one.keys()
         assert {name: together[name] for name in one if name not in speed} == pytest.approx(
