@@ -11,6 +11,7 @@ from types import TracebackType
 import numpy as np
 import torch
 import torch.distributed
+from scipy.linalg.blas import dsyrk
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -20,13 +21,17 @@ _ROUNDING = 64 * torch.finfo(torch.float64).eps
 """Relative size under which a difference of two sums is rounding."""
 
 
+_BLOCK_VALUES, _FEWEST_ROWS = 2**18, 256
+"""Values that are made float64 at once, 2 MB, and the fewest vectors for which dsyrk runs at full speed."""
+
+
 class Moments:
     """Count, sum and sum of products of vectors, in float64.
 
     Attributes:
         count: Number of vectors.
         total: Float64 (C,), their sum; None before the first.
-        products: Float64 (C, C), sum of x x'.
+        products: Float64 (C, C), sum of x x'; its lower triangle counts, the other half need not be filled.
     """
 
     def __init__(self) -> None:
@@ -37,13 +42,17 @@ class Moments:
     def add(self, activations: Tensor) -> None:
         """Add float (N, C, ...): every position of every image is a vector of the C channels."""
         # positions first: with channels_last memory this is a view
-        vectors = activations.detach().movedim(1, -1).reshape(-1, activations.shape[1]).double()
-        products = vectors.T @ vectors
+        vectors = activations.detach().movedim(1, -1).reshape(-1, activations.shape[1])
         if self.products is None or self.total is None:
-            self.total, self.products = vectors.sum(dim=0), products
+            channels = vectors.shape[1]
+            self.total = torch.zeros(channels, dtype=torch.float64, device=vectors.device)
+            self.products = torch.zeros(channels, channels, dtype=torch.float64, device=vectors.device)
+        if vectors.device.type != "cpu":
+            exact = vectors.double()
+            self.total += exact.sum(dim=0)
+            self.products.addmm_(exact.T, exact)
         else:
-            self.total += vectors.sum(dim=0)
-            self.products += products
+            _add_by_blocks(vectors, self.total, self.products)
         self.count += len(vectors)
 
     def reduce(self) -> None:
@@ -72,7 +81,8 @@ class Moments:
         """
         if self.total is None or self.products is None:
             raise InputError("There is no image to compute a spectrum from.")
-        covariance = self.products / self.count
+        lower = self.products.tril()
+        covariance = (lower + lower.tril(-1).T) / self.count
         if centered:
             mean = self.total / self.count
             scale = covariance.diagonal().sqrt()
@@ -82,6 +92,21 @@ class Moments:
         if not bool(torch.isfinite(covariance).all()):
             raise InputError("Some activations are not finite; the network or its input is broken.")
         return covariance if weight is None else weight.double() @ covariance @ weight.double().T
+
+
+def _add_by_blocks(vectors: Tensor, total: Tensor, products: Tensor) -> None:
+    """Add vectors, float (N, C), on the processor: half the arithmetic of a product, and no float64 copy of them all.
+
+    A block becomes float64 in the processor's cache; dsyrk adds its products to one triangle only.
+    """
+    rows = max(_FEWEST_ROWS, _BLOCK_VALUES // vectors.shape[1])
+    buffer = torch.empty(min(rows, len(vectors)), vectors.shape[1], dtype=torch.float64)
+    columns = products.numpy().T  # dsyrk counts by columns, so that its upper triangle is our lower one
+    for start in range(0, len(vectors), rows):
+        part = vectors[start : start + rows]
+        block = buffer[: len(part)].copy_(part)
+        total += block.sum(dim=0)
+        dsyrk(1.0, block.numpy().T, beta=1.0, c=columns, overwrite_c=1)
 
 
 def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:

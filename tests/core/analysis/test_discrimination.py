@@ -92,6 +92,38 @@ def test_delong_equals_its_slow_transcription(seed):
     assert 0 < test.p <= 1
 
 
+def test_delong_by_hand():
+    labels = np.array([True, True, False, False])
+    first, second = np.array([3, 1, 2, 0]), np.array([3, 2, 1, 0])
+    # pairs in order: 3 of 4 and 4 of 4; placements differ by (0, 1/2) in either class, variance 1/8, halved, twice
+    test = compare_aucs(first, second, labels)
+    assert test.difference == pytest.approx(-1 / 4)
+    assert test.error == pytest.approx(np.sqrt(1 / 8))
+    assert test.p == pytest.approx(0.4795, abs=5e-5)  # z = 0.7071
+
+
+OVARIAN_CANCER = """
+3.0 5.8 10 0  3.2 6.3 5 1  3.9 6.8 3 1  2.8 4.8 6 0  3.2 5.8 3 1  0.9 4.0 5 0  2.5 5.7 8 0  1.6 5.6 5 1  3.8 5.7 5 1
+3.7 6.7 6 1  3.2 5.4 4 1  3.8 6.6 6 1  4.1 6.6 5 1  3.6 5.7 5 1  4.3 7.0 4 1  3.6 6.7 4 0  2.3 4.4 6 1  4.2 7.6 4 0
+4.0 6.6 6 0  3.5 5.8 6 1  3.8 6.8 7 1  3.0 4.7 8 0  4.5 7.4 5 1  3.7 7.4 5 1  3.1 6.6 6 1  4.1 8.2 6 1  4.3 7.0 5 1
+4.3 6.5 4 1  3.2 5.1 5 1  2.6 4.7 6 1  3.3 6.8 6 0  1.7 4.0 7 0  3.7 6.1 5 1  3.3 6.3 7 1  4.2 7.7 6 1  3.5 6.2 5 1
+2.9 5.7 9 0  2.1 4.8 7 1  2.8 6.2 8 0  4.0 7.0 7 1  3.3 5.7 6 1  3.7 6.9 5 1  3.6 6.6 5 1
+"""
+"""Albumin, total protein, K-G score and benefit (0: positive) of the patients of DeLong et al. 1988, section 4."""
+
+
+@pytest.mark.parametrize(
+    ("test", "difference", "error", "p"),
+    [("albumin", 0.0108, 0.0953, 0.9102), ("total protein", -0.0780, 0.1046, 0.4561)],
+)
+def test_delong_equals_the_published_example(test, difference, error, p):
+    """Against the K-G score, as the SAS/STAT User's Guide prints it (PROC LOGISTIC, example "Comparing ROC curves")."""
+    rows = np.array(OVARIAN_CANCER.split(), float).reshape(-1, 4)
+    scores = {"albumin": -rows[:, 0], "total protein": -rows[:, 1]}[test]
+    found = compare_aucs(scores, rows[:, 2], rows[:, 3] == 0)
+    assert (found.difference, found.error, found.p) == pytest.approx((difference, error, p), abs=5e-5)
+
+
 def test_delong_rejects_about_as_often_as_it_should():
     rejected = 0
     for seed in range(400):
