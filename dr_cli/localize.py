@@ -17,6 +17,7 @@ from dr_core.study.localize import (
     LocalizeReport,
     compare_setups,
     localize_eyes,
+    summarize_knockouts,
     summarize_localization,
 )
 from dr_core.study.shards import Shard, join_parts, parse_shard, read_part, write_part
@@ -94,6 +95,7 @@ def _write(study: Study, scores: pd.DataFrame, knockouts: pd.DataFrame, config: 
     summary = summarize_localization(scores, config)
     study.write_results("localization", scores)
     study.write_results("knockout", knockouts)
+    study.write_results("knockout_summary", summarize_knockouts(knockouts, config))
     study.write_results("localization_summary", summary)
     study.write_results("localization_tests", compare_setups(scores))
     write_table3(summary, study.path / "results")

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib.util import find_spec
 from typing import TypeVar
 
 import numpy as np
@@ -19,14 +18,14 @@ from dr_core.data.protocol import PROTOCOLS
 from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
-from dr_ui import cache, heatmaps, scores, specimens, style, viewer
+from dr_ui import cache, cohort, heatmaps, knockouts, scores, specimens, style, viewer
 from dr_ui.heatmaps import Prepared, Question
 from dr_ui.scores import Row
 from dr_ui.specimens import Specimen
 from dr_ui.viewer import Panel, Picture, Region, Scene
 
-_Asked = tuple[str, cache.Stamp, Question, str, float]
-"""Eye, study, question, protocol and percentile: what a row of scores depends on besides its masks."""
+_Asked = tuple[str, cache.Stamp, Question, float]
+"""Eye, study, question and percentile: what a row of scores depends on besides its masks."""
 
 _Value = TypeVar("_Value")
 
@@ -48,14 +47,12 @@ class Choice:
         specimen: The eye.
         lesions: The lesions that count together.
         question: What the models are asked.
-        protocol: Which pixels of a small view a lesion covers.
         percentile: Above which a pixel counts for the recall.
     """
 
     specimen: Specimen
     lesions: tuple[str, ...]
     question: Question
-    protocol: str
     percentile: float
 
 
@@ -104,8 +101,7 @@ def choose() -> Choice:
     return Choice(
         specimen=specimen,
         lesions=tuple(lesion for code, lesion in _CODES.items() if code in (codes or [])),
-        question=Question(rule=rule, target=target, pooling=pooling),
-        protocol=protocol,
+        question=Question(rule=rule, target=target, pooling=pooling, protocol=protocol),
         percentile=percentile,
     )
 
@@ -129,12 +125,13 @@ def _grade_title(grade: int) -> str:
 def _choose_details() -> tuple[str, float]:
     with st.popover("More", width="stretch"):
         protocol = st.radio(
-            "Which pixels a lesion covers",
-            list(PROTOCOLS),
+            "What the models are shown, and which pixels a lesion covers there",
+            [heatmaps.OWN, *PROTOCOLS],
             format_func=_protocol_title,
             key="protocol",
             bind="query-params",
-            help="The models see a small picture of the eye; a lesion covers some of its pixels in part.",
+            help="The models see a small picture of the eye; a lesion covers some of its pixels in part. The two "
+            "protocols are those of Table 3: `train_cli.py localize` gives the same numbers.",
         )
         percentile = st.select_slider(
             "A pixel counts for the recall above this percentile (%) of its heatmap",
@@ -147,9 +144,17 @@ def _choose_details() -> tuple[str, float]:
 
 
 def _protocol_title(protocol: str) -> str:
-    if PROTOCOLS[protocol].mask_rule == "touched":
-        return "paper: every pixel that it touches (small lesions grow)"
-    return "fine: pixels that it covers by half or more"
+    if protocol == heatmaps.OWN:
+        return "as trained: the models' own view, every pixel that a lesion touches"
+    asked = PROTOCOLS[protocol]
+    touched = "every pixel that a lesion touches" if asked.mask_rule == "touched" else "pixels covered by half or more"
+    seen = "the whole photograph squashed" if asked.crop == "squash" else "the field of view"
+    return f"{protocol}: {seen}, {asked.size} px, {touched}"
+
+
+def _covering(protocol: str) -> str:
+    touched = protocol == heatmaps.OWN or PROTOCOLS[protocol].mask_rule == "touched"
+    return "a pixel counts where a lesion " + ("touches it (small lesions grow)" if touched else "covers half of it")
 
 
 def show(study: Study, choice: Choice) -> None:
@@ -160,16 +165,15 @@ def show(study: Study, choice: Choice) -> None:
             f"`python train_cli.py demo --out {study.path}` trains them."
         )
     with st.spinner("Asking the models where they look ..."):
-        prepared = heatmaps.prepare(choice.specimen, study)
+        prepared = heatmaps.prepare(choice.specimen, study, choice.question.protocol)
         said = heatmaps.ask(choice.specimen, study, choice.question)
     region = viewer.show(_scene(study, choice, prepared, said.pictures), "explain")
     for note in [*prepared.notes, *_engine_notes(study, choice.question.rule)]:
         st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
     _show_scores(study, choice, prepared, said.pooled, region)
-    if choice.specimen.masked and find_spec("dr_core.analysis.knockout"):
-        from dr_ui import knockouts  # only where the analysis is installed
-
+    if choice.specimen.masked:
         knockouts.show(study, choice.specimen, choice.question.target)
+    cohort.show(study)
 
 
 def _engine_notes(study: Study, rule: str) -> list[str]:
@@ -179,13 +183,10 @@ def _engine_notes(study: Study, rule: str) -> list[str]:
     ]
 
 
-def _ways(study: Study) -> dict[str, Preprocessing]:
-    return {setup: model.info.preprocessing for setup, model in cache.models(study).items()}
-
-
 def _scene(study: Study, choice: Choice, prepared: Prepared, pictures: Mapping[str, Picture]) -> Scene:
-    answers = heatmaps.probabilities(choice.specimen, study)
-    ways, asked = _ways(study), choice.question
+    asked = choice.question
+    answers = heatmaps.probabilities(choice.specimen, study, asked.protocol)
+    ways = heatmaps.ways_of(study, asked.protocol)
     panels = [
         Panel(
             label=SETUPS[setup].label,
@@ -239,17 +240,17 @@ def _rows(
     study: Study, choice: Choice, prepared: Prepared, pooled: Mapping[str, torch.Tensor], region: Region | None
 ) -> tuple[list[Row], dict[str, np.ndarray]]:
     """The scores, what the user chose first; and the masks of the first row by set-up."""
-    ways = _ways(study)
+    ways = heatmaps.ways_of(study, choice.question.protocol)
     wanted: list[tuple[str, str, dict[str, np.ndarray]]] = []
     if region is not None:
-        drawn = {way: prepared.region_mask(region, way, choice.protocol) for way in set(ways.values())}
+        drawn = {way: prepared.region_mask(region, way) for way in set(ways.values())}
         wanted.append(("region", "the drawn region", {setup: drawn[ways[setup]] for setup in pooled}))
     if choice.specimen.masked:
         alone = [(lesion,) for lesion in LESION_CODES if choice.lesions != (lesion,)]
         for lesions in [choice.lesions, *alone] if choice.lesions else alone:
-            masks = {setup: _union(prepared, ways[setup], choice.protocol, lesions) for setup in pooled}
+            masks = {setup: _union(prepared, ways[setup], lesions) for setup in pooled}
             wanted.append((*_union_name(lesions), masks))
-    asked = (choice.specimen.key, cache.study_stamp(study), choice.question, choice.protocol, choice.percentile)
+    asked = (choice.specimen.key, cache.study_stamp(study), choice.question, choice.percentile)
     rows = [
         _row(name, asked, region if code == "region" else None, code, pooled, masks) for code, name, masks in wanted
     ]
@@ -269,10 +270,10 @@ def _row(
     return scores.measure(_code, name, _pooled, _masks, asked[-1])
 
 
-def _union(prepared: Prepared, way: Preprocessing, protocol: str, lesions: tuple[str, ...]) -> np.ndarray:
+def _union(prepared: Prepared, way: Preprocessing, lesions: tuple[str, ...]) -> np.ndarray:
     mask = np.zeros((way.size, way.size), bool)
-    for lesion in lesions:
-        mask |= prepared.masks[way, protocol].get(lesion, False)
+    for lesion in ["total"] if lesions == TOTAL else lesions:
+        mask |= prepared.masks[way].get(lesion, False)
     return mask
 
 
@@ -284,7 +285,7 @@ def _union_name(lesions: tuple[str, ...]) -> tuple[str, str]:
 
 def _told(study: Study, choice: Choice) -> str:
     """How the numbers came about, in small letters."""
-    ways = dict.fromkeys(_ways(study).values())
+    ways = dict.fromkeys(heatmaps.ways_of(study, choice.question.protocol).values())
     seen = " or ".join(
         f"{way.size} × {way.size} px, "
         + ("cropped to the field of view" if way.crop == "field_of_view" else "the whole photograph squashed")
@@ -292,5 +293,5 @@ def _told(study: Study, choice: Choice) -> str:
     )
     return (
         f'<p class="lens-small">Small figures: times chance, what a random heatmap scores; ▲ the best of the row. '
-        f"Measured in the models' own view ({seen}); masks by protocol {_protocol_title(choice.protocol)}.</p>"
+        f"Measured in the view that the models are shown ({seen}); {_covering(choice.question.protocol)}.</p>"
     )

@@ -1,7 +1,7 @@
 """Heatmaps and lesion masks of the eye that is looked at: bounded caches, explainers shared by all sessions."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -13,8 +13,9 @@ from dr_core.analysis.localization import pool
 from dr_core.data.fundus import FieldOfView, encode_jpeg, find_field_of_view
 from dr_core.data.fundus.field_of_view import cut_square, square_of
 from dr_core.data.grades import GRADES, LESION_CODES
+from dr_core.data.idrid import TOTAL
 from dr_core.data.preprocessing import Preprocessing
-from dr_core.data.protocol import PROTOCOLS, scale_mask
+from dr_core.data.protocol import PROTOCOLS, MaskRule, scale_mask
 from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
@@ -40,7 +41,8 @@ class Prepared:
         field: Field of view.
         inputs: The models' input, float32 (1, 3, S, S), for each way in which the study's models see the eye.
         places: Which part of the shown photograph each way covers.
-        masks: Way and protocol -> lesion -> bool (S, S).
+        rule: When a pixel of a mask is on.
+        masks: Way -> lesion, or `"total"` -> bool (S, S).
         outlines: The lesions' outlines.
         notes: What a user should know of the masks.
     """
@@ -51,7 +53,8 @@ class Prepared:
     field: FieldOfView
     inputs: dict[Preprocessing, torch.Tensor]
     places: dict[Preprocessing, Rectangle]
-    masks: dict[tuple[Preprocessing, str], dict[str, np.ndarray]]
+    rule: MaskRule
+    masks: dict[Preprocessing, dict[str, np.ndarray]]
     outlines: tuple[Outline, ...]
     notes: tuple[str, ...]
 
@@ -60,27 +63,40 @@ class Prepared:
         """Height of the shown part over its width."""
         return self.part[3] / self.part[2]
 
-    def region_mask(self, region: Region, way: Preprocessing, protocol: str) -> np.ndarray:
+    def region_mask(self, region: Region, way: Preprocessing) -> np.ndarray:
         """Bring a drawn region to a model's view, bool (S, S), as the lesion masks are."""
         left, top, width, _ = self.part
         corners = np.rint(np.array(region) * width + (left, top)).astype(np.int32)
         mask = np.zeros(self.shape, np.uint8)
         cv2.fillPoly(mask, [corners], 1)
-        return _scale(mask > 0, way, protocol, self.field)
+        return scale_mask(mask > 0, way.size, crop=way.crop, rule=self.rule, field=self.field)
 
 
-def prepare(specimen: Specimen, study: Study) -> Prepared:
+OWN = "own"
+"""The view in which the models were trained, as on the other pages; the alternatives are `PROTOCOLS`."""
+
+
+def ways_of(study: Study, protocol: str) -> dict[str, Preprocessing]:
+    """How each set-up sees an eye: a protocol decides size and crop, the color normalization stays the model's own."""
+    own = {setup: model.info.preprocessing for setup, model in cache.models(study).items()}
+    if protocol == OWN:
+        return own
+    asked = PROTOCOLS[protocol]
+    return {setup: replace(way, size=asked.size, crop=asked.crop) for setup, way in own.items()}
+
+
+def prepare(specimen: Specimen, study: Study, protocol: str) -> Prepared:
     """Bring an eye and its masks to the models' views.
 
     Raises:
         InputError: If a file cannot be read, or a mask does not belong to the photograph.
     """
-    ways = dict.fromkeys(model.info.preprocessing for model in cache.models(study).values())
-    return _prepare(specimen.key, tuple(ways), specimen)
+    ways = tuple(dict.fromkeys(ways_of(study, protocol).values()))
+    return _prepare(specimen.key, ways, "touched" if protocol == OWN else PROTOCOLS[protocol].mask_rule, specimen)
 
 
 @st.cache_resource(max_entries=6, show_spinner=False, scope="session")
-def _prepare(key: str, ways: tuple[Preprocessing, ...], _specimen: Specimen) -> Prepared:
+def _prepare(key: str, ways: tuple[Preprocessing, ...], rule: MaskRule, _specimen: Specimen) -> Prepared:
     image, readers = _specimen.read()
     with ThreadPoolExecutor(_READERS) as workers:  # decoding and scaling leave the interpreter's lock
         reading = {lesion: workers.submit(reader) for lesion, reader in readers.items()}
@@ -88,11 +104,14 @@ def _prepare(key: str, ways: tuple[Preprocessing, ...], _specimen: Specimen) -> 
         part = _part(ways[0], image, field)
         photograph = workers.submit(lambda: encode_jpeg(_cut(image, part), _PHOTOGRAPH_SIDE))
         masks = {lesion: read.result() for lesion, read in reading.items()}
+        pixels = {lesion: mask.pixels for lesion, mask in masks.items()}
+        counted = [pixels[lesion] for lesion in TOTAL if lesion in pixels]
+        if counted:  # before scaling, as `localize` does: a pixel that two lesions halve is covered
+            pixels["total"] = np.logical_or.reduce(counted)
         scaling = {
-            (way, protocol, lesion): workers.submit(_scale, mask.pixels, way, protocol, field)
+            (way, lesion): workers.submit(scale_mask, mask, way.size, crop=way.crop, rule=rule, field=field)
             for way in ways
-            for protocol in PROTOCOLS
-            for lesion, mask in masks.items()
+            for lesion, mask in pixels.items()
         }
         tracing = [
             workers.submit(_outline, lesion, masks[lesion].pixels, part) for lesion in LESION_CODES if lesion in masks
@@ -104,11 +123,8 @@ def _prepare(key: str, ways: tuple[Preprocessing, ...], _specimen: Specimen) -> 
             field=field,
             inputs={way: way.normalize(way.to_model_view(image, field)[None]) for way in ways},
             places={way: _place(_part(way, image, field), part) for way in ways},
-            masks={
-                (way, protocol): {lesion: scaling[way, protocol, lesion].result() for lesion in masks}
-                for way in ways
-                for protocol in PROTOCOLS
-            },
+            rule=rule,
+            masks={way: {lesion: scaling[way, lesion].result() for lesion in pixels} for way in ways},
             outlines=tuple(traced.result() for traced in tracing),
             notes=_specimen.notes(masks),
         )
@@ -135,10 +151,6 @@ def _place(part: Pixels, shown: Pixels) -> Rectangle:
     return (left - shown[0]) / shown[2], (top - shown[1]) / shown[2], width / shown[2], height / shown[2]
 
 
-def _scale(mask: np.ndarray, way: Preprocessing, protocol: str, field: FieldOfView) -> np.ndarray:
-    return scale_mask(mask, way.size, crop=way.crop, rule=PROTOCOLS[protocol].mask_rule, field=field)
-
-
 def _outline(lesion: str, mask: np.ndarray, part: Pixels) -> Outline:
     rings = outline_of(mask, part)
     largest = np.array(rings[0] if rings else (0.0, 0.0)).reshape(-1, 2)
@@ -152,17 +164,19 @@ def _outline(lesion: str, mask: np.ndarray, part: Pixels) -> Outline:
     )
 
 
-def probabilities(specimen: Specimen, study: Study) -> dict[str, np.ndarray]:
+def probabilities(specimen: Specimen, study: Study, protocol: str) -> dict[str, np.ndarray]:
     """Softmax of each model about the eye, float64 (classes,)."""
-    return _probabilities(specimen.eye.key, cache.study_stamp(study), specimen, study)
+    return _probabilities(specimen.eye.key, cache.study_stamp(study), protocol, specimen, study)
 
 
 @st.cache_data(max_entries=64, show_spinner=False, scope="session")
-def _probabilities(key: str, stamp: cache.Stamp, _specimen: Specimen, _study: Study) -> dict[str, np.ndarray]:
-    inputs = prepare(_specimen, _study).inputs
+def _probabilities(
+    key: str, stamp: cache.Stamp, protocol: str, _specimen: Specimen, _study: Study
+) -> dict[str, np.ndarray]:
+    inputs, ways = prepare(_specimen, _study, protocol).inputs, ways_of(_study, protocol)
     with torch.inference_mode():
         return {
-            setup: torch.softmax(model.model(inputs[model.info.preprocessing]).double(), dim=1)[0].numpy()
+            setup: torch.softmax(model.model(inputs[ways[setup]]).double(), dim=1)[0].numpy()
             for setup, model in cache.models(_study).items()
         }
 
@@ -175,11 +189,13 @@ class Question:
         rule: Key of the attribution rules.
         target: The grade whose output is explained.
         pooling: Key of the poolings: how three colors become one value.
+        protocol: `OWN`, or the key of the protocol whose view the models are shown.
     """
 
     rule: str
     target: int
     pooling: str
+    protocol: str
 
 
 @dataclass(frozen=True)
@@ -213,7 +229,8 @@ def ask(specimen: Specimen, study: Study, question: Question) -> Answers:
 
 @st.cache_resource(max_entries=16, show_spinner=False, scope="session")
 def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, _study: Study) -> Answers:
-    relevances = _relevances(_specimen.key, stamp, question.rule, question.target, _specimen, _study)
+    asked = replace(question, pooling="")  # one relevance serves all poolings
+    relevances = _relevances(_specimen.key, stamp, asked, _specimen, _study)
     pooled = {setup: pool(relevance, question.pooling) for setup, relevance in relevances.items()}
     signed = RULES[question.rule].signed and question.pooling == "sum_pos"
     return Answers(
@@ -227,13 +244,13 @@ def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, 
 
 @st.cache_resource(max_entries=8, show_spinner=False, scope="session")
 def _relevances(
-    key: str, stamp: cache.Stamp, rule: str, target: int, _specimen: Specimen, _study: Study
+    key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
 ) -> dict[str, torch.Tensor]:
     """Set-up -> relevance, float32 (1, 3, S, S)."""
-    inputs = prepare(_specimen, _study).inputs
+    inputs = prepare(_specimen, _study, asked.protocol).inputs
     return {
-        setup: explainer(_study, setup, rule).attribute(inputs[model.info.preprocessing], target).detach().float().cpu()
-        for setup, model in cache.models(_study).items()
+        setup: explainer(_study, setup, asked.rule).attribute(inputs[way], asked.target).detach().float().cpu()
+        for setup, way in ways_of(_study, asked.protocol).items()
     }
 
 

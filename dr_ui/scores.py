@@ -112,7 +112,7 @@ def table_html(rows: Sequence[Row], setups: Sequence[str], percentile: float) ->
         f'<th colspan="{len(setups) + 1}" scope="colgroup" title="{told}">{title}{_above(key, percentile)}</th>'
         for key, (title, told) in MEASURES.items()
     )
-    names = "".join(f'<th scope="col" class="lens-{setup}"><i></i>{SETUPS[setup].label}</th>' for setup in setups)
+    names = style.setup_heads(setups)
     chance = '<th scope="col" class="lens-chance" title="What a random heatmap scores">chance</th>'
     body = "".join(_row_html(row, setups) for row in rows)
     return (

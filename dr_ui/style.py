@@ -1,5 +1,7 @@
 """One language of color and line, on every page and in every exported figure."""
 
+from collections.abc import Iterable
+
 from dr_core.models.setups import SETUPS, Setup
 
 _HUES = {"none": "#D55E00", "imagenet": "#0072B2"}
@@ -37,6 +39,11 @@ def setup_variables() -> str:
         f".lens-{setup.name} {{ --hue: {setup_color(setup)}; --line: {setup_line(setup)}; }}"
         for setup in SETUPS.values()
     )
+
+
+def setup_heads(setups: Iterable[str]) -> str:
+    """Column heads of a table, each under its set-up's line."""
+    return "".join(f'<th scope="col" class="lens-{setup}"><i></i>{SETUPS[setup].label}</th>' for setup in setups)
 
 
 def page_css() -> str:
@@ -140,6 +147,14 @@ _CSS = """
 .lens-scores .lens-best { font-weight: 700; }
 .block-container:has(.st-key-lesions) { max-width: 1760px; }
 .lens-scores .lens-best::before { content: "▲"; font-size: .6rem; margin-right: .15rem; }
+.lens-scores .lens-used { font-weight: 700; }
+.lens-scores .lens-used::before { content: "▼"; font-size: .6rem; margin-right: .15rem; }
+.lens-falls { table-layout: auto; }
+.lens-falls th:first-child { width: 6rem; }
+.lens-falls .lens-done { text-align: left; white-space: normal; max-width: 13rem; }
+.lens-falls td small { display: block; margin: 0; }
+.lens-falls thead + tbody tr:first-child { background: none; }
+.lens-falls .lens-removed > * { border-top: 1px solid color-mix(in srgb, currentColor 45%, transparent); }
 .lens-scores th i { display: block; border-top: 3px var(--line) var(--hue); margin-bottom: 2px; }
 .lens-scores tbody tr:first-child { background: color-mix(in srgb, currentColor 6%, transparent); }
 button:focus-visible, a:focus-visible, summary:focus-visible { outline: 3px solid currentColor !important;

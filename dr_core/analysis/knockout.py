@@ -101,7 +101,9 @@ def paint_out(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return cv2.inpaint(image, _widen(mask).astype(np.uint8), _RADIUS, cv2.INPAINT_TELEA)
 
 
-def knock_out(image: np.ndarray, masks: Mapping[str, np.ndarray], lesion: str, seed: int) -> list[KnockOut]:
+def knock_out(
+    image: np.ndarray, masks: Mapping[str, np.ndarray], lesion: str, seed: int, controls: int = 1
+) -> list[KnockOut]:
     """Remove a lesion from an eye, keep it alone, and remove healthy regions of the same number and sizes.
 
     Args:
@@ -109,9 +111,11 @@ def knock_out(image: np.ndarray, masks: Mapping[str, np.ndarray], lesion: str, s
         masks: Lesion -> bool (h, w), all lesions that are known.
         lesion: A lesion of `masks`, or `"total"` for all of them.
         seed: Seed of the places of the control.
+        controls: How many controls, each at other places.
 
     Returns:
-        A knock-out of each kind; for `"total"` no `kept_only`; none at all where the eye has no such lesion.
+        A knock-out of each kind, as many controls as asked for; for `"total"` no `kept_only`; none at all where the eye
+        has no such lesion.
 
     Raises:
         InputError: If the lesion is unknown.
@@ -124,34 +128,45 @@ def knock_out(image: np.ndarray, masks: Mapping[str, np.ndarray], lesion: str, s
     mask = everything if lesion == "total" else masks.get(lesion, np.zeros_like(everything))
     if not mask.any():
         return []
-    control, placed = draw_control(image, mask, everything, seed)
-    result = [
-        KnockOut(lesion=lesion, kind="removed", image=paint_out(image, mask), painted=_painted(mask)),
-        KnockOut(
-            lesion=lesion, kind="control", image=paint_out(image, control), painted=_painted(control), placed=placed
-        ),
-    ]
+    result = [KnockOut(lesion=lesion, kind="removed", image=paint_out(image, mask), painted=_painted(mask))]
     if lesion != "total":
         others = everything & ~_widen(mask)
         kept = KnockOut(lesion=lesion, kind="kept_only", image=paint_out(image, others), painted=_painted(others))
-        result.insert(1, kept)
+        result.append(kept)
+    healthy = find_healthy(image, everything)
+    for number in range(controls):
+        control, placed = draw_control(healthy, mask, seed + number)
+        painted = paint_out(image, control)
+        result.append(KnockOut(lesion=lesion, kind="control", image=painted, painted=_painted(control), placed=placed))
     return result
 
 
-def draw_control(image: np.ndarray, mask: np.ndarray, lesions: np.ndarray, seed: int) -> tuple[np.ndarray, float]:
-    """Move each region of a mask to healthy retina of the same eye.
+def find_healthy(image: np.ndarray, lesions: np.ndarray) -> np.ndarray:
+    """Find the retina that no lesion touches.
 
     Args:
         image: Uint8 (h, w, 3) RGB.
+        lesions: Bool (h, w), all lesions.
+
+    Returns:
+        Bool (h, w).
+    """
+    return _field(image) & ~_widen(_widen(lesions))
+
+
+def draw_control(healthy: np.ndarray, mask: np.ndarray, seed: int) -> tuple[np.ndarray, float]:
+    """Move each region of a mask to healthy retina of the same eye.
+
+    Args:
+        healthy: Bool (h, w), where regions may lie (`find_healthy`); no region touches another.
         mask: Bool (h, w), the regions.
-        lesions: Bool (h, w), all lesions; a region is put only where it touches none of them and no other region.
         seed: Seed of the places.
 
     Returns:
         Bool (h, w), and the share of the regions for which a place was found; large ones may not find any.
     """
     generator = numpy_generator(seed, "knock-out control")
-    free = _field(image) & ~_widen(_widen(lesions))
+    free = healthy.copy()
     control = np.zeros_like(mask)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     order = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")  # the largest first: they need the most room

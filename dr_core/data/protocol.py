@@ -18,6 +18,9 @@ from dr_core.data.fundus.field_of_view import cut_square, square_of
 from dr_core.data.preprocessing import Crop, Preprocessing
 from dr_core.errors import InputError
 
+MaskRule = Literal["touched", "half"]
+"""When a pixel of a scaled mask is on; see `Protocol`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
@@ -35,7 +38,7 @@ class Protocol:
     name: str
     size: int
     crop: Crop
-    mask_rule: Literal["touched", "half"]
+    mask_rule: MaskRule
     title: str
 
     def view(self, image: np.ndarray, field: FieldOfView | None = None) -> np.ndarray:
@@ -75,7 +78,7 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def scale_mask(
-    mask: np.ndarray, size: int, *, crop: Crop, rule: Literal["touched", "half"], field: FieldOfView | None = None
+    mask: np.ndarray, size: int, *, crop: Crop, rule: MaskRule, field: FieldOfView | None = None
 ) -> np.ndarray:
     """Bring a lesion mask to a model's view, whatever crop, size and rule.
 

@@ -133,6 +133,16 @@ RESULT_COLUMNS: dict[str, dict[str, str]] = {
         "before": "probability before",
         "after": "probability after",
     },
+    "knockout_summary": {
+        "lesion": "as in knockout",
+        "setup": "as in knockout",
+        "measure": "as in knockout",
+        "kind": "as in knockout; beyond control: removed minus the mean of the eye's controls",
+        "value": "mean change of the probability over the eyes that have the lesion, -1..1",
+        "low": "lower end of the 95 % bootstrap interval over eyes",
+        "high": "upper end",
+        "n": "number of eyes",
+    },
     "fractions": {
         "percent": "share of the training patients whose labels were used, in percent",
         "seed": "seed of the training",

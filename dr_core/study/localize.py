@@ -18,6 +18,7 @@ from dr_core.analysis.localization import (
     relevance_rank_accuracy,
     relevance_recall,
 )
+from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import LESIONS, referable_probability
 from dr_core.data.idrid import SegmentedEye
 from dr_core.data.protocol import PROTOCOLS, Protocol, view_with_masks
@@ -43,6 +44,7 @@ class LocalizeConfig:
         protocols: Keys of `PROTOCOLS`.
         poolings: Keys of `POOLINGS`; the paper's two.
         percentile: Of the recall; the paper's control rows imply 1.
+        controls: Controls of each knock-out, at different places.
         draws: Bootstrap draws over eyes.
         seed: Seed of the random control, of the knock-out's control and of the draws.
     """
@@ -50,6 +52,7 @@ class LocalizeConfig:
     protocols: tuple[str, ...] = ("paper", "fine")
     poolings: tuple[str, ...] = ("sum_pos", "l2_norm_sq")
     percentile: float = 1.0
+    controls: int = 5
     draws: int = 1000
     seed: int = 0
 
@@ -140,12 +143,14 @@ def _knock_out_eye(
 ) -> list[dict[str, object]]:
     small, reduced = reduce_eye(image, {lesion: masks[lesion] for lesion in LESIONS})
     seed = derive_seed(config.seed, eye, "knock-out")
-    cases = [case for mask in MASKS for case in knock_out(small, reduced, mask, seed)]
+    cases = [case for mask in MASKS for case in knock_out(small, reduced, mask, seed, config.controls)]
+    field = find_field_of_view(small)  # one crop for all, so that nothing but the painting differs
+    pictures = [small, *(case.image for case in cases)]
+    ways = dict.fromkeys(model.info.preprocessing for model in models.values())
+    views = {way: np.stack([way.to_model_view(picture, field) for picture in pictures]) for way in ways}
     rows: list[dict[str, object]] = []
     for setup, model in models.items():
-        way = model.info.preprocessing
-        views = np.stack([way.to_model_view(picture) for picture in (small, *(case.image for case in cases))])
-        answers = predict_views(model, views)
+        answers = predict_views(model, views[model.info.preprocessing])
         measures = {
             "severe": answers[:, TARGET],
             "referable_3": referable_probability(answers, 3),
@@ -187,6 +192,37 @@ def summarize_localization(scores: pd.DataFrame, config: LocalizeConfig) -> pd.D
             control = float(np.nanmean(part["share"])) if about["score"] != "recall" else 1 - config.percentile / 100
             measured = {"statistic": statistic, "value": float(reduce(values)), "low": low, "high": high}
             rows.append(about | measured | {"n": len(values), "chance": control})
+    return pd.DataFrame(rows)
+
+
+BEYOND = "beyond control"
+"""Kind in the summary: how much further than in the control the probability falls."""
+
+
+def summarize_knockouts(knockouts: pd.DataFrame, config: LocalizeConfig) -> pd.DataFrame:
+    """Average the falls of the probabilities over the eyes that have the lesion.
+
+    Args:
+        knockouts: Rows of `knockout`.
+        config: Draws and seed of the intervals.
+
+    Returns:
+        Rows as `RESULT_COLUMNS` describes `knockout_summary`: for each kind, and for `BEYOND`, the mean change with its
+        95 % bootstrap interval over eyes; an eye's controls are averaged first.
+    """
+    keys = ["lesion", "setup", "measure"]
+    changes = knockouts.assign(change=knockouts["after"] - knockouts["before"])
+    rows = []
+    for key, part in changes.groupby(keys, sort=False):
+        wide = part.pivot_table(index="eye", columns="kind", values="change", aggfunc="mean", sort=False)
+        wide[BEYOND] = wide["removed"] - wide["control"]
+        generator = numpy_generator(config.seed, "knock-out", len(wide))  # the same eyes drawn for every set-up
+        drawn = generator.integers(0, len(wide), (config.draws, len(wide)))
+        for kind in wide.columns:
+            values = wide[kind].to_numpy(float)
+            low, high = np.percentile(values[drawn].mean(axis=1), (2.5, 97.5))
+            measured = {"kind": kind, "value": float(values.mean()), "low": low, "high": high, "n": len(values)}
+            rows.append(dict(zip(keys, key, strict=True)) | measured)
     return pd.DataFrame(rows)
 
 

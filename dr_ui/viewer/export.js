@@ -69,7 +69,7 @@ function scaleWords(scene) {
   if (scene.look.style === "top") return `The ${scene.look.percent} % most relevant pixels of each model`;
   const scale = scene.look.ownScale ? "EACH MODEL ON ITS OWN SCALE" : "one scale for all models";
   const hidden = scene.look.threshold > 0 ? `; below ${Math.round(100 * scene.look.threshold)} % hidden` : "";
-  const range = scene.signed ? "Relevance, against the grade (blue) to for it (yellow)" : "Relevance, dark (little) to bright (much)";
+  const range = scene.signed ? "Relevance, against the grade (blue) to for it (yellow)" : "Relevance, dark (none) to bright (99th percentile and above)";
   return `${range}, ${scale}${hidden}`;
 }
 

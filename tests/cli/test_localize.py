@@ -32,6 +32,8 @@ def test_shards_together_write_table_3(two_eyes, tiny_study, tmp_path, capsys):
     opened = open_study(study)
     assert set(opened.read_results("localization")["eye"]) == {"IDRiD_01", "IDRiD_02"}
     assert set(opened.read_results("knockout")["kind"]) == {"removed", "kept_only", "control"}
+    falls = opened.read_results("knockout_summary")
+    assert set(falls["kind"]) == {"removed", "kept_only", "control", "beyond control"}
     summary = opened.read_results("localization_summary")
     assert set(summary["setup"]) == {"iwne_fs", "iwne_cl", "ifi_fs", "ifi_cl"}
     assert len(opened.read_results("localization_tests")) > 0

@@ -25,6 +25,8 @@ def why_unknown(model: nn.Module) -> str | None:
     """Say why the fast engine does not know a model, or None if it does: a ResNet of torchvision's blocks."""
     if not isinstance(model, ResNet):
         return f"it is a {type(model).__name__}, not a ResNet of torchvision"
+    if model.conv1.groups != 1:
+        return "its first convolution has groups"
     blocks = [block for stage in _stages(model) for block in stage]
     strange = [block for block in blocks if type(block) not in (BasicBlock, Bottleneck)]
     if strange:
@@ -114,6 +116,8 @@ class _Convolution(nn.Module):
     forward pass does so as well: residual sums cancel, and 5e-6 a layer would grow to 1e-3 in a map.
     """
 
+    stabilizer = STABILIZER  # no term of z+ is negative, so that its stabilizer can be a part of its bias
+
     def __init__(self, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
         super().__init__()
         weight, bias = self.weight_and_bias(convolution, norm)
@@ -122,7 +126,7 @@ class _Convolution(nn.Module):
         self.register_buffer("weight", weight * left_over)
         self.register_buffer("bias", bias * left_over)
         self.register_buffer("positive_weight", weight.clamp(min=0))
-        self.register_buffer("positive_bias", bias.clamp(min=0))
+        self.register_buffer("positive_bias", bias.clamp(min=0) + self.stabilizer)
         self.geometry = (convolution.stride, convolution.padding, convolution.dilation, convolution.groups)
 
     @staticmethod
@@ -151,13 +155,13 @@ class _FirstConvolution(_Convolution):
     def __init__(self, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
         super().__init__(convolution, norm)
         self.weight, self.bias = self.weight_and_bias(convolution, norm)
-        self.register_buffer("negative_weight", self.weight.clamp(max=0))
+        self.register_buffer("signed_weight", torch.cat((self.weight.clamp(min=0), self.weight.clamp(max=0)), dim=1))
         self.register_buffer("zeros", torch.zeros_like(self.bias))
         self.register_buffer("ones", torch.ones_like(self.bias))
         self.eps = norm.eps
 
     def forward(self, x: Tensor) -> Tensor:
-        signed = (self.positive_weight, self.positive_bias, self.negative_weight)
+        signed = (self.signed_weight, self.positive_bias)
         norm = (self.zeros, self.ones, self.ones, self.zeros, False, 0.0, self.eps)
         return _SignedConvolution.apply(x, self.weight, self.bias, *signed, norm, self.geometry)
 
@@ -177,7 +181,7 @@ class _Linear(nn.Module):
 
 def _stabilize(z: Tensor) -> Tensor:
     """Move values away from 0 by `STABILIZER`, 0 itself upwards; changes its argument."""
-    return z.add_(torch.where(z < 0, -STABILIZER, STABILIZER))
+    return z.add_(torch.copysign(torch.full((), STABILIZER, dtype=z.dtype, device=z.device), z))
 
 
 def _send_back(share: Tensor, x: Tensor, weight: Tensor, geometry: tuple[Any, ...]) -> Tensor:
@@ -202,7 +206,8 @@ class _PositiveConvolution(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, relevance: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         x, weight, bias = ctx.saved_tensors
-        share = relevance / _stabilize(F.conv2d(x, weight, bias, *ctx.geometry))
+        z = F.conv2d(x, weight, bias, *ctx.geometry)
+        share = torch.div(relevance, z, out=z)
         return _send_back(share, x, weight, ctx.geometry).mul_(x), None, None, None, None, None
 
 
@@ -211,20 +216,19 @@ class _SignedConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, *signed: Any) -> Tensor:  # noqa: ANN401
-        positive, positive_bias, negative, norm, ctx.geometry = signed
-        ctx.save_for_backward(x, positive, positive_bias, negative)
+        signed_weight, positive_bias, norm, ctx.geometry = signed
+        ctx.save_for_backward(x, signed_weight, positive_bias)
         return F.batch_norm(F.conv2d(x, weight, bias, *ctx.geometry), *norm)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, relevance: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        x, positive, bias, negative = ctx.saved_tensors
-        above, below = x.clamp(min=0), x.clamp(max=0)
-        z = F.conv2d(above, positive, bias, *ctx.geometry) + F.conv2d(below, negative, None, *ctx.geometry)
-        share = relevance / _stabilize(z)
-        back = _send_back(share, x, positive, ctx.geometry).mul_(above)
-        back += _send_back(share, x, negative, ctx.geometry).mul_(below)
-        return back, None, None, None, None, None, None, None
+        x, weight, bias = ctx.saved_tensors
+        both = torch.cat((x.clamp(min=0), x.clamp(max=0)), dim=1)
+        z = F.conv2d(both, weight, bias, *ctx.geometry)
+        share = torch.div(relevance, z, out=z)
+        above, below = _send_back(share, both, weight, ctx.geometry).mul_(both).chunk(2, dim=1)
+        return above + below, None, None, None, None, None, None
 
 
 class _PositiveLinear(torch.autograd.Function):
@@ -282,7 +286,8 @@ class _PassThroughReLU(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ANN401
-        return x.clamp(min=0)
+        ctx.mark_dirty(x)
+        return x.clamp_(min=0)
 
     @staticmethod
     def backward(ctx: Any, relevance: Tensor) -> Tensor:  # noqa: ANN401

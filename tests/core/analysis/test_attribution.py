@@ -202,6 +202,9 @@ def test_what_the_engine_does_not_know_is_named():
     bare = build("resnet50_slim")
     bare.bn1 = nn.BatchNorm2d(64, track_running_stats=False)
     assert "without statistics" in why_unknown(bare)
+    grouped = build("resnet50_slim")
+    grouped.conv1 = nn.Conv2d(3, 63, 7, groups=3)
+    assert "groups" in why_unknown(grouped)
 
 
 def test_bad_arguments_say_what_must_be():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dr_core.analysis.knockout import draw_control, knock_out, paint_out, reduce_eye
+from dr_core.analysis.knockout import draw_control, find_healthy, knock_out, paint_out, reduce_eye
 from dr_core.data.phantom import draw_phantom
 from dr_core.errors import InputError
 
@@ -43,13 +43,13 @@ def test_only_what_is_named_changes(eye):
 def test_the_control_has_the_same_regions_on_healthy_retina(eye):
     image, masks = eye
     lesions = np.logical_or.reduce(list(masks.values()))
-    control, placed = draw_control(image, masks["haemorrhages"], lesions, seed=1)
+    control, placed = draw_control(find_healthy(image, lesions), masks["haemorrhages"], seed=1)
     assert placed > 0.9
     assert not (control & lesions).any()
     assert control.sum() == pytest.approx(masks["haemorrhages"].sum(), rel=0.15)
     assert image[control].max(axis=1).min() > 15
-    again, _ = draw_control(image, masks["haemorrhages"], lesions, seed=1)
-    other, _ = draw_control(image, masks["haemorrhages"], lesions, seed=2)
+    again, _ = draw_control(find_healthy(image, lesions), masks["haemorrhages"], seed=1)
+    other, _ = draw_control(find_healthy(image, lesions), masks["haemorrhages"], seed=2)
     assert np.array_equal(control, again)
     assert not np.array_equal(control, other)
 

@@ -19,6 +19,7 @@ from dr_core.analysis.localization import (
 from dr_core.errors import InputError
 
 REFERENCE = json.loads((Path(__file__).parents[2] / "reference" / "rma_rra.json").read_text())["scores"]
+QUANTUS = json.loads((Path(__file__).parents[2] / "reference" / "quantus.json").read_text())["scores"]
 
 
 def reference_case():
@@ -35,6 +36,16 @@ def test_the_authors_own_values(pooling):
     pooled = pool(relevance, pooling)
     assert relevance_mass_accuracy(pooled, mask).item() == pytest.approx(REFERENCE[pooling]["rma"], abs=1e-12)
     assert relevance_rank_accuracy(pooled, mask).item() == pytest.approx(REFERENCE[pooling]["rra"], abs=1e-12)
+
+
+@pytest.mark.parametrize("case", QUANTUS, ids=lambda case: f"{case['side']} px")
+def test_the_values_of_quantus(case):
+    side = case["side"]
+    pooled = torch.from_numpy(np.random.default_rng([7, case["case"]]).gamma(0.5, size=(1, side, side)))
+    mask = torch.zeros((1, side, side), dtype=torch.bool)
+    mask[:, slice(*case["rows"]), slice(*case["columns"])] = True
+    assert relevance_mass_accuracy(pooled, mask).item() == pytest.approx(case["rma"], abs=1e-12)
+    assert relevance_rank_accuracy(pooled, mask).item() == pytest.approx(case["rra"], abs=1e-12)
 
 
 def test_scores_by_hand():

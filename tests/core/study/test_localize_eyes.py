@@ -4,7 +4,14 @@ import pytest
 
 from dr_core.data.phantom import draw_phantom
 from dr_core.errors import InputError
-from dr_core.study.localize import LocalizeConfig, compare_setups, localize_eyes, summarize_localization
+from dr_core.study.localize import (
+    BEYOND,
+    LocalizeConfig,
+    compare_setups,
+    localize_eyes,
+    summarize_knockouts,
+    summarize_localization,
+)
 from dr_core.study.shards import Shard, join_parts, parse_shard, write_part
 from dr_core.study.table3 import arrange_table3, write_table3
 
@@ -121,3 +128,23 @@ def test_a_shard_is_parsed_or_taken_from_the_rank(monkeypatch):
 def test_nothing_to_localize_is_an_error():
     with pytest.raises(InputError, match="at least one eye"):
         list(localize_eyes({}, [], CONFIG))
+
+
+def fall(eye, kind, after, before=0.8):
+    about = {"eye": eye, "setup": "iwne_fs", "lesion": "haemorrhages", "measure": "severe", "painted": 0.1}
+    return about | {"kind": kind, "placed": 1.0, "before": before, "after": after}
+
+
+def test_a_fall_is_held_against_the_mean_of_the_eyes_own_controls():
+    table = pd.DataFrame(
+        [
+            *(fall("a", "removed", 0.3), fall("a", "control", 0.7), fall("a", "control", 0.8)),
+            *(fall("b", "removed", 0.2, 0.6), fall("b", "control", 0.6, 0.6), fall("b", "control", 0.6, 0.6)),
+        ]
+    )
+    found = summarize_knockouts(table, LocalizeConfig(draws=200)).set_index("kind")
+    assert found.loc["removed", "value"] == pytest.approx(-0.45)  # -.5 and -.4
+    assert found.loc["control", "value"] == pytest.approx(-0.025)  # -.05 and 0
+    assert found.loc[BEYOND, "value"] == pytest.approx(-0.425)
+    assert found.loc[BEYOND, ["low", "high"]].tolist() == pytest.approx([-0.45, -0.4])
+    assert found["n"].tolist() == [2, 2, 2]
