@@ -11,7 +11,6 @@ from types import TracebackType
 import numpy as np
 import torch
 import torch.distributed
-from scipy.linalg.blas import dsyrk
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -22,7 +21,7 @@ _ROUNDING = 64 * torch.finfo(torch.float64).eps
 
 
 _BLOCK_VALUES, _FEWEST_ROWS = 2**18, 256
-"""Values that are made float64 at once, 2 MB, and the fewest vectors for which dsyrk runs at full speed."""
+"""Values that are made float64 at once, 2 MB, and the fewest vectors for which a product runs at full speed."""
 
 
 class Moments:
@@ -31,7 +30,7 @@ class Moments:
     Attributes:
         count: Number of vectors.
         total: Float64 (C,), their sum; None before the first.
-        products: Float64 (C, C), sum of x x'; its lower triangle counts, the other half need not be filled.
+        products: Float64 (C, C), sum of x x'.
     """
 
     def __init__(self) -> None:
@@ -47,12 +46,12 @@ class Moments:
             channels = vectors.shape[1]
             self.total = torch.zeros(channels, dtype=torch.float64, device=vectors.device)
             self.products = torch.zeros(channels, channels, dtype=torch.float64, device=vectors.device)
-        if vectors.device.type != "cpu":
-            exact = vectors.double()
-            self.total += exact.sum(dim=0)
-            self.products.addmm_(exact.T, exact)
-        else:
-            _add_by_blocks(vectors, self.total, self.products)
+        # a block becomes float64 in the processor's cache; a copy of everything would go through memory
+        rows = len(vectors) if vectors.is_cuda else max(_FEWEST_ROWS, _BLOCK_VALUES // vectors.shape[1])
+        for start in range(0, len(vectors), rows):
+            block = vectors[start : start + rows].double()
+            self.total += block.sum(dim=0)
+            self.products.addmm_(block.T, block)
         self.count += len(vectors)
 
     def reduce(self) -> None:
@@ -81,8 +80,7 @@ class Moments:
         """
         if self.total is None or self.products is None:
             raise InputError("There is no image to compute a spectrum from.")
-        lower = self.products.tril()
-        covariance = (lower + lower.tril(-1).T) / self.count
+        covariance = self.products / self.count
         if centered:
             mean = self.total / self.count
             scale = covariance.diagonal().sqrt()
@@ -92,21 +90,6 @@ class Moments:
         if not bool(torch.isfinite(covariance).all()):
             raise InputError("Some activations are not finite; the network or its input is broken.")
         return covariance if weight is None else weight.double() @ covariance @ weight.double().T
-
-
-def _add_by_blocks(vectors: Tensor, total: Tensor, products: Tensor) -> None:
-    """Add vectors, float (N, C), on the processor: half the arithmetic of a product, and no float64 copy of them all.
-
-    A block becomes float64 in the processor's cache; dsyrk adds its products to one triangle only.
-    """
-    rows = max(_FEWEST_ROWS, _BLOCK_VALUES // vectors.shape[1])
-    buffer = torch.empty(min(rows, len(vectors)), vectors.shape[1], dtype=torch.float64)
-    columns = products.numpy().T  # dsyrk counts by columns, so that its upper triangle is our lower one
-    for start in range(0, len(vectors), rows):
-        part = vectors[start : start + rows]
-        block = buffer[: len(part)].copy_(part)
-        total += block.sum(dim=0)
-        dsyrk(1.0, block.numpy().T, beta=1.0, c=columns, overwrite_c=1)
 
 
 def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
@@ -198,9 +181,52 @@ def activation_eigenvalues(model: nn.Module, batches: Iterable[Tensor], *, cente
         return hooks.eigenvalues()
 
 
+class ImageSpectra:
+    """While this context is open, one layer's eigenvalues within each image that passes the model are kept.
+
+    A layer of 64 channels has 64 eigenvalues over all images, but 64 more in every single one.
+
+    Args:
+        model: Any network; it is left as it was.
+        layer: Name of the convolution.
+
+    Raises:
+        InputError: If there is no such layer.
+    """
+
+    def __init__(self, model: nn.Module, layer: str = "conv1") -> None:
+        if layer not in convolutions(model):
+            raise InputError(f"The network has no convolution {layer!r}; it has {', '.join(convolutions(model))}.")
+        self._module = convolutions(model)[layer]
+        self._found: list[Tensor] = []
+
+    def __enter__(self) -> "ImageSpectra":
+        self._handle = self._module.register_forward_hook(self._keep)
+        return self
+
+    def _keep(self, _: nn.Module, __: tuple, output: Tensor) -> None:
+        vectors = output.flatten(2).double()
+        vectors = vectors - vectors.mean(dim=2, keepdim=True)
+        covariance = vectors @ vectors.mT / vectors.shape[2]
+        if not bool(torch.isfinite(covariance).all()):
+            raise InputError("Some activations are not finite; the network or its input is broken.")
+        self._found.append(torch.linalg.eigvalsh(covariance).flip(1).cpu())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._handle.remove()
+
+    def eigenvalues(self) -> Tensor:
+        """Falling eigenvalues, float64 (images, C); raises InputError where no image has passed."""
+        if not self._found:
+            raise InputError("There is no image to compute a spectrum from.")
+        return torch.cat(self._found)
+
+
 @torch.inference_mode()
 def image_eigenvalues(model: nn.Module, batches: Iterable[Tensor], layer: str = "conv1") -> Tensor:
-    """Eigenvalues of one layer's covariance within each image: many values where the layer has only 64 channels.
+    """Eigenvalues of one layer's covariance within each image.
 
     Args:
         model: The network.
@@ -211,26 +237,12 @@ def image_eigenvalues(model: nn.Module, batches: Iterable[Tensor], layer: str = 
         Float64 (images, C), falling.
 
     Raises:
-        InputError: If there is no such layer or no image.
+        InputError: If there is no such layer or no image, or an activation is not finite.
     """
-    if layer not in convolutions(model):
-        raise InputError(f"The network has no convolution {layer!r}; it has {', '.join(convolutions(model))}.")
-    found: list[Tensor] = []
-
-    def keep(_: nn.Module, __: tuple, output: Tensor) -> None:
-        vectors = output.flatten(2).double()
-        vectors = vectors - vectors.mean(dim=2, keepdim=True)
-        found.append(torch.linalg.eigvalsh(vectors @ vectors.mT / vectors.shape[2]).flip(1).cpu())
-
-    handle = convolutions(model)[layer].register_forward_hook(keep)
-    try:
+    with ImageSpectra(model, layer) as spectra:
         for batch in batches:
             model(batch)
-    finally:
-        handle.remove()
-    if not found:
-        raise InputError("There is no image to compute a spectrum from.")
-    return torch.cat(found)
+        return spectra.eigenvalues()
 
 
 def count_rank(eigenvalues: Tensor | np.ndarray) -> int:
