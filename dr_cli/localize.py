@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,7 @@ from dr_core.study.localize import (
     summarize_knockouts,
     summarize_localization,
 )
-from dr_core.study.shards import Shard, join_parts, parse_shard, read_part, write_part
+from dr_core.study.shards import Shard, join_parts, parse_shard, parts_folder, read_part, write_part
 from dr_core.study.table3 import write_table3
 
 _TABLES = ("localization", "knockout")
@@ -50,8 +51,11 @@ def _run(options: argparse.Namespace) -> None:
         draws=options.draws,
         seed=options.seed,
     )
-    eyes = shard.take(load_segmentation(options.idrid))
-    parts = study.path / "results" / "parts"
+    everything = load_segmentation(options.idrid)
+    eyes = shard.take(everything)
+    parts = parts_folder(
+        study.path, "localize", replace(config, draws=0), [(eye.name, str(eye.image_path)) for eye in everything]
+    )
     missing = [eye for eye in eyes if eye.name not in _done(parts, shard)]
     models = {setup: study.load_model(setup) for setup in study.info.setups if study.has_checkpoint(setup)}
     if missing:

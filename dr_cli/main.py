@@ -5,10 +5,11 @@ import logging
 
 from rich.console import Console
 
-from dr_cli import data, demo, evaluate, localize, spectrum
+from dr_cli import data, demo, evaluate, finetune, localize, pretrain, robustness, spectrum
 from dr_core.errors import InputError
+from dr_core.training.execution import find_job, leave_job
 
-COMMANDS = (data, demo, evaluate, spectrum, localize)
+COMMANDS = (data, demo, pretrain, finetune, evaluate, spectrum, robustness, localize)
 """Modules with `add_command(commands)`, in the order of the help text."""
 
 
@@ -34,11 +35,16 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         Console(stderr=True).print("Stopped. The same command goes on where it was.")
         return 130
+    leave_job()
     return code or 0
 
 
 def _complain(message: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"error: {message}", style="bold red", markup=False, highlight=False)
+    job = find_job()
+    who = f"process {job.rank} of {job.world}: " if job.world > 1 else ""
+    Console(stderr=True, soft_wrap=True).print(
+        f"{who}error: {message}", style="bold red", markup=False, highlight=False
+    )
 
 
 def _explain(error: OSError) -> str:

@@ -7,6 +7,9 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from dr_core.training.execution import find_job
+from dr_core.training.loop import TrainingReport
+
 
 class Counted(Protocol):
     """A report of one stage of work: `done` of `total`."""
@@ -43,6 +46,21 @@ def show_stages(reports: Iterable) -> None:
             progress.update(bars[report.number], completed=report.done, rate=rate)
             if report.metrics:
                 progress.console.print(f"{report.stage}, {_describe(report.metrics)}", highlight=False)
+
+
+def show_training(title: str, reports: Iterable[TrainingReport]) -> None:
+    """Draw one bar for a training, and a line for each epoch that ended; of many processes the first one does."""
+    if find_job().rank > 0:
+        for _ in reports:
+            pass
+        return
+    with _bars() as progress:
+        bar = progress.add_task(title, total=None, rate="")
+        for report in reports:
+            rate = f"{report.images_per_second:.0f} images/s"
+            progress.update(bar, completed=report.step, total=report.steps, rate=rate)
+            if report.metrics:
+                progress.console.print(_describe(report.metrics), highlight=False)
 
 
 def _bars() -> Progress:

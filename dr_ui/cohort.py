@@ -11,6 +11,7 @@ from dr_core.data.protocol import PROTOCOLS
 from dr_core.study.folder import Study
 from dr_core.study.localize import BEYOND, SCORES
 from dr_ui import style, tables
+from dr_ui.knockouts import signed
 
 _LESIONS = {"total": "MA, HE and EX", **{lesion: lesion.replace("_", " ") for lesion in LESION_CODES}}
 _MEASURES = {"severe": "P(severe)", "referable_2": "P(referable: grades 2 to 4)"}
@@ -34,7 +35,7 @@ def show(study: Study) -> None:
 
 
 def _choose(summary: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    places = st.columns([2, 2, 2, 1.2])
+    places = st.columns([1.3, 2.8, 1.5, 1])
     with places[0]:
         score = st.selectbox("Score", SCORES, key="cohort_score", format_func=str.capitalize)
     with places[1]:
@@ -50,7 +51,7 @@ def _choose(summary: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 
 def _pooling_title(key: str) -> str:
-    return POOLINGS[key].label
+    return style.POOLING_TITLES.get(key, POOLINGS[key].label)
 
 
 def _scores_html(part: pd.DataFrame, statistic: str) -> str:
@@ -103,7 +104,7 @@ def _knockouts_html(table: pd.DataFrame) -> str:
         f"<tr>{style.setup_heads(setups) * len(_MEASURES)}</tr></thead><tbody>{body}</tbody></table></div>"
         '<p class="lens-small">How much further the probability falls when the lesion is painted out than when as '
         "much healthy retina of the same eye is; small figures: 95 % bootstrap interval over eyes; ▼ the interval "
-        "lies below 0: the model uses the lesion. Source: results/knockout_summary.parquet.</p>"
+        "lies below 0: the models use the lesion. Source: results/knockout_summary.parquet.</p>"
     )
 
 
@@ -114,5 +115,7 @@ def _knockout_row(name: str, part: pd.DataFrame, setups: list[str]) -> str:
         for setup in setups:
             row = rows[measure, setup]
             mark = ' class="lens-used"' if row["high"] < 0 else ""
-            cells += f"<td{mark}>{row['value']:+.2f}<small>{row['low']:+.2f} to {row['high']:+.2f}</small></td>"
+            cells += (
+                f"<td{mark}>{signed(row['value'])}<small>{signed(row['low'])} to {signed(row['high'])}</small></td>"
+            )
     return f'<tr><th scope="row">{escape(name)}</th><td>{part["n"].max()}</td>{cells}</tr>'

@@ -80,16 +80,23 @@ def _show_eye(study: Study, verdict: Verdict, eye: Eye) -> None:
             answers.cards_html(said, verdict)
             + answers.agreement_html(agreement, verdict)
             + _missing_html(study, set(said))
-            + _explain_html(eye)
+            + _ways_on_html(eye)
         )
 
 
-def _explain_html(eye: Eye) -> str:
-    """The way to the heatmaps; a sample comes along in the link, an upload never does."""
-    sample = next((name for name, drawn in eyes.SAMPLES.items() if eye.file is None and eye.sample == drawn), None)
-    if sample is None:
-        return '<p class="lens-small"><a href="Explain">Where do they look?</a> Choose the photograph there again.</p>'
-    return f'<p class="lens-small"><a href="Explain?{urlencode({"sample": sample})}">Where do they look?</a></p>'
+def _ways_on_html(eye: Eye) -> str:
+    """The ways to damage and heatmaps; a sample comes along in the link, an upload by the menu, never in a link."""
+    query = eyes.query_of(eye)
+    if query is None:
+        return (
+            '<p class="lens-small">Robustness and Explain, in the menu at the left, take this photograph along: how '
+            "much damage do they take, and where do they look?</p>"
+        )
+    asked = urlencode(query)
+    return (
+        f'<p class="lens-small"><a href="Robustness?{asked}">How much damage do they take?</a> &ensp; '
+        f'<a href="Explain?{asked}">Where do they look?</a></p>'
+    )
 
 
 def _missing_html(study: Study, present: set[str]) -> str:

@@ -29,9 +29,6 @@ _Asked = tuple[str, cache.Stamp, Question, float]
 
 _Value = TypeVar("_Value")
 
-_PLAIN_POOLINGS = {"sum_pos": "positive sum", "l2_norm_sq": "squared length"}
-"""The paper's two poolings in plain words; the others go by CLEVR-XAI's names."""
-
 _CODES = {code: lesion for lesion, code in LESION_CODES.items()}
 _TOTAL_CODES = [LESION_CODES[lesion] for lesion in TOTAL]
 _PERCENTILES = (0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0)
@@ -115,7 +112,7 @@ def _rule_title(rule: str) -> str:
 
 
 def _pooling_title(pooling: str) -> str:
-    return _PLAIN_POOLINGS.get(pooling, POOLINGS[pooling].label)
+    return style.POOLING_TITLES.get(pooling, POOLINGS[pooling].label)
 
 
 def _grade_title(grade: int) -> str:

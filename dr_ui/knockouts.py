@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import streamlit as st
 
-from dr_core.analysis.knockout import Kind, knock_out, reduce_eye
+from dr_core.analysis.knockout import KINDS, Kind, knock_out, reduce_eye
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import GRADES, LESION_CODES, referable_probability
 from dr_core.models.prediction import predict_views
@@ -21,11 +21,7 @@ _CONTROLS = 5
 _REFERABLE: Literal[2] = 2
 """Lowest grade of the reading that is shown beside the grade that the user asks about."""
 
-_WORDS: dict[Kind, str] = {
-    "removed": "painted out",
-    "control": f"as much healthy retina painted out, {_CONTROLS} times",
-    "kept_only": "all other lesions painted out",
-}
+_WORDS: dict[Kind, str] = {"removed": "painted out", "kept_only": "all others painted out"}
 _MASKS = (*LESION_CODES, "total")
 
 
@@ -73,7 +69,7 @@ def _falls(key: str, stamp: cache.Stamp, target: int, _specimen: Specimen, _stud
     changes = _changes(_study, [eye, *(out.image for out in outs)], target)
     falls = []
     for lesion in dict.fromkeys(out.lesion for out in outs):
-        for kind in _WORDS:
+        for kind in KINDS:
             rows = [number for number, out in enumerate(outs) if (out.lesion, out.kind) == (lesion, kind)]
             if rows:
                 picked = {name: {key: values[rows] for key, values in of.items()} for name, of in changes.items()}
@@ -101,31 +97,39 @@ def _table_html(falls: Sequence[Fall], setups: Sequence[str]) -> str:
     measures = list(falls[0].changes)
     heads = "".join(f'<th scope="colgroup" colspan="{len(setups)}">Change of {measure}</th>' for measure in measures)
     controls = {fall.lesion: fall.changes for fall in falls if fall.kind == "control"}
-    body = "".join(_row_html(fall, controls[fall.lesion], setups) for fall in falls)
+    body = "".join(_row_html(fall, controls[fall.lesion], setups) for fall in falls if fall.kind in _WORDS)
     return (
         '<div class="lens-scroll" tabindex="0" role="region" aria-label="Knock-out">'
         '<table class="lens-scores lens-falls"><thead><tr><th rowspan="2" scope="col">lesion</th>'
         f'<th rowspan="2" scope="col">what is done</th>{heads}</tr>'
         f"<tr>{style.setup_heads(setups) * len(measures)}</tr></thead><tbody>{body}</tbody></table></div>"
-        '<p class="lens-small">Change of a probability, -1 to +1, in the models\' own view; small figures: the range '
-        "over the controls. ▼ falls further than in every control: the model uses the lesion. A heatmap that sits on a "
-        "lesion whose removal changes no more than the control does not tell what the model decides by.</p>"
+        '<p class="lens-small">Change of a probability, -1 to +1, in the models\' own view. Small figures: the range '
+        f"when as many healthy regions of the same sizes are painted out, {_CONTROLS} times. ▼ falls further than in "
+        f"each of them (by chance alone in one of {_CONTROLS + 1}). A heatmap that sits on a lesion whose removal "
+        "changes no more than that does not tell what the model decides by.</p>"
     )
 
 
 def _row_html(fall: Fall, controls: Mapping[str, Mapping[str, np.ndarray]], setups: Sequence[str]) -> str:
-    code = LESION_CODES.get(fall.lesion, "all")
-    first = f'<th scope="row">{code}</th>' if fall.kind == "removed" else "<td></td>"
+    first = "<td></td>"
+    if fall.kind == "removed":
+        first = f'<th scope="row">{LESION_CODES.get(fall.lesion, "all")}</th>'
     cells = "".join(
-        _cell_html(fall.kind, changes[setup], controls[measure][setup])
+        _cell_html(fall.kind, float(changes[setup][0]), controls[measure][setup])
         for measure, changes in fall.changes.items()
         for setup in setups
     )
     return f'<tr class="lens-{fall.kind}">{first}<td class="lens-done">{_WORDS[fall.kind]}</td>{cells}</tr>'
 
 
-def _cell_html(kind: Kind, changes: np.ndarray, controls: np.ndarray) -> str:
-    if kind == "control":
-        return f"<td>{changes.mean():+.2f}<small>{changes.min():+.2f} to {changes.max():+.2f}</small></td>"
-    used = kind == "removed" and round(float(changes[0]), 2) < round(float(controls.min()), 2)
-    return f"<td{' class=lens-used' if used else ''}>{changes[0]:+.2f}</td>"
+def _cell_html(kind: Kind, change: float, controls: np.ndarray) -> str:
+    if kind != "removed":
+        return f"<td>{signed(change)}</td>"
+    low, high = float(controls.min()), float(controls.max())
+    mark = ' class="lens-used"' if round(change, 2) < round(low, 2) else ""
+    return f"<td{mark}>{signed(change)}<small>{signed(low)} to {signed(high)}</small></td>"
+
+
+def signed(change: float) -> str:
+    """A change with its sign to two digits; no sign where nothing is left of it."""
+    return f"{change:+.2f}" if round(change, 2) else "0.00"

@@ -43,6 +43,12 @@ _QUESTIONS = (
         "Open a sample or your own photographs and see the four answers side by side.",
     ),
     Question(
+        "2_Robustness.py",
+        "Robustness",
+        "How much damage does each model take?",
+        "Thirty-nine corruptions on a slider, the whole grid for one eye, and Figure 4 over many.",
+    ),
+    Question(
         "3_Explain.py",
         "Explain",
         "Did it look at the lesions?",

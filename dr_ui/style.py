@@ -20,6 +20,9 @@ LESION_COLORS = {
 }
 """Outlines over the eye: magenta, cyan, yellow, white, green; a letter key always stands beside them."""
 
+POOLING_TITLES = {"sum_pos": "positive sum", "l2_norm_sq": "squared length"}
+"""The paper's two poolings in plain words; the others go by CLEVR-XAI's names."""
+
 _LINES = {"supervised": "dashed", "contrastive": "solid"}
 
 
@@ -94,6 +97,24 @@ _CSS = """
 .lens-meter i { position: absolute; inset: 0 auto 0 0; border-radius: 3px; background: currentColor; opacity: .75; }
 .lens-meter span { position: absolute; top: -4px; height: 14px; border-left: 2px solid currentColor;
   margin-left: -1px; }
+.lens-damage { gap: .5rem; grid-template-columns: repeat(4, minmax(0, 1fr)); }
+.lens-damage .lens-card { padding: .4rem .55rem .5rem; }
+.lens-damage .lens-bars { height: 50px; }
+.lens-damage .lens-bars > div { position: relative; height: 46px; display: flex; align-items: end; }
+.lens-damage .lens-bars span { width: 100%; }
+.lens-damage .lens-bars b { position: absolute; left: -1px; right: -1px; border-top: 2px solid currentColor; }
+.lens-card .lens-flip { font-weight: 650; color: inherit; background: color-mix(in srgb, #E69F00 32%, transparent);
+  border-radius: .25rem; padding: 0 .25rem; }
+.lens-pair { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; }
+.lens-pair figure { margin: 0; } .lens-pair img { width: 100%; border-radius: .3rem; display: block; }
+.lens-pair figcaption { font-size: .72rem; text-align: center; }
+[class*="st-key-corruption_"] [role="radiogroup"] { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; }
+[class*="st-key-corruption_"] [role="radio"] { justify-content: flex-start; height: 50px; padding: 3px 6px;
+  border-radius: .35rem; margin: 0; min-width: 0; width: 100%; }
+[class*="st-key-corruption_"] [role="radio"]::before { content: ""; flex: none; width: 42px; height: 42px;
+  margin-right: 6px; border-radius: .25rem; background: #0b0b0d center / cover; }
+[class*="st-key-corruption_"] [role="radio"] p { font-size: .76rem; line-height: 1.15; white-space: normal;
+  text-align: left; }
 .lens-agree { margin-top: .6rem; min-height: 5.6rem; }
 .lens-agree [role="status"] { font-size: 1.05rem; margin: 0 0 .3rem; }
 
@@ -151,8 +172,9 @@ _CSS = """
 .lens-scores .lens-used::before { content: "▼"; font-size: .6rem; margin-right: .15rem; }
 .lens-falls { table-layout: auto; }
 .lens-falls th:first-child { width: 6rem; }
-.lens-falls .lens-done { text-align: left; white-space: normal; max-width: 13rem; }
-.lens-falls td small { display: block; margin: 0; }
+.lens-falls .lens-done, .lens-falls thead th:nth-child(2)[rowspan] { text-align: left; white-space: nowrap; }
+.lens-falls td, .lens-falls tbody th { vertical-align: top; }
+.lens-falls td small { display: block; margin: 0; font-weight: 400; }
 .lens-falls thead + tbody tr:first-child { background: none; }
 .lens-falls .lens-removed > * { border-top: 1px solid color-mix(in srgb, currentColor 45%, transparent); }
 .lens-scores th i { display: block; border-top: 3px var(--line) var(--hue); margin-bottom: 2px; }

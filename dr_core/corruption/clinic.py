@@ -22,8 +22,8 @@ def _grid(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _inside(images: Tensor) -> Tensor:
-    """Soft mask of what is not the black surround: light falls only through the pupil."""
-    return (gray(images) / 0.04).clamp(0, 1)
+    """Soft mask of what is not the black surround, whose JPEG noise stays below 8 of 255."""
+    return ((gray(images) - 0.03) / 0.05).clamp(0, 1)
 
 
 def defocus_camera(images: Tensor, amount: float, draws: Draws) -> Tensor:
@@ -56,20 +56,21 @@ def narrow_pupil(images: Tensor, amount: float, draws: Draws) -> Tensor:
 
 def haze_cataract(images: Tensor, amount: float, draws: Draws) -> Tensor:
     """Straylight: blur, a yellowish veil, and less blue."""
-    soft = blur_gaussian(images, 0.3 + amount * images.shape[-1] / 90)
-    veil = soft.mean((2, 3), keepdim=True).mean(1, keepdim=True) * 1.6 + 0.08
-    tint = images.new_tensor((1.0, 0.92, 0.7))[:, None, None]
-    mixed = soft + amount * 0.75 * _inside(images) * (veil * tint - soft)
+    soft = blur_gaussian(images, 0.3 + amount * images.shape[-1] / 120)
+    retina = _inside(soft)
+    veil = (gray(soft) * retina).sum((2, 3), keepdim=True) / retina.sum((2, 3), keepdim=True).clamp_min(1) + 0.25
+    tint = images.new_tensor((1.0, 0.93, 0.74))[:, None, None]
+    mixed = soft + amount * 0.7 * retina * (veil * tint - soft)
     return torch.lerp(images, mixed, min(1.0, amount * 5))
 
 
 def scatter_dust(images: Tensor, amount: float, draws: Draws) -> Tensor:
     """Dark or light specks, out of focus, at the same place in every picture of a session."""
-    noise = blur_gaussian(draws.normal("dust", 1, *images.shape[-2:]), images.shape[-1] / 90)
+    noise = blur_gaussian(draws.normal("dust", 1, *images.shape[-2:]), images.shape[-1] / 75)
     noise = noise / noise.std((2, 3), keepdim=True)
-    dark = ((noise - 3.0 + 1.2 * amount) * 2).clamp(0, 1)
-    light = ((-noise - 3.2 + 1.2 * amount) * 2).clamp(0, 1) * _inside(images)
-    return images * (1 - 0.75 * dark) + 0.3 * light
+    specks = torch.cat([noise - 2.9, -noise - 3.1], dim=1) + 1.2 * amount
+    dark, light = blur_gaussian((specks * 2).clamp(0, 1), images.shape[-1] / 150).split(1, dim=1)
+    return images * (1 - 0.75 * dark) + 0.35 * light * _inside(images)
 
 
 def reflect_lens(images: Tensor, amount: float, draws: Draws) -> Tensor:
@@ -96,9 +97,9 @@ def overexpose(images: Tensor, amount: float, draws: Draws) -> Tensor:
 
 
 def underexpose(images: Tensor, amount: float, draws: Draws) -> Tensor:
-    """Up to 2.5 stops too dark, with the noise of a sensor that is turned up."""
-    noise = draws.normal("noise", *images.shape[1:]) * 0.02 * amount
-    return images * 2 ** (-2.5 * amount) + noise * _inside(images)
+    """Up to 2.2 stops too dark, with the noise of a sensor that is turned up."""
+    noise = draws.normal("noise", *images.shape[1:]) * 0.03 * amount
+    return images * 2 ** (-2.2 * amount) + noise * _inside(images)
 
 
 def lower_resolution(images: Tensor, amount: float, draws: Draws) -> Tensor:
@@ -109,5 +110,5 @@ def lower_resolution(images: Tensor, amount: float, draws: Draws) -> Tensor:
 
 
 def send_jpeg(images: Tensor, amount: float, draws: Draws) -> Tensor:
-    """JPEG of quality 60 falling to 5."""
-    return compress_jpeg(images, 60 - 55 * amount, draws)
+    """JPEG of quality 60 falling to 8."""
+    return compress_jpeg(images, 60 - 52 * amount, draws)

@@ -1,7 +1,9 @@
 """Digital processing. Images are float32 (N, 3, H, W) in 0..1."""
 
+from functools import lru_cache
 from io import BytesIO
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as functional
@@ -33,14 +35,18 @@ def dim(images: Tensor, keep: float, draws: Draws) -> Tensor:
 def warp(images: Tensor, alpha: float, draws: Draws) -> Tensor:
     """Elastic deformation by a smooth random field; amplitude follows the image's height."""
     height, width = images.shape[-2:]
-    # One sigma for both axes: model views are square.
-    field = (draws.uniform("field", 2, height, width) * 2 - 1) * (0.005 * height)
-    field = blur_gaussian(field, 0.01 * height, truncate=3.0, mode="symmetric") * alpha
+    field = draws.once(("smooth", height, width), lambda: _draw_field(height, width, draws)) * alpha
     rows = torch.arange(height, device=images.device)[:, None] + field[:, 1]
     columns = torch.arange(width, device=images.device) + field[:, 0]
     grid = torch.stack([(2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)
     grid = grid.expand(len(images), -1, -1, -1)
     return functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
+def _draw_field(height: int, width: int, draws: Draws) -> Tensor:
+    """Smooth shifts, (K, 2, H, W), by columns and by rows. One sigma for both axes: model views are square."""
+    field = (draws.uniform("field", 2, height, width) * 2 - 1) * (0.005 * height)
+    return blur_gaussian(field, 0.01 * height, truncate=3.0, mode="symmetric")
 
 
 def pixelate(images: Tensor, share: float, draws: Draws) -> Tensor:
@@ -52,6 +58,7 @@ def pixelate(images: Tensor, share: float, draws: Draws) -> Tensor:
     return functional.interpolate(small, size=images.shape[-2:], mode="nearest-exact")
 
 
+@lru_cache(maxsize=32)
 def _weigh_boxes(source: int, target: int) -> Tensor:
     """Weights of Pillow's box filter, (target, source)."""
     scale = source / target
@@ -62,10 +69,10 @@ def _weigh_boxes(source: int, target: int) -> Tensor:
 
 def compress_jpeg(images: Tensor, quality: float, draws: Draws) -> Tensor:
     """Write and read as JPEG, by Pillow on the CPU, image by image."""
-    pixels = (images * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    decoded = []
-    for each in pixels:
+    planes = (images * 255).round().byte().cpu().numpy()
+    decoded = np.empty_like(planes)
+    for source, target in zip(planes, decoded, strict=True):
         buffer = BytesIO()
-        Image.fromarray(each).save(buffer, "JPEG", quality=round(quality))
-        decoded.append(np.asarray(Image.open(buffer)))
-    return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2).to(images) / 255
+        Image.fromarray(cv2.merge(list(source))).save(buffer, "JPEG", quality=round(quality))
+        cv2.split(np.asarray(Image.open(buffer)), list(target))
+    return torch.from_numpy(decoded).to(images) / 255

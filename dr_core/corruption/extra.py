@@ -25,8 +25,12 @@ def spatter_water(
     images: Tensor, mean: float, spread: float, sigma: float, least: float, amount: float, draws: Draws
 ) -> Tensor:
     """Drops of water with a shaded edge."""
-    layers = [_shade_drops(layer, least) for layer in _draw_liquid(images, mean, spread, sigma, draws).cpu().numpy()]
-    drops = torch.from_numpy(np.stack(layers)).to(images)[:, None] * amount
+
+    def draw() -> Tensor:
+        liquid = _draw_liquid(images, mean, spread, sigma, draws).cpu().numpy()
+        return torch.from_numpy(np.stack([_shade_drops(layer, least) for layer in liquid])).to(images)
+
+    drops = draws.once(("drops", mean, spread, sigma, least), draw)[:, None] * amount
     return images + drops * images.new_tensor(_WATER)[:, None, None]
 
 

@@ -1,6 +1,7 @@
 """Noise of a sensor. Images are float32 (N, 3, H, W) in 0..1; a level is one published parameter."""
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -20,23 +21,43 @@ def add_shot(images: Tensor, inverse: float, draws: Draws) -> Tensor:
     below the first published level, the normal distribution stands for Poisson's.
     """
     photons = 1 / max(inverse, 1e-6)
-    rate, share = images * photons, draws.uniform("noise", *images.shape[1:])
+    share = draws.uniform("noise", *images.shape[1:])
     if photons > 60.001:
-        return (rate + rate.sqrt() * torch.special.ndtri(share.clamp(1e-6, 1 - 1e-6))).round() / photons
-    chance = torch.exp(-rate)
-    reached, counts = chance.clone(), torch.zeros_like(rate)
-    for count in range(1, int(photons + 6 * math.sqrt(photons)) + 3):
-        counts += reached < share
-        chance = chance * rate / count
-        reached += chance
+        rate, normal = images * photons, math.sqrt(2) * torch.erfinv(2 * share.clamp(1e-6, 1 - 1e-6) - 1)
+        return (rate + rate.sqrt() * normal).round() / photons
+    reached, guide = (table.to(images.device) for table in _tabulate_poisson(photons))
+    gray, buckets = (images * 255 + 0.5).to(torch.int32), guide.shape[1]
+    counts = guide.flatten()[gray * buckets + (share * buckets).to(torch.int32)]
+    unsure = (counts < 0).nonzero(as_tuple=True)
+    chosen = share.expand_as(images)[unsure]
+    counts[unsure] = (reached[gray[unsure]] < chosen[:, None]).sum(1).to(counts.dtype)
     return counts / photons
+
+
+@lru_cache(maxsize=16)
+def _tabulate_poisson(photons: float, buckets: int = 1024) -> tuple[Tensor, Tensor]:
+    """Poisson's distribution for each of the 256 gray levels of an image.
+
+    Returns:
+        The chance of at most 0, 1, ... photons, float32 (256, K); and the count that belongs to each 1024th of the
+        uniform draw, int16 (256, 1024), -1 where a step lies within it.
+    """
+    rate = torch.arange(256, dtype=torch.float64)[:, None] / 255 * photons
+    counts = torch.arange(1, int(photons + 6 * math.sqrt(photons)) + 3)
+    reached = torch.cat([torch.exp(-rate), rate / counts], dim=1).cumprod(1).cumsum(1).float()
+    steps = torch.zeros(256, buckets + 1, dtype=torch.int16)
+    steps.scatter_add_(1, (reached * buckets).long().clamp(max=buckets), torch.ones_like(reached, dtype=torch.int16))
+    steps = steps[:, :buckets]
+    below = steps.cumsum(1).to(torch.int16) - steps
+    return reached, torch.where(steps > 0, -1, below)
 
 
 def add_impulse(images: Tensor, amount: float, draws: Draws) -> Tensor:
     """Salt and pepper in a share `amount` of the values."""
-    hit = draws.uniform("hit", *images.shape[1:]) <= amount
-    salt = (draws.uniform("salt", *images.shape[1:]) <= 0.5).to(images)
-    return torch.where(hit, salt, images)
+    draw = draws.uniform("hit", *images.shape[1:])
+    salt = draw >= 0.5  # the first bit; the others, twice the rest, say whether it is hit
+    hit = draw - 0.5 * salt <= 0.5 * amount
+    return torch.where(hit, salt.to(images), images)
 
 
 def add_speckle(images: Tensor, scale: float, draws: Draws) -> Tensor:

@@ -3,7 +3,7 @@
 import difflib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from dr_core.corruption.draws import Draws
 from dr_core.errors import InputError
 
 MAX_SEVERITY = 5
+_CACHED_PIXELS = 4 * 224 * 224
+"""Four views of a model: 2.4 MB of float32."""
 Operation = Callable[[Tensor, float, Draws], Tensor]
 """Images float32 (N, 3, H, W) in 0..1, severity in (0, 5], draws -> images, which may leave 0..1."""
 
@@ -163,7 +165,7 @@ _ENTRIES = (
            _graded(digital.fade, 1, 0.9, 0.8, 0.7, 0.6, 0.4), draws=False),
     _entry("clinic", "camera_defocus", "Camera out of focus", "Vessel edges soft, small red dots gone.",
            _clinical(clinic.defocus_camera), draws=False),
-    _entry("clinic", "eye_motion", "Eye moved", "The eye jumped during the flash: vessels doubled along one line.",
+    _entry("clinic", "eye_motion", "Eye moved", "The eye jumped during the flash: small dots become streaks.",
            _clinical(clinic.move_eye), draws=True),
     _entry("clinic", "uneven_flash", "Uneven flash", "One side bright, the other and the rim in shade.",
            _clinical(clinic.flash_unevenly), draws=True),
@@ -244,12 +246,27 @@ def corrupt(images: Tensor, name: str, severity: float, seed: int | Sequence[int
     if severity == 0 or len(images) == 0:
         return images.clone()
     draws = Draws(seeds=tuple(int(each) for each in seeds), name=name, device=images.device)
-    damaged = entry.operation(images.float() / 255, float(severity), draws)
-    # A thousandth of a gray level keeps rounding of float32 from costing a whole one.
-    return (damaged.clamp(0, 1) * 255 + 1e-3).to(torch.uint8)
+    damaged = torch.empty_like(images, memory_format=torch.contiguous_format)
+    for part in _split(images):
+        own = draws if len(seeds) == 1 else replace(draws, seeds=draws.seeds[part], memory={})
+        picture = entry.operation(images[part].contiguous().float() / 255, float(severity), own)
+        # A thousandth of a gray level keeps rounding of float32 from costing a whole one.
+        damaged[part] = picture.clamp(0, 1).mul_(255).add_(1e-3)
+    return damaged
+
+
+def _split(images: Tensor) -> list[slice]:
+    """Parts of a batch that fit a processor's cache; another device takes it whole."""
+    count = max(1, _CACHED_PIXELS // images[0, 0].numel()) if images.device.type == "cpu" else len(images)
+    return [slice(start, start + count) for start in range(0, len(images), count)]
 
 
 def _check_images(images: Tensor) -> None:
+    if not isinstance(images, Tensor):
+        raise InputError(
+            f"`images` must be a torch tensor, not {type(images).__name__}; "
+            "torch.from_numpy(image).permute(2, 0, 1)[None] makes one of an RGB picture."
+        )
     if images.dtype != torch.uint8:
         raise InputError(f"`images` must be uint8 in 0..255, not {images.dtype}; multiply by 255 and convert.")
     if images.ndim != 4 or images.shape[1] != 3:

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from dr_core.corruption.draws import Draws
-from dr_core.corruption.filters import blur_gaussian, blur_motion, zoom_center
+from dr_core.corruption.filters import blur_motion, zoom_center
+from dr_core.corruption.ice import cut_ice
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of gray."""
@@ -22,20 +23,27 @@ def snow(  # noqa: PLR0913 - the seven published parameters
 ) -> Tensor:  # fmt: skip
     """Flakes that fall slantwise over a whitened picture."""
     height, width = images.shape[-2:]
-    layer = zoom_center(mean + spread * draws.normal("flakes", 1, height, width), size)
-    layer = torch.where(layer < least, 0, layer).clamp(0, 1)
-    angles = (draws.uniform("angle") * 90 - 135).tolist()
-    smeared = [blur_motion(flakes[None], radius, sigma, angle) for flakes, angle in zip(layer, angles, strict=True)]
-    layer = torch.round(torch.cat(smeared) * 255)[..., :height, :width] / 255
+
+    def draw() -> Tensor:
+        layer = zoom_center(mean + spread * draws.normal("flakes", 1, height, width), size)
+        layer = torch.where(layer < least, 0, layer).clamp(0, 1)
+        angles = (draws.uniform("angle") * 90 - 135).tolist()
+        smeared = [blur_motion(flakes[None], radius, sigma, angle) for flakes, angle in zip(layer, angles, strict=True)]
+        layer = torch.round(torch.cat(smeared) * 255)[..., :height, :width] / 255
+        return layer + layer.flip(-1, -2)
+
+    flakes = draws.once(("flakes", mean, spread, size, least, radius, sigma, height, width), draw)
     white = keep * images + (1 - keep) * torch.maximum(images, gray(images) * 1.5 + 0.5)
-    return white + layer + layer.flip(-1, -2)
+    return white + flakes
 
 
 def fog(images: Tensor, amount: float, decay: float, draws: Draws) -> Tensor:
     """Clouds of a plasma fractal, the whole kept within the brightness that the image had."""
     height, width = images.shape[-2:]
     side = 1 << (max(height, width) - 1).bit_length()
-    maps = np.stack([_draw_plasma(side, decay, each) for each in draws.numpy("clouds")])
+    maps = draws.once(
+        ("plasma", side, decay), lambda: np.stack(draws.each("clouds", lambda each: _draw_plasma(side, decay, each)))
+    )
     clouds = torch.from_numpy(maps[:, None, :height, :width]).to(images)
     brightest = images.amax((1, 2, 3), keepdim=True)
     return (images + amount * clouds) * brightest / (brightest + amount)
@@ -65,23 +73,12 @@ def _draw_plasma(side: int, decay: float, generator: np.random.Generator) -> np.
 
 
 def frost(images: Tensor, keep: float, amount: float, draws: Draws) -> Tensor:
-    """Ice over the lens.
-
-    Deviation: the original crops one of six photographs; here the ice is drawn, needles of smeared noise over a haze,
-    with the photographs' mean brightness (about 153 of 255) and a bluish white.
-    """
+    """Ice over the lens: a random piece of one of six sheets; see `ice.draw_sheet`."""
     height, width = images.shape[-2:]
-    grain = draws.normal("grain", 1, height, width)
-    angles = (draws.uniform("angles", 3) * 180).tolist()
-    ice = []
-    for noise, three in zip(grain, angles, strict=True):
-        needles = torch.stack([blur_motion(noise[None], 12, 6.0, angle) for angle in three]).amax(0)
-        haze = blur_gaussian(noise[None], min(height, width) / 16)
-        ice.append(needles / needles.std() * 0.16 + haze / haze.std() * 0.14)
-    crystals = torch.cat(ice)
-    crystals = crystals - crystals.mean((2, 3), keepdim=True)
-    tint = images.new_tensor((0.97, 1.0, 1.03))[:, None, None]
-    return keep * images + amount * ((0.61 + crystals).clamp(0, 1) * tint)
+    ice = draws.once(
+        ("ice", height, width), lambda: np.stack(draws.each("ice", lambda each: cut_ice(height, width, each)))
+    )
+    return keep * images + amount * torch.from_numpy(ice).to(images.device)
 
 
 def brighten(images: Tensor, amount: float, draws: Draws) -> Tensor:

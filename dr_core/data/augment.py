@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from kornia.filters import gaussian_blur2d
 from torch import Tensor
 
+from dr_core.seeds import derive_seed
+
 Range = tuple[float, float]
 
 
@@ -108,6 +110,13 @@ class AugmentParameters:
     blur_sigma: Tensor
     noise: Tensor
     noise_seed: int
+
+    def take(self, part: int, parts: int) -> "AugmentParameters":
+        """What was drawn for every `parts`-th image from `part` on; the noise of each part is another."""
+        if parts == 1:
+            return self
+        values = {name: value[part::parts] for name, value in vars(self).items() if name != "noise_seed"}
+        return AugmentParameters(**values, noise_seed=derive_seed(self.noise_seed, "part", part))
 
 
 class _Draws:

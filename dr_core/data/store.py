@@ -29,21 +29,33 @@ class Store:
         images: Uint8 (N, 3, S, S) RGB, usually memory-mapped.
         index: One row an image, in the same order. Eyes have the columns `eye`, `patient`, `side` and `grade`;
             textures have `label`.
+        rows: Rows of `images` to which those of the table belong, int (N,); None where `images` holds no others.
     """
 
     images: np.ndarray
     index: pd.DataFrame
+    rows: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.index)
 
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Images of some rows, uint8 (n, 3, S, S), copied into memory."""
+        return self.images[rows if self.rows is None else self.rows[rows]]
+
     def take(self, rows: np.ndarray) -> "Store":
         """The same store with only some rows, the images copied into memory."""
-        return Store(self.images[rows], self.index.iloc[rows].reset_index(drop=True))
+        return Store(self.read(rows), self.index.iloc[rows].reset_index(drop=True))
+
+    def select(self, rows: np.ndarray) -> "Store":
+        """The same store with only some rows, whose images stay where they are until they are read."""
+        kept = rows if self.rows is None else self.rows[rows]
+        return Store(self.images, self.index.iloc[rows].reset_index(drop=True), kept)
 
     def fingerprint(self) -> str:
         """SHA-256 over the images and the table, 16 hexadecimal digits."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.images).data)
+        images = self.images if self.rows is None else self.images[self.rows]
+        digest = hashlib.sha256(np.ascontiguousarray(images).data)
         digest.update(self.index.to_csv(index=False).encode())
         return digest.hexdigest()[:16]
 

@@ -1,6 +1,7 @@
 """Checkpoints that describe themselves: weights with a header that rebuilds the model alone. Nothing is unpickled."""
 
 import dataclasses
+import errno
 import json
 import platform
 from dataclasses import dataclass, field
@@ -87,10 +88,16 @@ def save_model(path: Path, model: nn.Module, info: CheckpointInfo, *, half: bool
         info: The header.
         half: Whether matrices and kernels are stored in float16. Batch norm's statistics stay float32, since small
             variances would lose digits.
+
+    Raises:
+        OSError: If it cannot be written; the file before stays.
     """
     header = json.dumps(dataclasses.asdict(info), sort_keys=True)
     with replacing(path) as temporary:
-        save_file(_stored_tensors(model, half), temporary, metadata={_HEADER_KEY: header})
+        try:
+            save_file(_stored_tensors(model, half), temporary, metadata={_HEADER_KEY: header})
+        except SafetensorError as error:  # so it calls a full disk
+            raise OSError(errno.EIO, f"The checkpoint could not be written whole ({error})", path) from error
         temporary.chmod(0o644)  # safetensors writes for its owner alone; a study is read by the server's user, too
 
 

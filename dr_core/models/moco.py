@@ -3,6 +3,7 @@
 import copy
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import ResNet
@@ -23,9 +24,10 @@ class MoCo(nn.Module):
         K: Number of keys in the queue.
         m: Momentum of the key encoder.
         T: Temperature of the softmax.
-        norm_groups: Number of groups into which a batch is split for batch norm, queries and keys differently. With one
-            group, the statistics of the batch tell the positive apart from the queue; this does on one device what
-            shuffling batch norm does across several.
+        norm_groups: Number of groups into which a batch of this device is split for batch norm, queries and keys
+            differently. With one group in all, the statistics of the batch tell the positive apart from the queue;
+            this does on one device what shuffling batch norm does across several. Across several both are done:
+            groups are dealt among all devices.
         seed: Seed of the head's weights and of the random keys that fill the queue at first.
 
     Source: He et al. 2020 (algorithm 1); Chen et al. 2020, arXiv:2003.04297 (MLP head, T = .2).
@@ -64,6 +66,15 @@ class MoCo(nn.Module):
         torch._foreach_lerp_(keys, [q.detach() for q in self.encoder_q.parameters()], 1.0 - self.m)
 
     @torch.no_grad()
+    def _encode_keys(self, im_k: Tensor) -> Tensor:
+        """Keys of the images of all devices, (N of all, dim), each normalized among other images than its query."""
+        rank, world = _find_place()
+        images = _gather(im_k, world)  # (N of all, 3, H, W)
+        dealt = _deal(len(images), world * self.norm_groups, images.device)
+        k = self._encode_in_groups(self.encoder_k, images[dealt.chunk(world)[rank]])
+        return _gather(F.normalize(k, dim=1), world)[dealt.argsort()]
+
+    @torch.no_grad()
     def _enqueue(self, keys: Tensor) -> None:
         keys = keys[-self.K :]  # a batch larger than the queue leaves only its last K keys
         places = (self.queue_position + torch.arange(len(keys), device=keys.device)) % self.K
@@ -76,8 +87,8 @@ class MoCo(nn.Module):
     def forward(self, im_q: Tensor, im_k: Tensor) -> tuple[Tensor, Tensor]:
         """Compare two views of each image with each other and with the queue.
 
-        In training mode the key encoder takes its momentum step first and the new keys enter the queue last; in
-        evaluation mode neither changes.
+        In training mode the key encoder takes its momentum step first and the new keys, those of all devices, enter the
+        queue last; in evaluation mode neither changes.
 
         Args:
             im_q: Float (N, 3, H, W), query views, normalized.
@@ -91,23 +102,38 @@ class MoCo(nn.Module):
         """
         if im_q.shape != im_k.shape:
             raise InputError(f"Both views must have one shape, not {tuple(im_q.shape)} and {tuple(im_k.shape)}.")
-        dealt = _deal(len(im_q), self.norm_groups, im_q.device)
         q = F.normalize(self._encode_in_groups(self.encoder_q, im_q), dim=1)  # (N, dim)
         with torch.no_grad():
             if self.training:
                 self._follow_query_encoder()
-            k = self._encode_in_groups(self.encoder_k, im_k[dealt])
-            k = F.normalize(k, dim=1)[dealt.argsort()]  # (N, dim)
+            keys = self._encode_keys(im_k)  # (N of all, dim)
+            k = keys.chunk(_find_place()[1])[_find_place()[0]]  # (N, dim)
         positive = (q * k).sum(dim=1, keepdim=True)  # (N, 1)
         with torch.autocast(q.device.type, enabled=False):  # half precision loses what tells keys apart
             negative = q @ self.queue.clone()  # (N, K)
         logits = torch.cat([positive, negative], dim=1) / self.T
         labels = torch.zeros(len(q), dtype=torch.long, device=q.device)
         if self.training:
-            self._enqueue(k)
+            self._enqueue(keys)
         return logits, labels
 
 
 def _deal(n: int, groups: int, device: torch.device) -> Tensor:
     """An order of n images in which contiguous groups share few members with the original contiguous groups."""
     return torch.cat([torch.arange(first, n, groups, device=device) for first in range(groups)])
+
+
+def _find_place() -> tuple[int, int]:
+    """Number of this process among those that train together, and how many they are."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return 0, 1
+    return dist.get_rank(), dist.get_world_size()
+
+
+def _gather(rows: Tensor, world: int) -> Tensor:
+    """Rows of all processes, in their order, without gradient."""
+    if world == 1:
+        return rows
+    parts = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(world)]
+    dist.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)

@@ -26,11 +26,11 @@ def predict_views(
     Returns:
         Float64 (N, 5), softmax over the grades 0..4.
     """
-    return predict_all({"": model}, views, batch_size, device)[""]
+    return predict_shared({"": model}, views, batch_size, device)[""]
 
 
 @torch.inference_mode()
-def predict_all(
+def predict_shared(
     models: Mapping[str, LoadedModel],
     views: np.ndarray,
     batch_size: int | None = None,

@@ -39,7 +39,7 @@ from dr_core.study.measure import (
 from dr_core.study.stages import Progress, Stage, Step, run_side_by_side
 from dr_core.training.classification import ClassificationTask, FinetuneTask
 from dr_core.training.contrastive import ContrastiveTask
-from dr_core.training.loop import LoopConfig, Task, train
+from dr_core.training.loop import LoopConfig, Task, recipe_values, train
 from dr_core.training.run_folder import RunFolder, load_encoder
 
 ARCH = "resnet50_slim"
@@ -201,7 +201,7 @@ class _Demo:
 
     def _run(self, build: Callable[[], Task], config: LoopConfig, name: str, about: dict[str, str]) -> Progress:
         """Train what `build` gives; a finished training is not built at all, since its data take long to load."""
-        folder = RunFolder(self.out / "runs" / name, about | dataclasses.asdict(config))
+        folder = RunFolder(self.out / "runs" / name, about | recipe_values(config))
         if folder.epochs_done() >= config.epochs:
             return
         for report in train(build(), config, folder):
@@ -281,7 +281,7 @@ class _Demo:
                 validation_auc=auc,
                 training_data=f"{len(train_set)} phantoms",
                 data_fingerprint=fingerprint,
-                training=dataclasses.asdict(config),
+                training=recipe_values(config),
             )
 
         return FinetuneTask(
@@ -365,7 +365,7 @@ class _Demo:
             seed=self.config.seed,
             setups=tuple(SETUPS),
             data=tuple(data),
-            settings=dataclasses.asdict(self.config) | {"arch": ARCH},
+            settings=recipe_values(self.config) | {"arch": ARCH},
         )
 
 

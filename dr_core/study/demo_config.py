@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from dr_core.training.classification import FinetuneConfig
 from dr_core.training.contrastive import ContrastiveConfig
 from dr_core.training.loop import LoopConfig
-
-_CONTRASTIVE = ContrastiveConfig(epochs=6, learning_rate=2e-4, queue=512, momentum=0.996, norm_groups=2, view_size=96)
-"""MoCo v2 for minutes instead of days: small views, and a queue as short as the training."""
+from dr_core.training.recipes import CONTRASTIVE, FINETUNE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +32,8 @@ class DemoConfig:
     test_patients: int = 300
     textures: int = 5000
     fractions: tuple[int, ...] = (10, 30)
-    finetune: dict[str, FinetuneConfig] = field(
-        default_factory=lambda: {
-            "none": FinetuneConfig(epochs=10, small_epochs=7, learning_rate=1e-3, weight_decay=0.05, batch_size=16),
-            "imagenet": FinetuneConfig(epochs=8, small_epochs=5, learning_rate=1e-3, weight_decay=0.05, batch_size=16),
-        }
-    )
-    contrastive: ContrastiveConfig = _CONTRASTIVE
+    finetune: dict[str, FinetuneConfig] = field(default_factory=lambda: dict(FINETUNE["quick"]))
+    contrastive: ContrastiveConfig = CONTRASTIVE["quick"]
     supervised: LoopConfig = field(default_factory=lambda: LoopConfig(epochs=6, learning_rate=1e-3, weight_decay=0.05))
 
 

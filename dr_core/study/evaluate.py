@@ -1,6 +1,6 @@
 """Measuring a study: its checkpoints' answers on prepared eyes, then every table that follows from them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,10 +49,10 @@ def evaluate_study(
             raise InputError("The study has no predictions yet; name prepared eyes with --data.")
         predictions = old
     else:
-        key, store = key or data.name, _open_eyes(data)
         models = {setup: study.load_model(setup) for setup in study.info.setups if study.has_checkpoint(setup)}
         if not models:
             raise InputError(f"The study {study.name} has no trained model yet.")
+        key, store = key or data.name, open_graded(data, models)
         runs = _fraction_runs(study)
         total, parts = len(store) * (len(models) + len(runs)), []
         for setup, model in models.items():
@@ -76,7 +76,16 @@ def evaluate_study(
         study.write_results("comparisons", comparisons)
 
 
-def _open_eyes(data: Path) -> Store:
+def open_graded(data: Path, models: Mapping[str, LoadedModel]) -> Store:
+    """Open prepared eyes whose grades are known.
+
+    Args:
+        data: Folder of the store.
+        models: The models that will see them.
+
+    Raises:
+        InputError: If it is no store, has no eyes or not their grades, or a model takes another size.
+    """
     store = open_store(data)
     missing = [column for column in ("eye", "patient", "grade") if column not in store.index]
     if missing or len(store) == 0:
@@ -84,16 +93,16 @@ def _open_eyes(data: Path) -> Store:
         raise InputError(f"The table of {data} {what}; prepare graded eyes with `train_cli.py data prepare`.")
     if not store.index["grade"].between(0, 4).all():
         raise InputError(f"The grades of {data} must be 0 to 4; prepare only graded eyes.")
+    for setup, model in models.items():
+        if store.images.shape[-1] != (size := model.info.preprocessing.size):
+            raise InputError(
+                f"{setup} sees eyes of {size} px, the prepared ones have {store.images.shape[-1]}; prepare with "
+                f"--size {size}."
+            )
     return store
 
 
 def _predict(key: str, setup: str, model: LoadedModel, store: Store, device: str) -> Iterator[pd.DataFrame]:
-    size = model.info.preprocessing.size
-    if store.images.shape[-1] != size:
-        raise InputError(
-            f"{setup} sees eyes of {size} px, the prepared ones have {store.images.shape[-1]}; prepare with "
-            f"--size {size}."
-        )
     model.model.to(device)
     for start in range(0, len(store), _BATCH):
         eyes = store.index.iloc[start : start + _BATCH]

@@ -1,5 +1,6 @@
 """Work shared out over processes or machines: each writes its part, the last one puts the parts together."""
 
+import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -40,6 +41,19 @@ def parse_shard(text: str | None) -> Shard:
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise InputError(f"A shard must be written as 2/8, the second of eight, not {text!r}.")
     return Shard(number=int(match[1]), count=int(match[2]))
+
+
+def parts_folder(study: Path, command: str, *facts: object) -> Path:
+    """Where the parts of one piece of work lie: elsewhere for other settings, models or eyes.
+
+    Args:
+        study: The study's folder.
+        command: Name of the command.
+        facts: Whatever the rows depend on; each is taken by its `repr`.
+    """
+    models = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(study.glob("checkpoints/*"))]
+    digest = hashlib.sha256(repr((facts, models)).encode()).hexdigest()[:12]
+    return study / "results" / "parts" / f"{command}-{digest}"
 
 
 def write_part(folder: Path, name: str, frame: pd.DataFrame, shard: Shard) -> None:

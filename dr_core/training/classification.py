@@ -3,20 +3,27 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models.resnet import ResNet
 
 from dr_core.data.augment import FUNDUS, AugmentConfig, augment, draw_parameters
-from dr_core.data.grades import REFERABLE_READINGS, is_referable, referable_probability
+from dr_core.data.grades import GRADES, REFERABLE_READINGS, is_referable, referable_probability
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store
+from dr_core.errors import InputError
 from dr_core.models.checkpoint import CheckpointInfo, save_model
-from dr_core.training.loop import LoopConfig
+from dr_core.training.execution import Share
+from dr_core.training.loop import Batch, LoopConfig
+
+ClassWeighting = Literal["none", "inverse", "inverse_root"]
+
+Sampling = Literal["natural", "balanced"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,18 +34,16 @@ class FinetuneConfig(LoopConfig):
         augment: Augmentation; the paper names none.
         small_epochs: First epochs that see smaller images, which costs less; 0, as in the paper, has none.
         small_size: Side of those images in pixels.
+        class_weighting: Weight of each eye in the loss: `"none"`, as in the paper, which says nothing; `"inverse"` to
+            the frequency of its grade; or to the root of it, `"inverse_root"`. The mean weight is 1.
+        sampling: `"natural"`: each eye once an epoch; `"balanced"`: as many draws, every grade as likely.
     """
 
     augment: AugmentConfig = FUNDUS
     small_epochs: int = 0
     small_size: int = 160
-
-
-PAPER_RECIPES: dict[str, FinetuneConfig] = {
-    "none": FinetuneConfig(epochs=500, learning_rate=1e-4),
-    "imagenet": FinetuneConfig(epochs=50, learning_rate=1e-3),
-}
-"""Initialization -> recipe. Source: paper, section 3.2 (epochs, learning rates, AdamW)."""
+    class_weighting: ClassWeighting = "none"
+    sampling: Sampling = "natural"
 
 
 class ClassificationTask:
@@ -66,44 +71,61 @@ class ClassificationTask:
         augment: AugmentConfig,
     ) -> None:
         self.network = network
-        self.images = len(train)
+        self.images, self.held_out = len(train), len(validation)
         self.train, self.validation = train, validation
         self.labels = torch.tensor(train.index[label].to_numpy(), dtype=torch.long)
         self.validation_labels = validation.index[label].to_numpy(np.int64)
         self.preprocessing = preprocessing
         self.augment = augment
 
-    def loss(self, rows: np.ndarray, seed: int, epoch: int) -> tuple[Tensor, dict[str, float]]:
-        """Cross entropy and accuracy of one augmented batch."""
-        device = next(self.network.parameters()).device
-        images = torch.from_numpy(self.train.images[rows]).to(device)
-        labels = self.labels[rows].to(device)
-        logits = self.network(self._augmented(images, seed, self._size(epoch)))
-        accuracy = float((logits.argmax(dim=1) == labels).float().mean())
-        return F.cross_entropy(logits.float(), labels), {"train_accuracy": accuracy}
+    def draw_order(self, generator: np.random.Generator) -> np.ndarray:
+        """Every image once."""
+        return generator.permutation(self.images)
+
+    def read(self, rows: np.ndarray) -> Tensor:
+        """Images of some rows, uint8 (n, 3, H, W)."""
+        return torch.from_numpy(self.train.read(rows))
+
+    def loss(self, network: nn.Module, images: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross entropy and accuracy of a part of an augmented batch."""
+        labels = self.labels[batch.rows].to(images.device)
+        logits = network(self._augmented(images, batch))
+        accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
+        return self._cross_entropy(logits.float(), labels), {"train_accuracy": accuracy}
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits, labels)
 
     def _size(self, epoch: int) -> int | None:
         """Side of the images of an epoch, counted from 0; None leaves them as they are."""
         return None
 
-    def _augmented(self, images: Tensor, seed: int, size: int | None) -> Tensor:
-        pixels = augment(images, draw_parameters(self.augment, len(images), seed), size)
+    def _augmented(self, images: Tensor, batch: Batch) -> Tensor:
+        drawn = draw_parameters(self.augment, batch.size, batch.seed).take(batch.part, batch.parts)
+        pixels = augment(images, drawn, self._size(batch.epoch))
         return self.preprocessing.standardize(pixels).contiguous(memory_format=torch.channels_last)
 
     @torch.no_grad()
-    def answer(self, store: Store, batch_size: int = 128) -> np.ndarray:
-        """Softmax on the images of a store, float64 (N, classes), without augmentation."""
+    def answer(self, store: Store, share: Share | None = None, batch_size: int = 128) -> np.ndarray:
+        """Softmax on the images of a store, float64 (N, classes), without augmentation.
+
+        Args:
+            store: The images.
+            share: The processes among which the images are dealt; None asks for all of them here.
+            batch_size: Images at once.
+        """
+        share = share or Share()
         device = next(self.network.parameters()).device
-        parts = []
-        for start in range(0, len(store), batch_size):
-            pixels = torch.from_numpy(store.images[start : start + batch_size]).to(device).float().div_(255)
+        rows, parts = share.of(len(store)), []
+        for start in range(0, len(rows), batch_size):
+            pixels = torch.from_numpy(store.read(rows[start : start + batch_size])).to(device).float().div_(255)
             inputs = self.preprocessing.standardize(pixels).contiguous(memory_format=torch.channels_last)
             parts.append(torch.softmax(self.network(inputs).double(), dim=1).cpu().numpy())
-        return np.concatenate(parts)
+        return share.gather(np.concatenate(parts), len(store))
 
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, share: Share) -> dict[str, float]:
         """Accuracy on the held-out images."""
-        answers = self.answer(self.validation)
+        answers = self.answer(self.validation, share)
         return {"accuracy": float((answers.argmax(axis=1) == self.validation_labels).mean())}
 
     def save(self, path: Path, metrics: dict[str, float]) -> None:
@@ -135,15 +157,31 @@ class FinetuneTask(ClassificationTask):
         describe: Callable[[float], CheckpointInfo],
     ) -> None:
         super().__init__(network, train, validation, label="grade", preprocessing=preprocessing, augment=config.augment)
+        _check_grades(self.validation_labels)
         self.config = config
         self.describe = describe
+        counts = np.bincount(self.labels.numpy(), minlength=len(GRADES))
+        self.weights = weigh_classes(counts, config.class_weighting)
 
     def _size(self, epoch: int) -> int | None:
         return self.config.small_size if epoch < self.config.small_epochs else None
 
-    def evaluate(self) -> dict[str, float]:
-        """AUC of both referable readings, accuracy, quadratic kappa and loss on the validation eyes."""
-        answers, grades = self.answer(self.validation), self.validation_labels
+    def draw_order(self, generator: np.random.Generator) -> np.ndarray:
+        """Every eye once, or as many draws with every grade as likely."""
+        if self.config.sampling == "natural":
+            return super().draw_order(generator)
+        chances = 1.0 / np.bincount(self.labels.numpy())[self.labels.numpy()]
+        return generator.choice(self.images, self.images, p=chances / chances.sum())
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self.weights is None:
+            return super()._cross_entropy(logits, labels)
+        weights = self.weights.to(labels.device)[labels]  # over all eyes their mean is 1, so parts of a batch add up
+        return (F.cross_entropy(logits, labels, reduction="none") * weights).mean()
+
+    def evaluate(self, share: Share) -> dict[str, float]:
+        """AUC of both referable readings and of five classes, accuracy, quadratic kappa and loss, on validation."""
+        answers, grades = self.answer(self.validation, share), self.validation_labels
         measures = {
             f"auc_referable_{reading}": float(
                 roc_auc_score(is_referable(grades, reading), referable_probability(answers, reading))
@@ -152,6 +190,7 @@ class FinetuneTask(ClassificationTask):
         }
         chosen = answers.argmax(axis=1)
         return measures | {
+            "auc_one_vs_rest": mean_auc_one_vs_rest(answers, grades),
             "accuracy": float((chosen == grades).mean()),
             "kappa": float(cohen_kappa_score(chosen, grades, weights="quadratic", labels=range(answers.shape[1]))),
             "validation_loss": float(-np.log(answers[np.arange(len(grades)), grades] + 1e-12).mean()),
@@ -160,3 +199,43 @@ class FinetuneTask(ClassificationTask):
     def save(self, path: Path, metrics: dict[str, float]) -> None:
         """Write the network with its validation AUC."""
         save_model(path, self.network, self.describe(metrics[self.monitor]))
+
+
+def weigh_classes(counts: np.ndarray, weighting: ClassWeighting) -> Tensor | None:
+    """Weight of each class in the loss.
+
+    Args:
+        counts: Int (C,), images of each class.
+        weighting: As in `FinetuneConfig`.
+
+    Returns:
+        Float (C,), whose mean over all images is 1, 0 for a class without any; None without weighting.
+    """
+    if weighting == "none":
+        return None
+    power = {"inverse": 1.0, "inverse_root": 0.5}[weighting]
+    weights = np.where(counts > 0, np.maximum(counts, 1.0) ** -power, 0.0)
+    return torch.tensor(weights * counts.sum() / (weights * counts).sum(), dtype=torch.float32)
+
+
+def mean_auc_one_vs_rest(answers: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over the classes of the AUC of each against all others; a class without images is left out.
+
+    Args:
+        answers: Float (N, C), softmax.
+        labels: Int (N,), at least two classes.
+
+    Source: Yang et al. 2023, MedMNIST v2, Scientific Data 10:41 (its evaluator).
+    """
+    present = np.unique(labels)
+    return float(np.mean([roc_auc_score(labels == grade, answers[:, grade]) for grade in present]))
+
+
+def _check_grades(grades: np.ndarray) -> None:
+    for reading in REFERABLE_READINGS:
+        referable = is_referable(grades, reading)
+        if referable.all() or not referable.any():
+            raise InputError(
+                f"The {len(grades)} validation eyes must have grades below {reading} and from {reading} on, since the "
+                "best epoch is chosen by AUC; use more eyes."
+            )

@@ -1,24 +1,36 @@
-"""The one training loop: epochs over a store, exact resume, the best state kept."""
+"""The one training loop: epochs over a store, exact resume, the best state kept, on one device or many."""
 
 import dataclasses
 import math
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torchvision.models.resnet import ResNet
 
 from dr_core.errors import InputError
 from dr_core.seeds import derive_seed, numpy_generator
+from dr_core.training.execution import (
+    Execution,
+    Precision,
+    Share,
+    check_same,
+    explaining_failures,
+    share_buffers,
+    start_fabric,
+)
 from dr_core.training.run_folder import RunFolder
 from dr_core.training.schedule import Schedule, learning_rate
 
-Precision = Literal["32-true", "bf16-mixed"]
+SGD_MOMENTUM = 0.9
+"""Source: He et al. 2020, section 3.3, and the authors' code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +39,15 @@ class LoopConfig:
 
     Attributes:
         epochs: Number of passes over the data.
-        learning_rate: AdamW's learning rate after the warm-up.
+        learning_rate: Learning rate after the warm-up.
         weight_decay: AdamW's decoupled weight decay; the paper names no value, this is PyTorch's default.
-        batch_size: Images per step; the last incomplete batch of an epoch is left out.
+        batch_size: Images per step, of all processes together; the last incomplete batch of an epoch is left out.
         schedule: Learning rate over the steps.
         warmup_epochs: Epochs over which the learning rate rises from 0.
         precision: `"bf16-mixed"` or `"32-true"`.
         seed: Seed of the order of images and of their augmentation.
+        optimizer: `"adamw"`, the paper's; `"sgd"`, MoCo's, with momentum .9.
+        patience: Epochs without a better validation measure after which the training stops; 0, as in the paper, never.
     """
 
     epochs: int
@@ -44,6 +58,35 @@ class LoopConfig:
     warmup_epochs: float = 0.5
     precision: Precision = "bf16-mixed"
     seed: int = 0
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"`{name}` must be at least 1, not {getattr(self, name)}.")
+        for name in ("weight_decay", "warmup_epochs", "patience"):
+            if getattr(self, name) < 0:
+                raise InputError(f"`{name}` must not be below 0, as {getattr(self, name)} is.")
+        if not self.learning_rate > 0:
+            raise InputError(f"`learning_rate` must be above 0, not {self.learning_rate}.")
+
+
+_UNSAID: dict[str, Any] = {"optimizer": "adamw", "patience": 0, "class_weighting": "none", "sampling": "natural"}
+"""Options that came later, where they are off."""
+
+
+def recipe_values(config: Any) -> dict[str, Any]:  # noqa: ANN401 - any configuration that holds recipes
+    """Plain values of a recipe, or of what holds recipes.
+
+    An option that came later is left out where it is off, so that a run folder or checkpoint of before it reads as one
+    of today.
+    """
+
+    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {name: value for name, value in pairs if name not in _UNSAID or value != _UNSAID[name]}
+
+    return dataclasses.asdict(config, dict_factory=keep)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +98,7 @@ class TrainingReport:
         epochs: Epochs in all.
         step: Steps done in all epochs.
         steps: Steps in all.
-        images_per_second: Rate since this process started training.
+        images_per_second: Rate since this process started training, of all processes together.
         metrics: Measures of the epoch, after its last step; otherwise None.
     """
 
@@ -67,16 +110,37 @@ class TrainingReport:
     metrics: dict[str, float] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """A batch, or the part of it that one process computes at once.
+
+    Attributes:
+        rows: Rows of the data in this part, int (n,).
+        size: Number of images of the whole batch.
+        seed: Seed of the batch's augmentation.
+        epoch: The epoch, from 0.
+        part: Which part this is: every `parts`-th image from this one on.
+        parts: Number of parts.
+    """
+
+    rows: np.ndarray
+    size: int
+    seed: int
+    epoch: int
+    part: int = 0
+    parts: int = 1
+
+
 class Task(Protocol):
     """What is trained: a network, a loss on rows of its data, and what is measured after an epoch.
 
     Attributes:
-        network: What is optimized.
         images: Number of rows of the data.
-        monitor: The measure whose highest value marks the best epoch; None keeps the last one.
+        held_out: Number of images that are looked at after an epoch.
     """
 
     images: int
+    held_out: int
 
     @property
     def network(self) -> nn.Module:
@@ -85,15 +149,32 @@ class Task(Protocol):
 
     @property
     def monitor(self) -> str | None:
-        """The measure of the best epoch."""
+        """The measure whose highest value marks the best epoch; None keeps the last one."""
         ...
 
-    def loss(self, rows: np.ndarray, seed: int, epoch: int) -> tuple[Tensor, dict[str, float]]:
-        """Loss of one batch, a scalar with gradient, and measures of the batch to average over the epoch."""
+    def draw_order(self, generator: np.random.Generator) -> np.ndarray:
+        """Rows in the order in which an epoch meets them, int (images,)."""
         ...
 
-    def evaluate(self) -> dict[str, float]:
-        """Measures after an epoch, on what is held out."""
+    def read(self, rows: np.ndarray) -> Tensor:
+        """Images of some rows, uint8 (n, 3, H, W), in memory; called from another thread."""
+        ...
+
+    def loss(self, network: nn.Module, images: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of a part of a batch.
+
+        Args:
+            network: The network, perhaps wrapped for many processes.
+            images: Uint8 (n, 3, H, W), the part's images on the network's device.
+            batch: Which they are.
+
+        Returns:
+            The mean over the part, a scalar with gradient; and measures to average over the epoch, scalars.
+        """
+        ...
+
+    def evaluate(self, share: Share) -> dict[str, float]:
+        """Measures after an epoch, on what is held out; the same in every process."""
         ...
 
     def save(self, path: Path, metrics: dict[str, float]) -> None:
@@ -101,113 +182,259 @@ class Task(Protocol):
         ...
 
 
-def train(task: Task, config: LoopConfig, folder: RunFolder) -> Iterator[TrainingReport]:
+def train(
+    task: Task, config: LoopConfig, folder: RunFolder, execution: Execution | None = None
+) -> Iterator[TrainingReport]:
     """Train a task, or go on where it was stopped; a finished training does nothing.
 
     Each epoch's order and augmentation follow from the seed and the epoch alone, so that a resumed training ends with
-    the same weights as an uninterrupted one.
+    the same weights as an uninterrupted one. In a job of many processes each calls this; the first alone writes.
 
     Args:
         task: What is trained; its network ends with the weights of the last epoch.
         config: How.
         folder: Where states, measures and the best checkpoint are written.
+        execution: On what.
 
     Yields:
         A report after each step; the last one of an epoch holds its measures, once they are on disk.
 
     Raises:
-        InputError: If there are fewer images than one batch holds, or the loss is not finite.
+        InputError: If there are fewer images than one batch holds, the loss is not finite, a GPU's memory does not
+            suffice, or another process of the job ends.
     """
-    if task.images < config.batch_size:
-        raise InputError(f"There are {task.images} images, fewer than a batch of {config.batch_size}; lower the batch.")
-    fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
-    network = task.network.to(fabric.device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=config.weight_decay, fused=True)
-    history = _resume(folder, network, optimizer)
-    clock = _Clock(config, task.images // config.batch_size, first_epoch=len(history))
-    for epoch in range(len(history), config.epochs):
-        measured: list[dict[str, float]] = []
-        for report in _train_epoch(task, config, fabric, optimizer, clock, epoch, measured):
-            if report.step % clock.steps_per_epoch:
-                yield report
-        network.eval()
-        history.append({"epoch": epoch + 1} | _mean(measured) | task.evaluate())
-        if task.monitor is None or history[-1][task.monitor] >= max(past[task.monitor] for past in history):
-            task.save(folder.checkpoint, history[-1])
-        folder.write_metrics(history)
-        folder.save_state({"history": history, "network": network.state_dict(), "optimizer": optimizer.state_dict()})
+    trainer = Trainer(task, config, execution or Execution())
+    history = trainer.resume(folder)
+    trainer.start_clock(len(history))
+    while len(history) < config.epochs and not has_stalled(history, task.monitor, config.patience):
+        epoch = len(history)
+        with explaining_failures(trainer.share, _describe_kept(folder, epoch)):
+            for report in trainer.train_epoch(epoch):
+                if report.step % trainer.steps_per_epoch:
+                    yield report
+            history.append({"epoch": epoch + 1} | trainer.measure())
+        if trainer.share.rank == 0:
+            _keep(task, folder, history, trainer)
         yield dataclasses.replace(report, metrics=history[-1])
 
 
-class _Clock:
-    """Counts steps and their rate, for reports and learning rates."""
+def has_stalled(history: list[dict[str, float]], monitor: str | None, patience: int) -> bool:
+    """Whether the best epoch lies `patience` epochs back or more; never without patience or a measure."""
+    if not patience or monitor is None or not history:
+        return False
+    values = [past[monitor] for past in history]
+    return len(values) - 1 - values.index(max(values)) >= patience
 
-    def __init__(self, config: LoopConfig, steps_per_epoch: int, first_epoch: int) -> None:
-        self.config = config
-        self.steps_per_epoch = steps_per_epoch
-        self.first_step = first_epoch * steps_per_epoch
-        self.steps = config.epochs * steps_per_epoch
+
+def _describe_kept(folder: RunFolder, epoch: int) -> str:
+    if epoch == 0:
+        return "No epoch was finished yet."
+    return f"The state after epoch {epoch} is kept in {folder.path / 'last.ckpt'}."
+
+
+def _keep(task: Task, folder: RunFolder, history: list[dict[str, float]], trainer: "Trainer") -> None:
+    if task.monitor is None or history[-1][task.monitor] >= max(past[task.monitor] for past in history):
+        task.save(folder.checkpoint, history[-1])
+    folder.write_metrics(history)
+    folder.save_state({"history": history} | trainer.state())
+
+
+class Trainer:
+    """A network on its device with its optimizer, and what was measured in the epoch that runs.
+
+    Args:
+        task: What is trained.
+        config: How.
+        execution: On what.
+
+    Raises:
+        InputError: If the batch does not fit the data or the processes.
+    """
+
+    def __init__(self, task: Task, config: LoopConfig, execution: Execution) -> None:
+        if task.images < config.batch_size:
+            raise InputError(
+                f"There are {task.images} images, fewer than a batch of {config.batch_size}; lower the batch."
+            )
+        self.task, self.config = task, config
+        self.fabric = start_fabric(config.precision, execution.device)
+        self.share = Share(self.fabric.global_rank, self.fabric.world_size)
+        self.parts = self.share.world * execution.accumulate
+        _check_parts(config.batch_size, self.share.world, execution.accumulate)
+        network = task.network.to(self.fabric.device)
+        self.network = network.to(memory_format=torch.channels_last) if execution.channels_last else network
+        if execution.compile:
+            for module in network.modules():
+                if isinstance(module, ResNet):
+                    module.compile()
+        self.optimizer = _build_optimizer(network, config)
+        if self.share.world > 1:
+            self.network, self.optimizer = self.fabric.setup(network, self.optimizer)
+        self.steps_per_epoch = task.images // config.batch_size
+        self.steps = config.epochs * self.steps_per_epoch
+
+    def resume(self, folder: RunFolder) -> list[dict[str, float]]:
+        """Take over the last state of a folder; gives the measures of the epochs that are done."""
+        state = folder.load_state()
+        history: list[dict[str, float]] = list(state["history"]) if state else []
+        check_same(len(history), self.share)
+        if state:
+            self.task.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        return history
+
+    def state(self) -> dict[str, Any]:
+        """What `resume` takes over."""
+        return {"network": self.task.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def start_clock(self, first_epoch: int) -> None:
+        """Count steps and time from here on."""
+        self.first_step = first_epoch * self.steps_per_epoch
         self.started = time.perf_counter()
 
     def learning_rate(self, step: int) -> float:
+        """Learning rate of a step, from 0."""
         config = self.config
         warmup = round(config.warmup_epochs * self.steps_per_epoch)
         return learning_rate(config.learning_rate, step, self.steps, schedule=config.schedule, warmup_steps=warmup)
 
-    def report(self, epoch: int, step: int) -> TrainingReport:
-        images = (step + 1 - self.first_step) * self.config.batch_size
+    def train_epoch(self, epoch: int) -> Iterator[TrainingReport]:
+        """Train through an epoch, from 0; a report after each step."""
+        self.task.network.train()
+        self.measures = _Measures(self.fabric.device, epoch * self.steps_per_epoch, self.share)
+        order = self.task.draw_order(numpy_generator(self.config.seed, "order", epoch))
+        began, self.waited = time.perf_counter(), 0.0
+        with ThreadPoolExecutor(1) as reader:
+            waiting = None
+            for number in range(self.steps_per_epoch):
+                batches = self._split(order, epoch, number)
+                now = waiting or reader.submit(self._read, batches)
+                following = number + 1 < self.steps_per_epoch
+                waiting = reader.submit(self._read, self._split(order, epoch, number + 1)) if following else None
+                asked = time.perf_counter()
+                images = now.result()
+                self.waited += time.perf_counter() - asked
+                self._step(epoch * self.steps_per_epoch + number, batches, images)
+                yield self._report(epoch, number)
+        self.measures.look()
+        self.epoch_seconds = time.perf_counter() - began
+
+    def measure(self) -> dict[str, float]:
+        """Measures of the epoch that was trained through: of its batches, its speed, and what is held out."""
+        self.task.network.eval()
+        share_buffers(self.task.network, self.share)
+        seen = self.steps_per_epoch * self.config.batch_size
+        speed = {
+            "images_per_second": round(seen / self.epoch_seconds, 1),
+            "data_share": round(self.waited / self.epoch_seconds, 4),
+        }
+        return self.measures.mean() | self.task.evaluate(self.share) | speed
+
+    def _split(self, order: np.ndarray, epoch: int, number: int) -> list[Batch]:
+        """This process's parts of a batch."""
+        size = self.config.batch_size
+        rows = np.sort(order[number * size : (number + 1) * size])
+        seed = derive_seed(self.config.seed, "augment", epoch * self.steps_per_epoch + number)
+        return [
+            Batch(rows=rows[part :: self.parts], size=size, seed=seed, epoch=epoch, part=part, parts=self.parts)
+            for part in range(self.share.rank, self.parts, self.share.world)
+        ]
+
+    def _read(self, batches: list[Batch]) -> list[Tensor]:
+        images = [self.task.read(batch.rows) for batch in batches]
+        return [image.pin_memory() for image in images] if self.fabric.device.type == "cuda" else images
+
+    def _step(self, step: int, batches: list[Batch], images: list[Tensor]) -> None:
+        rate = self.learning_rate(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        for number, (batch, pixels) in enumerate(zip(batches, images, strict=True), start=1):
+            with self._synchronizing(number == len(batches)):
+                with self.fabric.autocast():
+                    loss, measures = self.task.loss(
+                        self.network, pixels.to(self.fabric.device, non_blocking=True), batch
+                    )
+                self.measures.add(step, measures | {"loss": loss.detach()}, rate)
+                self.fabric.backward(loss / len(batches) if len(batches) > 1 else loss)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def _synchronizing(self, last: bool) -> Any:  # noqa: ANN401 - a context of Fabric or none
+        """Gradients of many processes are averaged once a batch, with its last part."""
+        if self.share.world == 1:
+            return nullcontext()
+        return self.fabric.no_backward_sync(cast(Any, self.network), enabled=not last)
+
+    def _report(self, epoch: int, number: int) -> TrainingReport:
+        done = epoch * self.steps_per_epoch + number + 1
+        images = (done - self.first_step) * self.config.batch_size
         return TrainingReport(
             epoch=epoch + 1,
             epochs=self.config.epochs,
-            step=step + 1,
+            step=done,
             steps=self.steps,
             images_per_second=images / (time.perf_counter() - self.started),
         )
 
 
-def _train_epoch(
-    task: Task,
-    config: LoopConfig,
-    fabric: Fabric,
-    optimizer: torch.optim.Optimizer,
-    clock: _Clock,
-    epoch: int,
-    measured: list[dict[str, float]],
-) -> Iterator[TrainingReport]:
-    task.network.train()
-    order = numpy_generator(config.seed, "order", epoch).permutation(task.images)
-    for batch in range(clock.steps_per_epoch):
-        step = epoch * clock.steps_per_epoch + batch
-        rows = np.sort(order[batch * config.batch_size : (batch + 1) * config.batch_size])
-        for group in optimizer.param_groups:
-            group["lr"] = clock.learning_rate(step)
-        with fabric.autocast():
-            loss, measures = task.loss(rows, derive_seed(config.seed, "augment", step), epoch)
-        measured.append(measures | {"loss": _finite(loss, step), "learning_rate": clock.learning_rate(step)})
-        fabric.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad()
-        yield clock.report(epoch, step)
-
-
-def _finite(loss: Tensor, step: int) -> float:
-    value = float(loss.detach())
-    if not math.isfinite(value):
+def _check_parts(batch_size: int, world: int, accumulate: int) -> None:
+    if accumulate < 1 or batch_size % (world * accumulate):
         raise InputError(
-            f"The loss became {value} at step {step + 1}; the state before this epoch is kept. "
-            "Start again with a lower learning rate."
+            f"A batch of {batch_size} cannot be split evenly among {world} processes with {accumulate} parts each; "
+            "change --batch-size or --accumulate."
         )
-    return value
 
 
-def _mean(measured: list[dict[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([measures[name] for measures in measured])) for name in measured[0]}
+def _build_optimizer(network: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(
+            network.parameters(), config.learning_rate, SGD_MOMENTUM, weight_decay=config.weight_decay, fused=True
+        )
+    return torch.optim.AdamW(network.parameters(), weight_decay=config.weight_decay, fused=True)
 
 
-def _resume(folder: RunFolder, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
-    state = folder.load_state()
-    if state is None:
-        return []
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    return list(state["history"])
+class _Measures:
+    """Measures of an epoch's batches, left on the device until they are looked at: a look makes a GPU wait.
+
+    Args:
+        device: Where the measures are.
+        step: The epoch's first step.
+        share: This process.
+    """
+
+    LOOK = 16
+    """Steps between two looks on a GPU."""
+
+    def __init__(self, device: torch.device, step: int, share: Share) -> None:
+        self.every = 1 if device.type == "cpu" else self.LOOK
+        self.share = share
+        self.unseen: list[tuple[int, dict[str, Tensor]]] = []
+        self.seen: list[dict[str, float]] = []
+        self.rates: list[float] = []
+
+    def add(self, step: int, measures: dict[str, Tensor], rate: float) -> None:
+        """Add the measures of a part of a batch.
+
+        Raises:
+            FloatingPointError: If a loss, of this step or of one that was not looked at yet, is not finite.
+        """
+        self.unseen.append((step, measures))
+        self.rates.append(rate)
+        if len(self.unseen) >= self.every:
+            self.look()
+
+    def look(self) -> None:
+        """Bring the measures to the host; raises as `add`."""
+        for step, measures in self.unseen:
+            values = {name: float(value) for name, value in measures.items()}
+            if not math.isfinite(values["loss"]):
+                raise FloatingPointError(f"The loss became {values['loss']} at step {step + 1}.")
+            self.seen.append(values)
+        self.unseen = []
+
+    def mean(self) -> dict[str, float]:
+        """Mean over the epoch and over the processes."""
+        names = list(self.seen[0])
+        means = np.array([[np.mean([measures[name] for measures in self.seen]) for name in names]])
+        means = self.share.gather(means, self.share.world).mean(axis=0)
+        return dict(zip(names, map(float, means), strict=True)) | {"learning_rate": float(np.mean(self.rates))}

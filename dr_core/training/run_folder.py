@@ -1,14 +1,17 @@
 """The folder of one training: what was asked, what was measured each epoch, and the state from which it resumes."""
 
+import errno
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torchvision.models.resnet import ResNet
 
 from dr_core.errors import InputError
 from dr_core.files import replacing, write_json
+from dr_core.models.external import start_from
 
 
 class RunFolder:
@@ -17,30 +20,56 @@ class RunFolder:
     Args:
         path: The folder; made if it is missing.
         config: What is trained, plain values. A folder that holds another training is refused.
+        writes: Whether this process writes; of several that train together, the first alone does.
 
     Raises:
         InputError: If the folder holds a training with another configuration.
     """
 
-    def __init__(self, path: Path, config: dict[str, Any]) -> None:
+    def __init__(self, path: Path, config: dict[str, Any], *, writes: bool = True) -> None:
         self.path = path
         self.checkpoint = path / "best.safetensors"
-        path.mkdir(parents=True, exist_ok=True)
         config = json.loads(json.dumps(config))
         stored = path / "config.json"
-        if stored.is_file() and json.loads(stored.read_text(encoding="utf-8")) != config:
-            raise InputError(f"{path} holds a training with other settings; choose another folder or remove it.")
-        write_json(stored, config)
+        if stored.is_file():
+            _check_same(path, json.loads(stored.read_text(encoding="utf-8")), config)
+        if writes:
+            path.mkdir(parents=True, exist_ok=True)
+            write_json(stored, config)
+
+    @staticmethod
+    def read_config(path: Path) -> dict[str, Any]:
+        """What the training in a folder was asked for, plain values.
+
+        Raises:
+            InputError: If the folder holds no training.
+        """
+        stored = path / "config.json"
+        if not stored.is_file():
+            raise InputError(f"There is no training in {path}; `python train_cli.py pretrain` makes one.")
+        return json.loads(stored.read_text(encoding="utf-8"))
 
     def save_state(self, state: dict[str, Any]) -> None:
-        """Write the state after an epoch, in one step."""
-        with replacing(self.path / "last.ckpt") as temporary:
-            torch.save(state, temporary)
+        """Write the state after an epoch, in one step.
+
+        Raises:
+            OSError: If it cannot be written; the state before stays.
+        """
+        path = self.path / "last.ckpt"
+        with replacing(path) as temporary:
+            try:
+                torch.save(state, temporary)
+            except RuntimeError as error:  # so torch calls a full disk
+                raise OSError(errno.ENOSPC, "The state could not be written whole; the disk is full", path) from error
 
     def load_state(self) -> dict[str, Any] | None:
-        """Read the last state, or None if no epoch is done. Nothing but tensors and plain values is unpickled."""
+        """Read the last state, or None if no epoch is done. Nothing but tensors and plain values is unpickled.
+
+        Raises:
+            InputError: If the file is damaged.
+        """
         path = self.path / "last.ckpt"
-        return torch.load(path, map_location="cpu", weights_only=True) if path.is_file() else None
+        return _read_state(path) if path.is_file() else None
 
     def epochs_done(self) -> int:
         """Number of epochs from whose end the training would go on."""
@@ -53,20 +82,43 @@ class RunFolder:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in epochs), encoding="utf-8")
 
 
-def load_encoder(network: nn.Module, folder: Path, prefix: str = "") -> None:
+def _check_same(path: Path, stored: dict[str, Any], config: dict[str, Any]) -> None:
+    different = [name for name in sorted(stored.keys() | config.keys()) if stored.get(name) != config.get(name)]
+    if different:
+        name = different[0]
+        raise InputError(
+            f"{path} holds a training with other settings ({name}: {stored.get(name)} there, {config.get(name)} here); "
+            "choose another folder or remove it."
+        )
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        raise InputError(f"{path} is cut off or no state of a training; remove it and train again.") from error
+    if not (isinstance(state, dict) and {"history", "network"} <= state.keys()):
+        raise InputError(f"{path} is no state of a training; remove it and train again.")
+    return state
+
+
+def load_encoder(network: ResNet, folder: Path, prefix: str = "") -> None:
     """Take over the weights of a finished pretraining, all but the last layer's.
 
     Args:
         network: The network to fill; its `fc` stays as it is.
         folder: The run folder of the pretraining.
         prefix: What stands before the names of the encoder's weights, such as `"encoder_q."`.
+
+    Raises:
+        InputError: If there is no state, it is cut off, or of another architecture.
     """
-    state = torch.load(folder / "last.ckpt", map_location="cpu", weights_only=True)["network"]
+    path = folder / "last.ckpt"
+    if not path.is_file():
+        raise InputError(f"There is no pretraining in {folder}; `python train_cli.py pretrain` makes one.")
+    state = _read_state(path)["network"]
     encoder = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
-    encoder = {name: tensor for name, tensor in encoder.items() if not name.startswith("fc.")}
-    result = network.load_state_dict(encoder, strict=False)
-    if result.unexpected_keys or any(not name.startswith("fc.") for name in result.missing_keys):
-        raise InputError(f"{folder} holds a training of another architecture.")
+    start_from(network, {name: tensor for name, tensor in encoder.items() if not name.startswith("fc.")}, str(folder))
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:

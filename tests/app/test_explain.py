@@ -349,6 +349,6 @@ def test_a_lesion_can_be_painted_out(page):
     assert not app.exception
     assert not app.error
     shown = html_of(app)
-    assert "as much healthy retina painted out, 5 times" in shown
+    assert "as many healthy regions of the same sizes are painted out, 5 times" in shown
     assert "Change of P(severe)" in shown
     assert "Change of P(referable: grades 2 to 4)" in shown

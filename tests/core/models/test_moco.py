@@ -38,6 +38,11 @@ def test_loss_equals_a_slow_transcription_of_algorithm_1():
     assert torch.allclose(moco.queue[:, :4].T, k, atol=1e-10)
 
 
+def test_chance_is_the_logarithm_of_the_number_of_candidates():
+    moco = build_moco(K=100, T=1e6)  # so hot that no key stands out
+    assert float(F.cross_entropy(*moco(*views())).detach()) == pytest.approx(math.log(101), rel=1e-5)
+
+
 @pytest.mark.parametrize("batch", [4, 5, 20])
 def test_queue_wraps_whatever_the_batch_size(batch):
     moco = build_moco(K=16)

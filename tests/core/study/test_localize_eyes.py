@@ -12,7 +12,7 @@ from dr_core.study.localize import (
     summarize_knockouts,
     summarize_localization,
 )
-from dr_core.study.shards import Shard, join_parts, parse_shard, write_part
+from dr_core.study.shards import Shard, join_parts, parse_shard, parts_folder, write_part
 from dr_core.study.table3 import arrange_table3, write_table3
 
 
@@ -148,3 +148,12 @@ def test_a_fall_is_held_against_the_mean_of_the_eyes_own_controls():
     assert found.loc[BEYOND, "value"] == pytest.approx(-0.425)
     assert found.loc[BEYOND, ["low", "high"]].tolist() == pytest.approx([-0.45, -0.4])
     assert found["n"].tolist() == [2, 2, 2]
+
+
+def test_other_settings_or_models_are_other_work(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    first = parts_folder(tmp_path, "localize", CONFIG, ["eye"])
+    assert first == parts_folder(tmp_path, "localize", CONFIG, ["eye"])
+    assert first != parts_folder(tmp_path, "localize", CONFIG, ["another"])
+    (tmp_path / "checkpoints" / "ifi_cl.safetensors").write_bytes(b"retrained")
+    assert first != parts_folder(tmp_path, "localize", CONFIG, ["eye"])

@@ -1,0 +1,74 @@
+"""`finetune`: train one set-up on graded eyes, all or a share of them, and make it a study's checkpoint."""
+
+import argparse
+from pathlib import Path
+
+from dr_cli import recipe_options
+from dr_cli.progress import show_progress, show_training
+from dr_core.models.setups import SETUPS, get_setup
+from dr_core.study.training import FinetuneRequest, finetune, needs_download, obtain_weights, plan_finetuning
+from dr_core.training.execution import find_job
+from dr_core.training.recipes import FINETUNE
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "finetune",
+        help="train one set-up on graded eyes",
+        description="Train one set-up on graded eyes; the epoch with the best validation AUC is kept. The same command "
+        "resumes. On many GPUs: torchrun --nproc-per-node N train_cli.py finetune ...",
+    )
+    recipe_options.add_common_options(parser)
+    parser.add_argument("--study", type=Path, required=True, help="the study's folder; made where there is none")
+    parser.add_argument("--setup", required=True, help=f"{', '.join(SETUPS)} (paper, 3.2)")
+    parser.add_argument("--fraction", type=int, default=100, help="percent of the training patients (default: 100)")
+    parser.add_argument("--validation", type=Path, help="prepared validation eyes (default: 15 %% of the patients)")
+    parser.add_argument(
+        "--split-by",
+        choices=("patient", "image"),
+        default="patient",
+        help="patient keeps both eyes together (default); image is what the paper did",
+    )
+    start = parser.add_argument_group("start", "IFI without either fetches the published ImageNet weights once")
+    start.add_argument("--pretrained", type=Path, metavar="RUN", help="folder of a pretraining; IWNE-CL needs one")
+    start.add_argument("--weights", type=Path, metavar="FILE", help="file of the published ImageNet weights, for IFI")
+    presets = {preset: list(recipes.values()) for preset, recipes in FINETUNE.items()}
+    recipe_options.add_recipe_options(parser, recipe_options.FINETUNE, presets)
+    parser.add_argument(
+        "--accumulate", type=int, default=1, help="parts of a batch computed one after the other, to save memory (1)"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    setup = get_setup(options.setup)
+    recipe = FINETUNE[options.preset][setup.initialization]
+    request = FinetuneRequest(
+        data=options.data,
+        study=options.study,
+        setup=setup.name,
+        config=recipe_options.choose_recipe(recipe, options, recipe_options.FINETUNE),
+        validation=options.validation,
+        percent=options.fraction,
+        split_by=options.split_by,
+        pretrained=options.pretrained,
+        weights=options.weights,
+        arch=options.arch,
+        contrast=options.contrast,
+        execution=recipe_options.choose_execution(options, options.accumulate),
+    )
+    if options.dry_run:
+        recipe_options.print_plan(f"{setup.label} on {options.fraction} %", plan_finetuning(request))
+        return
+    if needs_download(request):
+        fetch = obtain_weights(setup.name)
+        if find_job().rank == 0:
+            show_progress("fetch ImageNet weights, bytes", fetch)
+        else:
+            list(fetch)
+    show_training(f"{setup.label} on {options.fraction} %", finetune(request))
+    recipe_options.announce(
+        f"The best epoch is in {request.run}. Measure it: python train_cli.py evaluate --study {options.study} "
+        "--data STORE"
+    )

@@ -1,0 +1,49 @@
+"""`pretrain`: MoCo v2 on prepared images, without their grades."""
+
+import argparse
+from pathlib import Path
+
+from dr_cli import recipe_options
+from dr_cli.progress import show_training
+from dr_core.data.store import open_store
+from dr_core.study.training import PretrainRequest, find_doubts, plan_pretraining, pretrain
+from dr_core.training.recipes import CONTRASTIVE
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "pretrain",
+        help="MoCo v2 on prepared images",
+        description="Pretrain an encoder with MoCo v2 on prepared images, without their grades. The same command "
+        "resumes. On many GPUs: torchrun --nproc-per-node N train_cli.py pretrain ...",
+    )
+    recipe_options.add_common_options(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run, such as STUDY/runs/moco-s0")
+    parser.add_argument("--labeled", type=Path, help="prepared graded eyes on which nearest neighbors are tried")
+    presets = {preset: [recipe] for preset, recipe in CONTRASTIVE.items()}
+    recipe_options.add_recipe_options(parser, recipe_options.CONTRASTIVE, presets)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    config = recipe_options.choose_recipe(CONTRASTIVE[options.preset], options, recipe_options.CONTRASTIVE)
+    request = PretrainRequest(
+        data=options.data,
+        out=options.out,
+        config=config,
+        labeled=options.labeled,
+        arch=options.arch,
+        contrast=options.contrast,
+        execution=recipe_options.choose_execution(options),
+    )
+    for doubt in find_doubts(config, len(open_store(options.data))):
+        recipe_options.announce(f"Warning: {doubt}")
+    if options.dry_run:
+        recipe_options.print_plan("MoCo v2", plan_pretraining(request))
+        return
+    show_training("MoCo v2", pretrain(request))
+    recipe_options.announce(
+        f"The encoder is in {options.out}. Go on: python train_cli.py finetune --setup iwne_cl --pretrained "
+        f"{options.out} ..."
+    )

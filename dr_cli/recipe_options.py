@@ -1,0 +1,142 @@
+"""Options of `pretrain` and `finetune`: each is a field of a recipe, with the source of its value."""
+
+import argparse
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from rich.console import Console
+from rich.table import Table
+
+from dr_core.models.backbone import ARCHITECTURES
+from dr_core.training.execution import Device, Execution, Precision, find_job
+from dr_core.training.loop import LoopConfig
+from dr_core.training.plan import Plan
+from dr_core.training.recipes import Preset
+from dr_core.training.schedule import Schedule
+
+Recipe = TypeVar("Recipe", bound=LoopConfig)
+
+LOOP: dict[str, tuple[str, tuple[str, ...]]] = {
+    "epochs": ("passes over the data (paper, 3.2: 500 for IWNE, 50 for IFI; MoCo v2: 200, 800 at best)", ()),
+    "learning_rate": ("after the warm-up (paper, 3.2: 1e-4 for IWNE, 1e-3 for IFI; MoCo v2: .03 for 256 images)", ()),
+    "weight_decay": ("the paper names no value: .01 is PyTorch's; 1e-4 MoCo v2's", ()),
+    "batch_size": ("images a step, of all processes together (not in the paper; MoCo v2: 256)", ()),
+    "schedule": ("learning rate over the steps (not in the paper; MoCo v2: cosine)", get_args(Schedule)),
+    "warmup_epochs": ("epochs over which the learning rate rises (not in the paper; MoCo v2: none)", ()),
+    "optimizer": ("adamw is the paper's (3.2), sgd with momentum .9 MoCo v2's", ("adamw", "sgd")),
+    "precision": ("bf16-mixed computes in half of the bits (not in the paper)", get_args(Precision)),
+    "seed": ("seed of weights, order, augmentation, split and fraction", ()),
+}
+"""Field -> help with its source, and the values it can have."""
+
+FINETUNE: dict[str, tuple[str, tuple[str, ...]]] = LOOP | {
+    "patience": ("stop after so many epochs without a better validation AUC; 0 never, as the paper", ()),
+    "class_weighting": ("weight of a grade in the loss (paper: nothing said)", ("none", "inverse", "inverse_root")),
+    "sampling": ("balanced draws every grade equally often (paper: nothing said)", ("natural", "balanced")),
+    "small_epochs": ("first epochs on smaller images, for speed; 0 in the paper", ()),
+    "small_size": ("side of those images in pixels", ()),
+}
+
+CONTRASTIVE: dict[str, tuple[str, tuple[str, ...]]] = LOOP | {
+    "dim": ("length of the representation (MoCo: 128)", ()),
+    "queue": ("keys in the queue, K (MoCo: 65536); choose fewer than there are images", ()),
+    "momentum": ("momentum of the key encoder, m (MoCo: .999)", ()),
+    "temperature": ("temperature of the softmax, T (MoCo v2: .2)", ()),
+    "norm_groups": ("groups of a batch for batch norm, in place of shuffling it across GPUs (MoCo: 8 GPUs)", ()),
+    "view_size": ("side of the two views in pixels (default: the images' own)", ()),
+}
+
+
+def add_recipe_options(
+    parser: argparse.ArgumentParser, options: dict[str, tuple[str, tuple[str, ...]]], presets: dict[Preset, list[Any]]
+) -> None:
+    """Add an option for each field of a recipe; what is not given stays as the preset has it.
+
+    Args:
+        parser: The command's.
+        options: Field -> help and values.
+        presets: Preset -> its recipes, for the defaults that are shown.
+    """
+    group = parser.add_argument_group("recipe", "in place of the preset's value")
+    for name, (text, choices) in options.items():
+        shown = "; ".join(f"{preset}: {_show(name, recipes)}" for preset, recipes in presets.items())
+        value = getattr(presets["paper"][0], name)
+        group.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=int if value is None else type(value),
+            choices=choices or None,
+            help=f"{text} [{shown}]",
+        )
+
+
+def _show(name: str, recipes: Iterable[Any]) -> str:
+    values = [getattr(recipe, name) for recipe in recipes]
+    return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in dict.fromkeys(values))
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add what both commands share."""
+    parser.add_argument("--data", type=Path, required=True, help="prepared images, as `data prepare` writes them")
+    parser.add_argument("--preset", choices=get_args(Preset), default="paper", help="whose recipe (default: paper)")
+    parser.add_argument("--arch", choices=ARCHITECTURES, default="resnet50", help="paper, 3.2: ResNet-50 (default)")
+    parser.add_argument(
+        "--contrast",
+        choices=("none", "local", "graham"),
+        default="none",
+        help="how the network meets the colors; local and graham relative to their surroundings (default: none)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="time a few steps and print the plan; write nothing")
+    group = parser.add_argument_group("machine", "how it is computed; a stopped training may go on with other values")
+    group.add_argument("--device", choices=get_args(Device), default="auto", help="auto takes a GPU if there is one")
+    group.add_argument("--compile", action="store_true", help="torch.compile: minutes at first, faster on a GPU then")
+    group.add_argument("--no-channels-last", action="store_true", help="channels apart in memory; usually slower")
+
+
+def choose_recipe(recipe: Recipe, options: argparse.Namespace, names: Iterable[str]) -> Recipe:
+    """The preset's recipe with what the command line gives in its place."""
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    return dataclasses.replace(recipe, **given)
+
+
+def choose_execution(options: argparse.Namespace, accumulate: int = 1) -> Execution:
+    """On what the command line wants it computed."""
+    return Execution(
+        device=options.device,
+        accumulate=accumulate,
+        channels_last=not options.no_channels_last,
+        compile=options.compile,
+    )
+
+
+def print_plan(title: str, plan: Plan) -> None:
+    """Print what a training would take; the first of many processes does."""
+    if find_job().rank > 0:
+        return
+    table = Table(title=f"{title}: nothing was written", show_header=False)
+    for name, value in (
+        ("images to train on", f"{plan.images:,}"),
+        ("images looked at after each epoch", f"{plan.held_out:,}"),
+        ("epochs", f"{plan.epochs:,}"),
+        ("steps", f"{plan.steps:,}"),
+        ("computed by", f"{plan.processes} x {plan.device}"),
+        ("images a second", f"{plan.images_per_second:,.0f}"),
+        ("estimated time", _describe_time(plan.seconds)),
+        ("peak memory" if plan.device == "CPU" else "peak GPU memory", f"{plan.memory_bytes / 2**30:.1f} GiB"),
+    ):
+        table.add_row(name, value)
+    Console().print(table)
+
+
+def _describe_time(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def announce(text: str) -> None:
+    """Print a line; the first of many processes does."""
+    if find_job().rank == 0:
+        Console(soft_wrap=True).print(text, markup=False, highlight=False)

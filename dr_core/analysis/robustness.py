@@ -1,0 +1,109 @@
+"""What damage does to answers and heatmaps: differences, corruption errors, flips, rank correlations."""
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from scipy.stats import rankdata
+from torch import Tensor
+
+from dr_core.analysis.bootstrap import PatientDraws
+from dr_core.errors import InputError
+
+
+def draw_means(values: np.ndarray, draws: PatientDraws) -> np.ndarray:
+    """Mean over eyes in every draw of the patients.
+
+    Args:
+        values: Float (..., N), a value for each eye.
+        draws: Draws of the patients of these eyes.
+
+    Returns:
+        Float64 (..., 1 + D); the first is the mean of the data.
+    """
+    values = np.asarray(values, np.float64)
+    eyes, patients = len(draws.patient), len(draws.times)
+    belongs = csr_array((np.ones(eyes), (np.arange(eyes), draws.patient)), shape=(eyes, patients))
+    times = draws.times.astype(np.float64)
+    sums = (values.reshape(-1, eyes) @ belongs) @ times
+    return (sums / (belongs.sum(axis=0) @ times)).reshape(*values.shape[:-1], -1)
+
+
+def score_difference(first: np.ndarray, second: np.ndarray, grades: np.ndarray, draws: PatientDraws) -> np.ndarray:
+    """How much more probability one model gives to the true grade than another, as Figure 4 of the paper shows it.
+
+    Args:
+        first: Float (..., N, classes), softmax of the contrastive model.
+        second: The same of the supervised model on the same damaged eyes.
+        grades: Int (N,), true grades.
+        draws: Draws of the patients of these eyes.
+
+    Returns:
+        Float64 (..., 1 + D), mean difference in every draw; above 0 the first model is the more robust.
+
+    Source: paper, section 4.3 and Figure 4. That the score is the one of the true grade is our reading.
+    """
+    eyes = np.arange(len(grades))
+    return draw_means(first[..., eyes, grades] - second[..., eyes, grades], draws)
+
+
+def corruption_error(errors: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Error under each corruption relative to a reference model, summed over severities.
+
+    Args:
+        errors: Float (corruptions, severities, ...), error rates of a model.
+        reference: The same of the reference model.
+
+    Returns:
+        Float64 (corruptions, ...); 1 is as bad as the reference, NaN where the reference never errs. Their mean is the
+        mCE.
+
+    Raises:
+        InputError: If the shapes differ.
+
+    Source: Hendrycks and Dietterich 2019, section 4.1, with another reference than AlexNet.
+    """
+    errors, reference = np.asarray(errors, np.float64), np.asarray(reference, np.float64)
+    if errors.shape != reference.shape:
+        raise InputError(f"Both models need the same grid, not {errors.shape} and {reference.shape}.")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = errors.sum(axis=1) / reference.sum(axis=1)
+    return np.where(np.isfinite(ratio), ratio, np.nan)
+
+
+def find_flips(clean: np.ndarray, damaged: np.ndarray, threshold: float = 0.5) -> np.ndarray:
+    """Whether a decision differs from the one on the clean eye.
+
+    Args:
+        clean: Float (N,), score of the clean eyes.
+        damaged: Float (..., N), scores of the damaged ones.
+        threshold: A score from here on is positive.
+
+    Returns:
+        Bool (..., N).
+    """
+    return (np.asarray(damaged) >= threshold) != (np.asarray(clean) >= threshold)
+
+
+def correlate_heatmaps(clean: Tensor, damaged: Tensor) -> np.ndarray:
+    """Spearman's rank correlation of heatmaps, pixel by pixel.
+
+    Args:
+        clean: Float (N, H, W), pooled heatmaps of the clean eyes.
+        damaged: Float (N, H, W), of the damaged ones.
+
+    Returns:
+        Float64 (N,), -1 to 1; ties share their mean rank; NaN where a map is constant.
+
+    Raises:
+        InputError: If the shapes differ.
+    """
+    if clean.shape != damaged.shape or clean.ndim != 3:
+        raise InputError(f"Heatmaps must both be (N, H, W), not {tuple(clean.shape)} and {tuple(damaged.shape)}.")
+    first, second = (_center_ranks(maps) for maps in (clean, damaged))
+    length = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
+    return np.divide((first * second).sum(axis=1), length, out=np.full(len(first), np.nan), where=length > 0)
+
+
+def _center_ranks(maps: Tensor) -> np.ndarray:
+    ranks = rankdata(maps.detach().to("cpu", torch.float64).flatten(1).numpy(), axis=1)
+    return ranks - ranks.mean(axis=1, keepdims=True)

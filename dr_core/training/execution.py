@@ -1,0 +1,199 @@
+"""Where a training is computed: one device, or many processes that torchrun or SLURM started."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.distributed
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
+from lightning_fabric.strategies import DDPStrategy
+
+from dr_core.errors import InputError
+
+Device = Literal["auto", "cpu", "cuda"]
+
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """How the steps of a recipe are computed. A stopped training may go on with other values.
+
+    Attributes:
+        device: `"auto"` takes a GPU where there is one.
+        accumulate: Parts into which each process splits its share of a batch, one after the other; gradients are
+            added up. Saves memory; batch norm sees the smaller parts.
+        channels_last: Whether channels lie next to each other in memory.
+        compile: Whether `torch.compile` fuses the encoder; pays on a GPU after minutes, not on a CPU.
+    """
+
+    device: Device = "auto"
+    accumulate: int = 1
+    channels_last: bool = True
+    compile: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """The processes of one training, as their launcher counts them.
+
+    Attributes:
+        rank: Number of this process among all, from 0.
+        world: Number of all.
+        per_node: Number on each machine.
+        launcher: Who started them; None for a process of its own.
+    """
+
+    rank: int = 0
+    world: int = 1
+    per_node: int = 1
+    launcher: Literal["torchrun", "slurm"] | None = None
+
+
+def find_job(environment: Mapping[str, str] = os.environ) -> Job:
+    """Read what torchrun or `srun` tells its processes.
+
+    Raises:
+        InputError: If machines have different numbers of processes.
+    """
+    if "TORCHELASTIC_RUN_ID" in environment or {"RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"} <= environment.keys():
+        rank, world, per_node = (int(environment[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+        return _check(Job(rank=rank, world=world, per_node=per_node, launcher="torchrun"))
+    tasks = int(environment.get("SLURM_STEP_NUM_TASKS", "1"))  # set in the steps of `srun`, not in a batch script
+    if tasks > 1:
+        nodes = int(environment.get("SLURM_STEP_NUM_NODES", "1"))
+        return _check(
+            Job(rank=int(environment["SLURM_PROCID"]), world=tasks, per_node=tasks // nodes, launcher="slurm")
+        )
+    return Job()
+
+
+def leave_job() -> None:
+    """End what `start_fabric` joined, when a process has nothing more to train."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def _check(job: Job) -> Job:
+    if job.world % job.per_node:
+        raise InputError(f"{job.world} processes must be spread evenly over the machines; start as many on each.")
+    return job
+
+
+def start_fabric(precision: Precision, device: Device) -> Fabric:
+    """Join the processes of this job, or take one device.
+
+    Raises:
+        InputError: If a GPU is asked for and there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("There is no CUDA device here; choose --device cpu, or auto.")
+    job = find_job()
+    if job.world == 1:
+        alone = LightningEnvironment()  # Fabric would look for a job of its own and warn where srun is installed
+        return Fabric(accelerator=device, devices=1, precision=precision, plugins=[alone])
+    environment = TorchElasticEnvironment() if job.launcher == "torchrun" else SLURMEnvironment()
+    fabric = Fabric(
+        accelerator=device,
+        devices=job.per_node,
+        num_nodes=job.world // job.per_node,
+        strategy=DDPStrategy(cluster_environment=environment),
+        precision=precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+@dataclass(frozen=True)
+class Share:
+    """What part of the rows a process measures, and how the parts come together.
+
+    Attributes:
+        rank: Number of the process.
+        world: Number of processes.
+    """
+
+    rank: int = 0
+    world: int = 1
+
+    def of(self, n: int) -> np.ndarray:
+        """Row numbers below n that this process measures, int (n / world,)."""
+        return np.arange(self.rank, n, self.world)
+
+    def gather(self, part: np.ndarray, n: int) -> np.ndarray:
+        """Bring the processes' rows together in their order, each once.
+
+        Args:
+            part: (n / world, ...), what this process measured of its rows.
+            n: Number of rows.
+
+        Returns:
+            (n, ...), the same in every process.
+        """
+        if self.world == 1:
+            return part
+        parts: list[np.ndarray] = [np.empty(0)] * self.world
+        torch.distributed.all_gather_object(parts, part)
+        whole = np.empty((n, *part.shape[1:]), part.dtype)
+        for rank, rows in enumerate(parts):
+            whole[rank :: self.world] = rows
+        return whole
+
+
+def share_buffers(network: torch.nn.Module, share: Share) -> None:
+    """Give every process the first one's buffers, such as the statistics of batch norm, before they are used."""
+    if share.world > 1:
+        for buffer in network.buffers():
+            torch.distributed.broadcast(buffer, src=0)
+
+
+def check_same(value: int, share: Share) -> None:
+    """Make sure that every process starts from the same state.
+
+    Raises:
+        InputError: If they differ.
+    """
+    if share.world == 1:
+        return
+    values = [0] * share.world
+    torch.distributed.all_gather_object(values, value)
+    if len(set(values)) > 1:
+        raise InputError("The processes found different states; the run's folder must lie on a disk that all share.")
+
+
+@contextmanager
+def explaining_failures(share: Share, kept: str) -> Iterator[None]:
+    """Turn NaN, want of memory and the death of another process into a sentence that says what to do.
+
+    Args:
+        share: This process.
+        kept: What of the training is kept.
+
+    Raises:
+        InputError: In those two cases, and if a loss is not finite.
+    """
+    try:
+        yield
+    except FloatingPointError as error:
+        raise InputError(f"{error} {kept} Start again in another folder with a lower learning rate.") from error
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            f"The GPU has too little memory. Lower --batch-size; or keep it and raise --accumulate (finetune), choose "
+            f"--precision bf16-mixed, or a smaller image size. {kept}"
+        ) from error
+    except RuntimeError as error:
+        if share.world > 1 and _is_connection_lost(error):
+            raise InputError(
+                f"Another of the {share.world} processes of this training ended; its own message says why. {kept}"
+            ) from error
+        raise
+
+
+def _is_connection_lost(error: RuntimeError) -> bool:
+    signs = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pipe", "Timed out")
+    return isinstance(error, torch.distributed.DistError) or any(sign in str(error) for sign in signs)
