@@ -106,7 +106,7 @@ def _linked_eye(disabled: bool) -> Eye | None:
         return None
     study = studies.open_named(st.session_state.get("study"))
     told, back = st.columns([3.2, 1.3], vertical_alignment="center")
-    if back.button("Back to the samples", disabled=disabled, width="stretch"):
+    if back.button("Samples", disabled=disabled, width="stretch", help="Back to the samples."):
         del st.query_params[_LINKED]
         st.rerun()
     told.html(

@@ -14,6 +14,7 @@ from dr_core.analysis.discrimination import (
     measure_auc,
     measure_separation,
     operate,
+    operate_at,
     refer_unsure,
     roc_points,
 )
@@ -173,3 +174,23 @@ def test_operating_point_by_hand():
     assert (mild.found, mild.missed, mild.alarms, mild.spared) == (2, 0, 1, 1)
     with pytest.raises(InputError, match="only one class"):
         operate(scores, np.ones(4), 0.9)
+
+
+def test_referral_interval_holds_the_value_and_shrinks_with_more_patients():
+    widths = []
+    for n in (200, 3200):
+        scores, labels, patients = drawn(5, n)
+        found = refer_unsure(scores, labels, 0.5, points=11, draws=draw_patients(patients, draws=200))
+        assert found.accuracy == pytest.approx(refer_unsure(scores, labels, 0.5, points=11).accuracy)
+        assert ((found.low <= found.accuracy) & (found.accuracy <= found.high)).all()
+        widths.append((found.high - found.low)[:8].mean())
+    assert widths[1] < 0.4 * widths[0]  # a quarter, by the root of 16
+
+
+def test_operating_points_equal_counting_one_by_one():
+    scores, labels, _ = drawn(7, 200)
+    for point, asked in zip(operate_at(scores, labels, [0, 0.3, 0.9, 1]), [0, 0.3, 0.9, 1], strict=True):
+        called = scores >= point.threshold
+        counted = [called & labels, ~called & labels, called & ~labels, ~called & ~labels]
+        assert [point.found, point.missed, point.alarms, point.spared] == [int(part.sum()) for part in counted]
+        assert point.specificity >= asked
