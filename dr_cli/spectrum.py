@@ -20,6 +20,12 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument("--device", default="cpu", help="where the models run, such as cuda (default: cpu)")
     parser.add_argument("--batch-size", type=int, default=default.batch_size, help="images per pass (default: 32)")
     parser.add_argument("--limit", type=int, default=default.limit, help="largest number of images (default: all)")
+    parser.add_argument(
+        "--image-spectra",
+        type=int,
+        default=default.image_spectra,
+        help="images whose first layer has a spectrum of its own (default: 100, spread evenly; 0: none)",
+    )
     parser.add_argument("--uncentered", action="store_true", help="do not take off the mean of each channel")
     parser.add_argument("--seed", type=int, default=default.seed, help="seed of alpha's interval (default: 0)")
     parser.set_defaults(run=_run)
@@ -27,7 +33,11 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _run(options: argparse.Namespace) -> None:
     config = SpectrumConfig(
-        batch_size=options.batch_size, centered=not options.uncentered, seed=options.seed, limit=options.limit
+        batch_size=options.batch_size,
+        centered=not options.uncentered,
+        seed=options.seed,
+        limit=options.limit,
+        image_spectra=options.image_spectra,
     )
     study = open_study(options.study)
     show_progress("spectrum", measure_spectra(study, options.data, options.key, config, device=options.device))

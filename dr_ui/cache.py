@@ -8,10 +8,12 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dr_core.data.fundus import (
+    FieldOfView,
     Quality,
     assess_quality,
     encode_jpeg,
@@ -24,6 +26,7 @@ from dr_core.data.phantom import Phantom, draw_phantom
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.prediction import predict_views
+from dr_core.study.eyes import Picture, open_picture
 from dr_core.study.folder import Study, open_study
 
 _SCREEN_SIDE = 800
@@ -44,6 +47,7 @@ class Eye:
         file: The upload, or None for a sample.
         sample: Grade and seed of a phantom, where it is one.
         published: An eye of a data set with lesion masks, or None.
+        picture: An eye that the study was measured on, or None.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Eye:
     file: UploadedFile | None = None
     sample: tuple[int, int] = (0, 0)
     published: SegmentedEye | None = None
+    picture: Picture | None = None
 
     def read(self) -> np.ndarray:
         """Pixels, uint8 (H, W, 3).
@@ -62,7 +67,24 @@ class Eye:
             return read_fundus(self.file.getvalue())
         if self.published is not None:
             return self.published.read_image()
-        return self.draw().image
+        return self.picture.image if self.picture is not None else self.draw().image
+
+    @property
+    def drawn_grade(self) -> int | None:
+        """Grade with which a phantom was drawn; None for a photograph."""
+        if self.file is not None or self.published is not None:
+            return None
+        if self.picture is not None:
+            return None if self.picture.prepared else self.picture.grade
+        return self.sample[0]
+
+    def find_field(self, image: np.ndarray) -> FieldOfView:
+        """Find the field of view; a prepared eye is cut already, and its whole picture counts."""
+        if self.picture is None or not self.picture.prepared:
+            return find_field_of_view(image)
+        side = image.shape[0]
+        middle = (side - 1) / 2
+        return FieldOfView(center_x=middle, center_y=middle, radius=side / 2, share=np.pi / 4, visible=1.0, found=True)
 
     def draw(self) -> Phantom:
         """Draw the phantom."""
@@ -109,6 +131,24 @@ def phantom_thumbnail(grade: int, seed: int) -> bytes:
     return encode_jpeg(draw_phantom(grade, 2 * _THUMBNAIL_SIDE, seed).image, _THUMBNAIL_SIDE)
 
 
+def study_eye(study: Study, data: str, name: str, eyes: pd.DataFrame | None) -> Eye:
+    """An eye that the study was measured on; raises as `dr_core.study.eyes.open_picture` does."""
+    key = f"{study.path}-{study.info.created}-{data}-{name}"
+    return Eye(name, key, picture=_picture(key, study, data, name, eyes))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _picture(key: str, _study: Study, _data: str, _name: str, _eyes: pd.DataFrame | None) -> Picture:
+    return open_picture(_study, _data, _name, _eyes)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def study_thumbnail(key: str, data: str, name: str, _study: Study, _eyes: pd.DataFrame | None) -> bytes:
+    """Small JPEG of an eye that the study was measured on; a phantom is drawn small."""
+    picture = open_picture(_study, data, name, _eyes, pixels=2 * _THUMBNAIL_SIDE)
+    return encode_jpeg(picture.image, _THUMBNAIL_SIDE)
+
+
 @st.cache_data(max_entries=4096, show_spinner=False, scope="session")
 def digest(file_id: str, _file: UploadedFile) -> str:
     """Digest of an upload."""
@@ -136,7 +176,7 @@ def models(study: Study) -> dict[str, LoadedModel]:
 @st.cache_data(max_entries=16, show_spinner=False, scope="session")
 def _look(key: str, ways: tuple[Preprocessing, ...], _eye: Eye) -> Look:
     image = _eye.read()
-    field = find_field_of_view(image)
+    field = _eye.find_field(image)
     return Look(
         taken=encode_jpeg(mark_field_of_view(image, field, _SCREEN_SIDE), _SCREEN_SIDE),
         pixels=(image.shape[1], image.shape[0]),

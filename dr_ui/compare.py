@@ -86,13 +86,13 @@ def _show_eye(study: Study, verdict: Verdict, eye: Eye) -> None:
 
 def _ways_on_html(eye: Eye) -> str:
     """The ways to damage and heatmaps; a sample comes along in the link, an upload by the menu, never in a link."""
-    sample = next((name for name, drawn in eyes.SAMPLES.items() if eye.file is None and eye.sample == drawn), None)
-    if sample is None:
+    query = eyes.query_of(eye)
+    if query is None:
         return (
             '<p class="lens-small">Robustness and Explain, in the menu at the left, take this photograph along: how '
             "much damage do they take, and where do they look?</p>"
         )
-    asked = urlencode({"sample": sample})
+    asked = urlencode(query)
     return (
         f'<p class="lens-small"><a href="Robustness?{asked}">How much damage do they take?</a> &ensp; '
         f'<a href="Explain?{asked}">Where do they look?</a></p>'

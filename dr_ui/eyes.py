@@ -1,13 +1,15 @@
 """Choosing an eye: the samples and the uploads that every page about single eyes offers."""
 
 import base64
+from html import escape
 from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dr_core.data.lesion_mask import split_name
-from dr_ui import cache
+from dr_core.study.folder import Study
+from dr_ui import cache, studies, tables
 from dr_ui.cache import Eye
 
 SAMPLES: dict[str, tuple[int, int]] = {
@@ -78,8 +80,46 @@ def carry(files: list[UploadedFile]) -> list[UploadedFile]:
     return list(kept)
 
 
+_LINKED = "eye"
+"""Name in a link of an eye that the study was measured on: its data set and its name, with a slash between."""
+
+
+def link_query(study: Study, data: str, name: str) -> dict[str, str]:
+    """What a link to a page about one eye carries, so that it opens with an eye that the study was measured on."""
+    several = {"study": study.name} if len(studies.available_studies()) > 1 else {}
+    return {_LINKED: f"{data}/{name}"} | several
+
+
+def query_of(eye: Eye) -> dict[str, str] | None:
+    """What a link to another page carries for an eye; None for an upload, which never goes into a link."""
+    if eye.picture is not None:
+        kept = {name: st.query_params.get(name) for name in (_LINKED, "study")}
+        return {name: value for name, value in kept.items() if value}
+    sample = next((name for name, drawn in SAMPLES.items() if eye.file is None and eye.sample == drawn), None)
+    return None if sample is None else {"sample": sample}
+
+
+def _linked_eye(disabled: bool) -> Eye | None:
+    """Show the eye that the link names, with the way back to the samples."""
+    data, found, name = st.query_params.get(_LINKED, "").partition("/")
+    if not found:
+        return None
+    study = studies.open_named(st.session_state.get("study"))
+    told, back = st.columns([3.2, 1.3], vertical_alignment="center")
+    if back.button("Samples", disabled=disabled, width="stretch", help="Back to the samples."):
+        del st.query_params[_LINKED]
+        st.rerun()
+    told.html(
+        f'<p class="lens-small"><b>{escape(name)}</b><br>one of the eyes that the study was measured on: '
+        f"{escape(tables.data_title(study, data))}</p>"
+    )
+    return cache.study_eye(study, data, name, tables.read_table(study, "eyes"))
+
+
 def choose_sample(*, disabled: bool) -> Eye:
-    """Draw the samples; `disabled` where another eye is looked at."""
+    """Draw the samples, or the eye that the link names; `disabled` where another eye is looked at."""
+    if linked := _linked_eye(disabled):
+        return linked
     st.html(_thumbnails_css())
     sample = st.segmented_control(
         "or a drawn eye (phantom), by its grade",

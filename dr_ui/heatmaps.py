@@ -10,7 +10,7 @@ import torch
 
 from dr_core.analysis.attribution import RULES, Explainer
 from dr_core.analysis.localization import pool
-from dr_core.data.fundus import FieldOfView, encode_jpeg, find_field_of_view
+from dr_core.data.fundus import FieldOfView, encode_jpeg
 from dr_core.data.fundus.field_of_view import cut_square, square_of
 from dr_core.data.grades import GRADES, LESION_CODES
 from dr_core.data.idrid import TOTAL
@@ -100,7 +100,7 @@ def _prepare(key: str, ways: tuple[Preprocessing, ...], rule: MaskRule, _specime
     image, readers = _specimen.read()
     with ThreadPoolExecutor(_READERS) as workers:  # decoding and scaling leave the interpreter's lock
         reading = {lesion: workers.submit(reader) for lesion, reader in readers.items()}
-        field = find_field_of_view(image)
+        field = _specimen.eye.find_field(image)
         part = _part(ways[0], image, field)
         photograph = workers.submit(lambda: encode_jpeg(_cut(image, part), _PHOTOGRAPH_SIDE))
         masks = {lesion: read.result() for lesion, read in reading.items()}

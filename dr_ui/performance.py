@@ -1,24 +1,36 @@
 """Parts of the Performance page: few labels, ROC with an operating point, grades, subgroups, disagreement."""
 
+import base64
 from collections.abc import Mapping
+from html import escape
+from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from plotly.subplots import make_subplots
 
-from dr_core.analysis.discrimination import Operation, operate, refer_unsure, roc_points
+from dr_core.analysis.bootstrap import draw_patients
+from dr_core.analysis.discrimination import Operation, Referral, operate, refer_unsure
+from dr_core.analysis.grading import count_confusion, measure_calibration
 from dr_core.data.grades import GRADES
 from dr_core.models.setups import SETUPS
+from dr_core.study.eyes import can_open
 from dr_core.study.folder import Study
-from dr_core.study.measure import GRADED_READINGS, is_graded, read_answers
-from dr_ui import charts, tables
+from dr_core.study.measure import ANSWERS, GRADED_READINGS, is_graded, read_answers
+from dr_ui import cache, charts, operating, tables
+from dr_ui.eyes import link_query
+from dr_ui.style import GRADE_RAMP, setup_color
 
-_POINTS = 400
-"""Most corners of a ROC curve that are drawn."""
+_PUBLISHED = {"Gulshan 2016": ("#7a7a7a", 0.991, 0.990), "Voets 2019": ("#a05a9c", 0.951, 0.853)}
+"""Name -> color, AUC on EyePACS and on Messidor-2: the reference points of the paper's Figure 2."""
 
-_PUBLISHED = {"Gulshan 2016": 0.991, "Voets 2019": 0.951}
-"""AUC on EyePACS, Figure 2 of the paper."""
+_DRAWS = 200
+"""Bootstrap draws of what is drawn while somebody waits."""
+
+_LISTED = 24
+"""Eyes in the list of disagreement."""
 
 Answers = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Set-up -> labels and scores of one reading."""
@@ -42,13 +54,14 @@ def show_page(study: Study) -> None:
     with third:
         specificity = st.slider(
             "Operating point: specificity of at least",
-            0.5,
+            0.0,
             1.0,
             0.9,
             0.01,
             key="specificity",
             bind="query-params",
-            help="Share of healthy eyes that are rightly left alone, 0 to 1. It moves the point on every curve.",
+            help="Share of healthy eyes that are rightly left alone, 0 to 1. It moves the point on every curve; the "
+            "point can be dragged in the chart, too.",
         )
     mine = predictions[predictions["data"] == data]
     answers = {str(setup): read_answers(rows, GRADED_READINGS[reading]) for setup, rows in mine.groupby("setup")}
@@ -58,12 +71,12 @@ def show_page(study: Study) -> None:
         st.warning(f"{reading}: all {len(labels)} eyes are of one class, so that nothing can be told apart.")
         return
     points = {setup: operate(scores, truth, specificity) for setup, (truth, scores) in answers.items()}
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns([1, 2.05], gap="medium")
     with left:
         _show_fractions(study, tables.read_table(study, "fractions"), data, reading)
     with right:
-        _show_roc(answers, points)
-    st.html(_points_html(points))
+        st.markdown("**ROC**: drag the point; sick eyes found against false alarms")
+        operating.show(answers, "specificity", "operating")
     _show_more(study, mine, answers, points, reading)
 
 
@@ -98,76 +111,41 @@ def _show_fractions(study: Study, fractions: pd.DataFrame | None, data: str, rea
             customdata=spread["count"],
             hovertemplate="%{x} % of the labels<br>AUC %{y:.3f}, %{customdata} seed(s)<extra>%{fullData.name}</extra>",
         )
-    for name, value in _PUBLISHED.items():
+    for name, (color, eyepacs, messidor) in _PUBLISHED.items():
         figure.add_scatter(
-            x=[104], y=[value], name=name, mode="markers", marker={"symbol": "diamond", "size": 10, "color": "gray"}
-        )
-    figure.update_xaxes(title="share of the training labels, %", range=[0, 108])
-    figure.update_yaxes(title="AUC")
-    charts.show(figure, "fractions", 330)
-    st.caption(
-        "Bars: lowest and highest seed. Diamonds: AUC on EyePACS as published, for orientation only: other eyes, grade "
-        "2 or worse counts as positive, and Voets averages ten networks split by image."
-    )
-
-
-def _show_roc(answers: Answers, points: Mapping[str, Operation]) -> None:
-    st.markdown("**ROC**: sensitivity against false alarms")
-    figure = go.Figure()
-    for setup, (labels, scores) in answers.items():
-        _, sensitivity, specificity = roc_points(scores, labels)
-        kept = np.unique(np.linspace(0, len(sensitivity) - 1, min(_POINTS, len(sensitivity))).astype(int))
-        figure.add_scatter(
-            x=1 - specificity[kept],
-            y=sensitivity[kept],
-            name=SETUPS[setup].label,
-            mode="lines",
-            line=charts.setup_line(setup),
-            hovertemplate="sensitivity %{y:.3f}<br>false alarms %{x:.3f}<extra>%{fullData.name}</extra>",
-        )
-        point = points[setup]
-        figure.add_scatter(
-            x=[1 - point.specificity],
-            y=[point.sensitivity],
+            x=[104, 109],
+            y=[eyepacs, messidor],
+            name=name,
             mode="markers",
-            marker=charts.setup_marker(setup, 12),
-            showlegend=False,
-            name=SETUPS[setup].label,
+            marker={"symbol": ["diamond", "diamond-open"], "size": 10, "color": color, "line": {"width": 2}},
+            text=["EyePACS", "Messidor-2"],
+            hovertemplate="AUC %{y:.3f} on %{text}, as published<extra>%{fullData.name}</extra>",
         )
-    figure.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": "gray", "width": 1}, name="guessing", showlegend=False
+    figure.update_xaxes(title="share of the training labels, %", range=[0, 114])
+    figure.update_yaxes(title="AUC")
+    charts.show(figure, "fractions", 300)
+    st.caption(
+        "Bars: lowest and highest seed. Diamonds: published, filled EyePACS, hollow Messidor-2. No target here: other "
+        "eyes, grade 2 or worse is positive, Voets averages ten networks split by image."
     )
-    figure.update_xaxes(title="false alarms (1 - specificity)", range=[-0.01, 1.01])
-    figure.update_yaxes(title="sensitivity", range=[-0.01, 1.02])
-    charts.show(figure, "roc", 330)
-
-
-def _points_html(points: Mapping[str, Operation]) -> str:
-    cards = "".join(
-        f'<section class="lens-card lens-{setup}" aria-label="{SETUPS[setup].label}"><h2>{SETUPS[setup].label}</h2>'
-        f"<p><b>sensitivity {point.sensitivity:.2f}</b>, specificity {point.specificity:.2f}</p>"
-        f"<p>sick: {point.found} found, {point.missed} missed<br>"
-        f"healthy: {point.alarms} false alarms, {point.spared} left alone</p>"
-        f"<p>threshold {point.threshold:.3f}</p></section>"
-        for setup, point in points.items()
-    )
-    return f'<div class="lens-cards">{cards}</div>'
 
 
 def _show_more(
     study: Study, mine: pd.DataFrame, answers: Answers, points: Mapping[str, Operation], reading: str
 ) -> None:
-    numbers, groups, disagreement, referral = st.tabs(
-        ["All measures", "By grade and side", "Where they disagree", "Passing on unsure eyes"]
+    disagreement, numbers, grades, groups, referral = st.tabs(
+        ["Where they disagree", "All measures", "Five grades", "By grade, quality and side", "Passing on unsure eyes"]
     )
     with numbers:
         _show_measures(study, str(mine["data"].iloc[0]), reading)
     with groups:
-        _show_groups(mine, points, reading)
+        _show_groups(tables.read_table(study, "eyes"), mine, points, reading)
+    with grades:
+        _show_grades(mine, answers, reading)
     with disagreement:
-        _show_disagreement(mine, reading)
+        _show_disagreement(study, mine, reading)
     with referral:
-        _show_referral(answers, points)
+        _show_referral(mine, answers, points)
 
 
 def _show_measures(study: Study, data: str, reading: str) -> None:
@@ -200,44 +178,199 @@ def _show_measures(study: Study, data: str, reading: str) -> None:
         )
 
 
-def _show_groups(mine: pd.DataFrame, points: Mapping[str, Operation], reading: str) -> None:
-    parts = {"all": np.ones(len(mine), bool)}
-    if is_graded(mine):
-        parts |= {f"grade {grade}, {GRADES[grade]}": (mine["grade"] == grade).to_numpy() for grade in range(5)}
-    side = mine["eye"].astype(str).str.extract(r"(left|right)$")[0]
-    parts |= {f"{name} eye": (side == name).to_numpy() for name in ("right", "left") if (side == name).any()}
+def _show_groups(eyes: pd.DataFrame | None, mine: pd.DataFrame, points: Mapping[str, Operation], reading: str) -> None:
     rows = []
-    for name, chosen in parts.items():
-        part = mine[chosen]
+    known = _join_eyes(eyes, mine)
+    for name, chosen in _parts(known).items():
+        part = known[chosen]
         row: dict[str, object] = {"eyes of": name, "number": part["eye"].nunique() if part.size else 0}
         for setup, point in points.items():
             scores = read_answers(part[part["setup"] == setup], GRADED_READINGS[reading])[1]
             row[SETUPS[setup].label] = float((scores >= point.threshold).mean()) if len(scores) else np.nan
         rows.append(row)
     st.dataframe(pd.DataFrame(rows).round(3), hide_index=True)
-    st.caption("Share of eyes that each model calls positive at the operating point, 0 to 1.")
+    text = "Share of eyes that each model calls positive at the operating point, 0 to 1."
+    if known["sharpness"].isna().all():
+        text += (
+            " The quality of these photographs was not measured; `train_cli.py data prepare` measures it, and "
+            "`train_cli.py evaluate` takes it over."
+        )
+    st.caption(text)
 
 
-def _show_disagreement(mine: pd.DataFrame, reading: str) -> None:
+def _join_eyes(eyes: pd.DataFrame | None, mine: pd.DataFrame) -> pd.DataFrame:
+    """Answers with the side and the quality of each eye; the side is read from the name where it is not told."""
+    columns = ["side", "sharpness", "luminance", "warnings"]
+    if eyes is None:
+        known = mine.assign(side="", sharpness=np.nan, luminance=np.nan, warnings=None)
+    else:
+        known = mine.merge(eyes[["data", "eye", *columns]], on=["data", "eye"], how="left")
+    named = known["eye"].astype(str).str.extract(r"(left|right)$")[0]
+    return known.assign(side=known["side"].replace("", pd.NA).fillna(named))
+
+
+def _parts(known: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Name of a part of the eyes -> which rows belong to it."""
+    parts = {"all": np.ones(len(known), bool)}
+    if is_graded(known):
+        parts |= {f"grade {grade}, {GRADES[grade]}": (known["grade"] == grade).to_numpy() for grade in range(5)}
+    if known["sharpness"].notna().any():
+        good = known["warnings"].eq("").fillna(value=False).to_numpy(bool)
+        warned = known["warnings"].notna().to_numpy() & ~good
+        parts |= {"photograph without a warning": good, "photograph with a warning": warned}
+        for column, low, high in (("sharpness", "blurrier", "sharper"), ("luminance", "darker", "brighter")):
+            middle = known[column].median()
+            parts |= {
+                f"{low} half": (known[column] <= middle).to_numpy(),
+                f"{high} half": (known[column] > middle).to_numpy(),
+            }
+    for side in ("right", "left"):
+        if (known["side"] == side).any():
+            parts[f"{side} eye"] = (known["side"] == side).fillna(value=False).to_numpy(bool)
+    return parts
+
+
+def _show_grades(mine: pd.DataFrame, answers: Answers, reading: str) -> None:
+    left, right = st.columns([2.2, 1], gap="medium")
+    with left:
+        if is_graded(mine):
+            _show_confusion(mine, list(answers))
+        else:
+            st.info("The true grades of these eyes are not known, only whether they have DR.")
+    with right:
+        _show_reliability(answers, reading)
+
+
+def _show_confusion(mine: pd.DataFrame, setups: list[str]) -> None:
+    figure = make_subplots(
+        1, len(setups), subplot_titles=[SETUPS[setup].label for setup in setups], horizontal_spacing=0.04
+    )
+    for place, setup in enumerate(setups, start=1):
+        rows = mine[mine["setup"] == setup]
+        softmax, grades = rows[ANSWERS].to_numpy(), rows["grade"].to_numpy()
+        counts = count_confusion(grades, softmax.argmax(axis=1), draw_patients(np.arange(len(rows)), draws=0))[..., 0]
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        figure.add_heatmap(
+            z=shares,
+            zmin=0,
+            zmax=1,
+            text=counts.astype(int),
+            texttemplate="%{text}",
+            colorscale=[[place / 4, color] for place, color in enumerate(GRADE_RAMP)],
+            showscale=False,
+            hovertemplate="true grade %{y}, answered %{x}: %{text} eyes, %{z:.0%} of the grade<extra></extra>",
+            row=1,
+            col=place,
+        )
+    figure.update_xaxes(title="answered grade", dtick=1)
+    figure.update_yaxes(autorange="reversed", dtick=1)
+    figure.update_yaxes(title="true grade", row=1, col=1)
+    charts.show(figure, "confusion", 300, titled=True)
+    st.caption("Number of eyes by true and answered grade; darker is a larger share of the true grade.")
+
+
+def _show_reliability(answers: Answers, reading: str) -> None:
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": "gray", "width": 1}, showlegend=False, hoverinfo="skip"
+    )
+    for setup, (labels, scores) in answers.items():
+        found = measure_calibration(scores, labels, draw_patients(np.arange(len(labels)), draws=0))
+        figure.add_scatter(
+            x=found.predicted[:, 0],
+            y=found.observed[:, 0],
+            name=SETUPS[setup].label,
+            mode="lines+markers",
+            connectgaps=True,
+            line=charts.setup_line(setup),
+            marker=charts.setup_marker(setup),
+            customdata=found.count[:, 0],
+            hovertemplate="said %{x:.2f}, true %{y:.2f}<br>%{customdata} eyes<extra>%{fullData.name}</extra>",
+        )
+    figure.update_xaxes(title="probability that the model gives", range=[-0.02, 1.02])
+    figure.update_yaxes(title="share of eyes where it is true", range=[-0.02, 1.02])
+    charts.show(figure, "reliability", 300)
+    st.caption(f"{reading}. On the diagonal probabilities come true; below it the model is too sure.")
+
+
+def _show_disagreement(study: Study, mine: pd.DataFrame, reading: str) -> None:
     scored = mine.assign(score=read_answers(mine, GRADED_READINGS[reading])[1])
     wide = scored.pivot_table(index=["eye", "grade"], columns="setup", values="score", aggfunc="first")
     wide = wide[[setup for setup in SETUPS if setup in wide]]
-    spread = (wide.max(axis=1) - wide.min(axis=1)).rename("spread")
-    shown = wide.rename(columns={name: setup.label for name, setup in SETUPS.items()}).assign(spread=spread)
-    shown = shown.sort_values("spread", ascending=False).head(25).round(3).reset_index()
-    st.dataframe(shown, hide_index=True, height=260)
-    st.caption("Probability of being positive by each model; spread is the largest minus the smallest, 0 to 1.")
+    spread = (wide.max(axis=1) - wide.min(axis=1)).sort_values(ascending=False, kind="stable").head(_LISTED)
+    data, eyes = str(mine["data"].iloc[0]), tables.read_table(study, "eyes")
+    opens = can_open(study, data, eyes)
+    head = "".join(f"<th>{SETUPS[str(setup)].label}</th>" for setup in wide)
+    rows = "".join(
+        _eye_row(study, data, str(eye), int(grade), wide.loc[(eye, grade)], eyes if opens else None, opens=opens)
+        for eye, grade in spread.index
+    )
+    st.html(
+        '<div class="lens-eyes" tabindex="0"><table><thead><tr><th></th><th>eye</th><th>true grade</th>'
+        f"{head}<th>spread</th><th>open in</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+    text = "Probability of being positive by each model; spread is the largest minus the smallest, 0 to 1."
+    if not opens:
+        text += " The photographs themselves are not on this machine, so that they cannot be opened."
+    st.caption(text)
 
 
-def _show_referral(answers: Answers, points: Mapping[str, Operation]) -> None:
+def _eye_row(
+    study: Study, data: str, eye: str, grade: int, scores: pd.Series, eyes: pd.DataFrame | None, *, opens: bool
+) -> str:
+    picture, ways = "", ""
+    if opens:
+        key = f"{study.path}-{study.info.created}"
+        small = base64.b64encode(cache.study_thumbnail(key, data, eye, study, eyes)).decode()
+        query = urlencode(link_query(study, data, eye))
+        picture = f'<a href="Compare?{query}"><img src="data:image/jpeg;base64,{small}" alt="{escape(eye)}"></a>'
+        ways = f'<a href="Compare?{query}">Compare</a> · <a href="Explain?{query}">Explain</a>'
+    known = f"{grade}, {GRADES[grade]}" if grade >= 0 else "not known"
+    numbers = "".join(f"<td>{score:.2f}</td>" for score in scores)
+    return (
+        f"<tr><td>{picture}</td><th>{escape(eye)}</th><td>{known}</td>{numbers}"
+        f"<td>{scores.max() - scores.min():.2f}</td><td>{ways}</td></tr>"
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _referral(scores: np.ndarray, labels: np.ndarray, patients: np.ndarray, threshold: float) -> Referral:
+    return refer_unsure(scores, labels, threshold, draws=draw_patients(patients, draws=_DRAWS))
+
+
+def _show_referral(mine: pd.DataFrame, answers: Answers, points: Mapping[str, Operation]) -> None:
     figure = go.Figure()
     for setup, (labels, scores) in answers.items():
         threshold = points[setup].threshold
-        if np.isfinite(threshold):
-            curve = refer_unsure(scores, labels, threshold)
-            figure.add_scatter(
-                x=curve.referred, y=curve.accuracy, name=SETUPS[setup].label, line=charts.setup_line(setup)
-            )
-    figure.update_xaxes(title="share of eyes passed on to a person, the least sure first")
+        if not np.isfinite(threshold):
+            continue
+        patients = mine.loc[mine["setup"] == setup, "patient"].astype(str).to_numpy()
+        curve = _referral(scores, labels, patients, threshold)
+        figure.add_scatter(
+            x=np.concatenate([curve.referred, curve.referred[::-1]]),
+            y=np.concatenate([curve.low, curve.high[::-1]]),
+            fill="toself",
+            fillcolor=setup_color(SETUPS[setup]),
+            opacity=0.12,
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+        )
+        figure.add_scatter(
+            x=curve.referred,
+            y=curve.accuracy,
+            name=SETUPS[setup].label,
+            line=charts.setup_line(setup),
+            mode="lines",
+            customdata=np.stack([curve.low, curve.high], axis=1),
+            hovertemplate="%{x:.0%} passed on, %{y:.3f} right (%{customdata[0]:.3f} to %{customdata[1]:.3f})"
+            "<extra>%{fullData.name}</extra>",
+        )
+    figure.update_xaxes(title="share of eyes passed on to a person, the least sure first", tickformat=".0%")
     figure.update_yaxes(title="right among the kept")
-    charts.show(figure, "referral", 280)
+    charts.show(figure, "referral", 300)
+    st.caption(
+        "A model keeps the eyes of which it is sure and passes on those nearest to its threshold. Shaded: 95 % "
+        f"intervals from drawing patients {_DRAWS} times. Higher is better."
+    )

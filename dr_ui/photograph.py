@@ -32,7 +32,8 @@ def show(eye: Eye, look: Look) -> None:
 def _told(eye: Eye, look: Look, view: str) -> str:
     """What is shown, in a few words."""
     if view == _VIEWS[0]:
-        drawn = "" if eye.file else f"drawn with grade {eye.sample[0]}, {GRADES[eye.sample[0]]} · "
+        grade = eye.drawn_grade
+        drawn = "" if grade is None else f"drawn with grade {grade}, {GRADES[grade]} · "
         return f"{drawn}{look.pixels[0]} × {look.pixels[1]} px"
     way = next(iter(look.views))
     cut = "cropped" if way.crop == "field_of_view" else "squashed"

@@ -34,7 +34,8 @@ class Specimen:
     @property
     def masked(self) -> bool:
         """Whether anything is known of the lesions."""
-        return self.eye.file is None or bool(self.masks)
+        prepared = self.eye.picture is not None and self.eye.picture.prepared
+        return (self.eye.file is None and not prepared) or bool(self.masks)
 
     @property
     def key(self) -> str:
@@ -56,6 +57,10 @@ class Specimen:
         known = self.eye.published
         if known is not None:
             return known.read_image(), {lesion: partial(_published, known, lesion) for lesion in known.mask_paths}
+        picture = self.eye.picture
+        if picture is not None:
+            marked = {lesion: LesionMask(mask, _ON_AND_OFF) for lesion, mask in picture.masks.items() if mask.any()}
+            return picture.image, {lesion: partial(_same, mask) for lesion, mask in marked.items()}
         if self.eye.file is None:
             phantom = self.eye.draw()
             drawn = {lesion: LesionMask(mask, _ON_AND_OFF) for lesion, mask in phantom.masks.items() if mask.any()}

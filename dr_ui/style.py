@@ -155,6 +155,13 @@ _CSS = """
 .lens-quality { font-size: .82rem; margin: 0; }
 .lens-warning { font-size: .85rem; border-left: 4px solid #E69F00; padding: .1rem .6rem; margin: .35rem 0 0; }
 .lens-said { font-size: 1.05rem; margin: 0; min-height: 1.6rem; }
+.lens-eyes { max-height: 330px; overflow-y: auto; }
+.lens-eyes table { width: 100%; border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+.lens-eyes th, .lens-eyes td { padding: .15rem .6rem; text-align: right; font-weight: 400; white-space: nowrap;
+  border-bottom: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
+.lens-eyes th:nth-child(-n + 2), .lens-eyes td:first-child { text-align: left; }
+.lens-eyes td:first-child { width: 64px; }
+.lens-eyes img { width: 52px; height: 52px; border-radius: .3rem; display: block; background: #0b0b0d; }
 .lens-scroll { overflow-x: auto; }
 .lens-scores { width: 100%; min-width: 1060px; table-layout: fixed; border-collapse: collapse; font-size: .8rem;
   font-variant-numeric: tabular-nums; line-height: 1.25; margin: 0 0 .4rem; }

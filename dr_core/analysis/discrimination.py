@@ -1,5 +1,6 @@
 """How well a score separates positive from negative eyes: AUC, average precision, operating points, DeLong's test."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -243,19 +244,30 @@ def operate(scores: np.ndarray, labels: np.ndarray, specificity: float) -> Opera
     Raises:
         InputError: If a score is NaN or a class is absent.
     """
+    return operate_at(scores, labels, [specificity])[0]
+
+
+def operate_at(scores: np.ndarray, labels: np.ndarray, specificities: Sequence[float]) -> list[Operation]:
+    """As `operate`, at many specificities from one sorting of the scores."""
     scores, labels = check_scores(scores, labels)
     if not 0 < labels.sum() < len(labels):
         raise InputError("An operating point needs positive and negative eyes; this data set has only one class.")
-    thresholds, _, specificities = roc_points(scores, labels)
-    threshold = float(thresholds[specificities >= specificity - 1e-9][-1])
-    called = scores >= threshold
-    return Operation(
-        threshold=threshold,
-        found=int((called & labels).sum()),
-        missed=int((~called & labels).sum()),
-        alarms=int((called & ~labels).sum()),
-        spared=int((~called & ~labels).sum()),
-    )
+    thresholds, sensitivity, spared = roc_points(scores, labels)
+    sick, healthy = int(labels.sum()), int((~labels).sum())
+    points = []
+    for specificity in specificities:
+        place = int((spared >= specificity - 1e-9).sum()) - 1
+        found, kept = round(float(sensitivity[place]) * sick), round(float(spared[place]) * healthy)
+        points.append(
+            Operation(
+                threshold=float(thresholds[place]),
+                found=found,
+                missed=sick - found,
+                alarms=healthy - kept,
+                spared=kept,
+            )
+        )
+    return points
 
 
 @dataclass(frozen=True)
@@ -265,13 +277,23 @@ class Referral:
     Attributes:
         referred: Float (K,), share of eyes passed on, 0..1.
         accuracy: Float (K,), share of right answers among the eyes that the model keeps.
+        low: Float (K,), lower end of the 95 % interval by patients; NaN where nobody was drawn.
+        high: Float (K,), upper end.
     """
 
     referred: np.ndarray
     accuracy: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
 
-def refer_unsure(scores: np.ndarray, labels: np.ndarray, threshold: float = 0.5, points: int = 51) -> Referral:
+def refer_unsure(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    threshold: float = 0.5,
+    points: int = 51,
+    draws: PatientDraws | None = None,
+) -> Referral:
     """Accuracy on the kept eyes when the eyes nearest to the threshold are passed on first.
 
     Args:
@@ -279,11 +301,31 @@ def refer_unsure(scores: np.ndarray, labels: np.ndarray, threshold: float = 0.5,
         labels: Bool (N,).
         threshold: Probability from which an eye is called positive.
         points: Number of shares from 0 to .95.
+        draws: Draws of the patients of these eyes; None leaves the intervals out.
+
+    Raises:
+        InputError: If a score is NaN.
 
     Source: Leibig et al. 2017, Scientific Reports 7:17816 (referral by uncertainty).
     """
     scores, labels = check_scores(scores, labels)
-    right = ((scores >= threshold) == labels)[np.argsort(-np.abs(scores - threshold), kind="stable")]
+    order = np.argsort(-np.abs(scores - threshold), kind="stable")
+    right = ((scores >= threshold) == labels)[order]
     referred = np.linspace(0, 0.95, points)
     kept = np.maximum(1, np.round((1 - referred) * len(right)).astype(int))
-    return Referral(referred, np.cumsum(right)[kept - 1] / kept)
+    accuracy = np.cumsum(right)[kept - 1] / kept
+    if draws is None:
+        nothing = np.full(points, np.nan)
+        return Referral(referred, accuracy, nothing, nothing)
+    # eyes by rank fall between the shares; what each stretch holds is summed up in every draw
+    stretch = np.empty(len(right), np.int64)
+    stretch[order] = np.searchsorted(np.sort(kept), np.arange(len(right)), side="right")
+    answered = np.empty(len(right), bool)
+    answered[order] = right
+    group, groups = stretch + (points + 1) * answered, 2 * (points + 1)
+    counts = draws.apply(lambda sums: sums.astype(np.float64), draws.table(group, groups))
+    wrong, good = (np.cumsum(part, axis=0)[:points][::-1] for part in np.split(counts, 2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        drawn = good / (good + wrong)
+    low, high = np.nanpercentile(drawn[:, 1:], [2.5, 97.5], axis=1)
+    return Referral(referred, accuracy, low, high)

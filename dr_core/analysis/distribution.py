@@ -57,11 +57,15 @@ class DistributionFit:
     verdict: str
 
 
-def fit_distributions(values: np.ndarray, *, draws: int = 1000, seed: int = 0) -> DistributionFit:
+def fit_distributions(
+    values: np.ndarray, *, groups: np.ndarray | None = None, draws: int = 1000, seed: int = 0
+) -> DistributionFit:
     """Fit laws to positive values.
 
     Args:
         values: Float (N,); values that are not above 0 are left out.
+        groups: Anything (N,); values of one group, such as one eye, hang together, so that Vuong's variance and the
+            bootstrap count groups. None takes every value for itself.
         draws: Bootstrap draws of alpha.
         seed: Seed of the draws.
 
@@ -73,6 +77,8 @@ def fit_distributions(values: np.ndarray, *, draws: int = 1000, seed: int = 0) -
     values = np.asarray(values, np.float64)
     if not np.isfinite(values).all():
         raise InputError("Some values are not finite; compute the spectrum again.")
+    group = np.arange(len(values)) if groups is None else np.asarray(groups)
+    group = np.unique(group[values > 0], return_inverse=True)[1]
     values = values[values > 0]
     if len(np.unique(values)) < FEWEST:
         raise InputError(
@@ -81,11 +87,10 @@ def fit_distributions(values: np.ndarray, *, draws: int = 1000, seed: int = 0) -
         )
     rss, alpha_distfit = _run_distfit(values)
     likelihoods = {name: _fit_likelihood(name, values) for name in ("pareto", *RIVALS)}
-    rows = [_describe(name, values, likelihoods, rss.pop(name, np.nan)) for name in likelihoods]
+    rows = [_describe(name, group, likelihoods, rss.pop(name, np.nan)) for name in likelihoods]
     rows += [{"distribution": name, "rss": score} for name, score in rss.items()]
     table = pd.DataFrame(rows, columns=["distribution", "rss", "aic", "bic", "ks", "vuong", "p"])
-    drawn = numpy_generator(seed, "alpha").choice(values, (draws, len(values)))
-    low, high = np.percentile(_pareto_alpha(drawn), [2.5, 97.5])
+    low, high = np.percentile(_draw_alphas(values, group, draws, seed), [2.5, 97.5])
     return DistributionFit(
         table=table,
         alpha=float(_pareto_alpha(values[None])[0]),
@@ -100,6 +105,18 @@ def _pareto_alpha(samples: np.ndarray) -> np.ndarray:
     """Maximum likelihood of the shape, float (D,), of samples float (D, N) above their own smallest value."""
     logs = np.log(samples)
     return samples.shape[1] / np.maximum((logs - logs.min(axis=1, keepdims=True)).sum(axis=1), 1e-12)
+
+
+def _draw_alphas(values: np.ndarray, group: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """Alpha where whole groups are drawn with replacement, float (D,)."""
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    logs = np.log(values[order])
+    count = np.diff(np.append(starts, len(logs)))
+    total, least = np.add.reduceat(logs, starts), np.minimum.reduceat(logs, starts)
+    drawn = numpy_generator(seed, "alpha").integers(len(count), size=(draws, len(count)))
+    number = count[drawn].sum(axis=1)
+    return number / np.maximum(total[drawn].sum(axis=1) - number * least[drawn].min(axis=1), 1e-12)
 
 
 def _run_distfit(values: np.ndarray) -> tuple[dict[str, float], float]:
@@ -134,13 +151,13 @@ def _fit_likelihood(name: str, values: np.ndarray) -> _Likelihood:
     return _Likelihood(law.logpdf(values, *params), len(params) - 1, ks)
 
 
-def _describe(name: str, values: np.ndarray, fits: dict[str, _Likelihood], rss: float) -> dict[str, object]:
-    fit, n = fits[name], len(values)
+def _describe(name: str, group: np.ndarray, fits: dict[str, _Likelihood], rss: float) -> dict[str, object]:
+    fit, n = fits[name], len(group)
     total = float(fit.pointwise.sum())
     z, p = np.nan, np.nan
     if name != "pareto":
-        gain = fits["pareto"].pointwise - fit.pointwise
-        z = float(np.sqrt(n) * gain.mean() / max(float(gain.std(ddof=1)), 1e-12))
+        gain = np.bincount(group, fits["pareto"].pointwise - fit.pointwise)  # one number a group
+        z = float(np.sqrt(len(gain)) * gain.mean() / max(float(gain.std(ddof=1)), 1e-12)) if len(gain) > 1 else np.nan
         p = float(2 * stats.norm.sf(abs(z)))
     return {
         "distribution": name,

@@ -20,6 +20,10 @@ _ROUNDING = 64 * torch.finfo(torch.float64).eps
 """Relative size under which a difference of two sums is rounding."""
 
 
+_BLOCK_VALUES, _FEWEST_ROWS = 2**18, 256
+"""Values that are made float64 at once, 2 MB, and the fewest vectors for which a product runs at full speed."""
+
+
 class Moments:
     """Count, sum and sum of products of vectors, in float64.
 
@@ -37,13 +41,17 @@ class Moments:
     def add(self, activations: Tensor) -> None:
         """Add float (N, C, ...): every position of every image is a vector of the C channels."""
         # positions first: with channels_last memory this is a view
-        vectors = activations.detach().movedim(1, -1).reshape(-1, activations.shape[1]).double()
-        products = vectors.T @ vectors
+        vectors = activations.detach().movedim(1, -1).reshape(-1, activations.shape[1])
         if self.products is None or self.total is None:
-            self.total, self.products = vectors.sum(dim=0), products
-        else:
-            self.total += vectors.sum(dim=0)
-            self.products += products
+            channels = vectors.shape[1]
+            self.total = torch.zeros(channels, dtype=torch.float64, device=vectors.device)
+            self.products = torch.zeros(channels, channels, dtype=torch.float64, device=vectors.device)
+        # a block becomes float64 in the processor's cache; a copy of everything would go through memory
+        rows = len(vectors) if vectors.is_cuda else max(_FEWEST_ROWS, _BLOCK_VALUES // vectors.shape[1])
+        for start in range(0, len(vectors), rows):
+            block = vectors[start : start + rows].double()
+            self.total += block.sum(dim=0)
+            self.products.addmm_(block.T, block)
         self.count += len(vectors)
 
     def reduce(self) -> None:
@@ -173,9 +181,52 @@ def activation_eigenvalues(model: nn.Module, batches: Iterable[Tensor], *, cente
         return hooks.eigenvalues()
 
 
+class ImageSpectra:
+    """While this context is open, one layer's eigenvalues within each image that passes the model are kept.
+
+    A layer of 64 channels has 64 eigenvalues over all images, but 64 more in every single one.
+
+    Args:
+        model: Any network; it is left as it was.
+        layer: Name of the convolution.
+
+    Raises:
+        InputError: If there is no such layer.
+    """
+
+    def __init__(self, model: nn.Module, layer: str = "conv1") -> None:
+        if layer not in convolutions(model):
+            raise InputError(f"The network has no convolution {layer!r}; it has {', '.join(convolutions(model))}.")
+        self._module = convolutions(model)[layer]
+        self._found: list[Tensor] = []
+
+    def __enter__(self) -> "ImageSpectra":
+        self._handle = self._module.register_forward_hook(self._keep)
+        return self
+
+    def _keep(self, _: nn.Module, __: tuple, output: Tensor) -> None:
+        vectors = output.flatten(2).double()
+        vectors = vectors - vectors.mean(dim=2, keepdim=True)
+        covariance = vectors @ vectors.mT / vectors.shape[2]
+        if not bool(torch.isfinite(covariance).all()):
+            raise InputError("Some activations are not finite; the network or its input is broken.")
+        self._found.append(torch.linalg.eigvalsh(covariance).flip(1).cpu())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._handle.remove()
+
+    def eigenvalues(self) -> Tensor:
+        """Falling eigenvalues, float64 (images, C); raises InputError where no image has passed."""
+        if not self._found:
+            raise InputError("There is no image to compute a spectrum from.")
+        return torch.cat(self._found)
+
+
 @torch.inference_mode()
 def image_eigenvalues(model: nn.Module, batches: Iterable[Tensor], layer: str = "conv1") -> Tensor:
-    """Eigenvalues of one layer's covariance within each image: many values where the layer has only 64 channels.
+    """Eigenvalues of one layer's covariance within each image.
 
     Args:
         model: The network.
@@ -186,26 +237,12 @@ def image_eigenvalues(model: nn.Module, batches: Iterable[Tensor], layer: str = 
         Float64 (images, C), falling.
 
     Raises:
-        InputError: If there is no such layer or no image.
+        InputError: If there is no such layer or no image, or an activation is not finite.
     """
-    if layer not in convolutions(model):
-        raise InputError(f"The network has no convolution {layer!r}; it has {', '.join(convolutions(model))}.")
-    found: list[Tensor] = []
-
-    def keep(_: nn.Module, __: tuple, output: Tensor) -> None:
-        vectors = output.flatten(2).double()
-        vectors = vectors - vectors.mean(dim=2, keepdim=True)
-        found.append(torch.linalg.eigvalsh(vectors @ vectors.mT / vectors.shape[2]).flip(1).cpu())
-
-    handle = convolutions(model)[layer].register_forward_hook(keep)
-    try:
+    with ImageSpectra(model, layer) as spectra:
         for batch in batches:
             model(batch)
-    finally:
-        handle.remove()
-    if not found:
-        raise InputError("There is no image to compute a spectrum from.")
-    return torch.cat(found)
+        return spectra.eigenvalues()
 
 
 def count_rank(eigenvalues: Tensor | np.ndarray) -> int:

@@ -4,59 +4,63 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
-from torch import nn
 
+from dr_core.data.preprocessing import Preprocessing
 from dr_core.models.checkpoint import LoadedModel
 
+_CPU_BATCH, _DEVICE_BATCH = 16, 64
+"""Eyes per forward pass: few enough that a processor's cache holds what a layer gives, many enough for a GPU."""
 
-@torch.inference_mode()
+
 def predict_views(
-    model: LoadedModel, views: np.ndarray, batch_size: int = 64, device: torch.device | str = "cpu"
+    model: LoadedModel, views: np.ndarray, batch_size: int | None = None, device: torch.device | str = "cpu"
 ) -> np.ndarray:
     """Grade eyes that already have model size.
 
     Args:
         model: The model.
         views: Uint8 (N, S, S, 3) RGB, as `Preprocessing.to_model_view` makes them.
-        batch_size: Eyes per forward pass.
+        batch_size: Eyes per forward pass; None takes 16 on a processor and 64 elsewhere.
         device: Where the model lies.
 
     Returns:
         Float64 (N, 5), softmax over the grades 0..4.
     """
-    batches = (views[start : start + batch_size] for start in range(0, len(views), batch_size))
-    parts = [_softmax(model.model, model.info.preprocessing.normalize(batch).to(device)) for batch in batches]
-    return np.concatenate(parts) if parts else np.empty((0, len(model.info.classes)))
+    return predict_shared({"": model}, views, batch_size, device)[""]
 
 
 @torch.inference_mode()
 def predict_shared(
-    models: Mapping[str, LoadedModel], views: np.ndarray, batch_size: int = 64, device: torch.device | str = "cpu"
+    models: Mapping[str, LoadedModel],
+    views: np.ndarray,
+    batch_size: int | None = None,
+    device: torch.device | str = "cpu",
 ) -> dict[str, np.ndarray]:
-    """Ask several models about eyes of the same size; models that see an eye alike share its normalized input.
+    """Grade eyes by several models; those that see an eye alike share its input.
 
     Args:
-        models: Set-up name -> model; all take views of this size.
-        views: Uint8 (N, S, S, 3) RGB.
-        batch_size: Eyes per forward pass.
+        models: Name -> model.
+        views: Uint8 (N, S, S, 3) RGB, at the size of all of them.
+        batch_size: As in `predict_views`.
         device: Where the models lie.
 
     Returns:
-        Set-up name -> float64 (N, 5), softmax over the grades 0..4.
+        Name -> float64 (N, 5), softmax over the grades 0..4.
     """
+    size = batch_size or (_CPU_BATCH if torch.device(device).type == "cpu" else _DEVICE_BATCH)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in models}
-    for start in range(0, len(views), batch_size):
-        batch = views[start : start + batch_size]
-        ways = {model.info.preprocessing for model in models.values()}
-        inputs = {way: way.normalize(batch).to(device) for way in ways}
+    for start in range(0, len(views), size):
+        batch = views[start : start + size]
+        inputs: dict[Preprocessing, torch.Tensor] = {}
         for name, model in models.items():
-            parts[name].append(_softmax(model.model, inputs[model.info.preprocessing]))
-    return {name: np.concatenate(found) if found else np.empty((0, 5)) for name, found in parts.items()}
-
-
-def _softmax(network: nn.Module, batch: torch.Tensor) -> np.ndarray:
-    logits = network(batch.contiguous(memory_format=torch.channels_last))
-    return torch.softmax(logits.double(), dim=1).cpu().numpy()
+            way = model.info.preprocessing
+            if way not in inputs:
+                inputs[way] = way.normalize(batch).to(device).contiguous(memory_format=torch.channels_last)
+            parts[name].append(torch.softmax(model.model(inputs[way]).double(), dim=1).cpu().numpy())
+    return {
+        name: np.concatenate(answers) if answers else np.empty((0, len(models[name].info.classes)))
+        for name, answers in parts.items()
+    }
 
 
 def predict_photographs(models: Mapping[str, LoadedModel], images: Iterable[np.ndarray]) -> dict[str, np.ndarray]:

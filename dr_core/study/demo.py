@@ -20,14 +20,22 @@ from dr_core.data.splits import take_fraction
 from dr_core.data.store import Store, fill_store, open_store
 from dr_core.data.textures import TEXTURE_CLASSES
 from dr_core.models.backbone import build_backbone, replace_head
-from dr_core.models.checkpoint import CheckpointInfo, load_model, save_model
+from dr_core.models.checkpoint import CheckpointInfo, LoadedModel, load_model, save_model
 from dr_core.models.moco import MoCo
 from dr_core.models.setups import SETUPS, Setup
 from dr_core.seeds import derive_seed, numpy_generator
 from dr_core.study.demo_config import DemoConfig
 from dr_core.study.demo_data import DRAWN_DATA, REAL_DATA, draw_patient_views, draw_texture_view
+from dr_core.study.eyes import list_eyes
 from dr_core.study.folder import Study, StudyInfo, write_study_info
-from dr_core.study.measure import predict_table, read_two_folders, standardize_colors, summarize, summarize_aucs
+from dr_core.study.measure import (
+    compare_setups,
+    predict_table,
+    read_two_folders,
+    standardize_colors,
+    summarize,
+    summarize_aucs,
+)
 from dr_core.study.stages import Progress, Stage, Step, run_side_by_side
 from dr_core.training.classification import ClassificationTask, FinetuneTask
 from dr_core.training.contrastive import ContrastiveTask
@@ -44,6 +52,10 @@ TEXTURE_PIXELS = 128
 _TEXTURE_AUGMENT = AugmentConfig(
     crop_area=(0.5, 1.0), brightness=0.3, contrast=0.3, saturation=0.3, hue=0.05, blur_chance=0.2, noise=0.02
 )
+
+
+_AT_ONCE = 96
+"""Eyes between two reports while the models are asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,34 +297,51 @@ class _Demo:
         return self.out / "checkpoints" / f"{setup}.safetensors"
 
     def _measure(self) -> Progress:
-        models = {setup: load_model(self._checkpoint(setup)) for setup in SETUPS}
         test = self._store("test")
         eyes_of_test = test.index.assign(has_dr=test.index["grade"] > 0)
-        parts = [predict_table("phantoms_test", models, test.images.transpose(0, 2, 3, 1), eyes_of_test)]
+        answers: dict[int, list[pd.DataFrame]] = {percent: [] for percent in (100, *self.config.fractions)}
+        models = {percent: self._load_models(percent) for percent in answers}
+        everything = {(percent, setup): model for percent in models for setup, model in models[percent].items()}
+        for start in range(0, len(test), _AT_ONCE):
+            yield start, len(test), 0.0, None
+            part = slice(start, start + _AT_ONCE)
+            for percent, rows in self._ask(everything, test.images[part], eyes_of_test.iloc[part]):
+                answers[percent].append(rows)
+        on_test = {percent: _by_setup(parts) for percent, parts in answers.items()}
+        parts, eyes = [on_test[100]], [list_eyes("phantoms_test", test, assess=True)]
         if self.real_eyes is not None:
-            views, eyes = read_two_folders(self.real_eyes.with_dr, self.real_eyes.without_dr, PREPROCESSING)
-            parts.append(predict_table("real_eyes", models, views, eyes))
-            parts.append(predict_table("real_eyes_same_color", models, standardize_colors(views), eyes))
+            views, real = read_two_folders(self.real_eyes.with_dr, self.real_eyes.without_dr, PREPROCESSING)
+            for key, seen in (("real_eyes", views), ("real_eyes_same_color", standardize_colors(views))):
+                parts.append(predict_table(key, models[100], seen, real))
+                eyes.append(list_eyes(key, Store(views.transpose(0, 3, 1, 2), real), assess=True))
         predictions = pd.concat(parts, ignore_index=True)
         study = Study(self.out, self._describe(predictions))
         study.write_results("predictions", predictions)
+        study.write_results("eyes", pd.concat(eyes, ignore_index=True))
         study.write_results("performance", summarize(predictions))
-        study.write_results("fractions", self._measure_fractions(test, eyes_of_test, predictions))
-        write_study_info(self.out, study.info)
-        yield 1, 1, 0.0, None
-
-    def _measure_fractions(self, test: Store, eyes: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
-        """AUC of every set-up by share of labels; `whole` are the answers of the models trained on all of them."""
-        views = test.images.transpose(0, 2, 3, 1)
-        answers = {100: whole[whole["data"] == "phantoms_test"]}
-        for percent in self.config.fractions:
-            models = {setup: load_model(self._run_path(setup, percent) / "best.safetensors") for setup in SETUPS}
-            answers[percent] = predict_table("phantoms_test", models, views, eyes)
-        parts = [
-            summarize_aucs(answers[percent]).assign(percent=percent, seed=self.config.seed)
-            for percent in sorted(answers)
+        study.write_results("comparisons", compare_setups(predictions))
+        fractions = [
+            summarize_aucs(on_test[percent]).assign(percent=percent, seed=self.config.seed)
+            for percent in sorted(on_test)
         ]
-        return pd.concat(parts, ignore_index=True)
+        study.write_results("fractions", pd.concat(fractions, ignore_index=True))
+        write_study_info(self.out, study.info)
+        yield len(test), len(test), 0.0, None
+
+    def _load_models(self, percent: int) -> dict[str, LoadedModel]:
+        if percent == 100:
+            return {setup: load_model(self._checkpoint(setup)) for setup in SETUPS}
+        return {setup: load_model(self._run_path(setup, percent) / "best.safetensors") for setup in SETUPS}
+
+    def _ask(
+        self, models: dict[tuple[int, str], LoadedModel], images: np.ndarray, eyes: pd.DataFrame
+    ) -> Iterator[tuple[int, pd.DataFrame]]:
+        """Ask the models of every share of labels about some eyes; an eye is made an input once for all of them."""
+        named = {f"{percent} {setup}": model for (percent, setup), model in models.items()}
+        rows = predict_table("phantoms_test", named, images.transpose(0, 2, 3, 1), eyes)
+        share = rows["setup"].str.split(" ", expand=True)
+        for percent, answers in rows.assign(setup=share[1]).groupby(share[0].astype(int), sort=False):
+            yield int(str(percent)), answers
 
     def _run_path(self, setup: str, percent: int) -> Path:
         return self.out / "runs" / f"{setup}-f{percent}-s{self.config.seed}"
@@ -338,3 +367,10 @@ class _Demo:
             data=tuple(data),
             settings=recipe_values(self.config) | {"arch": ARCH},
         )
+
+
+def _by_setup(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Put the answers about some eyes after those about the others together, set-up by set-up."""
+    rows = pd.concat(parts, ignore_index=True)
+    order = rows["setup"].map({setup: place for place, setup in enumerate(SETUPS)})
+    return rows.iloc[np.argsort(order, kind="stable")].reset_index(drop=True)

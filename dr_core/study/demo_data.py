@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dr_core.data.phantom import draw_patient
+from dr_core.data.phantom import Phantom, draw_patient
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.textures import TEXTURE_CLASSES, draw_texture
 from dr_core.seeds import derive_seed, numpy_generator
@@ -28,14 +28,30 @@ def draw_patient_views(
     Returns:
         Two images, uint8 (3, S, S), right eye first, and their rows for the store's table.
     """
-    grade = int(numpy_generator(seed, "grade", patient).choice(len(GRADE_SHARES), p=GRADE_SHARES))
-    eyes = draw_patient(grade, DRAWN_PIXELS, derive_seed(seed, "patient", patient))
+    eyes = _draw_eyes(seed, patient, DRAWN_PIXELS)
     images = [preprocessing.to_model_view(eye.image).transpose(2, 0, 1) for eye in eyes]
     rows: list[dict[str, object]] = [
         {"eye": f"phantom-{patient}-{eye.side}", "patient": str(patient), "side": eye.side, "grade": eye.grade}
         for eye in eyes
     ]
     return images, rows
+
+
+def redraw_eye(seed: int, patient: int, side: str, pixels: int = DRAWN_PIXELS) -> Phantom:
+    """Draw one eye of a phantom patient again, as `draw_patient_views` drew it.
+
+    Args:
+        seed: Seed of the demo.
+        patient: Number of the patient.
+        side: `"right"` or `"left"`.
+        pixels: Side of the picture in pixels.
+    """
+    return next(eye for eye in _draw_eyes(seed, patient, pixels) if eye.side == side)
+
+
+def _draw_eyes(seed: int, patient: int, pixels: int) -> tuple[Phantom, Phantom]:
+    grade = int(numpy_generator(seed, "grade", patient).choice(len(GRADE_SHARES), p=GRADE_SHARES))
+    return draw_patient(grade, pixels, derive_seed(seed, "patient", patient))
 
 
 def draw_texture_view(seed: int, size: int, number: int) -> tuple[list[np.ndarray], list[dict[str, object]]]:

@@ -9,6 +9,7 @@ import pandas as pd
 from dr_core.data.store import Store, open_store
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel, load_model
+from dr_core.study.eyes import list_eyes
 from dr_core.study.folder import Study
 from dr_core.study.measure import MeasureConfig, compare_setups, predict_table, summarize, summarize_aucs
 
@@ -27,7 +28,7 @@ class EvaluateReport:
 def evaluate_study(
     study: Study, data: Path | None, key: str | None, config: MeasureConfig, *, device: str = "cpu"
 ) -> Iterator[EvaluateReport]:
-    """Ask the checkpoints about a data set and write the tables predictions, performance, comparisons, fractions.
+    """Ask the checkpoints about a data set and write the tables predictions, eyes, performance, comparisons, fractions.
 
     Args:
         study: The study.
@@ -67,6 +68,7 @@ def evaluate_study(
             done += len(store)
             yield EvaluateReport(done, total)
         _write_fractions(study, key, pd.concat(fractions, ignore_index=True))
+        study.replace_rows("eyes", key, list_eyes(key, store, data))
     performance, comparisons = summarize(predictions, config), compare_setups(predictions, config)
     study.write_results("predictions", predictions)
     study.write_results("performance", performance)

@@ -41,6 +41,16 @@ RESULT_COLUMNS: dict[str, dict[str, str]] = {
         "p3": "softmax of grade 3",
         "p4": "softmax of grade 4",
     },
+    "eyes": {
+        "data": "key of the data set, as in study.json",
+        "eye": "name of the eye, as in predictions",
+        "side": "right, left, or empty where it is not known",
+        "sharpness": "0..1, high where edges are fine; NaN where it was not measured",
+        "luminance": "median luminance, 0..255; NaN where it was not measured",
+        "warnings": "what is wrong with the photograph, in words; empty for a good one, none where not measured",
+        "store": "folder of the prepared eyes on the machine that measured them; empty where they can be drawn again",
+        "row": "row of the eye in the store",
+    },
     "performance": {
         "data": "key of the data set, as in study.json",
         "setup": "set-up that answers",
@@ -80,6 +90,13 @@ RESULT_COLUMNS: dict[str, dict[str, str]] = {
         "rank": "place of the eigenvalue, from 0, falling",
         "eigenvalue": "eigenvalue of the covariance of the channels",
     },
+    "image_spectra": {
+        "data": "key of the data set, as in study.json",
+        "setup": "set-up whose first convolution this is",
+        "eye": "name of the eye",
+        "rank": "place of the eigenvalue, from 0, falling",
+        "eigenvalue": "eigenvalue of the covariance of the channels over the positions of this one eye",
+    },
     "distributions": {
         "data": "key of the data set, as in study.json",
         "setup": "set-up whose first layer this is",
@@ -94,6 +111,22 @@ RESULT_COLUMNS: dict[str, dict[str, str]] = {
         "alpha_low": "lower end of the 95 % bootstrap interval",
         "alpha_high": "upper end",
         "alpha_distfit": "shape that distfit finds with its free location, as in the paper's Table 2",
+        "verdict": "what the evidence says, in words",
+    },
+    "image_distributions": {
+        "data": "as in distributions; here of the eigenvalues of single eyes, all together",
+        "setup": "as in distributions",
+        "distribution": "as in distributions",
+        "rss": "as in distributions",
+        "aic": "as in distributions, the values taken as independent",
+        "bic": "as in distributions, the values taken as independent",
+        "ks": "as in distributions",
+        "vuong": "as in distributions; the values of one eye count together",
+        "p": "two-sided p-value of Vuong's test",
+        "alpha": "shape of the Pareto fit",
+        "alpha_low": "lower end of the 95 % interval from drawing eyes",
+        "alpha_high": "upper end",
+        "alpha_distfit": "as in distributions",
         "verdict": "what the evidence says, in words",
     },
     "localization": {
@@ -339,6 +372,13 @@ class Study:
         path.parent.mkdir(exist_ok=True)
         with replacing(path) as temporary:
             frame[list(RESULT_COLUMNS[table])].to_parquet(temporary, index=False)
+
+    def replace_rows(self, table: str, data: str, rows: pd.DataFrame) -> None:
+        """Write the rows of one data set; those of the others stay."""
+        if self.has_results(table):
+            old = self.read_results(table)
+            rows = pd.concat([old[old["data"] != data], rows], ignore_index=True)
+        self.write_results(table, rows)
 
     def _table_path(self, table: str) -> Path:
         return self._inside("results", f"{table}.parquet")

@@ -16,7 +16,7 @@ from dr_core.data.grades import GRADES
 from dr_core.data.preprocessing import Preprocessing, standardize_color
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel
-from dr_core.models.prediction import predict_views
+from dr_core.models.prediction import predict_shared
 
 ANSWERS = [f"p{grade}" for grade in range(len(GRADES))]
 """Columns of the softmax."""
@@ -46,8 +46,8 @@ def predict_table(
         A table with the columns of `RESULT_COLUMNS["predictions"]`, a row for each model and eye.
     """
     parts = []
-    for setup, model in models.items():
-        answers = pd.DataFrame(predict_views(model, views, device=device), columns=ANSWERS)
+    for setup, softmax in predict_shared(models, views, device=device).items():
+        answers = pd.DataFrame(softmax, columns=ANSWERS)
         parts.append(pd.concat([eyes.reset_index(drop=True).assign(data=data, setup=setup), answers], axis=1))
     return pd.concat(parts, ignore_index=True)
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from dr_core.analysis.distribution import fit_distributions
-from dr_core.analysis.spectrum import SpectrumHooks, condition_number, count_rank
-from dr_core.data.store import open_store
+from dr_core.analysis.spectrum import ImageSpectra, SpectrumHooks, condition_number, count_rank
+from dr_core.data.store import Store, open_store
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.study.folder import RESULT_COLUMNS, Study
@@ -28,12 +28,15 @@ class SpectrumConfig:
         centered: Whether the mean of each channel is taken off.
         seed: Seed of the bootstrap of alpha.
         limit: Largest number of images; 0 takes all.
+        image_spectra: Number of images, spread evenly over the data, whose first layer has a spectrum of its own; 0
+            leaves them out.
     """
 
     batch_size: int = 32
     centered: bool = True
     seed: int = 0
     limit: int = 0
+    image_spectra: int = 100
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class SpectrumReport:
 def measure_spectra(
     study: Study, data: Path, key: str | None, config: SpectrumConfig, *, device: str = "cpu"
 ) -> Iterator[SpectrumReport]:
-    """Write the tables spectrum, eigenvalues and distributions.
+    """Write the tables spectrum, eigenvalues and distributions, and those of single images' spectra.
 
     Args:
         study: The study.
@@ -62,29 +65,53 @@ def measure_spectra(
     Raises:
         InputError: If the store does not fit the models, is empty, or there is no model.
     """
-    key, images = key or data.name, open_store(data).images
-    images = images[: config.limit] if config.limit else images
+    key, store = key or data.name, open_store(data)
+    count = min(config.limit or len(store), len(store))
     models = {setup: study.load_model(setup) for setup in study.info.setups if study.has_checkpoint(setup)}
-    if not models or len(images) == 0:
+    if not models or count == 0:
         raise InputError(f"{data} holds no image." if models else f"The study {study.name} has no trained model yet.")
-    tables: dict[str, list[pd.DataFrame]] = {"spectrum": [], "eigenvalues": [], "distributions": []}
-    done, total = 0, len(images) * len(models)
     for setup, model in models.items():
         size = model.info.preprocessing.size
-        if images.shape[-1] != size:
+        if store.images.shape[-1] != size:
             raise InputError(f"{setup} sees eyes of {size} px; prepare the data with --size {size}.")
+    tables: dict[str, list[pd.DataFrame]] = {}
+    done, total = 0, count * len(models)
+    for setup, model in models.items():
         with SpectrumHooks(model.model.to(device), centered=config.centered) as hooks:
-            for start in range(0, len(images), config.batch_size):
-                _pass(model, images[start : start + config.batch_size], device)
-                done += len(images[start : start + config.batch_size])
+            for start in range(0, count, config.batch_size):
+                images = store.images[start : min(start + config.batch_size, count)]
+                _pass(model, images, device)
+                done += len(images)
                 yield SpectrumReport(done, total)
-            about = {"data": key, "setup": setup}
             found = hooks.eigenvalues()
-            tables["spectrum"].append(_summarize(found, hooks.samples()).assign(**about))
-            tables["eigenvalues"].append(_list_eigenvalues(found).assign(**about))
-            tables["distributions"].append(_fit(next(iter(found.values())), config.seed).assign(**about))
+            new = {
+                "spectrum": _summarize(found, hooks.samples()),
+                "eigenvalues": _list_eigenvalues(found),
+                "distributions": _fit(next(iter(found.values())).numpy(), None, config.seed),
+            }
+        for name, rows in (new | _measure_images(model, store, count, config, device)).items():
+            tables.setdefault(name, []).append(rows.assign(data=key, setup=setup))
     for name, parts in tables.items():
-        _replace(study, name, key, pd.concat(parts, ignore_index=True))
+        study.replace_rows(name, key, pd.concat(parts, ignore_index=True))
+
+
+def _measure_images(
+    model: LoadedModel, store: Store, count: int, config: SpectrumConfig, device: str
+) -> dict[str, pd.DataFrame]:
+    """The first layer's spectra of single images, and the law that they follow together."""
+    chosen = np.unique(np.linspace(0, count - 1, min(config.image_spectra, count)).astype(int))
+    if len(chosen) == 0:
+        return {}
+    with ImageSpectra(model.model) as spectra:
+        for start in range(0, len(chosen), config.batch_size):
+            _pass(model, store.images[chosen[start : start + config.batch_size]], device)
+        found = spectra.eigenvalues().numpy()
+    ranks = np.tile(np.arange(found.shape[1]), len(found))
+    eyes = store.index["eye"].astype(str).to_numpy() if "eye" in store.index else np.arange(len(store)).astype(str)
+    rows = {"eye": np.repeat(eyes[chosen], found.shape[1]), "rank": ranks, "eigenvalue": found.ravel()}
+    kept = np.concatenate([values[: count_rank(values)] for values in found])
+    group = np.repeat(np.arange(len(found)), [count_rank(values) for values in found])
+    return {"image_spectra": pd.DataFrame(rows), "image_distributions": _fit(kept, group, config.seed)}
 
 
 @torch.inference_mode()
@@ -111,18 +138,13 @@ def _list_eigenvalues(found: dict[str, Tensor]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _fit(first: Tensor, seed: int) -> pd.DataFrame:
+def _fit(values: np.ndarray, groups: np.ndarray | None, seed: int) -> pd.DataFrame:
     """Laws of the first layer's eigenvalues; where they cannot be fitted, the one row says why."""
+    if groups is None:
+        values = values[: count_rank(values)]
     try:
-        fit = fit_distributions(first.numpy()[: count_rank(first)], seed=seed)
+        fit = fit_distributions(values, groups=groups, seed=seed)
     except InputError as error:
         empty = dict.fromkeys(RESULT_COLUMNS["distributions"], np.nan)
         return pd.DataFrame([empty | {"distribution": "none", "verdict": str(error)}])
     return fit.table.assign(**{name: getattr(fit, name) for name in _ALPHAS})
-
-
-def _replace(study: Study, table: str, key: str, rows: pd.DataFrame) -> None:
-    if study.has_results(table):
-        old = study.read_results(table)
-        rows = pd.concat([old[old["data"] != key], rows], ignore_index=True)
-    study.write_results(table, rows)

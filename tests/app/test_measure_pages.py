@@ -5,6 +5,7 @@ from streamlit.testing.v1 import AppTest
 
 from dr_core.study.folder import write_study_info
 from dr_core.study.spectra import SpectrumConfig, measure_spectra
+from dr_ui import operating
 from tests.conftest import ROOT, make_study
 
 
@@ -28,12 +29,44 @@ def test_performance_shows_all_four_and_moves_with_the_slider(monkeypatch, tiny_
     app = page_of(monkeypatch, tiny_study.path, "5_Performance.py")
     assert not app.exception
     assert not app.error
-    before = " ".join(element.proto.body for element in app.get("html"))
-    assert before.count("<section") == 4
+    before = groups(app)
+    assert list(before["eyes of"][:2]) == ["all", "grade 0, no DR"]
     app.slider(key="specificity").set_value(0.55).run()
-    after = " ".join(element.proto.body for element in app.get("html"))
     assert not app.exception
-    assert after != before
+    after = groups(app)
+    labels = ["IWNE-FS", "IWNE-CL", "IFI-FS", "IFI-CL"]
+    assert (after[labels].iloc[0] >= before[labels].iloc[0]).all()  # a lower threshold calls more eyes
+    assert not after[labels].equals(before[labels])
+
+
+def groups(app):
+    """The table of parts of the eyes."""
+    return next(table.value for table in app.dataframe if "eyes of" in table.value)
+
+
+def test_the_browser_gets_what_happens_at_every_stop():
+    labels, scores = np.array([False, False, True, True]), np.array([0.1, 0.4, 0.35, 0.8])
+    (model,) = operating.message({"ifi_fs": (labels, scores)})
+    assert (model["label"], model["solid"]) == ("IFI-FS", False)
+    assert len(model["points"]) == len(operating.STOPS) == 101
+    assert model["points"][50] == (0.35, 2, 0, 1, 1)
+    assert model["points"][100] == (0.8, 1, 1, 0, 2)
+    (blind,) = operating.message({"ifi_fs": (labels, -scores)})
+    assert blind["points"][100] == (None, 0, 2, 0, 2)
+
+
+def test_photographs_that_were_judged_make_parts_of_their_own(monkeypatch, tmp_path):
+    study = make_study(tmp_path / "judged")
+    assert not any("half" in name for name in groups(page_of(monkeypatch, study.path, "5_Performance.py"))["eyes of"])
+    eyes = study.read_results("predictions")[["data", "eye"]].drop_duplicates()
+    numbers = np.arange(len(eyes))
+    warned = np.where(numbers == 0, "dark", "")
+    study.write_results(
+        "eyes", eyes.assign(side="", sharpness=numbers, luminance=50.0, warnings=warned, store="", row=numbers)
+    )
+    parts = groups(page_of(monkeypatch, study.path, "5_Performance.py")).set_index("eyes of")["number"]
+    assert parts["photograph with a warning"] == 1
+    assert parts["blurrier half"] + parts["sharper half"] == parts["all"]
 
 
 def test_representations_show_every_part(monkeypatch, measured):

@@ -56,6 +56,11 @@ def test_spectrum_writes_the_tables(study_path, tmp_path):
     values = study.read_results("eigenvalues")
     assert (values.groupby(["setup", "layer"])["eigenvalue"].count() >= 16).all()
     assert set(study.read_results("distributions")["setup"]) == set(study.info.setups)
+    single = study.read_results("image_spectra")
+    assert single.groupby(["setup", "eye"]).size().to_dict() == {
+        (setup, f"eye-{number}"): 64 for setup in study.info.setups for number in range(6)
+    }
+    assert set(study.read_results("image_distributions")["setup"]) == set(study.info.setups)
 
 
 def test_bad_stores(study_path, tmp_path, capsys):

@@ -14,6 +14,7 @@ from dr_core.analysis.discrimination import (
     measure_auc,
     measure_separation,
     operate,
+    operate_at,
     refer_unsure,
     roc_points,
 )
@@ -92,6 +93,38 @@ def test_delong_equals_its_slow_transcription(seed):
     assert 0 < test.p <= 1
 
 
+def test_delong_by_hand():
+    labels = np.array([True, True, False, False])
+    first, second = np.array([3, 1, 2, 0]), np.array([3, 2, 1, 0])
+    # pairs in order: 3 of 4 and 4 of 4; placements differ by (0, 1/2) in either class, variance 1/8, halved, twice
+    test = compare_aucs(first, second, labels)
+    assert test.difference == pytest.approx(-1 / 4)
+    assert test.error == pytest.approx(np.sqrt(1 / 8))
+    assert test.p == pytest.approx(0.4795, abs=5e-5)  # z = 0.7071
+
+
+OVARIAN_CANCER = """
+3.0 5.8 10 0  3.2 6.3 5 1  3.9 6.8 3 1  2.8 4.8 6 0  3.2 5.8 3 1  0.9 4.0 5 0  2.5 5.7 8 0  1.6 5.6 5 1  3.8 5.7 5 1
+3.7 6.7 6 1  3.2 5.4 4 1  3.8 6.6 6 1  4.1 6.6 5 1  3.6 5.7 5 1  4.3 7.0 4 1  3.6 6.7 4 0  2.3 4.4 6 1  4.2 7.6 4 0
+4.0 6.6 6 0  3.5 5.8 6 1  3.8 6.8 7 1  3.0 4.7 8 0  4.5 7.4 5 1  3.7 7.4 5 1  3.1 6.6 6 1  4.1 8.2 6 1  4.3 7.0 5 1
+4.3 6.5 4 1  3.2 5.1 5 1  2.6 4.7 6 1  3.3 6.8 6 0  1.7 4.0 7 0  3.7 6.1 5 1  3.3 6.3 7 1  4.2 7.7 6 1  3.5 6.2 5 1
+2.9 5.7 9 0  2.1 4.8 7 1  2.8 6.2 8 0  4.0 7.0 7 1  3.3 5.7 6 1  3.7 6.9 5 1  3.6 6.6 5 1
+"""
+"""Albumin, total protein, K-G score and benefit (0: positive) of the patients of DeLong et al. 1988, section 4."""
+
+
+@pytest.mark.parametrize(
+    ("test", "difference", "error", "p"),
+    [("albumin", 0.0108, 0.0953, 0.9102), ("total protein", -0.0780, 0.1046, 0.4561)],
+)
+def test_delong_equals_the_published_example(test, difference, error, p):
+    """Against the K-G score, as the SAS/STAT User's Guide prints it (PROC LOGISTIC, example "Comparing ROC curves")."""
+    rows = np.array(OVARIAN_CANCER.split(), float).reshape(-1, 4)
+    scores = {"albumin": -rows[:, 0], "total protein": -rows[:, 1]}[test]
+    found = compare_aucs(scores, rows[:, 2], rows[:, 3] == 0)
+    assert (found.difference, found.error, found.p) == pytest.approx((difference, error, p), abs=5e-5)
+
+
 def test_delong_rejects_about_as_often_as_it_should():
     rejected = 0
     for seed in range(400):
@@ -141,3 +174,23 @@ def test_operating_point_by_hand():
     assert (mild.found, mild.missed, mild.alarms, mild.spared) == (2, 0, 1, 1)
     with pytest.raises(InputError, match="only one class"):
         operate(scores, np.ones(4), 0.9)
+
+
+def test_referral_interval_holds_the_value_and_shrinks_with_more_patients():
+    widths = []
+    for n in (200, 3200):
+        scores, labels, patients = drawn(5, n)
+        found = refer_unsure(scores, labels, 0.5, points=11, draws=draw_patients(patients, draws=200))
+        assert found.accuracy == pytest.approx(refer_unsure(scores, labels, 0.5, points=11).accuracy)
+        assert ((found.low <= found.accuracy) & (found.accuracy <= found.high)).all()
+        widths.append((found.high - found.low)[:8].mean())
+    assert widths[1] < 0.4 * widths[0]  # a quarter, by the root of 16
+
+
+def test_operating_points_equal_counting_one_by_one():
+    scores, labels, _ = drawn(7, 200)
+    for point, asked in zip(operate_at(scores, labels, [0, 0.3, 0.9, 1]), [0, 0.3, 0.9, 1], strict=True):
+        called = scores >= point.threshold
+        counted = [called & labels, ~called & labels, called & ~labels, ~called & ~labels]
+        assert [point.found, point.missed, point.alarms, point.spared] == [int(part.sum()) for part in counted]
+        assert point.specificity >= asked

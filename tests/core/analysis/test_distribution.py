@@ -53,3 +53,20 @@ def test_bad_values():
 def test_80_20():
     assert top_share(1.16) == pytest.approx(0.80, abs=0.005)
     assert top_share(0.9) == 1
+
+
+def test_values_that_hang_together_are_less_sure():
+    values = np.random.default_rng(4).pareto(1.5, 60) + 1
+    copies, groups = np.tile(values, 20), np.tile(np.arange(60), 20)
+    alone, apart, together = (
+        fit_distributions(values, draws=300),
+        fit_distributions(copies, draws=300),
+        fit_distributions(copies, groups=groups, draws=300),
+    )
+    widths = [fit.alpha_high - fit.alpha_low for fit in (alone, apart, together)]
+    assert together.alpha == pytest.approx(alone.alpha)
+    assert widths[2] == pytest.approx(widths[0], rel=0.05)
+    assert widths[1] < 0.5 * widths[2]
+    scores = [fit.table.set_index("distribution").loc["expon", "vuong"] for fit in (alone, apart, together)]
+    assert scores[2] == pytest.approx(scores[0], rel=1e-6)
+    assert abs(scores[1]) > 3 * abs(scores[2])

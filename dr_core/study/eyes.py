@@ -1,0 +1,146 @@
+"""Single eyes of a study's data sets: what is known of each, and its picture where it can be had.
+
+A photograph lies in the store that the study was measured on, whose folder the table `eyes` names. A phantom of the
+demo needs no store: its name and the study's seed draw it again, pixel by pixel.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dr_core.data.fundus import assess_quality, find_field_of_view
+from dr_core.data.phantom import Phantom
+from dr_core.data.store import Store, open_store
+from dr_core.errors import InputError
+from dr_core.study.demo_data import DRAWN_DATA, DRAWN_PIXELS, redraw_eye
+from dr_core.study.folder import Study
+
+UNGRADED = -1
+"""Grade of an eye of which none is known."""
+
+_DRAWN_NAME = re.compile(r"phantom-(\d+)-(right|left)")
+_MEASURES = ("sharpness", "luminance", "warnings")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The picture of one eye.
+
+    Attributes:
+        image: Uint8 (H, W, 3) RGB.
+        grade: True grade 0..4, or -1.
+        prepared: Whether it has model size already, cropped or squashed as it was prepared.
+        masks: Lesion -> bool (H, W), where the lesions are known.
+    """
+
+    image: np.ndarray
+    grade: int
+    prepared: bool
+    masks: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def list_eyes(key: str, store: Store, folder: Path | None = None, *, assess: bool = False) -> pd.DataFrame:
+    """Describe the eyes of a store.
+
+    Args:
+        key: Name of the data set in the tables.
+        store: The store.
+        folder: Where it lies, so that its eyes can be opened later; None where they can be drawn again.
+        assess: Whether their quality is measured on the stored pictures where the store does not have it.
+
+    Returns:
+        A table with the columns of `RESULT_COLUMNS["eyes"]`, in the order of the store.
+    """
+    index = store.index
+    measured = all(column in index for column in _MEASURES)
+    if not measured and assess:
+        index = index.assign(**_assess(store.images))
+    elif not measured:
+        index = index.assign(sharpness=np.nan, luminance=np.nan, warnings=None)
+    side = index["side"].astype(str) if "side" in index else ""
+    return pd.DataFrame({"data": key, "eye": index["eye"].astype(str)}).assign(
+        side=side,
+        **{name: index[name] for name in _MEASURES},
+        store="" if folder is None else str(folder.resolve()),
+        row=np.arange(len(index)),
+    )
+
+
+def _assess(images: np.ndarray) -> dict[str, list]:
+    found = []
+    for image in images:
+        view = np.ascontiguousarray(image.transpose(1, 2, 0))
+        found.append(assess_quality(view, find_field_of_view(view)))
+    return {
+        "sharpness": [round(one.sharpness, 4) for one in found],
+        "luminance": [one.luminance for one in found],
+        "warnings": [" ".join(one.warnings) for one in found],
+    }
+
+
+def can_open(study: Study, data: str, eyes: pd.DataFrame | None = None) -> bool:
+    """Whether the pictures of a data set can be had.
+
+    Args:
+        study: The study.
+        data: Key of the data set.
+        eyes: The study's table of eyes; None where it has none.
+    """
+    return _is_drawn(study, data) or _find_store(data, eyes) is not None
+
+
+def open_picture(
+    study: Study, data: str, name: str, eyes: pd.DataFrame | None = None, *, pixels: int = DRAWN_PIXELS
+) -> Picture:
+    """Open the picture of an eye.
+
+    Args:
+        study: The study.
+        data: Key of the data set.
+        name: Name of the eye in the study's tables.
+        eyes: The study's table of eyes; None where it has none.
+        pixels: Side at which a phantom is drawn; the models were asked about `DRAWN_PIXELS`.
+
+    Raises:
+        InputError: If the study has no such eye, or its picture is not on this machine.
+    """
+    if _is_drawn(study, data):
+        phantom = _redraw(study, data, name, pixels)
+        return Picture(phantom.image, phantom.grade, prepared=False, masks=phantom.masks)
+    folder = _find_store(data, eyes)
+    if eyes is None or folder is None:
+        raise InputError(
+            f"The pictures of {data!r} are not on this machine; `python train_cli.py evaluate --study {study.path} "
+            "--data STORE` measures prepared eyes and remembers where they lie."
+        )
+    rows = eyes[(eyes["data"] == data) & (eyes["eye"] == name)]
+    store = open_store(folder)
+    row = int(rows["row"].iloc[0]) if len(rows) else -1
+    if not 0 <= row < len(store) or str(store.index["eye"].iloc[row]) != name:
+        raise InputError(f"There is no eye {name!r} in the prepared data {folder}; evaluate the study on them again.")
+    grade = int(store.index["grade"].iloc[row]) if "grade" in store.index else UNGRADED
+    return Picture(np.ascontiguousarray(store.images[row].transpose(1, 2, 0)), grade, prepared=True)
+
+
+def _find_store(data: str, eyes: pd.DataFrame | None) -> Path | None:
+    if eyes is None:
+        return None
+    folders = eyes.loc[eyes["data"] == data, "store"]
+    return Path(folders.iloc[0]) if len(folders) and folders.iloc[0] and Path(folders.iloc[0]).is_dir() else None
+
+
+def _is_drawn(study: Study, data: str) -> bool:
+    """Whether these are phantoms of the demo, which names and seed draw again."""
+    keys = [drawn.key for drawn in DRAWN_DATA.values() if drawn.role != "pretraining"]
+    return data in keys and any(known.key == data and not known.real for known in study.info.data)
+
+
+def _redraw(study: Study, data: str, name: str, pixels: int) -> Phantom:
+    match = _DRAWN_NAME.fullmatch(name)
+    if match is None:
+        raise InputError(f"There is no phantom {name!r} in {data!r}; open another eye of the list.")
+    return redraw_eye(study.info.seed, int(match[1]), match[2], pixels)

@@ -1,0 +1,69 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dr_core.data.store import Store, open_store
+from dr_core.errors import InputError
+from dr_core.study.demo import PREPROCESSING
+from dr_core.study.demo_data import DRAWN_DATA, draw_patient_views
+from dr_core.study.eyes import can_open, list_eyes, open_picture
+from dr_core.study.folder import StudyInfo, write_study_info
+
+
+@pytest.fixture
+def study(tmp_path):
+    data = dataclasses.replace(DRAWN_DATA["test"], images=2)
+    info = StudyInfo(title="T", summary="", protocol="-", seed=5, setups=("ifi_cl",), data=(data,))
+    return write_study_info(tmp_path / "study", info)
+
+
+def write_store(folder):
+    folder.mkdir()
+    np.save(folder / "images.npy", np.random.default_rng(0).integers(0, 256, (3, 3, 16, 16), np.uint8))
+    rows = {"eye": ["a", "b", "c"], "grade": [0, 4, 2], "sharpness": 0.4, "luminance": 90.0, "warnings": ["", "x", ""]}
+    pd.DataFrame(rows).to_parquet(folder / "index.parquet")
+    return folder
+
+
+def test_a_phantom_is_drawn_again_pixel_by_pixel(study):
+    views, rows = draw_patient_views(5, PREPROCESSING, 7)
+    for view, row in zip(views, rows, strict=True):
+        picture = open_picture(study, "phantoms_test", row["eye"])
+        assert np.array_equal(PREPROCESSING.to_model_view(picture.image).transpose(2, 0, 1), view)
+        assert picture.grade == row["grade"]
+        assert picture.masks["haemorrhages"].shape == picture.image.shape[:2]
+
+
+def test_a_prepared_eye_is_opened_from_its_store(study, tmp_path):
+    folder = write_store(tmp_path / "store")
+    eyes = list_eyes("mine", open_store(folder), folder)
+    picture = open_picture(study, "mine", "b", eyes)
+    assert np.array_equal(picture.image.transpose(2, 0, 1), np.load(folder / "images.npy")[1])
+    assert (picture.grade, picture.prepared, list(eyes["warnings"])) == (4, True, ["", "x", ""])
+
+
+def test_what_cannot_be_opened_is_said(study, tmp_path):
+    folder = write_store(tmp_path / "store")
+    eyes = list_eyes("mine", open_store(folder), folder)
+    assert can_open(study, "phantoms_test")
+    assert can_open(study, "mine", eyes)
+    assert not can_open(study, "other", eyes)
+    with pytest.raises(InputError, match="no eye 'd'"):
+        open_picture(study, "mine", "d", eyes)
+    with pytest.raises(InputError, match="not on this machine"):
+        open_picture(study, "other", "a", eyes)
+    with pytest.raises(InputError, match="no phantom 'phantom-1-up'"):
+        open_picture(study, "phantoms_test", "phantom-1-up")
+    folder.rename(tmp_path / "moved")
+    assert not can_open(study, "mine", eyes)
+
+
+def test_quality_is_left_open_where_nobody_measured_it():
+    views, rows = draw_patient_views(0, PREPROCESSING, 1)
+    store = Store(np.stack(views), pd.DataFrame(rows))
+    assert list_eyes("drawn", store)["warnings"].isna().all()
+    assessed = list_eyes("drawn", store, assess=True)
+    assert assessed["sharpness"].between(0.2, 0.6).all()
+    assert list(assessed["side"]) == ["right", "left"]
