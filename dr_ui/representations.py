@@ -1,6 +1,7 @@
 """Parts of the Representations page: condition number by layer, densities, ranks, and the law of the first layer."""
 
 import math
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -144,7 +145,7 @@ def _show_laws(laws: pd.DataFrame | None, data: str) -> None:
         return
     for setup, mine in laws.groupby("setup", sort=False):
         first = mine.iloc[0]
-        st.markdown(f"**{SETUPS[str(setup)].label}** · {first['verdict']}")
+        st.html(f"<p><b>{SETUPS[str(setup)].label}</b> · {escape(str(first['verdict']))}</p>")
         if not math.isnan(first["alpha"]):
             share = top_share(float(first["alpha"]))
             held = "the sum has no bound" if first["alpha"] <= 1 else f"the top 20 % would hold {share:.0%}"
