@@ -1,22 +1,52 @@
-# One image for the app and for train_cli.py. On a GPU host: docker run --gpus all -p 127.0.0.1:8501:8501 dr-lens
-FROM python:3.11-slim-bookworm
+# One image for the app and for train_cli.py; compose.yaml and docs/deploy.md say how to run it.
+ARG BASE=python:3.11.13-slim-bookworm
+FROM ${BASE}
 
-ENV PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1 \
-    PIP_NO_CACHE_DIR=1 \
-    PIP_DISABLE_PIP_VERSION_CHECK=1
+# cuda: the locked packages, CUDA included. cpu: without CUDA, PyTorch from its own index of CPU builds.
+ARG TORCH=cuda
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+
+# Dependencies before source: a change of the source does not install them anew.
+COPY requirements.lock /tmp/
+RUN set -eu; \
+    python3 -m venv /opt/venv; \
+    pip() { /opt/venv/bin/pip --no-cache-dir --disable-pip-version-check "$@"; }; \
+    cd /tmp; \
+    if [ "$TORCH" = cpu ]; then \
+        # A package is a line that begins with its name, and the indented lines after it.
+        awk '/^[a-zA-Z0-9]/ { keep = !/^(torch|torchvision|triton|cuda-|nvidia-)/ } keep' requirements.lock > locked; \
+        pins=$(sed -nE 's/^(torch|torchvision)==([0-9.]+).*/\1==\2+cpu/p' requirements.lock); \
+        pip install --no-deps --index-url "$TORCH_INDEX" $pins; \
+    else \
+        cp requirements.lock locked; \
+    fi; \
+    pip install --require-hashes --no-deps -r locked; \
+    rm -rf /tmp/* /root/.cache
+
+# No home, no shell: all that the app writes at run time goes to /tmp.
+RUN useradd --system --uid 10001 --home-dir /tmp --shell /usr/sbin/nologin lens
+ENV HOME=/tmp \
+    DR_LENS_CACHE=/tmp/dr_lens
 
 WORKDIR /srv/dr-lens
-# Dependencies before source: a change of the source does not install them anew.
-COPY requirements.txt .
-RUN pip install -r requirements.txt
+COPY LICENSE app.py home.py train_cli.py ./
+COPY .streamlit/config.toml .streamlit/
+COPY pages pages
+COPY assets assets
+COPY dr_cli dr_cli
+COPY dr_core dr_core
+COPY dr_ui dr_ui
+USER 10001
 
-COPY . .
-RUN useradd --system --create-home lens
-USER lens
-
-# Inside a container "localhost" reaches nobody; publish the port on the host's localhost, as above.
+# DR_STUDY names a study that is mounted, read-only, for instance -v /data/study:/study:ro -e DR_STUDY=/study
+VOLUME /study
 EXPOSE 8501
+# Inside a container "localhost" reaches nobody; publish the port on the host's localhost. Without a login the log warns.
 ENV STREAMLIT_SERVER_ADDRESS=0.0.0.0
-HEALTHCHECK CMD python -c "import urllib.request as r; r.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=3)"
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=3)"]
 CMD ["streamlit", "run", "app.py"]

@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install app test lint types bench demo-study clean chromium
+.PHONY: help install app test lint types bench fuzz demo-study lock install-locked audit licences sbom clean chromium
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -27,8 +27,33 @@ types: .venv/dev.stamp  ## check types
 bench: .venv/dev.stamp  ## run every benchmark; each ends with JSON lines
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
+fuzz: .venv/dev.stamp  ## feed every decoder with 100,000 damaged files
+	$(BIN)/python tests/fuzz/decoders.py
+
 demo-study: .venv/app.stamp  ## draw the phantoms and train the demo study anew (hours on a laptop)
 	$(BIN)/python train_cli.py demo --out build/demo_study --seed 0
+
+SUPPLY := build/supply/bin
+
+lock: build/supply.stamp  ## write requirements.lock: every package, with its hashes
+	$(SUPPLY)/uv pip compile requirements.txt --universal --python-version 3.11 --generate-hashes --no-header \
+		--quiet --output-file requirements.lock
+
+install-locked: .venv/bin/python  ## make .venv from requirements.lock: nothing but the packages with these hashes
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/python -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "dr_lens.pth").write_text("$(CURDIR)\n")'
+	@touch .venv/app.stamp
+
+audit: build/supply.stamp  ## look for known weaknesses in the locked packages (asks pypi.org)
+	$(SUPPLY)/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
+
+licences: .venv/app.stamp build/supply.stamp  ## write docs/licences.md: the licence of every locked package
+	@{ printf '# Licences of the packages that the app needs\n\n`make licences` writes this from requirements.lock, on Linux.\n\n'; \
+		$(SUPPLY)/pip-licenses --python $(BIN)/python --format markdown --with-urls --with-system \
+		--packages $$(sed -nE 's/^([a-zA-Z0-9._-]+)==.*/\1/p' requirements.lock | sed 'p; s/-/_/g' | sort -u); } > docs/licences.md
+
+sbom: build/supply.stamp  ## write build/sbom.json (CycloneDX) from requirements.lock
+	$(SUPPLY)/cyclonedx-py requirements requirements.lock --output-format JSON --output-file build/sbom.json
 
 clean:  ## remove what can be made again
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache
@@ -48,6 +73,11 @@ clean:  ## remove what can be made again
 .venv/dev.stamp: requirements-dev.txt requirements-peers.txt .venv/app.stamp
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-peers.txt
+	@touch $@
+
+build/supply.stamp: requirements-supply.txt
+	$(PYTHON) -m venv build/supply
+	$(SUPPLY)/pip install --quiet --disable-pip-version-check -r requirements-supply.txt
 	@touch $@
 
 chromium:

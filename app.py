@@ -1,14 +1,7 @@
-"""DR Lens: which study is open, its four models, and what each page answers."""
+"""The app: the server that `streamlit run app.py` starts around home.py and pages/."""
 
-from dr_ui import home, page
+from streamlit.starlette import App
 
+from dr_ui import server
 
-def render(study: page.Study) -> None:
-    """The study, its models, the questions, and what the numbers rest on."""
-    home.show_study(study)
-    home.show_models(study)
-    home.show_questions()
-    home.show_data(study)
-
-
-page.show("DR Lens", "DR Lens: what did your model look at?", render)
+app = App("home.py", middleware=server.middleware())

@@ -73,7 +73,10 @@ def add_recipe_options(
 
 def _show(name: str, recipes: Iterable[Any]) -> str:
     values = [getattr(recipe, name) for recipe in recipes]
-    return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in dict.fromkeys(values))
+    texts = (
+        "as they are" if value is None else f"{value:g}" if isinstance(value, float) else str(value) for value in values
+    )
+    return ", ".join(dict.fromkeys(texts))
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:

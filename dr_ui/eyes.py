@@ -30,7 +30,7 @@ def choose_eyes() -> list[Eye]:
     """Draw the uploader and the samples; give the uploaded eyes, or else the chosen sample."""
     upload, samples = st.columns([2.3, 4.4], gap="small")
     with upload:
-        files = carry(upload_files("Your photographs", "JPEG, PNG or TIFF, one or many."))
+        files = carry(upload_files("Your photographs", "JPEG, PNG, TIFF or DICOM, one or many."))
     with samples:
         sample = choose_sample(disabled=bool(files))
     return [cache.uploaded_eye(file) for file in files] or [sample]

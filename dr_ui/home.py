@@ -44,7 +44,9 @@ def show_models(study: Study) -> None:
 
 def show_questions() -> None:
     """Link the pages by the question that each answers."""
-    for column, question in zip(st.columns(3), questions(), strict=False):
+    asked = questions()
+    places = [column for _ in range(0, len(asked), 3) for column in st.columns(3)]
+    for column, question in zip(places, asked, strict=False):
         with column:
             st.page_link(f"pages/{question.page}", label=f"**{question.question}**", icon=":material/arrow_forward:")
             st.html(f'<p class="lens-small">{escape(question.promise)}</p>')
@@ -60,7 +62,7 @@ def _data_line(data: DataSet) -> str:
     name = data.title or data.label
     short = f' ("{escape(data.label)}" above)' if data.role == "test" and data.label else ""
     return (
-        f"<li><b>{data.role.capitalize()}: {escape(name)}</b>{short}, {data.images} images. "
+        f"<li><b>{escape(data.role.capitalize())}: {escape(name)}</b>{short}, {data.images} images. "
         f"{escape(data.description)}</li>"
     )
 
@@ -76,9 +78,8 @@ def _card(study: Study, name: str, measured: pd.DataFrame | None) -> str:
             f"<b>{info.validation_auc:.3f}</b></p>{_figures(study, name, measured)}"
         )
     else:
-        body = (
-            f"<p>Not trained yet; this command goes on:<br><code>python train_cli.py demo --out {study.path}</code></p>"
-        )
+        command = f"python train_cli.py demo --out {escape(str(study.path))}"
+        body = f"<p>Not trained yet; this command goes on:<br><code>{command}</code></p>"
     return f'<section class="lens-card lens-{name}" aria-label="{setup.label}"><h2>{setup.label}</h2>{body}</section>'
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
-from dr_ui import studies, style
+from dr_ui import access, studies, style
 
 _LOG = logging.getLogger("dr_lens")
 _ROOT = Path(__file__).parents[1]
@@ -88,7 +88,12 @@ def show(title: str, question: str, render: Callable[[Study], None]) -> None:
         f'<div class="lens-head"><h1>{escape(question)}</h1>'
         '<span class="lens-note" role="note">Research use only, not for diagnosis</span></div>'
     )
-    _guard(lambda: render(_choose_study()))
+    _guard(lambda: _render(render))
+
+
+def _render(render: Callable[[Study], None]) -> None:
+    if access.may_enter():
+        render(_choose_study())
 
 
 def _choose_study() -> Study:
@@ -104,7 +109,8 @@ def _guard(draw: Callable[[], None]) -> None:
     try:
         draw()
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        # A message can quote a stranger's file; an image in it would make the browser ask another host.
+        st.error(str(error).replace("![", "!\\["), icon=":material/error:")
     except Exception:  # noqa: BLE001 - the last door before the user; the traceback goes to the log
         number = uuid.uuid4().hex[:8]
         _LOG.exception("unexpected error %s", number)

@@ -1,6 +1,7 @@
 """Parts of the Representations page: condition number by layer, densities, ranks, and the law of the first layer."""
 
 import math
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -186,7 +187,8 @@ def _show_laws(laws: pd.DataFrame | None, data: str, layer: str) -> None:
     st.caption(f"The eigenvalues of {layer}, the first layer: how its activity spreads over its directions.")
     for setup, mine in laws.groupby("setup", sort=False):
         first = mine.iloc[0]
-        st.markdown(f"**{SETUPS[str(setup)].label}** · {first['verdict']}{_say(mine)}")
+        said = escape(f"{first['verdict']}{_say(mine)}")
+        st.html(f"<p><b>{SETUPS[str(setup)].label}</b> · {said}</p>")
         if not math.isnan(first["alpha"]):
             share = top_share(float(first["alpha"]))
             held = "the sum has no bound" if first["alpha"] <= 1 else f"the top 20 % would hold {share:.0%}"
@@ -203,7 +205,7 @@ def _say(mine: pd.DataFrame) -> str:
     if fitted.empty:
         return ""
     nearest = str(fitted.sort_values("aic")["distribution"].iloc[0])
-    return f" Nearest is {nearest}: {MEANINGS[nearest]}."
+    return f" Nearest is {nearest}: {MEANINGS.get(nearest, 'another law')}."
 
 
 def _show_candidates(laws: pd.DataFrame) -> None:

@@ -109,8 +109,8 @@ def choose() -> Specimen:
         files = eyes.carry(
             eyes.upload_files(
                 "Your photograph, with masks if you have them",
-                "The photograph as JPEG, PNG or TIFF; lesion masks as TIFF or PNG of the same size, named as in IDRiD "
-                "(eye_MA.tif, eye_HE.tif, eye_EX.tif, eye_SE.tif).",
+                "The photograph as JPEG, PNG, TIFF or DICOM; lesion masks as TIFF or PNG of the same size, named as "
+                "IDRiD (eye_MA.tif, eye_HE.tif, eye_EX.tif, eye_SE.tif).",
             )
         )
     name = None

@@ -66,6 +66,7 @@ _CSS = """
   padding: .1rem .7rem; white-space: nowrap; }
 .lens-small { font-size: .82rem; line-height: 1.4; margin: 0; opacity: .92; }
 .lens-key { margin-top: .5rem; }
+.lens-h2 { font-size: 1.1rem; margin: .4rem 0 0; padding: 0; }
 
 .lens-cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .7rem; }
 .lens-card { border: 1px solid color-mix(in srgb, currentColor 24%, transparent);

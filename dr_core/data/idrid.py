@@ -3,7 +3,6 @@
 Source: Porwal et al. 2018, Indian Diabetic Retinopathy Image Dataset, Data 3(3):25; CC BY 4.0.
 """
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,10 +11,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from dr_core.data.fundus import MAX_PIXELS, read_fundus
-from dr_core.data.fundus.reading import DECODER_DEFECTS
+from dr_core.data.fundus import read_fundus
+from dr_core.data.fundus.budget import DECODER_DEFECTS
 from dr_core.data.grades import LESION_CODES
 from dr_core.data.index import ImageFolder, index_eyes, read_labels
+from dr_core.data.mask_picture import open_mask, read_levels
 from dr_core.errors import InputError
 
 TOTAL = ("microaneurysms", "haemorrhages", "hard_exudates")
@@ -96,13 +96,9 @@ def read_mask(source: Path | bytes, shape: tuple[int, int] | None = None) -> np.
     """
     name = "The mask" if isinstance(source, bytes) else f"The mask {source}"
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=("TIFF", "PNG")) as mask:
-            if mask.width * mask.height > MAX_PIXELS:
-                raise InputError(f"{name} must have at most {MAX_PIXELS // 10**6} million pixels; make it smaller.")
-            pixels = np.asarray(mask)
+        inside = read_levels(open_mask(source if isinstance(source, bytes) else Path(source).read_bytes())) != 0
     except DECODER_DEFECTS as error:
         raise InputError(f"{name} cannot be read as TIFF or PNG ({error}); copy it again.") from error
-    inside = np.asarray((pixels if pixels.ndim == 3 else pixels[..., None]).any(axis=2))
     if shape is not None and inside.shape != shape:
         raise InputError(
             f"{name} has {inside.shape[1]}x{inside.shape[0]} pixels, its photograph {shape[1]}x{shape[0]}; "

@@ -1,16 +1,13 @@
 """Lesion masks that someone uploads: which lesion and eye they belong to, and their pixels."""
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
+from dr_core.data.fundus.budget import DECODER_DEFECTS
 from dr_core.data.grades import LESION_CODES
+from dr_core.data.mask_picture import open_mask, read_levels
 from dr_core.errors import InputError
-
-_DEFECTS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning)
-"""What Pillow raises on damaged or far too large files; the warning only where warnings are made errors."""
 
 
 @dataclass(frozen=True)
@@ -60,26 +57,17 @@ def decode_mask(name: str, content: bytes, shape: tuple[int, int]) -> LesionMask
         InputError: If it cannot be read or is of another size than the photograph.
     """
     try:
-        with Image.open(io.BytesIO(content), formats=["TIFF", "PNG"]) as picture:
-            size = (picture.height, picture.width)
-            # The size is compared before anything is decoded: a tiny file cannot ask for gigabytes.
-            pixels = np.asarray(picture) if size == shape else None
-    except _DEFECTS as error:
+        picture = open_mask(content)
+        size = (picture.height, picture.width)
+        # The size is compared before anything is decoded: a tiny file cannot ask for gigabytes.
+        levels = read_levels(picture) if size == shape else None
+    except DECODER_DEFECTS as error:
         raise InputError(f"The mask {name} cannot be read; it must be a TIFF or PNG as IDRiD's.") from error
-    if pixels is None:
+    if levels is None:
         raise InputError(_other_size(name, size, shape))
-    levels = _levels(pixels)
-    distinct = np.unique(levels)
+    distinct = np.unique(np.concatenate([np.unique(row) for row in levels]))
     least = 1.0 if len(distinct) <= 2 else max(float(distinct[-1]) / 2, 1.0)
     return LesionMask(levels >= least, len(distinct))
-
-
-def _levels(pixels: np.ndarray) -> np.ndarray:
-    """One level a pixel: the brightest color; transparency does not count."""
-    if pixels.ndim == 2:
-        return pixels
-    colors = pixels[..., : 1 if pixels.shape[2] == 2 else 3]
-    return np.asarray(colors.max(axis=2))
 
 
 def _other_size(name: str, size: tuple[int, int], shape: tuple[int, int]) -> str:

@@ -50,8 +50,11 @@ class Preprocessing:
             raise InputError(f'`contrast` must be "none", "local" or "graham", not {self.contrast!r}.')
         if self.crop not in ("field_of_view", "squash"):
             raise InputError(f'`crop` must be "field_of_view" or "squash", not {self.crop!r}.')
-        if not 16 <= self.size <= 4096:
-            raise InputError(f"`size` must be between 16 and 4096 pixels, not {self.size}.")
+        if not isinstance(self.size, int) or not 16 <= self.size <= 2048:
+            raise InputError(f"`size` must be a whole number between 16 and 2048 pixels, not {self.size}.")
+        colors = (*self.mean, *self.std)
+        if len(self.mean) != 3 or len(self.std) != 3 or not all(map(math.isfinite, colors)) or min(self.std) <= 0:
+            raise InputError("`mean` and `std` must be three finite numbers each, those of `std` above 0.")
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> "Preprocessing":

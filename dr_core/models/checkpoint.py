@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,11 @@ SCHEMA = 1
 """Version of the header; a reader refuses a newer one."""
 
 _HEADER_KEY = "dr_lens"
+
+_MAX_HEADER_BYTES = 2**20
+"""Ours takes 40 KB; safetensors itself would parse 100 MB."""
+
+_TYPES = {"F16", "BF16", "F32", "F64", "I64"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,16 +130,16 @@ def load_model(path: str | Path) -> LoadedModel:
     """
     path = Path(path)
     info, tensors = _read(path)
-    with torch.device("meta"):  # no memory and no random weights: the file's tensors take their places
-        model = ARCHITECTURES[info.arch](len(info.classes))
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if expected != found:
-        wrong = sorted(set(expected.items()) ^ set(found.items()))[0][0]
-        raise InputError(f"{path.name} does not hold the weights of a {info.arch}: {wrong!r} differs; train it again.")
+    model = _build_empty(info)
     model.load_state_dict(tensors, assign=True)
     model.eval().requires_grad_(False)
     return LoadedModel(model.to(memory_format=torch.channels_last), info)
+
+
+def _build_empty(info: CheckpointInfo) -> nn.Module:
+    """The network without weights and without memory for them: the file's tensors take their places."""
+    with torch.device("meta"):
+        return ARCHITECTURES[info.arch](len(info.classes))
 
 
 def read_info(path: str | Path) -> CheckpointInfo:
@@ -144,16 +150,38 @@ def read_info(path: str | Path) -> CheckpointInfo:
 def _read(path: Path, *, weights: bool = True) -> tuple[CheckpointInfo, dict[str, Tensor]]:
     if not path.is_file():
         raise InputError(f"There is no checkpoint {path}; train one with `python train_cli.py demo --out DIR`.")
+    _check_length(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(_HEADER_KEY)
             if header is None:
                 raise InputError(f"{path.name} holds weights but not DR Lens's header; it cannot be rebuilt from them.")
             info = _parse_header(path, header)
+            _check_shapes(path, info, file)
             tensors = {name: file.get_tensor(name).float() for name in file.keys()} if weights else {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path.name} is not a safetensors file, or is cut off ({error}); write it again.") from error
     return info, {name: _restore_integer(name, tensor) for name, tensor in tensors.items()}
+
+
+def _check_length(path: Path) -> None:
+    """Refuse a header that takes gigabytes to parse, before it is parsed."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if not 2 <= length <= _MAX_HEADER_BYTES:
+        raise InputError(f"{path.name} is not a safetensors file, or is cut off (a header of {length} bytes).")
+
+
+def _check_shapes(path: Path, info: CheckpointInfo, file: Any) -> None:  # noqa: ANN401 - safetensors has no types
+    """Compare names, shapes and types with the network's, before memory is taken for any tensor."""
+    expected = {name: tuple(tensor.shape) for name, tensor in _build_empty(info).state_dict().items()}
+    slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+    found = {name: tuple(part.get_shape()) for name, part in slices.items()}
+    if expected != found:
+        wrong = sorted(set(expected.items()) ^ set(found.items()))[0][0]
+        raise InputError(f"{path.name} does not hold the weights of a {info.arch}: {wrong!r} differs; train it again.")
+    if strange := sorted({part.get_dtype() for part in slices.values()} - _TYPES):
+        raise InputError(f"{path.name} holds numbers of the type {strange[0]}; write them as float32 or float16.")
 
 
 def _restore_integer(name: str, tensor: Tensor) -> Tensor:
@@ -172,8 +200,32 @@ def _parse_header(path: Path, header: str) -> CheckpointInfo:
         values["preprocessing"] = Preprocessing.from_dict(values["preprocessing"])
         values["classes"] = tuple(values["classes"])
         info = CheckpointInfo(**values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        _check_info(info)
+    except HEADER_DEFECTS as error:
         raise InputError(f"The header of {path.name} is damaged ({error}); write the checkpoint again.") from error
     if info.arch not in ARCHITECTURES or info.setup not in SETUPS:
         raise InputError(f"{path.name} names an unknown architecture or set-up: {info.arch!r}, {info.setup!r}.")
     return info
+
+
+HEADER_DEFECTS = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What parsing JSON and building dataclasses from it raises where someone tampered with it."""
+
+
+def _check_info(info: CheckpointInfo) -> None:
+    """Raise TypeError or ValueError where a value is not what its field takes; JSON can hold anything."""
+    check_types(info, str, ("arch", "setup", "training_data", "data_fingerprint"))
+    check_types(info, (int, float), ("validation_auc",))
+    check_types(info, dict, ("training", "versions"))
+    if not 1 <= len(info.classes) <= _MAX_CLASSES or not all(isinstance(name, str) for name in info.classes):
+        raise ValueError("classes")
+
+
+_MAX_CLASSES = 1000
+
+
+def check_types(values: object, kind: type | tuple[type, ...], names: Sequence[str]) -> None:
+    """Raise TypeError where an attribute that was read from a file is of another type."""
+    for name in names:
+        if not isinstance(getattr(values, name), kind):
+            raise TypeError(f"{name} of the wrong type")

@@ -1,24 +1,22 @@
 """ImageNet weights that others published: fetched once into a cache, checked by hash, or read from a path.
 
-Nothing is unpickled but tensors and plain values (`torch.load(weights_only=True)`).
+Nothing is unpickled but tensors and plain values (`archive`).
 """
 
 import hashlib
 import os
-import pickle
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 from torchvision.models.resnet import ResNet
 
 from dr_core.errors import InputError
+from dr_core.models.archive import ARCHIVE_DEFECTS, read_archive
 
 _BLOCK = 1 << 20
 _SECONDS = 30.0
@@ -171,11 +169,12 @@ def read_weights(weights: ExternalWeights, path: Path) -> dict[str, Tensor]:
     if head.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise InputError(f"{path} is a web page, not weights; fetch {weights.url} again.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        state = weights.extract(content)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, zipfile.BadZipFile, OSError, ValueError) as error:
+        content = read_archive(path, old_form=True)
+    except ARCHIVE_DEFECTS as error:
         name = type(error).__name__
         raise InputError(f"{path} is cut off or no weights file ({name}); expected {_expect(weights)}.") from error
+    try:
+        state = weights.extract(content)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} holds something else; expected {_expect(weights)}.") from error
     if not state or not all(isinstance(tensor, Tensor) for tensor in state.values()):

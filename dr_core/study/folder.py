@@ -7,11 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet
 
 from dr_core.errors import InputError
 from dr_core.files import replacing, write_json
-from dr_core.models.checkpoint import CheckpointInfo, LoadedModel, load_model, read_info, software_versions
+from dr_core.models.checkpoint import (
+    HEADER_DEFECTS,
+    CheckpointInfo,
+    LoadedModel,
+    check_types,
+    load_model,
+    read_info,
+    software_versions,
+)
 from dr_core.models.setups import SETUPS
 
 SCHEMA = 1
@@ -314,7 +324,7 @@ class Study:
 
     def checkpoint_path(self, setup: str) -> Path:
         """Where the checkpoint of a set-up lies."""
-        return self.path / "checkpoints" / f"{setup}.safetensors"
+        return self._inside("checkpoints", f"{setup}.safetensors")
 
     def has_checkpoint(self, setup: str) -> bool:
         """Whether the set-up has been trained."""
@@ -348,8 +358,8 @@ class Study:
         if not path.is_file():
             raise InputError(f"The study {self.name} has no table of {table} yet.")
         try:
-            frame = pd.read_parquet(path)
-        except (OSError, ValueError, pyarrow.lib.ArrowException) as error:
+            frame = _read_table(path, list(RESULT_COLUMNS[table]))
+        except (OSError, ValueError, pa.lib.ArrowException) as error:
             raise InputError(f"The table {path.name} of the study {self.name} is damaged; compute it again.") from error
         missing = [column for column in RESULT_COLUMNS[table] if column not in frame]
         if missing:
@@ -371,7 +381,53 @@ class Study:
         self.write_results(table, rows)
 
     def _table_path(self, table: str) -> Path:
-        return self.path / "results" / f"{table}.parquet"
+        return self._inside("results", f"{table}.parquet")
+
+    def _inside(self, *names: str) -> Path:
+        """A file of the study; a link or a name that leads out of its folder is refused."""
+        path = self.path.joinpath(*names)
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise InputError(f"{path} leads out of the study's folder; put the file itself there.")
+        return path
+
+
+_MAX_ROWS, _MAX_TEXT, _MAX_HEAD_BYTES = 20_000_000, 10_000, 2**20
+"""Rows of a table, characters of a value, and bytes of `study.json` that are read at most."""
+
+
+def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
+    """Read the columns of a table that are known; texts stay shared until their lengths are known.
+
+    Raises:
+        ValueError: It has more rows, or longer texts, than any table of a study.
+    """
+    with pa.parquet.ParquetFile(path) as file:
+        types = {field.name: field.type for field in file.schema_arrow if field.name in columns}
+        rows = file.metadata.num_rows
+    strange = [name for name, kind in types.items() if not (_is_text(kind) or _is_number(kind))]
+    if rows > _MAX_ROWS or strange:
+        raise ValueError("too many rows, or values that are neither texts nor numbers")
+    texts = [name for name, kind in types.items() if _is_text(kind)]
+    table = pa.parquet.read_table(path, columns=list(types), read_dictionary=texts)
+    for name in texts:
+        column = table[name]
+        if any(_longest(chunk.dictionary) > _MAX_TEXT for chunk in column.chunks):
+            raise ValueError("too long a text")
+        table = table.set_column(table.column_names.index(name), name, column.cast(column.type.value_type))
+    return table.to_pandas(ignore_metadata=True)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+
+
+def _longest(texts: pa.Array) -> int:
+    return pa.compute.max(pa.compute.binary_length(texts)).as_py() or 0
 
 
 def write_study_info(path: Path, info: StudyInfo) -> Study:
@@ -401,9 +457,13 @@ def open_study(path: str | Path) -> Study:
     if not head.is_file():
         what = "is not finished yet" if (path / "runs").is_dir() else "holds no study"
         raise InputError(f"{path} {what}: study.json is missing; `python train_cli.py demo --out {path}` writes it.")
+    if not head.resolve().is_relative_to(path.resolve()):
+        raise InputError(f"{head} leads out of the study's folder; put the file itself there.")
+    if head.stat().st_size > _MAX_HEAD_BYTES:
+        raise InputError(f"{head} must have at most {_MAX_HEAD_BYTES >> 20} MB; write the study again.")
     try:
         return Study(path, _parse_info(path, json.loads(head.read_text(encoding="utf-8"))))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, *HEADER_DEFECTS) as error:
         raise InputError(f"{head} is damaged ({error}); write the study again.") from error
 
 
@@ -416,7 +476,13 @@ def _parse_info(path: Path, values: dict[str, Any]) -> StudyInfo:
         )
     values["data"] = tuple(DataSet(**data) for data in values["data"])
     values["setups"] = tuple(name for name in SETUPS if name in values["setups"])
-    return StudyInfo(**values)
+    info = StudyInfo(**values)
+    check_types(info, str, ("title", "summary", "protocol", "created"))
+    check_types(info, dict, ("settings", "versions"))
+    for data in info.data:
+        check_types(data, str, ("key", "title", "role", "description", "fingerprint", "label"))
+        check_types(data, int, ("images", "real"))
+    return info
 
 
 def list_studies(folder: str | Path) -> list[Path]:

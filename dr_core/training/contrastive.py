@@ -47,6 +47,11 @@ class ContrastiveConfig(LoopConfig):
             raise InputError("`dim`, `queue` and `norm_groups` must be at least 1.")
         if not (0 <= self.momentum <= 1 and self.temperature > 0):
             raise InputError("`momentum` must be between 0 and 1, and `temperature` above 0.")
+        if self.batch_size < 2 * self.norm_groups:
+            raise InputError(
+                f"A batch of {self.batch_size} leaves fewer than 2 images in each of {self.norm_groups} groups for "
+                "batch norm; lower `norm_groups` or raise the batch."
+            )
 
 
 class ContrastiveTask:

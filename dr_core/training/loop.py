@@ -321,14 +321,17 @@ class Trainer:
 
     def measure(self) -> dict[str, float]:
         """Measures of the epoch that was trained through: of its batches, its speed, and what is held out."""
+        started = time.perf_counter()
         self.task.network.eval()
         share_buffers(self.task.network, self.share)
+        held_out = self.task.evaluate(self.share)
         seen = self.steps_per_epoch * self.config.batch_size
         speed = {
             "images_per_second": round(seen / self.epoch_seconds, 1),
             "data_share": round(self.waited / self.epoch_seconds, 4),
+            "seconds": round(self.epoch_seconds + time.perf_counter() - started, 2),
         }
-        return self.measures.mean() | self.task.evaluate(self.share) | speed
+        return self.measures.mean() | held_out | speed
 
     def _split(self, order: np.ndarray, epoch: int, number: int) -> list[Batch]:
         """This process's parts of a batch."""

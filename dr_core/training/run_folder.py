@@ -2,7 +2,6 @@
 
 import errno
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from torchvision.models.resnet import ResNet
 
 from dr_core.errors import InputError
 from dr_core.files import replacing, write_json
+from dr_core.models.archive import ARCHIVE_DEFECTS, read_archive
 from dr_core.models.external import start_from
 
 
@@ -94,11 +94,14 @@ def _check_same(path: Path, stored: dict[str, Any], config: dict[str, Any]) -> N
 
 def _read_state(path: Path) -> dict[str, Any]:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise InputError(f"{path} is cut off or no state of a training; remove it and train again.") from error
+        state: dict[str, Any] = read_archive(path)
+    except ARCHIVE_DEFECTS as error:
+        raise InputError(
+            f"{path} is damaged, cut off or no state of a training ({type(error).__name__}); "
+            "remove it to train this anew."
+        ) from error
     if not (isinstance(state, dict) and {"history", "network"} <= state.keys()):
-        raise InputError(f"{path} is no state of a training; remove it and train again.")
+        raise InputError(f"{path} is no state of a training; remove it to train this anew.")
     return state
 
 

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dr_core.study.folder import write_study_info
+from tests.conftest import make_study
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,7 +19,7 @@ def run_home(monkeypatch):
             monkeypatch.delenv(name, raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, str(value))
-        return AppTest.from_file(ROOT / "app.py", default_timeout=60).run()
+        return AppTest.from_file(ROOT / "home.py", default_timeout=60).run()
 
     return run
 
@@ -89,3 +91,24 @@ def test_an_unexpected_error_shows_a_number_and_logs_the_rest(run_home, tiny_stu
     assert "Something went wrong" in sentence
     assert "secret" not in sentence
     assert sentence.split()[-1].rstrip(".") in caplog.text
+
+
+def test_a_training_that_goes_on_is_drawn_and_followed(monkeypatch, tmp_path):
+    study = make_study(tmp_path / "study")
+    run = study.path / "runs" / "iwne_fs-f100-s0"
+    run.mkdir(parents=True)
+    line = {"epoch": 1, "loss": 1.25, "auc_referable_3": 0.7, "images_per_second": 41.0, "seconds": 60.0}
+    (run / "config.json").write_text(json.dumps({"epochs": 4}))
+    (run / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    monkeypatch.setenv("DR_STUDY", str(study.path))
+    app = AppTest.from_file(ROOT / "home.py", default_timeout=60).run()
+    assert not app.exception
+    assert "loss 1.250, 41 images a second, about 0:03:00 left." in [caption.value for caption in app.caption]
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(line | {"epoch": 2, "loss": 1.0}) + "\n")
+    app.run()
+    assert "loss 1.000, 41 images a second, about 0:02:00 left." in [caption.value for caption in app.caption]
+    with (run / "metrics.jsonl").open("a") as file:
+        file.writelines(json.dumps(line | {"epoch": epoch}) + "\n" for epoch in (3, 4))
+    app.run()
+    assert not any("left." in caption.value for caption in app.caption)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,21 +20,43 @@ expect.set_options(timeout=30_000)  # a cold start on a busy machine
 @pytest.fixture(scope="session")
 def server(tiny_study, tmp_path_factory):
     """Address of a running app."""
+    with _serve(tiny_study.path, tmp_path_factory.mktemp("server") / "log.txt") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def serve():
+    """Runs the app on a study: `with serve(study, log, *options, port=...) as address`."""
+    return _serve
+
+
+@pytest.fixture(scope="session")
+def free_port():
+    """Gives a port that nobody listens on."""
+    return _free_port
+
+
+@contextmanager
+def _serve(study, log, *options, port=None):
+    port = port or _free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), *options]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | {"DR_STUDY": str(study)}, stdout=output, stderr=subprocess.STDOUT
+        )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            _wait_until_healthy(address, process)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (tmp_path_factory.mktemp("server") / "log.txt").open("w")
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    environment = os.environ | {"DR_STUDY": str(tiny_study.path)}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_healthy(address, process)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
+        return free.getsockname()[1]
 
 
 def _wait_until_healthy(address, process):

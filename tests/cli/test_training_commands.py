@@ -169,6 +169,20 @@ def test_bad_input_gets_its_sentence(eyes, tmp_path, capsys, case):
     assert not list(tmp_path.glob("study/runs/*/last.ckpt"))
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--batch-size", "2", "--norm-groups", "2"], "fewer than 2 images in each of 2 groups"),
+        (["--momentum", "1.5"], "`momentum` must be between 0 and 1"),
+        (["--batch-size", "64"], "60 images, fewer than a batch of 64"),
+        (["--queue", "0"], "must be at least 1"),
+    ],
+)
+def test_bad_pretraining_gets_its_sentence(eyes, tmp_path, capsys, options, sentence):
+    assert pretrain(eyes, tmp_path / "out", *options) == 2
+    assert sentence in capsys.readouterr().err
+
+
 def test_a_study_that_cannot_be_written_is_named(eyes, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert finetune(eyes, tmp_path / "file" / "study") == 2

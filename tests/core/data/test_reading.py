@@ -182,7 +182,7 @@ BROKEN = {
     "bmp": (encode(PICTURE, "BMP"), "not a BMP picture"),
     "webp": (encode(PICTURE, "WEBP"), "not a WebP picture"),
     "pdf": (encode(PICTURE, "PDF"), "not a PDF document"),
-    "dicom": (bytes(128) + b"DICM" + bytes(50), "not a DICOM file"),
+    "dicom without a photograph": (bytes(128) + b"DICM" + bytes(50), "holds no photograph"),
     "one pixel png": (encode(PICTURE[:1, :1], "PNG"), "at least 32 x 32 pixels, not 1 x 1"),
     "one pixel jpeg": (encode(PICTURE[:1, :1], "JPEG"), "at least 32 x 32 pixels, not 1 x 1"),
     "31 pixel tiff": (encode_tiff(PICTURE[:31]), "at least 32 x 32 pixels, not 120 x 31"),

@@ -157,5 +157,5 @@ def test_a_damaged_state_is_named(tmp_path, content):
     torch.save({"weights": 1}, path)
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InputError, match=r"last\.ckpt is .*remove it and train again"):
+    with pytest.raises(InputError, match=r"last\.ckpt is .*remove it to train this anew"):
         RunFolder(tmp_path, {}).load_state()

@@ -60,7 +60,7 @@ def contrastive_task():
 
 
 def without_speed(path):
-    speed = {"images_per_second", "data_share"}
+    speed = {"images_per_second", "data_share", "seconds"}
     return [{name: value for name, value in line.items() if name not in speed} for line in read_metrics(path)]
 
 

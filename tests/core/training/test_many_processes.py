@@ -58,7 +58,7 @@ def test_two_processes_learn_what_one_learns_from_the_whole_batch(job, alone):
 
 
 def test_measures_gathered_over_processes_equal_those_of_one(job, alone):
-    speed = {"images_per_second", "data_share"}
+    speed = {"images_per_second", "data_share", "seconds"}
     for together, one in zip(*(read_metrics(path / "metrics.jsonl") for path in (job / "run0", alone)), strict=True):
         assert together.keys() == one.keys()
         assert {name: together[name] for name in one if name not in speed} == pytest.approx(
@@ -90,6 +90,14 @@ def test_the_death_of_a_process_ends_the_others_with_a_sentence(job):
     message = (job / "error0.txt").read_text()
     assert "Another of the 2 processes of this training ended" in message
     assert f"The state after epoch 1 is kept in {job / 'dies' / 'last.ckpt'}" in message
+
+
+def test_what_is_left_of_a_job_goes_on_alone(job, alone):
+    assert len(read_metrics(job / "dies" / "metrics.jsonl")) == 1
+    task = finetune_task()
+    list(train(task, CONFIG, RunFolder(job / "dies", {}), CPU))
+    for name, weights in torch.load(alone / "last.ckpt", weights_only=True)["network"].items():
+        torch.testing.assert_close(task.network.state_dict()[name], weights, rtol=1e-5, atol=1e-6)
 
 
 def test_a_job_is_found_by_what_its_launcher_says():

@@ -1,0 +1,15 @@
+"""DR Lens: which study is open, its four models, and what each page answers."""
+
+from dr_ui import home, monitor, page
+
+
+def render(study: page.Study) -> None:
+    """The study, its models, trainings that go on, the questions, and what the numbers rest on."""
+    home.show_study(study)
+    home.show_models(study)
+    monitor.show_runs(study)
+    home.show_questions()
+    home.show_data(study)
+
+
+page.show("DR Lens", "DR Lens: what did your model look at?", render)
