@@ -17,6 +17,9 @@ from dr_ui import charts, tables
 _PAPER_ALPHA = {"iwne_fs": 1.45, "iwne_cl": 1.28, "ifi_fs": 0.87, "ifi_cl": 0.73}
 """Table 2 of the paper."""
 
+_MANY = 500
+"""Eigenvalues from which a line has no markers."""
+
 _TITLES = ("Without external data (IWNE)", "From ImageNet (IFI)")
 
 
@@ -35,15 +38,50 @@ def show_page(study: Study) -> None:
     with left:
         _show_conditions(layers, tables.data_title(study, data))
     with right:
-        density, ranks, laws = st.tabs(["Densities", "Ranks", "Which law? (Table 2)"])
         names = list(dict.fromkeys(layers["layer"]))
+        singles = tables.read_table(study, "image_spectra")
+        single = _choose_singles(singles is not None and bool((singles["data"] == data).any()))
+        density, ranks, laws = st.tabs(["Densities", "Ranks", "Which law? (Table 2)"])
         with density:
-            layer = st.selectbox("Layer", names, key="layer", bind="query-params") or names[0]
-            _show_densities(values[values["layer"] == layer])
+            layer = st.selectbox("Layer", names, key="layer", bind="query-params", disabled=single) or names[0]
+            if single and singles is not None:
+                layer, shown = names[0], _pool(singles[singles["data"] == data])
+            else:
+                shown = values[values["layer"] == layer]
+            _show_densities(shown)
         with ranks:
-            _show_ranks(values[values["layer"] == layer], layer)
+            _show_ranks(shown, layer)
         with laws:
-            _show_laws(tables.read_table(study, "distributions"), data)
+            _show_laws(tables.read_table(study, "image_distributions" if single else "distributions"), data, names[0])
+
+
+_TOGETHER, _SINGLE = "over all eyes", "within each eye (first layer)"
+
+
+def _choose_singles(known: bool) -> bool:
+    """Let the user choose between a layer's one spectrum and the first layer's spectra of single eyes."""
+    chosen = st.segmented_control(
+        "Eigenvalues",
+        [_TOGETHER, _SINGLE],
+        default=_TOGETHER,
+        required=True,
+        key="values",
+        bind="query-params",
+        disabled=not known,
+        label_visibility="collapsed",
+        help="The first layer has only 64 channels, so only 64 eigenvalues over all eyes, but 64 in every single eye.",
+    )
+    return known and chosen == _SINGLE
+
+
+def _pool(singles: pd.DataFrame) -> pd.DataFrame:
+    """The eigenvalues of single eyes as one falling list for each set-up."""
+    falling = singles.sort_values("eigenvalue", ascending=False, kind="stable")
+    return falling.assign(rank=falling.groupby("setup").cumcount()).sort_values("setup", key=_order, kind="stable")
+
+
+def _order(setups: pd.Series) -> pd.Series:
+    return setups.map({setup: place for place, setup in enumerate(SETUPS)})
 
 
 def _show_conditions(layers: pd.DataFrame, title: str) -> None:
@@ -58,8 +96,8 @@ def _show_conditions(layers: pd.DataFrame, title: str) -> None:
             line=charts.setup_line(str(setup)),
             marker=charts.setup_marker(str(setup), 5),
             customdata=shown[["layer", "channels", "samples", "rank"]],
-            hovertemplate="%{customdata[0]}<br>condition number %{y:.3g}<br>%{customdata[1]} channels, rank "
-            "%{customdata[3]}<br>%{customdata[2]:,} positions<extra>%{fullData.name}</extra>",
+            hovertemplate="%{customdata[0]}<br>condition number %{y:.3g}<br>%{customdata[2]:,} positions × "
+            "%{customdata[1]} channels, rank %{customdata[3]}<extra>%{fullData.name}</extra>",
             row=1 if SETUPS[str(setup)].initialization == "none" else 2,
             col=1,
         )
@@ -76,7 +114,7 @@ def _show_conditions(layers: pd.DataFrame, title: str) -> None:
             row="all",
             col=1,
         )
-    figure.update_yaxes(type="log", title="condition number")
+    figure.update_yaxes(type="log", title="condition number", matches="y")
     figure.update_xaxes(title="layer, in the order of the forward pass", row=2, col=1)
     charts.show(figure, "conditions", 530, titled=True)
     text = (
@@ -109,14 +147,15 @@ def _show_densities(values: pd.DataFrame) -> None:
                 showlegend=row == 1,
                 line=charts.setup_line(str(setup)) | {"shape": "hvh"},
                 mode="lines+markers" if row == 2 else "lines",
+                hovertemplate="eigenvalue %{x:.3g}<br>density %{y:.3g}<extra>%{fullData.name}</extra>",
                 marker=charts.setup_marker(str(setup), 5),
                 row=row,
                 col=1,
             )
     figure.update_yaxes(title="density")
-    figure.update_yaxes(type="log", row=2, col=1)
-    figure.update_xaxes(range=[0.25 * largest, 1.02 * largest], title="eigenvalue", row=2, col=1)
-    charts.show(figure, "densities", 400, titled=True)
+    figure.update_yaxes(type="log", dtick=1, row=2, col=1)
+    figure.update_xaxes(range=[0.1 * largest, 1.02 * largest], title="eigenvalue", row=2, col=1)
+    charts.show(figure, "densities", 370, titled=True)
     st.caption("Mirrored at 0, as in the paper's Figure 3b. A long tail: a few directions carry most of the activity.")
 
 
@@ -129,6 +168,8 @@ def _show_ranks(values: pd.DataFrame, layer: str) -> None:
             name=SETUPS[str(setup)].label,
             line=charts.setup_line(str(setup)),
             marker=charts.setup_marker(str(setup), 4),
+            mode="lines+markers" if len(mine) < _MANY else "lines",
+            hovertemplate="rank %{x}<br>eigenvalue %{y:.3g}<extra>%{fullData.name}</extra>",
         )
     figure.update_xaxes(type="log", title=f"rank of the eigenvalue in {layer}")
     smallest = max(float(values["eigenvalue"].max()) * 1e-8, 1e-30)
@@ -138,14 +179,16 @@ def _show_ranks(values: pd.DataFrame, layer: str) -> None:
     st.caption("A straight line over all ranks would be a Pareto law; a line that bends down is not one.")
 
 
-def _show_laws(laws: pd.DataFrame | None, data: str) -> None:
+def _show_laws(laws: pd.DataFrame | None, data: str, layer: str) -> None:
     laws = laws[laws["data"] == data] if laws is not None else None
     if laws is None or laws.empty:
         st.info("There is no fit of laws on these eyes; the command `spectrum` makes it.")
         return
+    st.caption(f"The eigenvalues of {layer}, the first layer: how its activity spreads over its directions.")
     for setup, mine in laws.groupby("setup", sort=False):
         first = mine.iloc[0]
-        st.html(f"<p><b>{SETUPS[str(setup)].label}</b> · {escape(str(first['verdict']))}</p>")
+        said = escape(f"{first['verdict']}{_say(mine)}")
+        st.html(f"<p><b>{SETUPS[str(setup)].label}</b> · {said}</p>")
         if not math.isnan(first["alpha"]):
             share = top_share(float(first["alpha"]))
             held = "the sum has no bound" if first["alpha"] <= 1 else f"the top 20 % would hold {share:.0%}"
@@ -153,6 +196,19 @@ def _show_laws(laws: pd.DataFrame | None, data: str) -> None:
                 f"If Pareto: α {first['alpha']:.2f} ({first['alpha_low']:.2f} to {first['alpha_high']:.2f}); {held}. "
                 f"By distfit, as the paper: α {first['alpha_distfit']:.2f}; the paper: {_PAPER_ALPHA[str(setup)]:.2f}."
             )
+    _show_candidates(laws)
+
+
+def _say(mine: pd.DataFrame) -> str:
+    """What the nearest law would mean, for people."""
+    fitted = mine.dropna(subset=["aic"])
+    if fitted.empty:
+        return ""
+    nearest = str(fitted.sort_values("aic")["distribution"].iloc[0])
+    return f" Nearest is {nearest}: {MEANINGS.get(nearest, 'another law')}."
+
+
+def _show_candidates(laws: pd.DataFrame) -> None:
     shown = laws.assign(setup=[SETUPS[setup].label for setup in laws["setup"]])
     with st.expander("Every candidate"):
         st.dataframe(

@@ -1,17 +1,73 @@
 import pytest
 from playwright.sync_api import expect
 
+from dr_ui.studies import DEMO
+
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def demo_server(serve, tmp_path_factory):
+    """Address of an app that runs on the shipped study."""
+    with serve(DEMO, tmp_path_factory.mktemp("demo_server") / "log.txt") as address:
+        yield address
 
 
 def test_performance_opens_by_address_and_restores_its_point(page, server):
     page.goto(server + "/Performance?specificity=0.7&reading=any+DR")
     expect(page.locator(".lens-card")).to_have_count(4)
-    expect(page.locator(".lens-card").first).to_contain_text("missed")
-    expect(page.get_by_role("slider")).to_have_value("0.7")
-    expect(page.locator(".js-plotly-plot").first).to_be_visible()
-    page.get_by_role("tab", name="Where they disagree").click()
+    expect(page.locator(".lens-card").first).to_contain_text("not called")
+    expect(page.get_by_role("slider").first).to_have_value("0.7")
+    expect(page.locator(".lens-operating svg")).to_have_attribute("aria-valuenow", "0.7")
     expect(page.get_by_text("spread is the largest minus the smallest")).to_be_visible()
+
+
+def test_dragging_the_point_moves_all_four_before_it_is_let_go(page, server):
+    page.goto(server + "/Performance")
+    cards, chart = page.locator(".lens-card"), page.locator(".lens-operating svg")
+    expect(cards).to_have_count(4)
+    before = cards.all_inner_texts()
+    area = chart.bounding_box()
+    page.mouse.move(area["x"] + 0.3 * area["width"], area["y"] + 150)
+    page.mouse.down()
+    page.mouse.move(area["x"] + 0.8 * area["width"], area["y"] + 150, steps=4)
+    moved = cards.all_inner_texts()
+    assert all(now != then for now, then in zip(moved, before, strict=True))
+    page.mouse.up()
+    expect(page.get_by_role("slider").first).not_to_have_value("0.9")
+    assert float(chart.get_attribute("aria-valuenow")) < 0.5
+    assert cards.all_inner_texts() == moved
+    assert "specificity=" in page.evaluate("location.href")
+    chart.focus()
+    page.keyboard.press("PageUp")
+    assert cards.all_inner_texts() != moved
+
+
+def test_an_eye_of_the_list_opens_in_compare_with_the_same_numbers(page, demo_server):
+    page.goto(demo_server + "/Performance")
+    row = page.locator(".lens-eyes tbody tr").first
+    expect(row.locator("img")).to_be_visible()
+    name = row.locator("th").inner_text()
+    scores = row.locator("td").all_inner_texts()[2:6]
+    row.get_by_role("link", name="Compare").click()
+    expect(page.get_by_text(name, exact=True)).to_be_visible()
+    expect(page.locator(".lens-card")).to_have_count(4)
+    assert page.locator(".lens-verdict b").all_inner_texts() == scores
+    page.get_by_role("button", name="Samples").click()
+    expect(page.get_by_role("radio", name="severe")).to_be_visible()
+
+
+def test_representations_of_the_demo(page, demo_server):
+    errors = []
+    page.on("pageerror", lambda error: errors.append(error))
+    page.goto(demo_server + "/Representations")
+    expect(page.locator(".js-plotly-plot").first).to_contain_text("From ImageNet (IFI)")
+    expect(page.locator(".js-plotly-plot").first).to_contain_text("layer4")
+    page.get_by_text("within each eye (first layer)").click()
+    page.get_by_role("tab", name="Which law? (Table 2)").click()
+    expect(page.get_by_text("the paper: 1.45")).to_be_visible()
+    expect(page.get_by_text("the 6400 values").first).to_be_visible()
+    assert not errors
 
 
 def test_representations_name_the_command_where_nothing_is_computed(page, server):
