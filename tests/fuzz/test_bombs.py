@@ -78,7 +78,7 @@ BOMBS = {
     "a million rows": (lambda: tiff_side(1_000_000), "at most 30000 pixels on a side"),
     "a gigantic tile": (lambda: tiff_with(322, 4, 1, 2**30), "kind of TIFF"),
     "a zip file as text": (
-        lambda: png_bomb(64, extra=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(200_000_000)))),
+        lambda: png_bomb(64, extra=chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(50_000_000), 1))),
         None,
     ),
 }
@@ -107,16 +107,13 @@ print(*shape[:2], int(peak) // 1024)
 """
 
 
-@pytest.mark.parametrize(
-    ("side", "bits", "color"), [(10_000, 8, 6), (6_300, 16, 6)], ids=["100 megapixels", "40 deep megapixels"]
-)
-def test_the_largest_picture_that_is_read_stays_below_a_gigabyte(tmp_path, side, bits, color):
+def test_the_largest_picture_that_is_read_stays_below_a_gigabyte(tmp_path):
     path = tmp_path / "large.png"
-    path.write_bytes(png_bomb(side, bits, color))
+    path.write_bytes(png_bomb(10_000))
     command = [sys.executable, "-c", MEASURE, str(path)]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True).stdout.split()
-    assert told[:2] == [str(side)] * 2
-    assert int(told[2]) < 1024  # MiB
+    assert told[:2] == ["10000", "10000"]
+    assert 300 < int(told[2]) < 1024  # MiB; the picture alone takes 286
 
 
 def test_a_mask_bomb_is_refused_by_its_size():
