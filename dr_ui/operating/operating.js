@@ -15,9 +15,13 @@ export default function (component) {
     window.history.replaceState(window.history.state, "", link);
     setTriggerValue("moved", stop / 100);
   };
-  state.models = data.models;
-  if (!state.dragging) state.stop = data.stop;
-  build(root, state);
+  if (state.dragging) return; // a rerun must not take the chart out of the hand; the next one brings the same
+  const curves = JSON.stringify(data.models);
+  if (state.curves !== curves) {
+    Object.assign(state, { curves, models: data.models });
+    build(root, state);
+  }
+  state.stop = data.stop;
   move(root, state);
 }
 
