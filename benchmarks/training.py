@@ -1,9 +1,12 @@
 """Images a second of finetuning and of MoCo v2, beside torchvision's reference loop and lightly's MoCo example.
 
-Both sides train the same network on the same images with the same batch on the same device in one run, in turn. The
-peers read image by image through a DataLoader and PIL transforms in float32, as their examples do.
+Both sides train the same network on the same images with the same batch on the same device. Each runs in a process of
+its own, by turns, so that neither's loader works while the other is timed and the peak memory is its own. Ours follows
+the paper's recipes with the project's defaults (bf16, channels_last, whole batches augmented on the device). The peers
+read image by image through a DataLoader and the transforms of their examples, in float32; their images are decoded
+beforehand, which their examples would still have to do.
 
-    python benchmarks/training.py [--device cuda] [--batch 16] [--steps 3] [--arch resnet50]
+    python benchmarks/training.py [--device cuda] [--precision 32-true] [--batch 16] [--steps 4] [--rounds 2]
 """
 
 import argparse
@@ -12,9 +15,14 @@ import json
 import os
 import resource
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from itertools import cycle
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -27,21 +35,69 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
-from torchvision.models.resnet import ResNet
 
+from dr_core.data.augment import augment, draw_parameters
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.preprocessing import Preprocessing
-from dr_core.data.store import Store
+from dr_core.data.store import IMAGES, INDEX, Store, open_store
 from dr_core.models.backbone import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.models.moco import MoCo
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
 from dr_core.training.contrastive import ContrastiveConfig, ContrastiveTask
-from dr_core.training.execution import Device, Execution
+from dr_core.training.execution import Device, Execution, Precision
 from dr_core.training.loop import Trainer
 
-SIZE, QUEUE, WARM = 224, 4096, 2
+SIZE, QUEUE, WARM, DRAWN = 224, 4096, 2, 40
 WORKERS = min(8, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What both sides have in common, and the precision of ours."""
+
+    store: Path
+    arch: str
+    device: Device
+    precision: Precision
+    batch: int
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One side in one process: seconds of a step, those it waited for images and made views, and its peak memory."""
+
+    step: float
+    waiting: float
+    augmenting: float
+    memory_gib: float
+
+
+class Clock:
+    """Seconds of each step and what it waited for images; the first steps warm up."""
+
+    def __init__(self, device: str) -> None:
+        self.cuda = device == "cuda"
+        self.waited = 0.0
+        self.marks = [(time.perf_counter(), 0.0)]
+
+    def mark(self, waited: float) -> None:
+        """End a step, when `waited` seconds were spent waiting since the start."""
+        if self.cuda:
+            torch.cuda.synchronize()
+        self.marks.append((time.perf_counter(), waited))
+
+    def read(self, augmenting: float) -> Measured:
+        """Medians of what comes after the warm-up."""
+        timed = np.diff(np.array(self.marks[WARM:]), axis=0)  # (steps, 2)
+        step, waiting = np.median(timed, axis=0)
+        used = (
+            torch.cuda.max_memory_allocated()
+            if self.cuda
+            else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        )
+        return Measured(step=step, waiting=waiting, augmenting=augmenting, memory_gib=used / 2**30)
 
 
 class Photographs(Dataset):
@@ -59,20 +115,25 @@ class Photographs(Dataset):
         return self.transform(self.pictures[row]), self.grades[row]
 
 
-def load(store: Store, transform: Callable, batch: int) -> Iterator:
-    """Batches without end, from workers of a DataLoader."""
+def load(setting: Setting, transform: Callable, clock: Clock) -> Iterator:
+    """Batches from workers of a DataLoader; tells the clock what it waited."""
     loader = DataLoader(
-        Photographs(store, transform),
-        batch_size=batch,
+        Photographs(open_store(setting.store), transform),
+        batch_size=setting.batch,
         shuffle=True,
         drop_last=True,
         num_workers=WORKERS,
-        persistent_workers=True,
+        pin_memory=setting.device == "cuda",
     )
-    return cycle(loader)
+    batches = iter(loader)
+    for _ in range(setting.steps + WARM):
+        asked = time.perf_counter()
+        batch = next(batches)
+        clock.waited += time.perf_counter() - asked
+        yield batch
 
 
-def torchvision_steps(network: ResNet, store: Store, batch: int, device: torch.device) -> Iterator[None]:
+def finetune_as_torchvision(setting: Setting) -> Measured:
     """The loop of torchvision's references/classification/train.py with its augmentation."""
     transform = transforms.Compose(
         [
@@ -82,122 +143,170 @@ def torchvision_steps(network: ResNet, store: Store, batch: int, device: torch.d
             transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
         ]
     )
-    network = network.to(device).train()
+    network = build_backbone(setting.arch, 5).to(setting.device).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
     criterion = nn.CrossEntropyLoss()
-    for images, labels in load(store, transform, batch):
-        loss = criterion(network(images.to(device)), labels.to(device))
+    clock = Clock(setting.device)
+    for images, labels in load(setting, transform, clock):
+        loss = criterion(network(images.to(setting.device)), labels.to(setting.device))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        yield
+        clock.mark(clock.waited)
+    return clock.read(augmenting=0.0)
 
 
-def lightly_steps(network: ResNet, store: Store, batch: int, device: torch.device) -> Iterator[None]:
-    """The example of lightly, examples/pytorch/moco.py."""
-    features = network.fc.in_features
-    network.fc = nn.Identity()
-    query = nn.Sequential(network, MoCoProjectionHead(features, features, 128)).to(device).train()
+def pretrain_as_lightly(setting: Setting) -> Measured:
+    """The example of lightly, examples/pytorch/moco.py, with MoCo v2's views, momentum and temperature."""
+    encoder = build_backbone(setting.arch, 1)
+    features = encoder.fc.in_features
+    encoder.fc = nn.Identity()
+    query = nn.Sequential(encoder, MoCoProjectionHead(features, features, 128)).to(setting.device).train()
     key = copy.deepcopy(query)
     deactivate_requires_grad(key)
-    criterion = NTXentLoss(memory_bank_size=(QUEUE, 128), temperature=0.2).to(device)
+    criterion = NTXentLoss(memory_bank_size=(QUEUE, 128), temperature=0.2).to(setting.device)
     optimizer = torch.optim.SGD(query.parameters(), lr=1e-3)
-    for views, _ in load(store, MoCoV2Transform(input_size=SIZE), batch):
+    clock = Clock(setting.device)
+    for views, _ in load(setting, MoCoV2Transform(input_size=SIZE), clock):
         update_momentum(query, key, m=0.999)
-        first, second = (view.to(device) for view in views)
+        first, second = (view.to(setting.device) for view in views)
         with torch.no_grad():
             keys = key(second)
         loss = criterion(query(first), keys)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        yield
+        clock.mark(clock.waited)
+    return clock.read(augmenting=0.0)
 
 
-def our_steps(trainer: Trainer) -> Iterator[None]:
-    """The project's loop; `data_share` of the trainer tells what its steps waited for images."""
-    trainer.start_clock(0)
-    for _ in trainer.train_epoch(0):
-        yield
-
-
-def finetuning(network: ResNet, store: Store, batch: int, device: Device) -> Trainer:
+def finetune(setting: Setting) -> Measured:
     """Our finetuning, as the paper's recipe has it."""
-    config = FinetuneConfig(epochs=1, learning_rate=1e-4, batch_size=batch)
-    way = Preprocessing(size=SIZE)
+    config = FinetuneConfig(epochs=1, learning_rate=1e-4, batch_size=setting.batch, precision=setting.precision)
+    store, way = open_store(setting.store), Preprocessing(size=SIZE)
     info = CheckpointInfo(
-        arch="resnet50",
+        arch=setting.arch,
         setup="iwne_fs",
         preprocessing=way,
         validation_auc=float("nan"),
         training_data="phantoms",
         data_fingerprint="none",
     )
+    network = build_backbone(setting.arch, 5)
     task = FinetuneTask(network, store, store, preprocessing=way, config=config, describe=lambda _: info)
-    return Trainer(task, config, Execution(device=device))
+    return train(task, config, setting, views=1)
 
 
-def contrast(network: ResNet, store: Store, batch: int, device: Device) -> Trainer:
-    """Our MoCo v2."""
-    config = ContrastiveConfig(epochs=1, learning_rate=0.03, batch_size=batch, queue=QUEUE, optimizer="sgd")
-    moco = MoCo(network, config.dim, QUEUE, config.momentum, config.temperature, norm_groups=config.norm_groups, seed=0)
-    task = ContrastiveTask(moco, store, preprocessing=Preprocessing(size=SIZE), config=config)
-    return Trainer(task, config, Execution(device=device))
+def pretrain(setting: Setting) -> Measured:
+    """Our MoCo v2, as its authors' recipe has it."""
+    config = ContrastiveConfig(
+        epochs=1,
+        learning_rate=0.03,
+        batch_size=setting.batch,
+        queue=QUEUE,
+        optimizer="sgd",
+        precision=setting.precision,
+    )
+    encoder = build_backbone(setting.arch, 1)
+    moco = MoCo(encoder, config.dim, QUEUE, config.momentum, config.temperature, norm_groups=config.norm_groups)
+    task = ContrastiveTask(moco, open_store(setting.store), preprocessing=Preprocessing(size=SIZE), config=config)
+    return train(task, config, setting, views=2)
 
 
-def draw_eyes(count: int) -> Store:
-    """Phantoms, each used often."""
-    some = np.stack([draw_phantom(number % 5, SIZE, number).image for number in range(40)])
-    rows = np.arange(count) % len(some)
-    table = pd.DataFrame({"eye": rows.astype(str), "patient": rows, "grade": rows % 5})
-    return Store(some[rows].transpose(0, 3, 1, 2).copy(), table)
+def train(
+    task: FinetuneTask | ContrastiveTask, config: FinetuneConfig | ContrastiveConfig, setting: Setting, views: int
+) -> Measured:
+    """Steps of the project's loop, then the views of a batch alone."""
+    trainer = Trainer(task, config, Execution(device=setting.device))
+    trainer.start_clock(0)
+    clock = Clock(setting.device)
+    for _ in trainer.train_epoch(0):
+        clock.mark(trainer.waited)
+    return clock.read(views * time_view(task, config, setting))
 
 
-def measure(ways: dict[str, Iterator[None]], steps: int, device: torch.device) -> dict[str, list[float]]:
-    """Seconds of each step of each way, in turn; the first two warm up."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(steps + WARM):
-        for name, way in ways.items():
-            started = time.perf_counter()
-            next(way)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            times[name].append(time.perf_counter() - started)
-    return times
+def time_view(
+    task: FinetuneTask | ContrastiveTask, config: FinetuneConfig | ContrastiveConfig, setting: Setting
+) -> float:
+    """Seconds in which a view of every image of a batch is made, as a step does."""
+    images, seconds = task.read(np.arange(setting.batch)).to(setting.device), []
+    for seed in range(5):
+        started = time.perf_counter()
+        view = augment(images, draw_parameters(config.augment, setting.batch, seed))
+        task.preprocessing.standardize(view).contiguous(memory_format=torch.channels_last)
+        if setting.device == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
 
 
-def peak_memory(device: torch.device) -> float:
-    """GiB: of the GPU where there is one, otherwise of this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+PAIRS: dict[str, tuple[Callable[[Setting], Measured], Callable[[Setting], Measured], str]] = {
+    "finetune": (finetune, finetune_as_torchvision, "torchvision's reference loop"),
+    "moco_v2": (pretrain, pretrain_as_lightly, "lightly 1.6.0's MoCo example"),
+}
+
+
+def measure(side: Literal[0, 1], name: str, setting: Setting) -> Measured:
+    """One side of a pair, ours or the peer, in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(PAIRS[name][side], setting).result()
+
+
+def draw_eyes(count: int, folder: Path) -> None:
+    """A store of phantoms, each used often."""
+    some = np.stack([draw_phantom(number % 5, SIZE, number).image for number in range(DRAWN)])
+    rows = np.arange(count) % DRAWN
+    np.save(folder / IMAGES, some[rows].transpose(0, 3, 1, 2))
+    pd.DataFrame({"eye": rows.astype(str), "patient": rows, "grade": rows % 5}).to_parquet(folder / INDEX)
+
+
+def compare(name: str, setting: Setting, rounds: int) -> dict[str, object]:
+    """Both sides by turns; the medians of the rounds."""
+    runs = [(measure(0, name, setting), measure(1, name, setting)) for _ in range(rounds)]
+    mine, theirs = (
+        {key: statistics.median(getattr(run[side], key) for run in runs) for key in Measured.__dataclass_fields__}
+        for side in (0, 1)
+    )
+    return {
+        "name": f"training_{name}_{setting.arch}_{setting.device}_{setting.precision}",
+        "ours": round(setting.batch / mine["step"], 2),
+        "peer": round(setting.batch / theirs["step"], 2),
+        "peer_name": PAIRS[name][2],
+        "unit": "images/s",
+        "ratio": round(theirs["step"] / mine["step"], 2),
+        "ratio_of_each_round": [round(run[1].step / run[0].step, 2) for run in runs],
+        "batch": setting.batch,
+        "waiting_share": round(mine["waiting"] / mine["step"], 4),
+        "augmenting_share": round(mine["augmenting"] / mine["step"], 4),
+        "peer_waiting_share": round(theirs["waiting"] / theirs["step"], 4),
+        "memory_gib": round(mine["memory_gib"], 2),
+        "peer_memory_gib_without_workers": round(theirs["memory_gib"], 2),
+        "cores": os.cpu_count(),
+    }
 
 
 def main() -> None:
     """Measure both trainings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--precision", default="bf16-mixed", choices=("bf16-mixed", "32-true"), help="of ours")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=4, help="timed steps of each round")
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--arch", default="resnet50")
     options = parser.parse_args()
-    device = torch.device(options.device)
-    store = draw_eyes(options.batch * (options.steps + 3))
-    peers = {
-        "finetune": (finetuning, torchvision_steps, "torchvision's reference loop"),
-        "moco_v2": (contrast, lightly_steps, "lightly 1.6.0's MoCo example"),
-    }
-    for name, (ours, peer, title) in peers.items():
-        classes = 5 if name == "finetune" else 1
-        networks = [build_backbone(options.arch, classes, seed=0) for _ in range(2)]
-        trainer = ours(networks[0], store, options.batch, options.device)
-        ways = {"ours": our_steps(trainer), "peer": peer(networks[1], store, options.batch, device)}
-        times = measure(ways, options.steps, device)
-        rates = {key: round(options.batch / statistics.median(values[WARM:]), 2) for key, values in times.items()}
-        line = {"name": f"training_{name}_{options.arch}_{options.device}", "unit": "images/s"} | rates
-        line |= {"peer_name": title, "ratio": round(rates["ours"] / rates["peer"], 2), "batch": options.batch}
-        line |= {"data_share": round(trainer.waited / sum(times["ours"]), 4), "cores": os.cpu_count()}
-        print(json.dumps(line | {"peak_memory_gib": round(peak_memory(device), 2)}), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        draw_eyes(options.batch * (options.steps + WARM), Path(folder))
+        setting = Setting(
+            store=Path(folder),
+            arch=options.arch,
+            device=options.device,
+            precision=options.precision,
+            batch=options.batch,
+            steps=options.steps,
+        )
+        for name in PAIRS:
+            print(json.dumps(compare(name, setting, options.rounds)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -52,6 +53,12 @@ def test_a_link_after_the_login_stays_on_this_host(target, stays):
     assert _stays_here(target) is stays
 
 
+def run(coroutine):
+    """In a thread of its own: the browser tests leave a running loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, coroutine).result()
+
+
 def put(budget, length, session="s"):
     """Status of one upload; 200 from the application behind."""
     sent = []
@@ -67,7 +74,7 @@ def put(budget, length, session="s"):
         "headers": headers,
         "query_string": b"",
     }
-    asyncio.run(budget(scope, None, send))
+    run(budget(scope, None, send))
     return sent[0]["status"]
 
 
@@ -143,7 +150,7 @@ def test_another_sites_page_is_refused_before_streamlit_is_asked(kind, origin, o
         sent.append(message)
 
     headers = [(b"host", b"lens.example"), *([(b"origin", origin.encode())] if origin is not None else [])]
-    asyncio.run(server.SameOrigin(behind)({"type": kind, "method": "GET", "headers": headers}, None, send))
+    run(server.SameOrigin(behind)({"type": kind, "method": "GET", "headers": headers}, None, send))
     assert bool(reached) is own
     assert bool(sent) is not own
     if sent:

@@ -84,8 +84,12 @@ def browser():
 
 @pytest.fixture
 def page(browser):
+    """A page; fails at its end where something on it was against the app's own Content-Security-Policy."""
     context = browser.new_context(viewport={"width": 1366, "height": 768})
     page = context.new_page()
     page.set_default_timeout(60_000)
+    told = []
+    page.on("console", lambda message: told.append(message.text))
     yield page
     context.close()
+    assert not [text for text in told if "Content Security Policy" in text]

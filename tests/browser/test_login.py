@@ -165,19 +165,12 @@ def test_without_a_login_the_app_listens_on_this_machine_alone(server):
     assert listening_addresses(urlsplit(server).port) == ["0100007F"]  # 127.0.0.1
 
 
-def test_every_answer_has_security_headers_and_no_page_breaks_them(page, server):
+def test_every_answer_has_security_headers(server):
     for path in ("/", "/_stcore/health", "/nowhere"):
         headers = ask(server, "GET", path)[1]
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "no-referrer"
-    told = []
-    page.on("console", lambda message: told.append(message.text))
-    for path in ("/", "/Compare", "/Explain"):
-        page.goto(server + path)
-        expect(page.get_by_text("Research use only, not for diagnosis")).to_be_visible()
-    expect(page.locator("canvas").first).to_be_visible()
-    assert not [text for text in told if "Content Security Policy" in text]
 
 
 def test_requests_of_other_sites_are_refused(server):
