@@ -93,3 +93,18 @@ def test_one_class_is_said(monkeypatch, tmp_path):
     app = page_of(monkeypatch, study.path, "5_Performance.py")
     assert not app.exception
     assert "one class" in app.warning[0].value
+
+
+def test_a_constant_layer_is_named_and_not_drawn(monkeypatch, tmp_path, measured):
+    study = make_study(tmp_path / "flat")
+    for table in ("spectrum", "eigenvalues"):
+        rows = measured.read_results(table)
+        flat = rows["layer"] == "conv1"
+        changes = {"rank": 0, "condition": np.nan} if table == "spectrum" else {"eigenvalue": 0.0}
+        for column, value in changes.items():
+            rows.loc[flat, column] = value
+        study.write_results(table, rows)
+    app = page_of(monkeypatch, study.path, "4_Representations.py")
+    assert not app.exception
+    assert any("Constant, rank 0, not drawn: conv1" in caption.value for caption in app.caption)
+    assert any("there is no spectrum" in info.value for info in app.info)
