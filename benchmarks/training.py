@@ -66,9 +66,18 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One side in one process: seconds of a step, those it waited for images and made views, and its peak memory."""
+    """One side in one process.
+
+    Attributes:
+        step: Seconds of a step.
+        cpu: CPU seconds of a step, without those of a loader's workers.
+        waiting: Seconds of a step in which it waits for images.
+        augmenting: Seconds in which the views of a batch are made on the device.
+        memory_gib: Peak memory, without that of a loader's workers.
+    """
 
     step: float
+    cpu: float
     waiting: float
     augmenting: float
     memory_gib: float
@@ -80,24 +89,24 @@ class Clock:
     def __init__(self, device: str) -> None:
         self.cuda = device == "cuda"
         self.waited = 0.0
-        self.marks = [(time.perf_counter(), 0.0)]
+        self.marks = [(time.perf_counter(), time.process_time(), 0.0)]
 
     def mark(self, waited: float) -> None:
         """End a step, when `waited` seconds were spent waiting since the start."""
         if self.cuda:
             torch.cuda.synchronize()
-        self.marks.append((time.perf_counter(), waited))
+        self.marks.append((time.perf_counter(), time.process_time(), waited))
 
     def read(self, augmenting: float) -> Measured:
         """Medians of what comes after the warm-up."""
-        timed = np.diff(np.array(self.marks[WARM:]), axis=0)  # (steps, 2)
-        step, waiting = np.median(timed, axis=0)
+        timed = np.diff(np.array(self.marks[WARM:]), axis=0)  # (steps, 3)
+        step, cpu, waiting = np.median(timed, axis=0)
         used = (
             torch.cuda.max_memory_allocated()
             if self.cuda
             else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         )
-        return Measured(step=step, waiting=waiting, augmenting=augmenting, memory_gib=used / 2**30)
+        return Measured(step=step, cpu=cpu, waiting=waiting, augmenting=augmenting, memory_gib=used / 2**30)
 
 
 class Photographs(Dataset):
@@ -275,6 +284,9 @@ def compare(name: str, setting: Setting, rounds: int) -> dict[str, object]:
         "unit": "images/s",
         "ratio": round(theirs["step"] / mine["step"], 2),
         "ratio_of_each_round": [round(run[1].step / run[0].step, 2) for run in runs],
+        "images_per_cpu_second": round(setting.batch / mine["cpu"], 2),
+        "peer_images_per_cpu_second": round(setting.batch / theirs["cpu"], 2),
+        "ratio_of_cpu_time": round(theirs["cpu"] / mine["cpu"], 2),
         "batch": setting.batch,
         "waiting_share": round(mine["waiting"] / mine["step"], 4),
         "augmenting_share": round(mine["augmenting"] / mine["step"], 4),
