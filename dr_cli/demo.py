@@ -9,11 +9,11 @@ from dr_cli.progress import show_stages
 from dr_core.errors import InputError
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser."""
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
+    """Add the command to the parser; `told` stands beside its name."""
     demo = commands.add_parser(
         "demo",
-        help="draw phantoms, train the four set-ups on them, write a study",
+        help=told,
         description="Draw phantom eyes, train the four set-ups on them and write a whole study. Resumes when stopped.",
     )
     demo.add_argument("--out", type=Path, required=True, help="the study's folder")

@@ -11,10 +11,10 @@ from dr_core.study.folder import open_study
 from dr_core.study.measure import MeasureConfig
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser."""
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
+    """Add the command to the parser; `told` stands beside its name."""
     default = MeasureConfig()
-    parser = commands.add_parser("evaluate", help="measure the models of a study on prepared eyes", description=__doc__)
+    parser = commands.add_parser("evaluate", help=told, description=__doc__)
     parser.add_argument("--study", type=Path, required=True, help="the study's folder")
     parser.add_argument("--data", type=Path, help="prepared eyes; without them only what is there is measured again")
     parser.add_argument("--key", help="short name of the data set in the tables (default: the folder's name)")

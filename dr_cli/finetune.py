@@ -11,11 +11,11 @@ from dr_core.training.execution import find_job
 from dr_core.training.recipes import FINETUNE
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser."""
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
+    """Add the command to the parser; `told` stands beside its name."""
     parser = commands.add_parser(
         "finetune",
-        help="train one set-up on graded eyes",
+        help=told,
         description="Train one set-up on graded eyes; the epoch with the best validation AUC is kept. The same command "
         "resumes. On many GPUs: torchrun --nproc-per-node N train_cli.py finetune ...",
     )

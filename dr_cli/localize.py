@@ -27,10 +27,10 @@ from dr_core.study.table3 import write_table3
 _TABLES = ("localization", "knockout")
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser."""
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
+    """Add the command to the parser; `told` stands beside its name."""
     default = LocalizeConfig()
-    parser = commands.add_parser("localize", help="Table 3: heatmaps against lesion masks", description=__doc__)
+    parser = commands.add_parser("localize", help=told, description=__doc__)
     parser.add_argument("--study", type=Path, required=True, help="the study's folder; tables go to its results/")
     parser.add_argument("--idrid", type=Path, required=True, help="IDRiD's folder, which holds `A. Segmentation`")
     parser.add_argument("--protocol", choices=PROTOCOLS, action="append", help="only this one (default: both)")

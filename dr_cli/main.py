@@ -1,16 +1,25 @@
 """The entry of the command line: which commands there are, and what a failure looks like."""
 
 import argparse
+import importlib
 import logging
+import sys
 
 from rich.console import Console
 
-from dr_cli import data, demo, evaluate, finetune, localize, pretrain, robustness, spectrum
 from dr_core.errors import InputError
-from dr_core.training.execution import find_job, leave_job
 
-COMMANDS = (data, demo, pretrain, finetune, evaluate, spectrum, robustness, localize)
-"""Modules with `add_command(commands)`, in the order of the help text."""
+COMMANDS = {
+    "data": "check a data set, bring it to model size, split it",
+    "demo": "draw phantoms, train the four set-ups on them, write a study",
+    "pretrain": "MoCo v2 on prepared images",
+    "finetune": "train one set-up on graded eyes",
+    "evaluate": "measure the models of a study on prepared eyes",
+    "spectrum": "eigenvalues of every layer's activations",
+    "robustness": "Figure 4: answers about damaged eyes",
+    "localize": "Table 3: heatmaps against lesion masks",
+}
+"""Command -> what it does. Its module, which has the same name, is imported when it is asked for."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,7 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         Exit code: 0 done, 2 the input must be mended, 130 stopped by Ctrl-C; a check that fails gives 1.
     """
-    options = _build_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _build_parser(given).parse_args(given)
+    from dr_core.training.execution import leave_job  # not before: it brings PyTorch along
+
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells the precision of every training
     try:
         code: int | None = options.run(options)
@@ -40,6 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _complain(message: str) -> None:
+    from dr_core.training.execution import find_job
+
     job = find_job()
     who = f"process {job.rank} of {job.world}: " if job.world > 1 else ""
     Console(stderr=True, soft_wrap=True).print(
@@ -52,9 +66,13 @@ def _explain(error: OSError) -> str:
     return f"{error.strerror or error}{where}. What was finished is kept; mend this and give the same command again."
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def _build_parser(given: list[str]) -> argparse.ArgumentParser:
+    """The commands; only the one that is asked for is imported, since most of them bring PyTorch along."""
     parser = argparse.ArgumentParser(prog="train_cli.py", description="Train and measure DR Lens studies.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in COMMANDS:
-        module.add_command(commands)
+    for name, told in COMMANDS.items():
+        if given[:1] == [name]:
+            importlib.import_module(f"dr_cli.{name}").add_command(commands, told)
+        else:
+            commands.add_parser(name, help=told)
     return parser

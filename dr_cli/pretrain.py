@@ -10,11 +10,11 @@ from dr_core.study.training import PretrainRequest, find_doubts, plan_pretrainin
 from dr_core.training.recipes import CONTRASTIVE
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser."""
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
+    """Add the command to the parser; `told` stands beside its name."""
     parser = commands.add_parser(
         "pretrain",
-        help="MoCo v2 on prepared images",
+        help=told,
         description="Pretrain an encoder with MoCo v2 on prepared images, without their grades. The same command "
         "resumes. On many GPUs: torchrun --nproc-per-node N train_cli.py pretrain ...",
     )

@@ -26,10 +26,10 @@ from dr_core.study.robustness import (
 from dr_core.study.shards import Shard, join_parts, parse_shard, parts_folder, read_part, write_part
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser."""
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
+    """Add the command to the parser; `told` stands beside its name."""
     default = RobustnessConfig()
-    parser = commands.add_parser("robustness", help="Figure 4: answers about damaged eyes", description=__doc__)
+    parser = commands.add_parser("robustness", help=told, description=__doc__)
     parser.add_argument("--study", type=Path, required=True, help="the study's folder; tables go to its results/")
     parser.add_argument("--data", type=Path, help="prepared, graded eyes: for answers and Figure 4")
     parser.add_argument("--key", help="short name of the data set in the tables (default: the folder's name)")

@@ -10,10 +10,10 @@ from dr_core.study.folder import open_study
 from dr_core.study.spectra import SpectrumConfig, measure_spectra
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the parser."""
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
+    """Add the command to the parser; `told` stands beside its name."""
     default = SpectrumConfig()
-    parser = commands.add_parser("spectrum", help="eigenvalues of every layer's activations", description=__doc__)
+    parser = commands.add_parser("spectrum", help=told, description=__doc__)
     parser.add_argument("--study", type=Path, required=True, help="the study's folder")
     parser.add_argument("--data", type=Path, required=True, help="prepared eyes")
     parser.add_argument("--key", help="short name of the data set in the tables (default: the folder's name)")

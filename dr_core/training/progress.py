@@ -6,7 +6,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from dr_core.training.classification import FinetuneTask
+from dr_core.training.loop import has_stalled
 from dr_core.training.run_folder import read_metrics
+
+_MONITOR = FinetuneTask.monitor
+"""By which a finetuning with `patience` stops early."""
 
 _PATIENCE = 600.0
 """Seconds without a written epoch after which a training counts as stalled, unless three of its epochs take longer."""
@@ -54,12 +59,14 @@ def find_running(runs: Path, now: float | None = None) -> list[RunProgress]:
 def _read_run(folder: Path, now: float) -> RunProgress | None:
     config, metrics = folder / "config.json", folder / "metrics.jsonl"
     try:
-        epochs = int(json.loads(config.read_text(encoding="utf-8"))["epochs"])
+        asked = json.loads(config.read_text(encoding="utf-8"))
+        epochs, patience = int(asked["epochs"]), int(asked.get("patience", 0))
         history = read_metrics(metrics)
         written = max(path.stat().st_mtime for path in (config, metrics) if path.is_file())
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if len(history) >= epochs:
+    measured = [line for line in history if _MONITOR in line]
+    if len(history) >= epochs or has_stalled(measured, _MONITOR, patience):
         return None
     times = [line["seconds"] for line in history if "seconds" in line]
     left = (epochs - len(history)) * statistics.median(times) if times else float("nan")

@@ -94,3 +94,10 @@ def test_unknown_commands_and_help(capsys):
         train_cli.main(["demo", "--help"])
     assert stop.value.code == 0
     assert "never trained on" in capsys.readouterr().out
+
+
+def test_the_list_of_commands_comes_at_once():
+    code = "import sys, train_cli\ntry: train_cli.main(['--help'])\nfinally: sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0  # without importing PyTorch, which takes seconds
+    assert "localize" in done.stdout

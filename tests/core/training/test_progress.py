@@ -31,6 +31,15 @@ def test_runs_that_are_not_at_their_end(tmp_path):
     assert find_running(tmp_path / "nothing") == []
 
 
+def test_a_training_that_stopped_early_is_at_its_end(tmp_path):
+    aucs = (0.7, 0.8, 0.79, 0.78)
+    lines = [{"epoch": epoch, "auc_referable_3": auc, "seconds": 1.0} for epoch, auc in enumerate(aucs, start=1)]
+    folder = write_run(tmp_path / "run", 10, lines, 1000)
+    for patience, running in ((0, 1), (2, 0), (3, 1)):
+        (folder / "config.json").write_text(json.dumps({"epochs": 10, "patience": patience}))
+        assert len(find_running(tmp_path)) == running
+
+
 def test_a_long_epoch_is_no_silence(tmp_path):
     write_run(tmp_path / "slow", 10, [{"epoch": 1, "seconds": 3600.0}], 1000)
     (run,) = find_running(tmp_path, now=1000 + 2 * 3600)
