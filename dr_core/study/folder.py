@@ -404,7 +404,8 @@ def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
     with pa.parquet.ParquetFile(path) as file:
         types = {field.name: field.type for field in file.schema_arrow if field.name in columns}
         rows = file.metadata.num_rows
-    strange = [name for name, kind in types.items() if not (_is_text(kind) or _is_number(kind))]
+    empty = pa.types.is_null  # a column in which nothing is known
+    strange = [name for name, kind in types.items() if not (_is_text(kind) or _is_number(kind) or empty(kind))]
     if rows > _MAX_ROWS or strange:
         raise ValueError("too many rows, or values that are neither texts nor numbers")
     texts = [name for name, kind in types.items() if _is_text(kind)]

@@ -1,6 +1,7 @@
 import dataclasses
 import resource
 import signal
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -121,30 +122,28 @@ def test_nan_names_the_step_and_the_last_good_state(tmp_path):
     assert all(tensor.isfinite().all() for tensor in kept.values())
 
 
-@pytest.fixture
+@contextmanager
 def full_disk():
-    """No file can grow beyond 4 KiB, as if the disk were full."""
+    """No file can grow beyond 4 KiB, as if the disk were full; not longer than needed, pytest may write to a file."""
     signals = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, signals)
 
-    def fill():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
 
-    yield fill
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, signals)
-
-
-def test_a_disk_that_is_full_leaves_the_last_good_state_and_checkpoint(tmp_path, full_disk):
+def test_a_disk_that_is_full_leaves_the_last_good_state_and_checkpoint(tmp_path):
     folder = RunFolder(tmp_path, {})
     folder.save_state({"history": [], "network": torch.zeros(9000)})
     network = build_backbone("resnet50_slim", 5)
     info = finetune_task().describe(0.7)
     save_model(folder.checkpoint, network, info)
-    full_disk()
-    with pytest.raises(OSError, match="disk is full"):
+    with full_disk(), pytest.raises(OSError, match="disk is full"):
         folder.save_state({"network": torch.ones(9000)})
-    with pytest.raises(OSError, match="could not be written whole"):
+    with full_disk(), pytest.raises(OSError, match="could not be written whole"):
         save_model(folder.checkpoint, network, info)
     assert torch.equal(folder.load_state()["network"], torch.zeros(9000))
     assert load_model(folder.checkpoint).info.validation_auc == 0.7
