@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.models.backbone import build_backbone
@@ -73,3 +74,12 @@ def make_study(folder):
 def tiny_study(tmp_path_factory):
     """A whole study of untrained models, shared by all tests; do not change it."""
     return make_study(tmp_path_factory.mktemp("studies") / "tiny")
+
+
+@pytest.fixture
+def one_thread():
+    """Sums are ordered by threads: what two processes compute alike needs the same number of them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -200,15 +200,6 @@ def test_want_of_gpu_memory_says_what_to_lower(eyes, tmp_path, monkeypatch, caps
     assert "--accumulate" in error
 
 
-@pytest.fixture
-def one_thread():
-    """Sums are ordered by threads: bit for bit needs their number."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.usefixtures("one_thread")
 def test_a_killed_finetuning_resumes_to_the_same_weights(eyes, tmp_path, capsys):
     """Killed wherever it is after its first epoch, with accumulation and balanced sampling."""

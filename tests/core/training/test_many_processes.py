@@ -13,6 +13,8 @@ from dr_core.training.loop import train
 from dr_core.training.run_folder import RunFolder, read_metrics
 from tests.core.training.job_member import CONFIG, CPU, finetune_task, moco_step
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROOT = Path(__file__).parents[3]
 
 
