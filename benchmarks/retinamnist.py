@@ -37,7 +37,7 @@ SIZE = 64
 """Side in pixels to which the 28 px are enlarged: torchvision's ResNet halves five times."""
 
 RECIPE = FinetuneConfig(
-    epochs=40,
+    epochs=12,
     learning_rate=1e-3,
     weight_decay=0.05,
     batch_size=32,
