@@ -8,7 +8,7 @@ import numpy as np
 from dr_core.analysis.agreement import Agreement
 from dr_core.data.grades import GRADES, ReferableFrom, referable_probability
 from dr_core.models.setups import SETUPS
-from dr_ui import style
+from dr_core.study.report.palette import GRADE_RAMP
 
 READINGS: dict[str, ReferableFrom] = {"3-4 (paper)": 3, "2-4 (ICDR)": 2}
 """Grades that count as referable -> the lowest of them; the paper's first."""
@@ -61,7 +61,7 @@ def _bars(softmax: np.ndarray) -> str:
     bars = "".join(
         f'<div title="{grade}: {100 * share:.0f} %"><i>{100 * share:.0f}</i>'
         f'<span style="height:{max(2.0, 56 * share):.0f}px;background:{color}"></span></div>'
-        for share, color, grade in zip(softmax, style.GRADE_RAMP, GRADES, strict=True)
+        for share, color, grade in zip(softmax, GRADE_RAMP, GRADES, strict=True)
     )
     axis = "".join(f"<div>{number}</div>" for number in range(len(GRADES)))
     return (

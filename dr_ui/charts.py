@@ -4,7 +4,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dr_core.models.setups import SETUPS
-from dr_ui.style import setup_color
+from dr_core.study.report.palette import setup_color
 
 
 def setup_line(setup: str) -> dict[str, object]:

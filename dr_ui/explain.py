@@ -18,6 +18,7 @@ from dr_core.data.protocol import PROTOCOLS
 from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
+from dr_core.study.report.palette import setup_color, setup_line
 from dr_ui import cache, cohort, heatmaps, knockouts, scores, specimens, style, viewer
 from dr_ui.heatmaps import Prepared, Question
 from dr_ui.scores import Row
@@ -188,8 +189,8 @@ def _scene(study: Study, choice: Choice, prepared: Prepared, pictures: Mapping[s
         Panel(
             label=SETUPS[setup].label,
             note=f"P({GRADES[asked.target]}) {100 * answers[setup][asked.target]:.0f} %",
-            color=style.setup_color(SETUPS[setup]),
-            line=style.setup_line(SETUPS[setup]),
+            color=setup_color(SETUPS[setup]),
+            line=setup_line(SETUPS[setup]),
             heatmap=picture,
             place=prepared.places[ways[setup]],
         )

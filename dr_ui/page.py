@@ -66,6 +66,12 @@ _QUESTIONS = (
         "How good are the four models?",
         "ROC curves with an operating point, few labels, grades, and the eyes they disagree on.",
     ),
+    Question(
+        "6_Reproduction.py",
+        "Reproduction",
+        "Does the paper hold?",
+        "Every claim and number of the paper beside this study's, with a verdict by a stated rule.",
+    ),
 )
 
 

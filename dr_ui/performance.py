@@ -19,12 +19,13 @@ from dr_core.models.setups import SETUPS
 from dr_core.study.eyes import can_open
 from dr_core.study.folder import Study
 from dr_core.study.measure import ANSWERS, GRADED_READINGS, is_graded, read_answers
+from dr_core.study.paper.published import FIGURE_2_POINTS
+from dr_core.study.report.palette import GRADE_RAMP, setup_color
 from dr_ui import cache, charts, operating, tables
 from dr_ui.eyes import link_query
-from dr_ui.style import GRADE_RAMP, setup_color
 
-_PUBLISHED = {"Gulshan 2016": ("#7a7a7a", 0.991, 0.990), "Voets 2019": ("#a05a9c", 0.951, 0.853)}
-"""Name -> color, AUC on EyePACS and on Messidor-2: the reference points of the paper's Figure 2."""
+_POINT_COLORS = ("#7a7a7a", "#a05a9c")
+"""Colors of the reference points of the paper's Figure 2."""
 
 _DRAWS = 200
 """Bootstrap draws of what is drawn while somebody waits."""
@@ -111,11 +112,11 @@ def _show_fractions(study: Study, fractions: pd.DataFrame | None, data: str, rea
             customdata=spread["count"],
             hovertemplate="%{x} % of the labels<br>AUC %{y:.3f}, %{customdata} seed(s)<extra>%{fullData.name}</extra>",
         )
-    for name, (color, eyepacs, messidor) in _PUBLISHED.items():
+    for point, color in zip(FIGURE_2_POINTS, _POINT_COLORS, strict=True):
         figure.add_scatter(
             x=[104, 109],
-            y=[eyepacs, messidor],
-            name=name,
+            y=[point.eyepacs, point.messidor2],
+            name=point.name,
             mode="markers",
             marker={"symbol": ["diamond", "diamond-open"], "size": 10, "color": color, "line": {"width": 2}},
             text=["EyePACS", "Messidor-2"],

@@ -10,12 +10,11 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from dr_core.analysis.distribution import MEANINGS, top_share
+from dr_core.analysis.spectrum import mirrored_density
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
+from dr_core.study.paper.published import ALPHA
 from dr_ui import charts, tables
-
-_PAPER_ALPHA = {"iwne_fs": 1.45, "iwne_cl": 1.28, "ifi_fs": 0.87, "ifi_cl": 0.73}
-"""Table 2 of the paper."""
 
 _MANY = 500
 """Eigenvalues from which a line has no markers."""
@@ -138,7 +137,7 @@ def _show_densities(values: pd.DataFrame) -> None:
     edges = np.linspace(-largest, largest, 82)
     for setup, mine in values.groupby("setup", sort=False):
         found = mine["eigenvalue"].to_numpy()
-        heights, _ = np.histogram(np.concatenate([found, -found]), edges, density=True)
+        heights = mirrored_density(found, edges)
         for row in (1, 2):
             figure.add_scatter(
                 x=(edges[1:] + edges[:-1]) / 2,
@@ -194,7 +193,7 @@ def _show_laws(laws: pd.DataFrame | None, data: str, layer: str) -> None:
             held = "the sum has no bound" if first["alpha"] <= 1 else f"the top 20 % would hold {share:.0%}"
             st.caption(
                 f"If Pareto: α {first['alpha']:.2f} ({first['alpha_low']:.2f} to {first['alpha_high']:.2f}); {held}. "
-                f"By distfit, as the paper: α {first['alpha_distfit']:.2f}; the paper: {_PAPER_ALPHA[str(setup)]:.2f}."
+                f"By distfit, as the paper: α {first['alpha_distfit']:.2f}; the paper: {ALPHA[str(setup)]:.2f}."
             )
     _show_candidates(laws)
 

@@ -15,7 +15,8 @@ from dr_core.data.grades import GRADES, referable_probability
 from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
-from dr_ui import cache, charts, compare, damage, robustness_cohort, style, swipe
+from dr_core.study.report.palette import GRADE_RAMP
+from dr_ui import cache, charts, compare, damage, robustness_cohort, swipe
 from dr_ui.answers import Verdict
 from dr_ui.cache import Eye
 from dr_ui.damage import Steps
@@ -182,7 +183,7 @@ def _bars(clean: np.ndarray, damaged: np.ndarray) -> str:
         f'<div title="{grade}: {100 * now:.0f} %, clean {100 * before:.0f} %">'
         f'<b style="bottom:{44 * before:.0f}px"></b>'
         f'<span style="height:{max(1.0, 44 * now):.0f}px;background:{color}"></span></div>'
-        for grade, before, now, color in zip(GRADES, clean, damaged, style.GRADE_RAMP, strict=True)
+        for grade, before, now, color in zip(GRADES, clean, damaged, GRADE_RAMP, strict=True)
     )
     axis = "".join(f"<div>{number}</div>" for number in range(len(GRADES)))
     return (

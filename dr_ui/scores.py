@@ -15,6 +15,7 @@ from dr_core.analysis.localization import (
     relevance_recall,
 )
 from dr_core.models.setups import SETUPS
+from dr_core.study.report.palette import setup_color
 from dr_ui import style
 
 Heatmaps = Mapping[str, torch.Tensor]
@@ -185,7 +186,7 @@ def curve_figure(curves: Mapping[str, np.ndarray], percentile: float) -> go.Figu
     )
     for setup, curve in curves.items():
         dash = "dash" if SETUPS[setup].training == "supervised" else "solid"
-        color = style.setup_color(SETUPS[setup])
+        color = setup_color(SETUPS[setup])
         line = {"color": color, "dash": dash, "width": 2.5}
         figure.add_scatter(x=PERCENTILES, y=curve, name=SETUPS[setup].label, mode="lines", line=line)
     figure.add_vline(x=percentile, line={"width": 1, "color": "#8a8f98"})

@@ -2,14 +2,8 @@
 
 from collections.abc import Iterable
 
-from dr_core.models.setups import SETUPS, Setup
-
-_HUES = {"none": "#D55E00", "imagenet": "#0072B2"}
-"""Initialization -> hue: orange without external data, blue from ImageNet (Okabe and Ito's color-blind-safe set)."""
-
-GRADE_RAMP = ("#d9d9e8", "#b3b3d1", "#8a87ba", "#5f5a9e", "#332a75")
-"""Grades 0..4, light to dark."""
-
+from dr_core.models.setups import SETUPS
+from dr_core.study.report.palette import setup_color, setup_line
 
 LESION_COLORS = {
     "microaneurysms": "#ff3df2",
@@ -22,18 +16,6 @@ LESION_COLORS = {
 
 POOLING_TITLES = {"sum_pos": "positive sum", "l2_norm_sq": "squared length"}
 """The paper's two poolings in plain words; the others go by CLEVR-XAI's names."""
-
-_LINES = {"supervised": "dashed", "contrastive": "solid"}
-
-
-def setup_line(setup: Setup) -> str:
-    """CSS line style of a set-up: its training."""
-    return _LINES[setup.training]
-
-
-def setup_color(setup: Setup) -> str:
-    """Hue of a set-up: its initialization."""
-    return _HUES[setup.initialization]
 
 
 def setup_variables() -> str:
@@ -187,6 +169,21 @@ _CSS = """
 .lens-falls .lens-removed > * { border-top: 1px solid color-mix(in srgb, currentColor 45%, transparent); }
 .lens-scores th i { display: block; border-top: 3px var(--line) var(--hue); margin-bottom: 2px; }
 .lens-scores tbody tr:first-child { background: color-mix(in srgb, currentColor 6%, transparent); }
+.lens-counts { font-size: 1.05rem; margin: .2rem 0; display: flex; gap: .4rem 1.1rem; flex-wrap: wrap; }
+.lens-mark { white-space: nowrap; font-weight: 650; }
+.lens-mark.lens-fails { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px; }
+.lens-mark.lens-open { font-weight: 400; }
+.lens-claims { width: 100%; min-width: 980px; border-collapse: collapse; font-size: .84rem; line-height: 1.35;
+  font-variant-numeric: tabular-nums; }
+.lens-claims th, .lens-claims td { padding: .35rem .7rem .35rem 0; text-align: left; vertical-align: top;
+  font-weight: 400; border-bottom: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
+.lens-claims thead th { font-size: .76rem; font-weight: 650; position: sticky; top: 0; }
+.lens-claims td:first-child { white-space: nowrap; } .lens-claims tbody th { width: 28%; }
+.lens-claims td:nth-child(3) { width: 20%; } .lens-claims td:nth-child(4) { width: 22%; }
+.lens-claims small { display: block; font-size: .74rem; opacity: .85; }
+.lens-claims summary { cursor: pointer; } .lens-claims details p { font-size: .76rem; margin: .3rem 0; }
+.lens-claims ul { list-style: none; margin: 0; padding: 0; max-height: 16rem; overflow-y: auto; font-size: .76rem; }
+.lens-claims li { padding: .1rem 0; } .lens-claims li span { display: block; opacity: .85; }
 button:focus-visible, a:focus-visible, summary:focus-visible { outline: 3px solid currentColor !important;
   outline-offset: 2px; }
 """

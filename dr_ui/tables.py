@@ -19,6 +19,15 @@ def read_table(study: Study, table: str) -> pd.DataFrame | None:
     return _read(str(study.path), table, (status.st_mtime_ns, status.st_size))
 
 
+ResultsStamp = tuple[tuple[str, int, int], ...]
+
+
+def results_stamp(study: Study) -> ResultsStamp:
+    """What changes when a result table is written: names, times and sizes."""
+    files = sorted((study.path / "results").glob("*.parquet"))
+    return tuple((path.name, (status := path.stat()).st_mtime_ns, status.st_size) for path in files)
+
+
 def data_title(study: Study, key: str) -> str:
     """Name of a data set for people; its key where the study does not describe it."""
     return next((data.label or data.title for data in study.info.data if data.key == key), key)

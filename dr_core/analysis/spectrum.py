@@ -252,6 +252,21 @@ def count_rank(eigenvalues: Tensor | np.ndarray) -> int:
     return int((values > limit).sum())
 
 
+def mirrored_density(eigenvalues: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Density of eigenvalues made symmetrical around 0.
+
+    Args:
+        eigenvalues: Float (C,).
+        edges: Float (B + 1,), edges of the bins.
+
+    Returns:
+        Float64 (B,), which times the bins' widths sums up to 1.
+
+    Source: paper, Figure 3b.
+    """
+    return np.histogram(np.concatenate([eigenvalues, -eigenvalues]), edges, density=True)[0]
+
+
 def condition_number(eigenvalues: Tensor | np.ndarray) -> float:
     """How much the strongest directions outweigh the rest: |99.9th percentile| / |90th percentile|.
 

@@ -14,7 +14,7 @@ import streamlit as st
 
 from dr_core.analysis.discrimination import Operation, operate_at, roc_points
 from dr_core.models.setups import SETUPS
-from dr_ui.style import setup_color
+from dr_core.study.report.palette import setup_color
 
 STOPS = tuple(round(0.01 * stop, 2) for stop in range(101))
 """Specificities on which the point can stand."""

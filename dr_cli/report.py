@@ -1,0 +1,37 @@
+"""`report`: one page with a study's figures, tables, sources and the verdicts on the paper's claims."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from dr_core.errors import InputError
+from dr_core.files import replacing
+from dr_core.study.folder import open_study
+from dr_core.study.pdf import html_to_pdf
+from dr_core.study.report.document import make_report
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
+    """Add the command to the parser; `told` stands beside its name."""
+    parser = commands.add_parser("report", help=told, description=__doc__)
+    parser.add_argument("--study", type=Path, required=True, help="the study's folder")
+    parser.add_argument("--out", type=Path, help="the page, .html (default: STUDY/report.html)")
+    parser.add_argument("--pdf", action="store_true", help="beside it a PDF, printed by Chromium")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    study = open_study(options.study)
+    out = options.out or study.path / "report.html"
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--out must end in .html, not {out.name!r}; --pdf writes the PDF beside it.")
+    html = make_report(study)
+    files = {out: html.encode()}
+    if options.pdf:
+        files[out.with_suffix(".pdf")] = html_to_pdf(html)
+    for path, content in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+        Console(soft_wrap=True).print(f"The report is in {path}.", highlight=False)

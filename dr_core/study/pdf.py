@@ -1,0 +1,48 @@
+"""Pages of HTML as PDF, printed by Chromium in memory."""
+
+import shutil
+
+from dr_core.errors import InputError
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
+
+
+def html_to_pdf(html: str) -> bytes:
+    """Print a self-contained page of HTML on A4.
+
+    The page is handed over and comes back in memory; it may run no script and ask no host for anything.
+
+    Args:
+        html: The page; its style sheet may set margins by `@page`.
+
+    Returns:
+        The PDF.
+
+    Raises:
+        InputError: If there is no Chromium, or it cannot be started.
+    """
+    from playwright.sync_api import Error, sync_playwright  # it takes .2 s, and few runs print
+
+    program = find_browser()
+    if program is None:
+        raise InputError(
+            "A PDF needs Chromium or Chrome on this machine (on Debian: apt-get install chromium); the HTML can be "
+            "printed from any browser."
+        )
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+            try:
+                context = browser.new_context(java_script_enabled=False, offline=True)
+                page = context.new_page()
+                page.set_content(html, wait_until="load")
+                return page.pdf(format="A4", print_background=True, prefer_css_page_size=True)
+            finally:
+                browser.close()
+    except Error as error:
+        raise InputError(f"{program} could not print the page: {error.message.splitlines()[0]}") from error
+
+
+def find_browser() -> str | None:
+    """Path of a Chromium that can print, or None."""
+    return next((path for path in map(shutil.which, _BROWSERS) if path), None)
