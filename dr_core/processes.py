@@ -5,9 +5,23 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.context import ForkServerContext, SpawnContext
 
 import cv2
+
+
+def worker_context(*modules: str) -> ForkServerContext | SpawnContext:
+    """How workers are started: by a server that has imported `modules` once and forks; by spawning where there is none.
+
+    Importing them anew takes seconds a worker. The server starts with the first worker; later modules come too late for
+    it, and are imported by each worker.
+    """
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(list(modules))
+    return context
 
 
 @contextmanager
@@ -20,7 +34,7 @@ def start_workers(processes: int) -> Iterator[ProcessPoolExecutor]:
     Yields:
         The pool.
     """
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), cv2.setNumThreads, (1,))
+    pool = ProcessPoolExecutor(processes, worker_context("dr_core.data.prepare"), cv2.setNumThreads, (1,))
     try:
         with ignoring_interrupts():
             for _ in range(processes):

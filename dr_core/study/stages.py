@@ -7,16 +7,13 @@ twice as fast, and the result does not depend on how many there are.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
 import torch
 
-from dr_core.processes import ignoring_interrupts
+from dr_core.processes import ignoring_interrupts, worker_context
 
 Step = tuple[int, int, float, dict[str, float] | None]
 """Units done, units in all, images a second (0 where not known), measures of an epoch that has just ended."""
@@ -81,23 +78,13 @@ def run_side_by_side(stages: Sequence[Stage], processes: int) -> Iterator[tuple[
 
 
 def _start(stage: Stage) -> tuple[Connection, BaseProcess]:
-    context = _context()
+    context = worker_context("dr_core.training.classification", "dr_core.training.contrastive")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(stage, sender))
     with ignoring_interrupts():
         process.start()
     sender.close()
     return receiver, process
-
-
-@cache
-def _context() -> ForkServerContext | SpawnContext:
-    """Where it can be had, a server that has imported torch once and forks; importing it anew takes seconds a stage."""
-    if "forkserver" not in get_all_start_methods():
-        return get_context("spawn")
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["dr_core.training.classification", "dr_core.training.contrastive"])
-    return context
 
 
 def _work(stage: Stage, sender: Connection) -> None:
