@@ -1,4 +1,4 @@
-"""`data check`, `prepare`, `split`: what is there, bringing it to model size once, who trains and who validates."""
+"""`data check`, `prepare`, `split`, `draw`: what is there, bringing it to model size once, who trains, what to draw."""
 
 import argparse
 import dataclasses
@@ -11,6 +11,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from dr_cli import data_draw
 from dr_cli.progress import show_progress
 from dr_core.data.check import CheckReport, DataCheck, check_source
 from dr_core.data.folder import FolderLayout
@@ -58,6 +59,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
         help="patient keeps both eyes together (default); image is what the paper did",
     )
     split.set_defaults(run=_split)
+    data_draw.add_action(actions)
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:

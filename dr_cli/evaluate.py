@@ -9,6 +9,7 @@ from dr_cli.progress import show_progress
 from dr_core.study.evaluate import evaluate_study
 from dr_core.study.folder import open_study
 from dr_core.study.measure import MeasureConfig
+from dr_core.training.execution import resolve_device
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
@@ -18,7 +19,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser.add_argument("--study", type=Path, required=True, help="the study's folder")
     parser.add_argument("--data", type=Path, help="prepared eyes; without them only what is there is measured again")
     parser.add_argument("--key", help="short name of the data set in the tables (default: the folder's name)")
-    parser.add_argument("--device", default="cpu", help="where the models run, such as cuda (default: cpu)")
+    parser.add_argument("--device", default="auto", help="where the models run (default: auto, a GPU if there is one)")
     parser.add_argument("--specificity", type=float, default=default.at_specificity, help="for the sensitivity (0.9)")
     parser.add_argument("--sensitivity", type=float, default=default.at_sensitivity, help="for the specificity (0.9)")
     parser.add_argument("--draws", type=int, default=default.draws, help="bootstrap draws (default: 1000)")
@@ -34,5 +35,6 @@ def _run(options: argparse.Namespace) -> None:
         seed=options.seed,
     )
     study = open_study(options.study)
-    show_progress("evaluate", evaluate_study(study, options.data, options.key, config, device=options.device))
+    device = resolve_device(options.device)
+    show_progress("evaluate", evaluate_study(study, options.data, options.key, config, device=device))
     Console(soft_wrap=True).print(f"The tables are in {study.path / 'results'}.")

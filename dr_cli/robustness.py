@@ -24,6 +24,7 @@ from dr_core.study.robustness import (
     summarize_robustness,
 )
 from dr_core.study.shards import Shard, join_parts, parse_shard, parts_folder, read_part, write_part
+from dr_core.training.execution import resolve_device
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
@@ -37,7 +38,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser.add_argument("--idrid", type=Path, help="IDRiD's folder with `A. Segmentation`: for heatmaps under damage")
     parser.add_argument("--corruption", action="append", help="only this one; may be given often (default: all 19)")
     parser.add_argument("--severity", type=float, action="append", help="above 0, up to 5; may be given often (1..5)")
-    parser.add_argument("--device", default="cpu", help="where eyes are damaged and models run (default: cpu)")
+    parser.add_argument("--device", default="auto", help="where eyes are damaged and models run (default: auto)")
     parser.add_argument("--draws", type=int, default=default.draws, help="bootstrap draws over patients (1000)")
     parser.add_argument("--seed", type=int, default=default.seed, help="seed of damage and draws (default: 0)")
     parser.add_argument("--shard", help="one part of the eyes, such as 2/8 (default: torchrun's rank, or all)")
@@ -48,6 +49,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.data is None and options.idrid is None:
         raise InputError("Name prepared eyes with --data, eyes with masks with --idrid, or both.")
     study, shard = open_study(options.study), parse_shard(options.shard)
+    options.device = resolve_device(options.device)
     default = RobustnessConfig()
     config = RobustnessConfig(
         corruptions=tuple(options.corruption or default.corruptions),

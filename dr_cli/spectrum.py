@@ -8,6 +8,7 @@ from rich.console import Console
 from dr_cli.progress import show_progress
 from dr_core.study.folder import open_study
 from dr_core.study.spectra import SpectrumConfig, measure_spectra
+from dr_core.training.execution import resolve_device
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
@@ -17,7 +18,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser.add_argument("--study", type=Path, required=True, help="the study's folder")
     parser.add_argument("--data", type=Path, required=True, help="prepared eyes")
     parser.add_argument("--key", help="short name of the data set in the tables (default: the folder's name)")
-    parser.add_argument("--device", default="cpu", help="where the models run, such as cuda (default: cpu)")
+    parser.add_argument("--device", default="auto", help="where the models run (default: auto, a GPU if there is one)")
     parser.add_argument("--batch-size", type=int, default=default.batch_size, help="images per pass (default: 32)")
     parser.add_argument("--limit", type=int, default=default.limit, help="largest number of images (default: all)")
     parser.add_argument(
@@ -40,5 +41,6 @@ def _run(options: argparse.Namespace) -> None:
         image_spectra=options.image_spectra,
     )
     study = open_study(options.study)
-    show_progress("spectrum", measure_spectra(study, options.data, options.key, config, device=options.device))
+    device = resolve_device(options.device)
+    show_progress("spectrum", measure_spectra(study, options.data, options.key, config, device=device))
     Console(soft_wrap=True).print(f"The tables are in {study.path / 'results'}.")

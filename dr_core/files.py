@@ -1,11 +1,12 @@
 """Writing files so that a killed process leaves the last good state."""
 
+import fcntl
 import glob
 import json
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,19 @@ def _is_running(process: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process at a time work on a file that several read, change and write back.
+
+    Args:
+        path: The file; a lock lies beside it. Where the file system knows no locks, nobody waits.
+    """
+    with path.with_name(f".{path.name}.lock").open("a") as lock:
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold

@@ -28,12 +28,13 @@ GRADING_EXPECTED: dict[str, tuple[int, ...]] = {"train": (134, 20, 136, 74, 49),
 """Eyes of each grade in each split, as the published label files hold them."""
 
 _SPLITS: dict[Literal["train", "test"], str] = {"train": "a. Training Set", "test": "b. Testing Set"}
-_MASK_FOLDERS = {
+MASK_FOLDERS = {
     "microaneurysms": "1. Microaneurysms",
     "haemorrhages": "2. Haemorrhages",
     "hard_exudates": "3. Hard Exudates",
     "soft_exudates": "4. Soft Exudates",
 }
+"""Lesion -> folder of its masks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +149,7 @@ def find_folder(root: Path, name: str) -> Path:
 
 def _mask_paths(folder: Path, place: str, eye: str) -> dict[str, Path]:
     masks = folder / "2. All Segmentation Groundtruths" / place
-    paths = {lesion: masks / _MASK_FOLDERS[lesion] / f"{eye}_{code}.tif" for lesion, code in LESION_CODES.items()}
+    paths = {lesion: masks / MASK_FOLDERS[lesion] / f"{eye}_{code}.tif" for lesion, code in LESION_CODES.items()}
     return {lesion: path for lesion, path in paths.items() if path.is_file()}
 
 

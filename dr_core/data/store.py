@@ -104,6 +104,11 @@ def read_header(folder: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
+def fingerprint_store(folder: Path) -> str:
+    """Digest of a store's images and table; a prepared one has it written down."""
+    return read_header(folder).get("fingerprint") or open_store(folder).fingerprint()
+
+
 class NpyAppender:
     """Writes an array file row by row, so that a killed process leaves every finished row.
 

@@ -14,16 +14,14 @@ import numpy as np
 import pandas as pd
 from torchvision.models.resnet import ResNet
 
-from dr_core.data.augment import AugmentConfig
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.splits import take_fraction
 from dr_core.data.store import Store, fill_store, open_store
-from dr_core.data.textures import TEXTURE_CLASSES
 from dr_core.models.backbone import build_backbone, replace_head
 from dr_core.models.checkpoint import CheckpointInfo, LoadedModel, load_model, save_model
 from dr_core.models.moco import MoCo
 from dr_core.models.setups import SETUPS, Setup
-from dr_core.seeds import derive_seed, numpy_generator
+from dr_core.seeds import derive_seed
 from dr_core.study.demo_config import DemoConfig
 from dr_core.study.demo_data import DRAWN_DATA, REAL_DATA, draw_patient_views, draw_texture_view
 from dr_core.study.eyes import list_eyes
@@ -37,6 +35,7 @@ from dr_core.study.measure import (
     summarize_aucs,
 )
 from dr_core.study.stages import Progress, Stage, Step, run_side_by_side
+from dr_core.study.supervised import build_supervised
 from dr_core.training.classification import ClassificationTask, FinetuneTask
 from dr_core.training.contrastive import ContrastiveTask
 from dr_core.training.loop import LoopConfig, Task, recipe_values, train
@@ -48,11 +47,6 @@ PREPROCESSING = Preprocessing(
 )
 TEXTURE_PIXELS = 128
 """Side of the stand-in's images; the network is convolutional and meets 224 px in finetuning."""
-
-_TEXTURE_AUGMENT = AugmentConfig(
-    crop_area=(0.5, 1.0), brightness=0.3, contrast=0.3, saturation=0.3, hue=0.05, blur_chance=0.2, noise=0.02
-)
-
 
 _AT_ONCE = 96
 """Eyes between two reports while the models are asked."""
@@ -232,16 +226,7 @@ class _Demo:
         yield from self._run(self._supervised_task, self.config.supervised, name, about)
 
     def _supervised_task(self) -> ClassificationTask:
-        store = self._store("textures")
-        held_out = numpy_generator(self.config.seed, "texture split").permutation(len(store)) < len(store) // 10
-        return ClassificationTask(
-            build_backbone(ARCH, len(TEXTURE_CLASSES), derive_seed(self.config.seed, "weights", "imagenet")),
-            store.take(np.flatnonzero(~held_out)),
-            store.take(np.flatnonzero(held_out)),
-            label="label",
-            preprocessing=PREPROCESSING,
-            augment=_TEXTURE_AUGMENT,
-        )
+        return build_supervised(self._store("textures"), ARCH, PREPROCESSING, self.config.seed)
 
     def _initial_network(self, setup: Setup) -> ResNet:
         """The network that a set-up's finetuning starts from."""

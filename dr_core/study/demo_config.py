@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from dr_core.training.classification import FinetuneConfig
 from dr_core.training.contrastive import ContrastiveConfig
 from dr_core.training.loop import LoopConfig
-from dr_core.training.recipes import CONTRASTIVE, FINETUNE
+from dr_core.training.recipes import CONTRASTIVE, FINETUNE, SUPERVISED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class DemoConfig:
     fractions: tuple[int, ...] = (10, 30)
     finetune: dict[str, FinetuneConfig] = field(default_factory=lambda: dict(FINETUNE["quick"]))
     contrastive: ContrastiveConfig = CONTRASTIVE["quick"]
-    supervised: LoopConfig = field(default_factory=lambda: LoopConfig(epochs=6, learning_rate=1e-3, weight_decay=0.05))
+    supervised: LoopConfig = SUPERVISED["quick"]
 
 
 def quick_config(seed: int = 0) -> DemoConfig:

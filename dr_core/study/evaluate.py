@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from dr_core.data.store import Store, open_store
+from dr_core.data.store import Store, fingerprint_store, open_store, read_header
 from dr_core.errors import InputError
+from dr_core.files import locked
 from dr_core.models.checkpoint import LoadedModel, load_model
 from dr_core.study.eyes import list_eyes
-from dr_core.study.folder import Study
+from dr_core.study.folder import DataSet, Study, add_data
 from dr_core.study.measure import MeasureConfig, compare_setups, predict_table, summarize, summarize_aucs
 
 _BATCH = 256
@@ -69,11 +70,29 @@ def evaluate_study(
             yield EvaluateReport(done, total)
         _write_fractions(study, key, pd.concat(fractions, ignore_index=True))
         study.replace_rows("eyes", key, list_eyes(key, store, data))
+        _register(study, key, data, len(store))
     performance, comparisons = summarize(predictions, config), compare_setups(predictions, config)
     study.write_results("predictions", predictions)
     study.write_results("performance", performance)
     if not comparisons.empty:
         study.write_results("comparisons", comparisons)
+
+
+def _register(study: Study, key: str, data: Path, images: int) -> None:
+    """Describe a store in the head of the study that was measured on it."""
+    header = read_header(data)
+    kind = "Eyes" if header else "Drawn eyes"
+    described = DataSet(
+        key=key,
+        title=str(header.get("title", key)),
+        role="test",
+        images=images,
+        real=bool(header),
+        description=f"{kind} on which the models were measured.",
+        fingerprint=fingerprint_store(data),
+    )
+    with locked(study.path / "study.json"):
+        add_data(study.path, described)
 
 
 def open_graded(data: Path, models: Mapping[str, LoadedModel]) -> Store:

@@ -1,7 +1,7 @@
 """The study folder: the one contract between the command line and the app."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -437,6 +437,15 @@ def write_study_info(path: Path, info: StudyInfo) -> Study:
     values = {name: value for name, value in vars(info).items() if name != "data"}
     write_json(path / "study.json", values | {"data": [vars(data) for data in info.data]})
     return Study(path, info)
+
+
+def add_data(path: Path, *data: DataSet) -> None:
+    """Describe data sets in the head of a study; one that is known by its key is left as it is."""
+    study = open_study(path)
+    known = {one.key for one in study.info.data}
+    new = tuple(one for one in data if one.key not in known)
+    if new:
+        write_study_info(path, replace(study.info, data=(*study.info.data, *new)))
 
 
 def open_study(path: str | Path) -> Study:

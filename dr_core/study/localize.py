@@ -26,6 +26,7 @@ from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.prediction import predict_views
 from dr_core.seeds import derive_seed, numpy_generator
+from dr_core.study.folder import RESULT_COLUMNS
 
 SCORES = ("mass accuracy", "rank accuracy", "recall")
 """Equation 2, CLEVR-XAI's rank accuracy, equation 3 as its controls imply."""
@@ -247,4 +248,4 @@ def compare_setups(scores: pd.DataFrame) -> pd.DataFrame:
             about = dict(zip(keys, key, strict=True))
             middle = float(np.median(difference)) if len(difference) else float("nan")
             rows.append(about | {"setup": first, "other": second, "difference": middle, "p": p, "n": len(difference)})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(RESULT_COLUMNS["localization_tests"]))  # one set-up alone has no pairs

@@ -13,15 +13,16 @@ from torchvision.models.resnet import ResNet
 
 from dr_core.data.preprocessing import Contrast, Preprocessing
 from dr_core.data.splits import SplitBy, split_validation, take_fraction
-from dr_core.data.store import Store, open_store, read_header
+from dr_core.data.store import Store, fingerprint_store, open_store, read_header
 from dr_core.errors import InputError
+from dr_core.files import locked
 from dr_core.models.backbone import build_backbone, replace_head
 from dr_core.models.checkpoint import CheckpointInfo, load_model, save_model
 from dr_core.models.external import EXTERNAL, DownloadReport, cache_folder, fetch_weights, read_weights, start_from
 from dr_core.models.moco import MoCo
 from dr_core.models.setups import SETUPS, Setup, get_setup
 from dr_core.seeds import derive_seed
-from dr_core.study.folder import DataSet, Study, StudyInfo, open_study, write_study_info
+from dr_core.study.folder import DataSet, Study, StudyInfo, add_data, open_study, write_study_info
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
 from dr_core.training.contrastive import ContrastiveConfig, ContrastiveTask
 from dr_core.training.execution import Execution, find_job
@@ -275,11 +276,6 @@ def describe_preprocessing(folder: Path, store: Store, contrast: Contrast) -> Pr
     return Preprocessing(**view, contrast=contrast, mean=(0.0, 0.0, 0.0), std=(1.5, 1.5, 1.5))  # it is centered on 0
 
 
-def fingerprint_store(folder: Path) -> str:
-    """Digest of a store's images and table; a prepared one has it written down."""
-    return read_header(folder).get("fingerprint") or open_store(folder).fingerprint()
-
-
 def _open_graded(folder: Path) -> Store:
     store = open_store(folder)
     missing = [column for column in ("eye", "patient", "grade") if column not in store.index]
@@ -303,16 +299,16 @@ def _check_alike(training: Preprocessing, other: Preprocessing, folder: Path) ->
 
 def _register(request: FinetuneRequest, task: FinetuneTask) -> None:
     """Make the best epoch the study's checkpoint, and write down what the study now holds."""
-    study = _open_or_begin(request)
-    if request.config.seed != study.info.seed:
-        return  # one of several seeds; `evaluate` finds it by its run folder
-    best = load_model(request.run / "best.safetensors")
-    study.checkpoint_path(request.setup).parent.mkdir(exist_ok=True)
-    save_model(study.checkpoint_path(request.setup), best.model, best.info)
-    held = [name for name in SETUPS if study.has_checkpoint(name)]
-    known = {data.key for data in study.info.data}
-    new = tuple(data for data in _describe_data(request, task) if data.key not in known)
-    write_study_info(request.study, dataclasses.replace(study.info, setups=tuple(held), data=(*study.info.data, *new)))
+    with locked(request.study / "study.json"):  # trainings of one study may end at the same moment
+        study = _open_or_begin(request)
+        if request.config.seed != study.info.seed:
+            return  # one of several seeds; `evaluate` finds it by its run folder
+        best = load_model(request.run / "best.safetensors")
+        study.checkpoint_path(request.setup).parent.mkdir(exist_ok=True)
+        save_model(study.checkpoint_path(request.setup), best.model, best.info)
+        held = tuple(name for name in SETUPS if study.has_checkpoint(name))
+        write_study_info(request.study, dataclasses.replace(study.info, setups=held))
+        add_data(request.study, *_describe_data(request, task))
 
 
 def _open_or_begin(request: FinetuneRequest) -> Study:

@@ -85,6 +85,19 @@ def _check(job: Job) -> Job:
     return job
 
 
+def resolve_device(name: str) -> str:
+    """Name of a device for PyTorch; `"auto"` takes a GPU where there is one.
+
+    Raises:
+        InputError: If a GPU is asked for and there is none.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError("There is no CUDA device here; choose --device cpu, or auto.")
+    return name
+
+
 def start_fabric(precision: Precision, device: Device) -> Fabric:
     """Join the processes of this job, or take one device.
 

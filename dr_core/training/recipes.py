@@ -4,6 +4,7 @@ from typing import Literal
 
 from dr_core.training.classification import FinetuneConfig
 from dr_core.training.contrastive import ContrastiveConfig
+from dr_core.training.loop import LoopConfig
 
 Preset = Literal["paper", "quick"]
 
@@ -35,4 +36,15 @@ CONTRASTIVE: dict[Preset, ContrastiveConfig] = {
 `"paper"`: its authors' defaults (Chen et al. 2020, arXiv:2003.04297, and their code: SGD with learning rate .03 for
 batches of 256, weight decay 1e-4, cosine, 200 epochs). `"quick"`: minutes instead of days: small views, a queue as
 short as the training; the demo's.
+"""
+
+SUPERVISED: dict[Preset, LoopConfig] = {
+    "paper": LoopConfig(
+        epochs=90, learning_rate=0.1, weight_decay=1e-4, batch_size=256, warmup_epochs=0.0, optimizer="sgd"
+    ),
+    "quick": LoopConfig(epochs=6, learning_rate=1e-3, weight_decay=0.05),
+}
+"""Preset -> recipe on images with labels, in the place of ImageNet's published weights.
+
+`"paper"`: torchvision's reference recipe for ResNet-50, with a cosine in place of its steps. `"quick"`: the demo's.
 """

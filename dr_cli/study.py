@@ -1,0 +1,155 @@
+"""`study`: the whole paper in one command, from prepared stores to every figure, table and verdict."""
+
+import argparse
+import dataclasses
+import math
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from dr_cli.main import main
+from dr_core.errors import InputError
+from dr_core.study.grid.cells import Cell, build_cells
+from dr_core.study.grid.config import StudyConfig, read_config
+from dr_core.study.grid.describe import check_stores, describe_study
+from dr_core.study.grid.estimate import Estimate, estimate_cells, side_of, time_network
+from dr_core.study.grid.executors import ClusterExecutor, LocalExecutor
+from dr_core.study.grid.schedule import CellReport, Executor, digest_cells, read_digest, run_grid
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
+    """Add the command to the parser; `told` stands beside its name."""
+    parser = commands.add_parser("study", help=told, description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="a TOML file (docs/reproduce.md)")
+    parser.add_argument("--out", type=Path, required=True, help="the study's folder")
+    parser.add_argument("--plan", action="store_true", help="print the cells with estimated time and disk; do nothing")
+    parser.add_argument("--only", action="append", metavar="NAME", help="only cells of this name, * for any letters")
+    parser.add_argument("--resume", action="store_true", help="go on with a study that was begun")
+    parser.add_argument("--cluster", choices=("local", "slurm"), default="local", help="who computes (default: local)")
+    parser.add_argument(
+        "--at-once", type=int, help="cells side by side on this machine (default: a GPU each, or 2 without a GPU)"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = read_config(options.config)
+    cells = build_cells(config, options.out)
+    chosen = _choose(cells, options.only)
+    if options.plan:
+        check_stores(config)
+        _print_plan(config, cells, chosen, options.out)
+        return 0
+    if (options.out / "grid").is_dir() and not options.resume:
+        raise InputError(f"A study was begun in {options.out}; --resume goes on with it, or choose another folder.")
+    check_stores(config)
+    executor = _choose_executor(config, options)
+    reports = _watch(config, options, cells, chosen, executor)
+    failed = [report for report in reports if report.state in ("failed", "left out")]
+    return _conclude(failed, options.out)
+
+
+def _choose(cells: Sequence[Cell], patterns: list[str] | None) -> set[str]:
+    names = [cell.name for cell in cells]
+    if not patterns:
+        return set(names)
+    chosen = {name for name in names if any(fnmatch(name, pattern) for pattern in patterns)}
+    if not chosen:
+        raise InputError(f"No cell is named {' or '.join(patterns)}; --plan lists them.")
+    return chosen
+
+
+def _choose_executor(config: StudyConfig, options: argparse.Namespace) -> Executor:
+    if options.cluster == "slurm":
+        return ClusterExecutor(config, main, options.out / "grid" / "jobs")
+    gpus = torch.cuda.device_count() if config.device != "cpu" else 0
+    at_once = options.at_once or gpus or 2
+    if at_once < 1:
+        raise InputError(f"--at-once must be 1 or more, not {at_once}.")
+    return LocalExecutor(config, main, at_once)
+
+
+def _watch(
+    config: StudyConfig, options: argparse.Namespace, cells: Sequence[Cell], chosen: set[str], executor: Executor
+) -> list[CellReport]:
+    """Run the cells and print a line for each that starts or ends."""
+    console, reports = Console(soft_wrap=True), []
+    for report in run_grid(cells, options.out, executor, chosen):
+        reports.append(report)
+        if report.cell.kind == "finetune" and report.state == "done":  # the first one begins the study
+            describe_study(config, options.config, options.out)
+        time = f" in {_write_time(report.seconds)}" if report.state in ("done", "failed") else ""
+        console.print(f"{report.done}/{report.total} {report.cell.name}: {report.state}{time}", highlight=False)
+    return reports
+
+
+def _conclude(failed: Sequence[CellReport], out: Path) -> int:
+    console = Console(soft_wrap=True)
+    for report in failed:
+        if report.state == "failed":
+            console.print(f"{report.cell.name} failed; its log is {report.log}:", highlight=False)
+            console.print(_last_line(report.log), markup=False, highlight=False)
+    if failed:
+        left = sum(report.state == "left out" for report in failed)
+        console.print(f"{len(failed) - left} cells failed, {left} were left out. --resume tries them again.")
+        return 1
+    console.print(f"The study is in {out}. Open it: DR_STUDY={out} streamlit run app.py")
+    return 0
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return "  " + (lines[-1] if lines else "it printed nothing")
+
+
+def _print_plan(config: StudyConfig, cells: Sequence[Cell], chosen: set[str], out: Path) -> None:
+    device = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
+    rates = time_network(config.arch, side_of(config), device)
+    estimates, digests = estimate_cells(config, out, rates), digest_cells(cells)
+    table = Table(title=f"{len(chosen)} cells; nothing was done")
+    for column in ("cell", "after", "time", "disk", ""):
+        table.add_column(column, justify="right" if column in ("time", "disk") else "left", overflow="fold")
+    total = Estimate(seconds=0.0, disk=0.0)
+    for cell in (one for one in cells if one.name in chosen):
+        estimate = estimates[cell.name]
+        done = read_digest(out / "grid", cell.name) == digests[cell.name]
+        if not done:
+            total = dataclasses.replace(
+                total, seconds=total.seconds + estimate.seconds, disk=total.disk + estimate.disk
+            )
+        table.add_row(
+            cell.name,
+            _write_needs(cell),
+            _write_time(estimate.seconds),
+            _write_bytes(estimate.disk),
+            "done" if done else "",
+        )
+    table.add_row("to be done", "", _write_time(total.seconds), _write_bytes(total.disk), "")
+    console = Console(soft_wrap=True)
+    console.print(table)
+    console.print(
+        f"Timed on this machine ({rates.device}), {config.arch}: {rates.train:.0f} images a second in training, "
+        f"{rates.forward:.0f} in answering. One cell behind the other; loading and augmentation come on top.",
+        highlight=False,
+    )
+
+
+def _write_needs(cell: Cell) -> str:
+    return cell.needs[0] + (f" and {len(cell.needs) - 1} more" if len(cell.needs) > 1 else "") if cell.needs else ""
+
+
+def _write_time(seconds: float) -> str:
+    if math.isnan(seconds):
+        return "?"
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _write_bytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"

@@ -1,0 +1,202 @@
+"""What a study will take: time from short timings of its network on this machine, disk from what each cell writes."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from dr_core.corruption import IMAGENET_C
+from dr_core.data.splits import VALIDATION_SHARE
+from dr_core.data.store import open_store
+from dr_core.models.backbone import build_backbone
+from dr_core.models.setups import get_setup
+from dr_core.study.grid.cells import Cell, build_cells
+from dr_core.study.grid.config import DrawnData, StudyConfig
+from dr_core.training.recipes import CONTRASTIVE, FINETUNE, SUPERVISED, Preset
+
+_TIMED = 3
+_PHANTOMS_A_SECOND = 12.0
+"""On one core, benchmarks/phantoms.py."""
+
+_FORWARDS_OF_A_HEATMAP_EYE = 400.0
+"""Forward passes that an eye of `localize` costs for four models: 2 protocols, 2 heatmaps, 30 knock-outs, reading 12
+megapixels; 10.5 s an eye and core for the demo's models, measured."""
+
+_FLOAT = 4
+"""Bytes of a weight."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """Images a second that this machine's network takes in.
+
+    Attributes:
+        train: Forward and backward pass in a training batch.
+        forward: Forward pass alone.
+        parameters: Number of the network's weights.
+        device: Where it was timed.
+    """
+
+    train: float
+    forward: float
+    parameters: int
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a cell will take; NaN seconds where its data are not there yet.
+
+    Attributes:
+        seconds: Time on this machine.
+        disk: Bytes that stay.
+    """
+
+    seconds: float
+    disk: float
+
+
+def time_network(arch: str, size: int, device: str, batch_size: int = 16) -> Rates:
+    """Time a few batches of a network; loading and augmentation come on top of it, a few percent on a GPU.
+
+    Args:
+        arch: Key of `ARCHITECTURES`.
+        size: Side of the images in pixels.
+        device: `"cpu"` or `"cuda"`.
+        batch_size: Images a batch.
+    """
+    network = build_backbone(arch, 5, 0).to(device, memory_format=torch.channels_last)
+    images = torch.zeros(batch_size, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
+    labels = torch.zeros(batch_size, dtype=torch.long, device=device)
+
+    def train() -> None:
+        with torch.autocast(device, torch.bfloat16):
+            F.cross_entropy(network(images).float(), labels).backward()
+
+    @torch.inference_mode()
+    def forward() -> None:
+        network(images)
+
+    trained = _rate(train, batch_size, device)
+    network.eval()
+    return Rates(
+        train=trained,
+        forward=_rate(forward, batch_size, device),
+        parameters=sum(weight.numel() for weight in network.parameters()),
+        device=torch.cuda.get_device_name() if device == "cuda" else "CPU",
+    )
+
+
+def _rate(step: Callable[[], None], batch_size: int, device: str) -> float:
+    step()
+    _wait(device)
+    started = time.perf_counter()
+    for _ in range(_TIMED):
+        step()
+    _wait(device)
+    return _TIMED * batch_size / (time.perf_counter() - started)
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def estimate_cells(config: StudyConfig, out: Path, rates: Rates) -> dict[str, Estimate]:
+    """Estimate every cell of a study.
+
+    Args:
+        config: The study.
+        out: Its folder.
+        rates: Of `time_network`.
+
+    Returns:
+        Name of the cell -> what it will take on one such machine.
+    """
+    sizes = _Sizes(config, out)
+    return {cell.name: _estimate(cell, config, sizes, rates) for cell in build_cells(config, out)}
+
+
+class _Sizes:
+    """Number of images that cells work on."""
+
+    def __init__(self, config: StudyConfig, out: Path) -> None:
+        drawn, data = config.data.draw, config.data
+        self.side = side_of(config)
+        if drawn is not None:
+            self.train, self.validation, self.textures = (
+                2 * drawn.patients,
+                2 * drawn.validation_patients,
+                drawn.textures,
+            )
+            self.test, self.segmented = {"phantoms_test": 2 * drawn.test_patients}, drawn.segmented
+        else:
+            whole = _count(data.train)
+            held = round(VALIDATION_SHARE * whole) if data.validation is None else 0
+            self.train, self.validation, self.textures = whole - held, held or _count(data.validation), 0
+            self.test, self.segmented = {key: _count(path) for key, path in data.test.items()}, 81
+
+
+def side_of(config: StudyConfig) -> int:
+    """Side of the images that a study's networks see, in pixels."""
+    if config.data.draw is not None:
+        return config.data.draw.size
+    return open_store(config.data.train).images.shape[-1] if config.data.train is not None else 224
+
+
+def _count(path: Path | None) -> int:
+    return len(open_store(path)) if path is not None else 0
+
+
+def _estimate(cell: Cell, config: StudyConfig, sizes: _Sizes, rates: Rates) -> Estimate:
+    words = cell.arguments
+    models = len(config.setups)
+    if cell.kind == "draw":
+        return _estimate_drawing(cell, config.data.draw)
+    if cell.kind in ("pretrain", "finetune"):
+        return _estimate_training(cell, config, sizes, rates)
+    eyes = sizes.test.get(words[words.index("--key") + 1], 0) if "--key" in words else sizes.segmented
+    if cell.kind == "evaluate":
+        runs = models * len({100, *config.fractions}) * len({config.seed, *config.seeds})
+        return Estimate(seconds=eyes * runs / rates.forward + 10, disk=eyes * models * 40.0)
+    if cell.kind == "spectrum":
+        eyes = min(eyes, int(config.spectrum.get("limit", 0)) or eyes)
+        return Estimate(seconds=1.5 * eyes * models / rates.forward + 60, disk=2e6)
+    if cell.kind == "robustness":
+        eyes = min(eyes, int(config.robustness.get("eyes", eyes)))
+        passes = 1 + len(IMAGENET_C) * (1 if "severity" in config.robustness else 5)
+        return Estimate(seconds=1.02 * eyes * models * passes / rates.forward, disk=eyes * models * passes * 30.0)
+    if cell.kind == "localize":
+        return Estimate(seconds=eyes * _FORWARDS_OF_A_HEATMAP_EYE * models / 4 / rates.forward, disk=1e6)
+    return Estimate(seconds=10, disk=1e6)
+
+
+def _estimate_drawing(cell: Cell, drawn: DrawnData | None) -> Estimate:
+    words = cell.arguments
+    count, side = int(words[words.index("--count") + 1]), int(words[words.index("--size") + 1])
+    images = 2 * count if "phantoms" in words else count
+    rate = _PHANTOMS_A_SECOND * (10 if "textures" in words else 1)
+    return Estimate(seconds=images / rate + 2, disk=images * 3.0 * side * side if drawn else 0.0)
+
+
+def _estimate_training(cell: Cell, config: StudyConfig, sizes: _Sizes, rates: Rates) -> Estimate:
+    words = cell.arguments
+    recipes: Preset = "quick" if config.preset == "quick" else "paper"
+    weights = rates.parameters * _FLOAT
+    if cell.kind == "finetune":
+        setup, percent = (words[words.index(name) + 1] for name in ("--setup", "--fraction"))
+        initialization = get_setup(setup).initialization
+        options = config.iwne if initialization == "none" else config.ifi
+        epochs = int(options.get("epochs", FINETUNE[recipes][initialization].epochs))
+        images = sizes.train * int(percent) / 100 + sizes.validation / 3
+        return Estimate(seconds=epochs * images / rates.train + 10, disk=5 * weights)  # network, best, two moments
+    textures = any(word.endswith("textures") for word in words)
+    images = sizes.textures if textures else sizes.train
+    supervised = "supervised" in words
+    recipe = SUPERVISED[recipes] if supervised else CONTRASTIVE[recipes]
+    epochs = int(config.pretrain.get("epochs", recipe.epochs))
+    views = 1.0 if supervised else 4 / 3  # the key's view goes forward only
+    return Estimate(seconds=epochs * images * views / rates.train + 10, disk=4 * weights)

@@ -1,0 +1,108 @@
+import json
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dr_cli.main import main
+from dr_core.study.folder import open_study
+from tests.conftest import ROOT
+
+SMALL = """
+preset = "quick"
+title = "Small"
+setups = ["iwne_fs", "ifi_cl"]
+fractions = [100]
+[data.draw]
+patients = 10
+validation_patients = 8
+test_patients = 8
+textures = 32
+segmented = 2
+size = 64
+[pretrain]
+batch_size = 8
+[iwne]
+epochs = 1
+batch_size = 8
+[ifi]
+epochs = 1
+batch_size = 8
+"""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A whole small study, made by the command."""
+    folder = tmp_path_factory.mktemp("grid")
+    (folder / "study.toml").write_text(SMALL)
+    command = [sys.executable, "train_cli.py", "study", "--config", str(folder / "study.toml")]
+    command += ["--out", str(folder / "out")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def given(folder, *more):
+    return ["study", "--config", str(folder / "study.toml"), "--out", str(folder / "out"), *more]
+
+
+def test_one_command_makes_the_whole_study(small):
+    study = open_study(small / "out")
+    assert study.info.title == "Small"
+    assert study.info.setups == ("iwne_fs", "ifi_cl")
+    assert [data.key for data in study.info.data] == ["train", "validation", "phantoms_test"]
+    for table in ("predictions", "fractions", "spectrum", "distributions", "robustness", "localization"):
+        assert study.has_results(table)
+    report = (small / "out" / "report.html").read_text()
+    assert "<h1>Small</h1>" in report
+    assert "Figure 3a" in report
+    assert "patients = 10" in report  # the configuration
+
+
+def test_what_is_done_is_not_done_again(small, capsys):
+    assert main(given(small)) == 2
+    assert "--resume goes on" in capsys.readouterr().err
+    before = (small / "out" / "report.html").stat().st_mtime_ns
+    started = time.monotonic()
+    assert main(given(small, "--resume")) == 0
+    assert time.monotonic() - started < 5
+    assert (small / "out" / "report.html").stat().st_mtime_ns == before
+
+
+def test_the_plan_lists_every_cell_and_what_is_done(small, capsys):
+    assert main(given(small, "--plan")) == 0
+    text = capsys.readouterr().out
+    assert "13 cells" in text
+    assert len(re.findall(r"│ done", text)) == 13
+    assert "images a second in training" in text
+    assert main(given(small, "--plan", "--only", "finetune-*")) == 0
+    assert "2 cells" in capsys.readouterr().out
+    assert main(given(small, "--only", "fly")) == 2
+    assert "No cell is named fly" in capsys.readouterr().err
+
+
+def test_a_failed_cell_is_named_with_its_log(small, capsys):
+    wrong = SMALL.replace("[ifi]\nepochs = 1", "[ifi]\nepochs = 1\nlearning_rate = -1.0")
+    (small / "study.toml").write_text(wrong)
+    try:
+        assert main(given(small, "--resume")) == 1
+    finally:
+        (small / "study.toml").write_text(SMALL)
+    text = capsys.readouterr().out
+    assert "finetune-ifi_cl-f100-s0: failed" in text
+    assert "`learning_rate` must be above 0, not -1.0" in text
+    assert "evaluate-phantoms_test: left out" in text
+    assert "finetune-iwne_fs-f100-s0: running" not in text
+    done = json.loads((small / "out" / "grid" / "finetune-ifi_cl-f100-s0.json").read_text())
+    assert "--learning-rate" not in done["arguments"]  # what was done before stays as it was
+
+
+def test_stores_are_looked_at_before_anything_is_done(tmp_path, capsys):
+    config = '[data]\ntrain = "none"\n[data.test]\nt = "none"\n'
+    (tmp_path / "study.toml").write_text(config)
+    assert main(given(tmp_path)) == 2
+    assert "none" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
