@@ -76,3 +76,20 @@ def test_representations_name_the_command_where_nothing_is_computed(page, server
     page.goto(server + "/Representations")
     expect(page.get_by_text("This study has no spectra yet")).to_be_visible()
     expect(page.get_by_text("Research use only, not for diagnosis")).to_be_visible()
+
+
+def test_claims_open_and_the_report_comes_in_both_forms(page, demo_server):
+    page.goto(demo_server + "/Reproduction?place=Table+2")
+    rows = page.locator(".lens-claims tbody tr")
+    expect(rows).to_have_count(6)
+    expect(page.get_by_text("This study cannot confirm or refute the paper.")).to_be_visible()
+    rows.nth(2).locator("summary").click()
+    expect(rows.nth(2).get_by_text("IWNE-FS: alpha - 1.16")).to_be_visible()
+    page.get_by_role("button", name="Report").click()
+    with page.expect_download() as html:
+        page.get_by_role("button", name="HTML").click()
+    assert "The paper's claims on this study" in html.value.path().read_text()
+    with page.expect_download() as pdf:
+        page.get_by_role("button", name="PDF").click()
+    assert pdf.value.path().read_bytes().startswith(b"%PDF-")
+    assert pdf.value.suggested_filename == "demo_study-report.pdf"

@@ -22,8 +22,11 @@ _PHANTOMS_A_SECOND = 12.0
 """On one core, benchmarks/phantoms.py."""
 
 _FORWARDS_OF_A_HEATMAP_EYE = 400.0
-"""Forward passes that an eye of `localize` costs for four models: 2 protocols, 2 heatmaps, 30 knock-outs, reading 12
-megapixels; 10.5 s an eye and core for the demo's models, measured."""
+"""Forward passes as long as an eye of `localize` takes with four ResNet-50s: 14 s on two cores that answer 28 images a
+second, added up from the times of benchmarks/attribution.py, prediction, inpainting and reading 12 megapixels."""
+
+_COST_OF_TWO_VIEWS = 1.5
+"""Of an image in MoCo v2 against one in finetuning: benchmarks/training.py on a CPU, 10.3 against 6.8 a second."""
 
 _FLOAT = 4
 """Bytes of a weight."""
@@ -116,28 +119,38 @@ def estimate_cells(config: StudyConfig, out: Path, rates: Rates) -> dict[str, Es
     Returns:
         Name of the cell -> what it will take on one such machine.
     """
-    sizes = _Sizes(config, out)
+    sizes = _count_images(config)
     return {cell.name: _estimate(cell, config, sizes, rates) for cell in build_cells(config, out)}
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Sizes:
-    """Number of images that cells work on."""
+    """Number of images that cells work on; `whole` counts training and validation eyes that lie in one store."""
 
-    def __init__(self, config: StudyConfig, out: Path) -> None:
-        drawn, data = config.data.draw, config.data
-        self.side = side_of(config)
-        if drawn is not None:
-            self.train, self.validation, self.textures = (
-                2 * drawn.patients,
-                2 * drawn.validation_patients,
-                drawn.textures,
-            )
-            self.test, self.segmented = {"phantoms_test": 2 * drawn.test_patients}, drawn.segmented
-        else:
-            whole = _count(data.train)
-            held = round(VALIDATION_SHARE * whole) if data.validation is None else 0
-            self.train, self.validation, self.textures = whole - held, held or _count(data.validation), 0
-            self.test, self.segmented = {key: _count(path) for key, path in data.test.items()}, 81
+    whole: int
+    train: int
+    validation: int
+    test: dict[str, int]
+    textures: int = 0
+    segmented: int = 81
+
+
+def _count_images(config: StudyConfig) -> _Sizes:
+    data, drawn = config.data, config.data.draw
+    if drawn is not None:
+        return _Sizes(
+            whole=2 * drawn.patients,
+            train=2 * drawn.patients,
+            validation=2 * drawn.validation_patients,
+            test={"phantoms_test": 2 * drawn.test_patients},
+            textures=drawn.textures,
+            segmented=drawn.segmented,
+        )
+    whole = _count(data.train)
+    held = round(VALIDATION_SHARE * whole) if data.validation is None else _count(data.validation)
+    train = whole - held if data.validation is None else whole
+    test = {key: _count(path) for key, path in data.test.items()}
+    return _Sizes(whole=whole, train=train, validation=held, test=test)
 
 
 def side_of(config: StudyConfig) -> int:
@@ -194,9 +207,9 @@ def _estimate_training(cell: Cell, config: StudyConfig, sizes: _Sizes, rates: Ra
         images = sizes.train * int(percent) / 100 + sizes.validation / 3
         return Estimate(seconds=epochs * images / rates.train + 10, disk=5 * weights)  # network, best, two moments
     textures = any(word.endswith("textures") for word in words)
-    images = sizes.textures if textures else sizes.train
+    images = sizes.textures if textures else sizes.whole
     supervised = "supervised" in words
     recipe = SUPERVISED[recipes] if supervised else CONTRASTIVE[recipes]
     epochs = int(config.pretrain.get("epochs", recipe.epochs))
-    views = 1.0 if supervised else 4 / 3  # the key's view goes forward only
+    views = 1.0 if supervised else _COST_OF_TWO_VIEWS
     return Estimate(seconds=epochs * images * views / rates.train + 10, disk=4 * weights)

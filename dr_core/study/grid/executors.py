@@ -1,10 +1,13 @@
 """Who computes the cells: this machine, or a cluster through Submitit."""
 
+import logging
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.process import BaseProcess, parent_process
@@ -23,6 +26,12 @@ Command = Callable[[list[str]], int]
 """Runs one command of `train_cli.py` and gives its exit code; picklable."""
 
 _ROOT = Path(__file__).parents[3]
+
+_QUEUES: dict[str, tuple[str, ...]] = {"slurm": ("squeue", "--noheader", "--jobs"), "local": ()}
+"""Cluster -> command that lists a job while it waits or runs."""
+
+_LOOK_EVERY, _GIVE_UP_AFTER = 15.0, 60.0
+"""Seconds between two looks into the queue, and until a job that is not in it counts as failed."""
 
 _MODULES = ("dr_core.training.classification", "dr_core.training.contrastive", "dr_core.study.measure")
 """What nearly every cell imports."""
@@ -166,13 +175,14 @@ class ClusterExecutor:
     def __init__(self, config: StudyConfig, command: Command, folder: Path, cluster: str = "slurm") -> None:
         self.config, self.command, self.cluster = config, command, cluster
         self.folder = folder
+        logging.getLogger("submitit").setLevel(logging.ERROR)  # without accounting it warns at every look
         os.environ["PYTHONPATH"] = os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
 
     def start(self, cell: Cell, log: Path) -> Running:
         """Hand a cell in."""
         executor = submitit.AutoExecutor(folder=self.folder, cluster=self.cluster, **self._requeues())
         executor.update_parameters(**self._parameters(cell))
-        return _ClusterJob(executor.submit(_Job(self.command, list(cell.arguments), log)))
+        return _ClusterJob(executor.submit(_Job(self.command, list(cell.arguments), log)), _QUEUES[self.cluster])
 
     def _requeues(self) -> dict[str, int]:
         return {f"{self.cluster}_max_num_timeout": 100}  # a job that is cut off by its time goes on so often
@@ -211,19 +221,31 @@ class _Job:
 
 
 class _ClusterJob:
-    def __init__(self, job: "submitit.Job[int]") -> None:
-        self._job = job
+    """A job of a cluster; one that left the queue without a word, as a machine that fails does, has failed."""
+
+    def __init__(self, job: "submitit.Job[int]", queue: tuple[str, ...]) -> None:
+        self._job, self._queue = job, queue
+        self._looked, self._gone_since = time.monotonic(), math.inf
 
     def poll(self) -> int | None:
-        if not self._job.done():
-            return None
-        errors = [task.exception() for task in self._tasks()]
-        if any(error is not None for error in errors):
-            return 1
-        return max(task.result() or 0 for task in self._tasks())
+        if self._job.done():
+            errors = [task.exception() for task in self._tasks()]
+            return (
+                1 if any(error is not None for error in errors) else max(task.result() or 0 for task in self._tasks())
+            )
+        return 1 if self._queue and self._is_lost() else None
 
     def _tasks(self) -> "list[submitit.Job[int]]":
         return [self._job.task(number) for number in range(self._job.num_tasks)]
+
+    def _is_lost(self) -> bool:
+        """Whether it has not been in the queue for a while; clusters without accounting tell no more than that."""
+        now = time.monotonic()
+        if now - self._looked > _LOOK_EVERY:
+            self._looked = now
+            listed = subprocess.run([*self._queue, self._job.job_id], capture_output=True, text=True, check=False)
+            self._gone_since = math.inf if listed.stdout.strip() else min(self._gone_since, now)
+        return now - self._gone_since > _GIVE_UP_AFTER
 
     def stop(self) -> None:
         self._job.cancel()
