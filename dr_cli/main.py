@@ -18,6 +18,7 @@ COMMANDS = {
     "spectrum": "eigenvalues of every layer's activations",
     "robustness": "Figure 4: answers about damaged eyes",
     "localize": "Table 3: heatmaps against lesion masks",
+    "score": "answers and heatmaps about any photographs, as a table",
     "study": "the whole paper: every set-up, fraction and seed, every figure and table",
     "report": "one page with every figure, table and verdict of a study",
 }

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from dr_core.errors import InputError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -60,6 +62,31 @@ def locked(path: Path) -> Iterator[None]:
     with path.with_name(f".{path.name}.lock").open("a") as lock:
         with suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def held(lock: Path, work: str) -> Iterator[None]:
+    """Let one process alone do some work; the system lets go of the lock when it ends, however it ends.
+
+    Args:
+        lock: The lock file; its folder must exist.
+        work: What the process does, such as "prepares DIR".
+
+    Raises:
+        InputError: If another process does it at this moment.
+    """
+    with lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise InputError(
+                f"Process {file.read().strip() or '?'} {work} at this moment; wait for it, or write elsewhere."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
         yield
 
 

@@ -4,11 +4,8 @@ Images are appended to one file in the order of the index; after each, a line go
 up behind the journal's last whole line. The table is written last, so a folder with a table is whole.
 """
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
@@ -23,7 +20,7 @@ from dr_core.data.index import read_eye
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import HEADER, IMAGES, INDEX, NpyAppender, Store
 from dr_core.errors import InputError
-from dr_core.files import replacing, write_json
+from dr_core.files import held, replacing, write_json
 from dr_core.processes import start_workers
 
 REJECTED = "rejected.csv"
@@ -78,7 +75,7 @@ def prepare_store(
     """
     header = {"title": title, "photographs": len(index), **asdict(config), "index": _digest_index(index)}
     folder.mkdir(parents=True, exist_ok=True)
-    with _only_one(folder):
+    with held(folder / ".lock", f"prepares {folder}"):
         if _is_done(folder, header):
             return
         write_json(folder / HEADER, header)
@@ -195,21 +192,3 @@ def _read_journal(folder: Path) -> list[dict[str, Any]]:
 
 def _digest_index(index: pd.DataFrame) -> str:
     return f"{int(pd.util.hash_pandas_object(index, index=False).sum()) & (2**64 - 1):016x}"
-
-
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Hold the folder against other processes; the system lets go when this one ends, however it ends."""
-    with (folder / ".lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise InputError(
-                f"Process {file.read().strip() or '?'} prepares {folder} at this moment; wait for it or choose "
-                "another folder."
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield

@@ -12,6 +12,7 @@ import pandas as pd
 
 from dr_core.errors import InputError
 from dr_core.files import replacing
+from dr_core.training.execution import find_job
 
 Item = TypeVar("Item")
 
@@ -29,14 +30,17 @@ class Shard:
 
 
 def parse_shard(text: str | None) -> Shard:
-    """Read `"2/8"`; without it the rank that torchrun or SLURM gives, otherwise the whole work.
+    """Read `"2/8"`; without it the rank that torchrun or `srun` gives, otherwise the whole work.
 
     Raises:
         InputError: If it is not of this form, or out of range.
     """
     if text is None:
         rank, size = os.environ.get("RANK"), os.environ.get("WORLD_SIZE")
-        return Shard(number=int(rank) + 1, count=int(size)) if rank and size else Shard()
+        if rank and size:
+            return Shard(number=int(rank) + 1, count=int(size))
+        job = find_job()
+        return Shard(number=job.rank + 1, count=job.world)
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise InputError(f"A shard must be written as 2/8, the second of eight, not {text!r}.")

@@ -86,15 +86,18 @@ def _check(job: Job) -> Job:
 
 
 def resolve_device(name: str) -> str:
-    """Name of a device for PyTorch; `"auto"` takes a GPU where there is one.
+    """Name of a device for PyTorch; `"auto"` takes a GPU where there is one, of several that of the process's rank.
 
     Raises:
         InputError: If a GPU is asked for and there is none.
     """
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise InputError("There is no CUDA device here; choose --device cpu, or auto.")
+    if name == "cuda" and torch.cuda.device_count() > 1:
+        local = int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")))
+        return f"cuda:{local % torch.cuda.device_count()}"
     return name
 
 

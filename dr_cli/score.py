@@ -1,0 +1,56 @@
+"""`score`: what the models of a study say about any photographs, as one table; with heatmaps if they are asked for."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from dr_cli.progress import show_progress
+from dr_core.models.setups import SETUPS
+from dr_core.study.folder import open_study
+from dr_core.study.score import ScoreConfig, finish_scoring, plan_scoring, run_scoring
+from dr_core.study.shards import parse_shard
+from dr_core.training.execution import resolve_device
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
+    """Add the command to the parser; `told` stands beside its name."""
+    default = ScoreConfig()
+    parser = commands.add_parser("score", help=told, description=__doc__)
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGES", help="photographs, and folders of them")
+    parser.add_argument("--study", type=Path, required=True, help="the study's folder")
+    parser.add_argument("--out", type=Path, required=True, help="the table, .csv; a .json beside it explains it")
+    parser.add_argument("--setups", nargs="+", choices=SETUPS, default=(), help="only these (default: all)")
+    parser.add_argument("--heatmaps", action="store_true", help="LRP heatmaps of severe DR as .png and .npz, too")
+    parser.add_argument("--batch-size", type=int, help="photographs per forward pass (default: 16; on a GPU 64)")
+    parser.add_argument("--device", default="auto", help="where the models run (default: auto, a GPU if there is one)")
+    parser.add_argument(
+        "--processes", type=int, default=default.processes, help="processes that decode beside the models (default: 2)"
+    )
+    parser.add_argument("--shard", help="one part of the photographs, such as 2/8 (default: the job's rank, or all)")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Give 1 where the finished table lists photographs that could not be read; a part alone gives 0.
+
+    torchrun would end the other parts at the first one that gives another code.
+    """
+    config = ScoreConfig(
+        setups=tuple(options.setups),
+        heatmaps=options.heatmaps,
+        batch_size=options.batch_size,
+        device=resolve_device(options.device),
+        processes=options.processes,
+    )
+    shard = parse_shard(options.shard)
+    scoring = plan_scoring(open_study(options.study), options.images, options.out, config)
+    show_progress("score", run_scoring(scoring, shard))
+    summary, console = finish_scoring(scoring), Console(soft_wrap=True, highlight=False)
+    if summary is None:
+        console.print(f"Part {shard.number} of {shard.count} is done; the last one to end writes {options.out}.")
+        return 0
+    console.print(f"{summary.photographs} photographs are in {options.out}.")
+    if summary.unreadable:
+        console.print(f"{summary.unreadable} could not be read; the column `error` says why.")
+    return int(bool(summary.unreadable))
