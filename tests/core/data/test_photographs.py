@@ -18,8 +18,9 @@ WAYS = (Preprocessing(size=64), Preprocessing(size=32, crop="squash"))
 
 @pytest.fixture(scope="module")
 def eye():
-    image = draw_phantom(3, 160, 1).image
-    return encode_jpeg(np.pad(image, ((0, 0), (40, 0), (0, 0))), 200)
+    """A JPEG that is large enough for a decoder to be tempted to reduce it, with the eye at its right."""
+    image = draw_phantom(3, 320, 1).image
+    return encode_jpeg(np.pad(image, ((0, 0), (80, 0), (0, 0))), 400)
 
 
 def put(root, *names, content=b"x"):
@@ -72,9 +73,9 @@ def test_the_views_are_the_models_and_the_parts_say_where(tmp_path, eye):
         assert np.array_equal(seen, way.to_model_view(image))
     left, top, width, height = view.parts[0]
     assert view.parts[1] == (0, 0, 1, 1)
-    assert width * 200 == pytest.approx(height * 160)  # a square
-    assert (left + width / 2) * 200 == pytest.approx(120, abs=2)  # the eye's middle, 40 pixels right of the picture's
-    assert (top + height / 2) * 160 == pytest.approx(80, abs=2)
+    assert width * 400 == pytest.approx(height * 320)  # a square
+    assert (left + width / 2) * 400 == pytest.approx(240, abs=3)  # the eye's middle, 80 pixels right of the picture's
+    assert (top + height / 2) * 320 == pytest.approx(160, abs=3)
     assert view.field_found
 
 
