@@ -166,9 +166,9 @@ def plan_scoring(study: Study, given: Sequence[Path], out: Path, config: ScoreCo
     scoring = Scoring(out, photographs, models, _describe(study, given, models, config), config)
     out.parent.mkdir(parents=True, exist_ok=True)
     _check_ours(scoring)
-    scoring.parts.mkdir(exist_ok=True)
     if not _header_path(out).is_file():
         write_json(_header_path(out), scoring.header)
+    scoring.parts.mkdir(exist_ok=True)  # after the header, which says whose it is
     return scoring
 
 
@@ -208,10 +208,10 @@ def _describe_model(study: Study, setup: str, model: LoadedModel) -> dict[str, A
 def _check_ours(scoring: Scoring) -> None:
     """Refuse to write over what another run, or another program, has written."""
     out, path = scoring.out, _header_path(scoring.out)
-    if not path.is_file():
-        for taken in (out, scoring.parts, scoring.heatmaps):
-            if taken.exists():
-                raise InputError(f"{taken} was not written by this command; choose another --out.")
+    taken = [place for place in (out, scoring.parts, scoring.heatmaps) if place.exists()]
+    if not path.is_file():  # asked last: another part may begin at this moment
+        if taken:
+            raise InputError(f"{taken[0]} was not written by this command; choose another --out.")
         return
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
@@ -223,10 +223,8 @@ def _check_ours(scoring: Scoring) -> None:
         raise InputError(f"{path} was not written by this command; choose another --out.")
     if different:
         raise InputError(f"{out} was begun otherwise ({', '.join(different)} differ); choose another --out.")
-    lost = sorted(
-        (read_journals(scoring.parts, scoring.photographs).names | _names_in(out))
-        - {one.name for one in scoring.photographs}
-    )
+    known = read_journals(scoring.parts, scoring.photographs).names | _names_in(out)
+    lost = sorted(known - {photograph.name for photograph in scoring.photographs})
     if lost:
         raise InputError(
             f"{out} holds {len(lost)} photographs that are not given now, such as {lost[0]}; choose another --out."

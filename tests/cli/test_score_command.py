@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -258,7 +259,10 @@ def test_tables_inside_the_folder_are_not_taken_for_photographs(tiny_study, tmp_
     (folder / "1.jpg").write_bytes(encode_jpeg(draw_phantom(0, 96, 0).image, 96))
     line = command(folder, tiny_study, folder / "results.csv", "--heatmaps", "--setups", "iwne_fs")
     assert main(line) == 0
+    before = (folder / "results.csv").read_bytes()
+    shutil.rmtree(folder / "results.parts")  # it may be removed; all is asked again
     assert main(line) == 0
+    assert (folder / "results.csv").read_bytes() == before
     assert [row["path"] for row in read(folder / "results.csv")] == ["1.jpg"]
 
 
