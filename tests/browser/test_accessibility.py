@@ -1,4 +1,4 @@
-"""No page has a violation that axe-core (Deque) calls serious or critical, in either theme, in any of its tabs."""
+"""No page has a violation that axe-core (Deque) calls serious or critical, and the tab key meets every control."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -47,6 +47,29 @@ def grave(page):
     ]
 
 
+CONTROLS = """() => {
+    const shown = one => {
+        const box = one.getBoundingClientRect();
+        return box.width > 0 && box.height > 0 && getComputedStyle(one).visibility !== "hidden"
+            && !one.disabled && !one.closest("[aria-hidden=true], details:not([open]) > :not(summary)");
+    };
+    const kinds = "button, a[href], input, select, textarea, summary, [role=slider], [role=tab], [tabindex='0']";
+    return [...document.querySelectorAll(kinds)].filter(shown);
+}"""
+MISSED = f"""() => ({CONTROLS})().filter(one => {{
+    const group = one.closest("[role=radiogroup], [role=tablist]");  // one stop, then the arrow keys
+    return !one.closest("[data-met]") && !one.querySelector("[data-met]") && !group?.querySelector("[data-met]");
+}}).map(one => one.outerHTML.slice(0, 200))"""
+
+
+def missed_by_tab(page):
+    """Controls that are not met on the way through the page by the tab key."""
+    for _ in range(page.evaluate(f"({CONTROLS})().length") + 20):
+        page.keyboard.press("Tab")
+        page.evaluate("document.activeElement.dataset.met = 1")
+    return page.evaluate(MISSED)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_no_serious_violation(open_page, demo_server, name):
     page = open_page
@@ -55,9 +78,27 @@ def test_no_serious_violation(open_page, demo_server, name):
     expect(page.locator(PAGES[name]).first).to_be_visible()
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
     assert grave(page) == []
+    assert missed_by_tab(page) == []
     for tab in page.get_by_role("tab").all()[1:]:
         tab.click()
         assert grave(page) == []
     page.emulate_media(color_scheme="dark")
     expect(page.get_by_test_id("stApp")).to_have_css("background-color", "rgb(20, 24, 29)")
     assert grave(page) == []
+
+
+def test_answers_are_had_by_keys_alone(open_page, demo_server):
+    page = open_page
+    page.goto(f"{demo_server}/Compare")
+    expect(page.locator(".lens-verdict").first).to_be_visible()
+    answers = page.locator(".lens-cards")
+    before = answers.inner_text()
+    page.get_by_role("radio", checked=True).first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    expect(answers).not_to_have_text(before)
+    slider = page.get_by_role("slider").first
+    slider.focus()
+    value = slider.get_attribute("aria-valuenow") or slider.input_value()
+    page.keyboard.press("ArrowRight")
+    assert (slider.get_attribute("aria-valuenow") or slider.input_value()) != value
