@@ -219,7 +219,7 @@ def _build_finetune(request: FinetuneRequest, network: ResNet) -> FinetuneTask:
         other = describe_preprocessing(request.validation, validation, request.contrast)
         _check_alike(preprocessing, other, request.validation)
     training = training.select(take_fraction(training.index, request.percent, seed, by=request.split_by))
-    title = read_header(request.data).get("title", "phantoms")
+    title = read_header(request.data).get("title", request.data.name)
     digest = hashlib.sha256(f"{fingerprint_store(request.data)} {list(training.index['eye'])}".encode())
     template = CheckpointInfo(
         arch=request.arch,
@@ -317,7 +317,7 @@ def _open_or_begin(request: FinetuneRequest) -> Study:
     header = read_header(request.data)
     info = StudyInfo(
         title=request.study.name,
-        summary=f"Set-ups trained on {header.get('title', 'phantoms')} with `train_cli.py finetune`.",
+        summary=f"Set-ups trained on {header.get('title', request.data.name)} with `train_cli.py finetune`.",
         protocol=f"{header.get('crop', 'field_of_view').replace('_', ' ')}, {header.get('size', '?')} px",
         seed=request.config.seed,
         setups=(),
@@ -327,7 +327,7 @@ def _open_or_begin(request: FinetuneRequest) -> Study:
 
 
 def _describe_data(request: FinetuneRequest, task: FinetuneTask) -> list[DataSet]:
-    title = read_header(request.data).get("title", "phantoms")
+    title = read_header(request.data).get("title", request.data.name)
     real = bool(read_header(request.data))
     source = request.validation or request.data
     return [
