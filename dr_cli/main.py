@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else arguments
     options = _build_parser(given).parse_args(given)
-    from dr_core.training.execution import leave_job  # not before: it brings PyTorch along
+    from dr_core.training.execution import is_device_failure, leave_job  # not before: it brings PyTorch along
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells the precision of every training
     try:
@@ -46,6 +46,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except OSError as error:
         _complain(_explain(error))
+        return 2
+    except RuntimeError as error:
+        if not is_device_failure(error):
+            raise
+        first = str(error).splitlines()[0]
+        _complain(
+            f"The GPU failed or has too little memory ({first}). What was finished is kept; give the same command with "
+            "--device cpu, or with fewer images at once."
+        )
         return 2
     except KeyboardInterrupt:
         Console(stderr=True).print("Stopped. The same command goes on where it was.")

@@ -18,8 +18,8 @@ _SHOWN = 4
 """Runs that are drawn; the others are counted."""
 
 _MEASURES = {
-    "auc_referable_3": "validation AUC, grades 3-4 against 0-2",
-    "knn_balanced_accuracy": "nearest neighbors, balanced accuracy",
+    "auc_referable_3": "AUC, grades 3-4",
+    "knn_balanced_accuracy": "nearest neighbors",
     "contrast_accuracy": "right key found",
     "accuracy": "validation accuracy",
 }

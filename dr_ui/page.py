@@ -11,7 +11,7 @@ import streamlit as st
 
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
-from dr_ui import access, studies, style
+from dr_ui import access, studies, style, turns
 
 _LOG = logging.getLogger("dr_lens")
 _ROOT = Path(__file__).parents[1]
@@ -99,7 +99,8 @@ def show(title: str, question: str, render: Callable[[Study], None]) -> None:
 
 def _render(render: Callable[[Study], None]) -> None:
     if access.may_enter():
-        render(_choose_study())
+        with turns.take_turn():
+            render(_choose_study())
 
 
 def _choose_study() -> Study:

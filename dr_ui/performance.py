@@ -307,7 +307,7 @@ def _show_disagreement(study: Study, mine: pd.DataFrame, reading: str) -> None:
         for eye, grade in spread.index
     )
     st.html(
-        '<div class="lens-eyes" tabindex="0"><table><thead><tr><th></th><th>eye</th><th>true grade</th>'
+        '<div class="lens-eyes" tabindex="0"><table><thead><tr><td></td><th>eye</th><th>true grade</th>'
         f"{head}<th>spread</th><th>open in</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
     text = "Probability of being positive by each model; spread is the largest minus the smallest, 0 to 1."

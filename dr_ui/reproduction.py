@@ -111,7 +111,7 @@ def _evidence_html(finding: Finding) -> str:
     more = len(finding.comparisons) - len(told)
     rest = f"<li>and {more} more in results/{finding.claim.table}.parquet</li>" if more else ""
     rule = f"<p>{escape(finding.claim.rule.words)}</p>"
-    return f"<details><summary>{reason}</summary>{rule}<ul>{rows}{rest}</ul></details>"
+    return f"<details><summary>{reason}</summary>{rule}<ul tabindex='0'>{rows}{rest}</ul></details>"
 
 
 def _number(one: Comparison) -> str:

@@ -6,11 +6,11 @@ from dr_core.models.setups import SETUPS
 from dr_core.study.report.palette import setup_color, setup_line
 
 LESION_COLORS = {
-    "microaneurysms": "#ff3df2",
+    "microaneurysms": "#f000d8",
     "haemorrhages": "#22e6ff",
     "hard_exudates": "#ffe600",
     "soft_exudates": "#ffffff",
-    "total": "#3ddc68",
+    "total": "#22ad4f",
 }
 """Outlines over the eye: magenta, cyan, yellow, white, green; a letter key always stands beside them."""
 
@@ -169,6 +169,7 @@ _CSS = """
 .lens-falls .lens-removed > * { border-top: 1px solid color-mix(in srgb, currentColor 45%, transparent); }
 .lens-scores th i { display: block; border-top: 3px var(--line) var(--hue); margin-bottom: 2px; }
 .lens-scores tbody tr:first-child { background: color-mix(in srgb, currentColor 6%, transparent); }
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p { color: inherit; opacity: .92; }
 .lens-counts { font-size: 1.05rem; margin: .2rem 0; display: flex; gap: .4rem 1.1rem; flex-wrap: wrap; }
 .lens-mark { white-space: nowrap; font-weight: 650; }
 .lens-mark.lens-fails { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px; }

@@ -1,6 +1,7 @@
 """Pages of HTML as PDF, printed by Chromium in memory."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 from dr_core.errors import InputError
 
@@ -21,14 +22,19 @@ def html_to_pdf(html: str) -> bytes:
     Raises:
         InputError: If there is no Chromium, or it cannot be started.
     """
-    from playwright.sync_api import Error, sync_playwright  # it takes .2 s, and few runs print
-
     program = find_browser()
     if program is None:
         raise InputError(
             "A PDF needs Chromium or Chrome on this machine (on Debian: apt-get install chromium); the HTML can be "
             "printed from any browser."
         )
+    with ThreadPoolExecutor(1) as thread:  # the caller's may have an event loop, as notebooks do
+        return thread.submit(_print, html, program).result()
+
+
+def _print(html: str, program: str) -> bytes:
+    from playwright.sync_api import Error, sync_playwright  # it takes .2 s, and few runs print
+
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

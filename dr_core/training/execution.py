@@ -101,6 +101,11 @@ def resolve_device(name: str) -> str:
     return name
 
 
+def is_device_failure(error: RuntimeError) -> bool:
+    """Whether a GPU has run out of memory, or is gone."""
+    return isinstance(error, torch.OutOfMemoryError) or "CUDA error" in str(error)
+
+
 def start_fabric(precision: Precision, device: Device) -> Fabric:
     """Join the processes of this job, or take one device.
 

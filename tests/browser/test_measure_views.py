@@ -93,3 +93,20 @@ def test_claims_open_and_the_report_comes_in_both_forms(page, demo_server):
         page.get_by_role("button", name="PDF").click()
     assert pdf.value.path().read_bytes().startswith(b"%PDF-")
     assert pdf.value.suggested_filename == "demo_study-report.pdf"
+
+
+def test_a_restarted_server_gives_the_same_view_to_the_same_link(page, serve, free_port, tiny_study, tmp_path):
+    port = free_port()
+    with serve(tiny_study.path, tmp_path / "first.txt", port=port) as address:
+        page.goto(address + "/Compare?sample=severe&threshold=0.3")
+        cards = page.locator(".lens-cards")
+        expect(cards).to_contain_text("referable")
+        before = cards.inner_text()
+        link = page.url
+    with serve(tiny_study.path, tmp_path / "second.txt", port=port):
+        page.goto(link)
+        expect(cards).to_contain_text("referable")
+        assert cards.inner_text() == before
+        expect(page.get_by_role("radio", name="severe")).to_be_checked()
+        expect(page.get_by_role("slider").first).to_have_value("0.3")
+    assert "Traceback" not in (tmp_path / "first.txt").read_text() + (tmp_path / "second.txt").read_text()

@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from dr_cli.main import main
 
@@ -23,3 +24,27 @@ def test_report_complains(tiny_study, tmp_path, monkeypatch, capsys, arguments, 
     assert main(given) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("CUDA error: device-side assert\nmore")]
+)
+def test_a_gpu_that_fails_is_a_sentence(tiny_study, monkeypatch, capsys, error):
+    def fail(study):
+        raise error
+
+    monkeypatch.setattr("dr_cli.report.make_report", fail)
+    assert main(["report", "--study", str(tiny_study.path)]) == 2
+    told = capsys.readouterr().err
+    assert "--device cpu" in told
+    assert str(error).splitlines()[0] in told
+    assert "more" not in told
+
+
+def test_another_failure_is_not_hidden(tiny_study, monkeypatch):
+    def fail(study):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("dr_cli.report.make_report", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        main(["report", "--study", str(tiny_study.path)])

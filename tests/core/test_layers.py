@@ -25,7 +25,9 @@ def test_core_imports_only_rooms_above():
 
 def test_only_dr_ui_and_the_pages_know_streamlit():
     outside = ("dr_core", "dr_cli", "benchmarks")
-    for path in [ROOT / "train_cli.py", *(path for room in outside for path in (ROOT / room).rglob("*.py"))]:
+    visitor = ROOT / "benchmarks" / "load_client.py"  # speaks the app's own protocol, from outside
+    paths = {ROOT / "train_cli.py", *(path for room in outside for path in (ROOT / room).rglob("*.py"))}
+    for path in paths - {visitor}:
         assert not any(name.split(".")[0] == "streamlit" for name in imported_modules(path)), path
     for path in [ROOT / "home.py", *(ROOT / "pages").glob("*.py")]:
         assert not any(name.startswith("dr_core") for name in imported_modules(path)), f"{path} reaches past dr_ui"

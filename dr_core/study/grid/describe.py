@@ -7,7 +7,8 @@ from dr_core.data.protocol import PROTOCOLS
 from dr_core.data.store import open_store, read_header
 from dr_core.errors import InputError
 from dr_core.files import locked
-from dr_core.study.folder import open_study, write_study_info
+from dr_core.study.demo_data import DRAWN_DATA
+from dr_core.study.folder import add_data, open_study, write_study_info
 from dr_core.study.grid.config import StudyConfig
 
 _SUMMARIES = {
@@ -57,3 +58,5 @@ def describe_study(config: StudyConfig, source: Path, out: Path) -> None:
                 settings=info.settings | {"preset": config.preset, "configuration": source.read_text(encoding="utf-8")},
             ),
         )
+        if config.data.draw is not None:
+            add_data(out, replace(DRAWN_DATA["textures"], images=config.data.draw.textures))

@@ -229,10 +229,8 @@ class _ClusterJob:
 
     def poll(self) -> int | None:
         if self._job.done():
-            errors = [task.exception() for task in self._tasks()]
-            return (
-                1 if any(error is not None for error in errors) else max(task.result() or 0 for task in self._tasks())
-            )
+            broken = any(task.exception() is not None for task in self._tasks())
+            return 1 if broken else max(task.result() or 0 for task in self._tasks())
         return 1 if self._queue and self._is_lost() else None
 
     def _tasks(self) -> "list[submitit.Job[int]]":
@@ -244,7 +242,8 @@ class _ClusterJob:
         if now - self._looked > _LOOK_EVERY:
             self._looked = now
             listed = subprocess.run([*self._queue, self._job.job_id], capture_output=True, text=True, check=False)
-            self._gone_since = math.inf if listed.stdout.strip() else min(self._gone_since, now)
+            gone = not listed.stdout.strip() and (listed.returncode == 0 or "Invalid job id" in listed.stderr)
+            self._gone_since = min(self._gone_since, now) if gone else math.inf
         return now - self._gone_since > _GIVE_UP_AFTER
 
     def stop(self) -> None:

@@ -1,5 +1,7 @@
+import asyncio
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -78,3 +80,12 @@ def test_a_pdf_is_printed_and_asks_no_host():
     printed = pdf.html_to_pdf("<h1>One page</h1><img src='http://127.0.0.1:9/x.png'><script>document.write(1)</script>")
     assert printed.startswith(b"%PDF-")
     assert printed.count(b"/Type /Page\n") == 1
+
+
+@pytest.mark.skipif(pdf.find_browser() is None, reason="no Chromium")
+def test_a_pdf_is_printed_from_within_an_event_loop():
+    async def print_it() -> bytes:
+        return pdf.html_to_pdf("<p>x</p>")
+
+    with ThreadPoolExecutor(1) as thread:  # this one's loop may be another test's
+        assert thread.submit(asyncio.run, print_it()).result().startswith(b"%PDF-")

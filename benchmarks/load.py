@@ -1,0 +1,272 @@
+"""Twenty-five people at once: each uploads eyes, moves the threshold and asks for heatmaps, for three minutes.
+
+Starts the real server on the demo study and drives it over Streamlit's own protocol, without browsers, so that the
+machine's cores serve the app. Every session's pages must equal, letter by letter, what a single user sees of the same
+eye; the last JSON line has the 95th percentile of the time until four answers are there. People wait 2.5 to 7.5 s
+between two requests.
+
+    python benchmarks/load.py [--sessions 25] [--minutes 3]
+    python benchmarks/load.py --uploads 1000     # one session, one eye after the other: memory
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from load_client import Visit, Visitor
+
+from dr_core.data.phantom import draw_phantom
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = (2.5, 7.5)
+"""Shortest and longest pause between two requests of one person, seconds."""
+
+AIM, MEMORY_AIM = 3.0, 3 * 2**30
+
+
+Pause = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A drawn eye as somebody would upload it: a photograph and two masks."""
+
+    photograph: bytes
+    masks: dict[str, bytes]
+
+    def files(self) -> dict[str, bytes]:
+        """All of it."""
+        return {"eye.jpg": self.photograph, **self.masks}
+
+
+def draw_specimen(seed: int) -> Specimen:
+    """Draw an eye with lesions."""
+    phantom = draw_phantom(2 + seed % 3, 768, 10_000 + seed)
+    photograph = cv2.imencode(".jpg", phantom.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+    names = {"eye_HE.png": "haemorrhages", "eye_EX.png": "hard_exudates"}
+    masks = {name: phantom.masks[lesion].astype(np.uint8) * 255 for name, lesion in names.items()}
+    return Specimen(photograph, {name: cv2.imencode(".png", mask)[1].tobytes() for name, mask in masks.items()})
+
+
+@dataclass
+class Record:
+    """What happened.
+
+    Attributes:
+        seconds: Kind of request -> how long each took.
+        wrong: Pages that were not what a single user sees, or complained.
+    """
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+    def note(self, kind: str, visit: Visit) -> None:
+        """Take a visit down."""
+        self.seconds.setdefault(kind, []).append(visit.seconds)
+        self.wrong += [f"{kind}: {error}" for error in visit.errors()]
+
+
+def numbers(visit: Visit) -> str:
+    """What a page says of an eye: its cards and tables."""
+    found = re.findall(r'<section class="lens-card.*?</section>|<table.*?</table>', visit.html(), re.DOTALL)
+    return "\n".join(found)
+
+
+async def visit_once(visitor: Visitor, specimen: Specimen, threshold: float, record: Record, pause: Pause) -> list[str]:
+    """One round of one person.
+
+    Args:
+        visitor: Who.
+        specimen: The eye.
+        threshold: Where the slider goes.
+        record: Is written to.
+        pause: Awaited between two requests.
+
+    Returns:
+        What the three pages said.
+    """
+    page = await visitor.open("Compare")
+    await pause()
+    page = await visitor.upload(page.find("file_uploader"), {"eye.jpg": specimen.photograph})
+    record.note("upload", page)
+    said = [numbers(page)]
+    await pause()
+    page = await visitor.set(page.find("slider"), double_array_value=[threshold])
+    record.note("slide", page)
+    said.append(numbers(page))
+    await pause()
+    page = await visitor.open("Explain")
+    page = await visitor.upload(page.find("file_uploader"), specimen.files())
+    record.note("explain", page)
+    return [*said, numbers(page)]
+
+
+async def drive(address: str, sessions: int, seconds: float, patience: tuple[float, float] = PATIENCE) -> Record:
+    """Let people use a server, each with an eye of their own.
+
+    Args:
+        address: Of the server.
+        sessions: How many people.
+        seconds: How long.
+        patience: Shortest and longest pause between two requests.
+
+    Returns:
+        What happened.
+    """
+    specimens = [draw_specimen(number) for number in range(sessions)]
+    thresholds = [0.1 + 0.05 * (number % 17) for number in range(sessions)]
+    expected = [
+        await _alone(address, specimen, threshold) for specimen, threshold in zip(specimens, thresholds, strict=True)
+    ]
+    if len(set(map(tuple, expected))) < sessions or not all(text for said in expected for text in said):
+        raise AssertionError("the eyes must differ, or one session's answers could pass for another's")
+    record, end = Record(), time.monotonic() + seconds
+
+    async def use(number: int) -> None:
+        generator = np.random.default_rng(number)
+
+        async def pause() -> None:
+            await asyncio.sleep(generator.uniform(*patience))
+
+        await asyncio.sleep(generator.uniform(0, patience[1]))
+        async with Visitor(address) as visitor:
+            while time.monotonic() < end:
+                said = await visit_once(visitor, specimens[number], thresholds[number], record, pause)
+                if said != expected[number]:
+                    record.wrong.append(f"session {number} saw something else than a single user")
+
+    await asyncio.gather(*(use(number) for number in range(sessions)))
+    return record
+
+
+async def _alone(address: str, specimen: Specimen, threshold: float) -> list[str]:
+    """What a single user sees."""
+
+    async def at_once() -> None:
+        return
+
+    async with Visitor(address) as visitor:
+        return await visit_once(visitor, specimen, threshold, Record(), at_once)
+
+
+async def upload_many(address: str, uploads: int) -> Record:
+    """One session, one new eye after the other."""
+    record = Record()
+    base = draw_specimen(0).photograph
+    image = cv2.imdecode(np.frombuffer(base, np.uint8), cv2.IMREAD_COLOR)
+    async with Visitor(address) as visitor:
+        page = await visitor.open("Compare")
+        for number in range(uploads):
+            image[:4, :4] = number % 256, number // 256, 0  # another photograph, to the letter
+            content = cv2.imencode(".jpg", image)[1].tobytes()
+            page = await visitor.upload(page.find("file_uploader"), {f"eye{number}.jpg": content})
+            record.note("upload", page)
+    return record
+
+
+@contextmanager
+def start_server() -> Iterator[tuple[str, int]]:
+    """Start the app on the demo study; gives its address and process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DR_")}
+    with tempfile.TemporaryFile() as log:
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        try:
+            for _ in range(120):
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2)
+                    break
+                except OSError:
+                    time.sleep(0.5)
+            yield f"http://127.0.0.1:{port}", server.pid
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def resident_bytes(process: int) -> int:
+    """Memory of a process and of those that it started."""
+    total, waiting = 0, [process]
+    while waiting:
+        one = waiting.pop()
+        status = Path(f"/proc/{one}/status").read_text()
+        total += 1024 * int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+        waiting += [int(child) for child in Path(f"/proc/{one}/task/{one}/children").read_text().split()]
+    return total
+
+
+async def watched(
+    work: Coroutine[object, object, Record], process: int, every: float = 2.0
+) -> tuple[Record, list[tuple[float, int]]]:
+    """Do the work and look at the server's memory meanwhile."""
+    started, memory = time.monotonic(), []
+
+    async def look() -> None:
+        while True:
+            memory.append((time.monotonic() - started, resident_bytes(process)))
+            await asyncio.sleep(every)
+
+    looking = asyncio.create_task(look())
+    try:
+        return await work, memory
+    finally:
+        looking.cancel()
+
+
+def growth(memory: list[tuple[float, int]]) -> float:
+    """Growth of the memory from the second third of the time to the last, relative."""
+    end = memory[-1][0]
+    middle = [size for when, size in memory if end / 3 <= when < 2 * end / 3]
+    last = [size for when, size in memory if when >= 2 * end / 3]
+    return float(np.median(last) / np.median(middle) - 1)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sessions", type=int, default=25)
+    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--uploads", type=int, default=0)
+    options = parser.parse_args()
+    with start_server() as (address, process):
+        if options.uploads:
+            work = upload_many(address, options.uploads)
+        else:
+            work = drive(address, options.sessions, 60 * options.minutes)
+        record, memory = asyncio.run(watched(work, process))
+    _print(record, memory)
+    sys.exit(1 if record.wrong or max(size for _, size in memory) > MEMORY_AIM else 0)
+
+
+def _print(record: Record, memory: list[tuple[float, int]]) -> None:
+    lines = [f"wrong: {error} ({record.wrong.count(error)} times)" for error in sorted(set(record.wrong))]
+    for kind, seconds in record.seconds.items():
+        median, p95, longest = np.percentile(seconds, [50, 95, 100])
+        lines.append(f"{kind}: {len(seconds)} times, median {median:.2f} s, 95 % {p95:.2f} s, longest {longest:.2f} s")
+    most = max(size for _, size in memory)
+    lines.append(f"memory: at most {most / 2**30:.2f} GiB, last third {growth(memory):+.1%} on the one before")
+    p95 = float(np.percentile(record.seconds["upload"] + record.seconds.get("slide", []), 95))
+    line = {"name": "load_p95", "ours": round(p95, 3), "peer": None, "peer_name": "none; the aim is 3 s", "unit": "s"}
+    line |= {"ratio": round(AIM / p95, 2), "wrong": len(record.wrong), "memory_gib": round(most / 2**30, 2)}
+    sys.stdout.write("\n".join([*lines, json.dumps(line), ""]))
+
+
+if __name__ == "__main__":
+    main()

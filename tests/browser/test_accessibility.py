@@ -1,0 +1,104 @@
+"""No page has a violation that axe-core (Deque) calls serious or critical, and the tab key meets every control."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from dr_ui.studies import DEMO
+
+pytestmark = pytest.mark.browser
+
+PAGES = {
+    "": ".lens-card",
+    "Compare": ".lens-card .lens-verdict",
+    "Robustness": ".lens-card",
+    "Explain": "table.lens-scores",
+    "Representations": ".js-plotly-plot",
+    "Performance": ".lens-eyes",
+    "Reproduction": ".lens-claims",
+}
+"""Page -> what is there when it is whole."""
+
+
+@pytest.fixture(scope="module")
+def demo_server(serve, tmp_path_factory):
+    """Address of an app that runs on the shipped study."""
+    with serve(DEMO, tmp_path_factory.mktemp("accessible") / "log.txt") as address:
+        yield address
+
+
+@pytest.fixture
+def open_page(browser):
+    """A page into which axe-core may be put, against the app's own Content-Security-Policy."""
+    context = browser.new_context(viewport={"width": 1366, "height": 768}, bypass_csp=True)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    yield page
+    context.close()
+
+
+def grave(page):
+    found = Axe().run(page).response["violations"]
+    return [
+        (one["id"], node["html"][:200])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+CONTROLS = """() => {
+    const shown = one => {
+        const box = one.getBoundingClientRect();
+        return box.width > 0 && box.height > 0 && getComputedStyle(one).visibility !== "hidden"
+            && !one.disabled && !one.closest("[aria-hidden=true], details:not([open]) > :not(summary)");
+    };
+    const kinds = "button, a[href], input, select, textarea, summary, [role=slider], [role=tab], [tabindex='0']";
+    return [...document.querySelectorAll(kinds)].filter(shown);
+}"""
+MISSED = f"""() => ({CONTROLS})().filter(one => {{
+    const group = one.closest("[role=radiogroup], [role=tablist]");  // one stop, then the arrow keys
+    return !one.closest("[data-met]") && !one.querySelector("[data-met]") && !group?.querySelector("[data-met]");
+}}).map(one => one.outerHTML.slice(0, 200))"""
+
+
+def missed_by_tab(page):
+    """Controls that are not met on the way through the page by the tab key."""
+    for _ in range(page.evaluate(f"({CONTROLS})().length") + 20):
+        page.keyboard.press("Tab")
+        page.evaluate("document.activeElement.dataset.met = 1")
+    return page.evaluate(MISSED)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_serious_violation(open_page, demo_server, name):
+    page = open_page
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{demo_server}/{name}")
+    expect(page.locator(PAGES[name]).first).to_be_visible()
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    assert grave(page) == []
+    assert missed_by_tab(page) == []
+    for tab in page.get_by_role("tab").all()[1:]:
+        tab.click()
+        assert grave(page) == []
+    page.emulate_media(color_scheme="dark")
+    expect(page.get_by_test_id("stApp")).to_have_css("background-color", "rgb(20, 24, 29)")
+    assert grave(page) == []
+
+
+def test_answers_are_had_by_keys_alone(open_page, demo_server):
+    page = open_page
+    page.goto(f"{demo_server}/Compare")
+    expect(page.locator(".lens-verdict").first).to_be_visible()
+    answers = page.locator(".lens-cards")
+    before = answers.inner_text()
+    page.get_by_role("radio", checked=True).first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    expect(answers).not_to_have_text(before)
+    slider = page.get_by_role("slider").first
+    slider.focus()
+    value = slider.get_attribute("aria-valuenow") or slider.input_value()
+    page.keyboard.press("ArrowRight")
+    assert (slider.get_attribute("aria-valuenow") or slider.input_value()) != value

@@ -1,0 +1,70 @@
+"""Colors that must be told apart are, also by eyes without one kind of cones, and stand out from both themes."""
+
+import tomllib
+from itertools import combinations
+
+import numpy as np
+import pytest
+from skimage.color import deltaE_ciede2000, rgb2lab
+
+from dr_core.models.setups import SETUPS
+from dr_core.study.report.palette import GRADE_RAMP, setup_color
+from dr_ui.style import LESION_COLORS
+from tests.conftest import ROOT
+
+# Machado, Oliveira and Fernandes 2009, table 1, severity 1; they act on linear RGB.
+VISION = {
+    "all cones": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+
+
+def linear(color):
+    values = np.array([int(color[start : start + 2], 16) for start in (1, 3, 5)]) / 255
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def seen(color, vision):
+    """Color as an eye of this kind sees it, CIELAB (3,)."""
+    values = np.clip(np.asarray(VISION[vision]) @ linear(color), 0, 1)
+    return rgb2lab(np.where(values <= 0.0031308, 12.92 * values, 1.055 * values ** (1 / 2.4) - 0.055))
+
+
+def distance(first, second, vision):
+    return float(deltaE_ciede2000(seen(first, vision), seen(second, vision)))
+
+
+def contrast(first, second):
+    """Contrast of WCAG 2.2, 1 to 21."""
+    bright = sorted((linear(color) @ [0.2126, 0.7152, 0.0722] + 0.05 for color in (first, second)), reverse=True)
+    return bright[0] / bright[1]
+
+
+def test_the_measures_are_right():
+    assert contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert distance("#ff0000", "#00ff00", "all cones") == pytest.approx(86.6, abs=0.1)  # as colour-science gives it
+    assert distance("#e00000", "#707000", "protanopia") < distance("#e00000", "#707000", "all cones") / 2
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_initializations_lesions_and_grades_are_told_apart(vision):
+    """A difference of 2.3 is just noticed; training is told by the line, lesions also by their letters."""
+    hues = sorted({setup_color(setup) for setup in SETUPS.values()})
+    assert len(hues) == 2
+    assert distance(*hues, vision) > 40
+    for first, second in combinations(LESION_COLORS, 2):
+        assert distance(LESION_COLORS[first], LESION_COLORS[second], vision) > 14, (first, second)
+    lightness = [seen(color, vision)[0] for color in GRADE_RAMP]
+    assert (np.diff(lightness) < -12).all()
+
+
+def test_hues_and_outlines_stand_out():
+    themes = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
+    for theme in (themes["light"], themes["dark"]):
+        for setup in SETUPS.values():
+            assert contrast(setup_color(setup), theme["backgroundColor"]) >= 3  # WCAG 1.4.11, graphics
+        assert contrast(theme["textColor"], theme["secondaryBackgroundColor"]) >= 7  # WCAG 1.4.6, text
+    for color in LESION_COLORS.values():
+        assert contrast(color, "#0b0b0d") >= 3  # the photograph's surround, as dark as the outlines' halo
