@@ -147,12 +147,12 @@ def _move(key: str, stamp: cache.Stamp, steps: Steps, target: int, _eye: Eye, _s
         relevance = heatmaps.explainer(_study, setup, "alpha1_beta0").attribute(way.normalize(views), target)
         maps = pool(relevance.detach(), "sum_pos")
         top = max(float(np.quantile(maps.numpy(), 0.995)), 1e-30)
-        pictures = [_overlay(view, one.numpy() / top) for view, one in zip(views, maps, strict=True)]
+        pictures = [overlay(view, one.numpy() / top) for view, one in zip(views, maps, strict=True)]
         found[setup] = Moved((pictures[0], pictures[1]), float(correlate_heatmaps(maps[:1], maps[1:])[0]))
     return found
 
 
-def _overlay(view: np.ndarray, strength: np.ndarray) -> bytes:
+def overlay(view: np.ndarray, strength: np.ndarray) -> bytes:
     """The eye in dim gray, relevance from orange to yellow over it."""
     gray = np.repeat(view.mean(axis=2, keepdims=True) * 0.55, 3, axis=2)
     weight = np.clip(strength, 0, 1)[..., None]
