@@ -133,6 +133,7 @@ class Visitor:
         run = message.rerun_script
         run.query_string, run.page_name = query, self._page
         run.page_script_hash = self._pages.get(self._page, "")
+        run.context_info.url = f"{self.address}/{self._page}"
         for key, state in self._states.items():
             widget = run.widget_states.widgets.add(id=key)
             for name, value in state.items():

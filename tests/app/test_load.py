@@ -24,7 +24,7 @@ def test_sessions_see_their_own_eyes_and_nothing_fails(server):
     record, memory = asyncio.run(load.watched(work, process))
     assert record.wrong == []
     assert {kind: len(times) >= 3 for kind, times in record.seconds.items()} == dict.fromkeys(
-        ("upload", "slide", "explain"), True
+        ("upload", "slide", "explain", "masks"), True
     )
     assert memory[-1][1] < load.MEMORY_AIM
 
