@@ -4,4 +4,4 @@ from streamlit.starlette import App
 
 from dr_ui import server
 
-app = App("home.py", middleware=server.middleware())
+app = App("home.py", lifespan=server.lifespan, middleware=server.middleware())

@@ -1,9 +1,9 @@
 """Twenty-five people at once: each uploads eyes, moves the threshold and asks for heatmaps, for three minutes.
 
 Starts the real server on the demo study and drives it over Streamlit's own protocol, without browsers, so that the
-machine's cores serve the app. Every session's pages must equal, letter by letter, what a single user sees of the same
-eye; the last JSON line has the 95th percentile of the time until four answers are there. People wait 4 to 12 s between
-two requests.
+machine's cores serve the app. Everybody uploads a new eye in every round and waits 4 to 12 s between two requests. The
+pages must equal, letter by letter, what a single user sees of the same eye on a server of his own; the last JSON line
+has the 95th percentile of the time until four answers are there.
 
     python benchmarks/load.py [--sessions 25] [--minutes 3]
     python benchmarks/load.py --uploads 1000     # one session, one eye after the other: memory
@@ -11,7 +11,9 @@ two requests.
 
 import argparse
 import asyncio
+import itertools
 import json
+import math
 import os
 import re
 import socket
@@ -118,28 +120,55 @@ async def visit_once(visitor: Visitor, specimen: Specimen, threshold: float, rec
     return [*said, numbers(page)]
 
 
-async def drive(address: str, sessions: int, seconds: float, patience: tuple[float, float] = PATIENCE) -> Record:
-    """Let people use a server, each with an eye of their own.
+@dataclass(frozen=True)
+class Person:
+    """Who uses the app, and what a single user would see: eyes, and what the pages say of each."""
+
+    threshold: float
+    specimens: list[Specimen]
+    expected: list[list[str]]
+
+
+async def ask_alone(address: str, sessions: int, rounds: int) -> list[Person]:
+    """Draw eyes, another for every round of every person, and ask about each while nobody else does.
+
+    Args:
+        address: Of a server that is asked about them by nobody else, so that another one has never seen them.
+        sessions: How many people.
+        rounds: Eyes of each.
+    """
+
+    async def at_once() -> None:
+        return
+
+    people = []
+    for number in range(sessions):
+        threshold = 0.1 + 0.05 * (number % 17)
+        specimens = [draw_specimen(number * rounds + one) for one in range(rounds)]
+        async with Visitor(address) as visitor:
+            expected = [await visit_once(visitor, one, threshold, Record(), at_once) for one in specimens]
+        people.append(Person(threshold, specimens, expected))
+    said = [tuple(of_one) for person in people for of_one in person.expected]
+    if len(set(said)) < len(said) or not all(text for of_one in said for text in of_one):
+        raise AssertionError("the eyes must differ, or one session's answers could pass for another's")
+    return people
+
+
+async def drive(address: str, people: list[Person], seconds: float, patience: tuple[float, float] = PATIENCE) -> Record:
+    """Let people use a server, all at once.
 
     Args:
         address: Of the server.
-        sessions: How many people.
-        seconds: How long.
+        people: Who.
+        seconds: How long; a person whose eyes are used up begins with the first one again.
         patience: Shortest and longest pause between two requests.
 
     Returns:
         What happened.
     """
-    specimens = [draw_specimen(number) for number in range(sessions)]
-    thresholds = [0.1 + 0.05 * (number % 17) for number in range(sessions)]
-    expected = [
-        await _alone(address, specimen, threshold) for specimen, threshold in zip(specimens, thresholds, strict=True)
-    ]
-    if len(set(map(tuple, expected))) < sessions or not all(text for said in expected for text in said):
-        raise AssertionError("the eyes must differ, or one session's answers could pass for another's")
     record, end = Record(), time.monotonic() + seconds
 
-    async def use(number: int) -> None:
+    async def use(number: int, person: Person) -> None:
         generator = np.random.default_rng(number)
 
         async def pause() -> None:
@@ -147,23 +176,14 @@ async def drive(address: str, sessions: int, seconds: float, patience: tuple[flo
 
         await asyncio.sleep(generator.uniform(0, patience[1]))
         async with Visitor(address) as visitor:
-            while time.monotonic() < end:
-                said = await visit_once(visitor, specimens[number], thresholds[number], record, pause)
-                if said != expected[number]:
+            for specimen, expected in itertools.cycle(zip(person.specimens, person.expected, strict=True)):
+                if time.monotonic() >= end:
+                    return
+                if await visit_once(visitor, specimen, person.threshold, record, pause) != expected:
                     record.wrong.append(f"session {number} saw something else than a single user")
 
-    await asyncio.gather(*(use(number) for number in range(sessions)))
+    await asyncio.gather(*(use(number, person) for number, person in enumerate(people)))
     return record
-
-
-async def _alone(address: str, specimen: Specimen, threshold: float) -> list[str]:
-    """What a single user sees."""
-
-    async def at_once() -> None:
-        return
-
-    async with Visitor(address) as visitor:
-        return await visit_once(visitor, specimen, threshold, Record(), at_once)
 
 
 async def upload_many(address: str, uploads: int) -> Record:
@@ -248,11 +268,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--uploads", type=int, default=0)
     options = parser.parse_args()
+    people, seconds = [], 60 * options.minutes
+    if not options.uploads:
+        with start_server() as (address, _):  # one of its own: what it remembers must not help the other
+            people = asyncio.run(ask_alone(address, options.sessions, math.ceil(seconds / (2 * sum(PATIENCE)))))
     with start_server() as (address, process):
-        if options.uploads:
-            work = upload_many(address, options.uploads)
-        else:
-            work = drive(address, options.sessions, 60 * options.minutes)
+        work = upload_many(address, options.uploads) if options.uploads else drive(address, people, seconds)
         record, memory = asyncio.run(watched(work, process))
     _print(record, memory)
     sys.exit(1 if record.wrong or max(size for _, size in memory) > MEMORY_AIM else 0)

@@ -5,6 +5,7 @@ sessions under the digest of the photograph, which nobody can guess without havi
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,7 @@ from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.prediction import predict_views
 from dr_core.study.eyes import Picture, open_picture
 from dr_core.study.folder import Study, open_study
+from dr_ui.device import each, place
 
 _SCREEN_SIDE = 800
 """Longest side of a photograph on the screen, in pixels."""
@@ -163,14 +165,31 @@ def study_stamp(study: Study) -> Stamp:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _models(stamp: Stamp) -> dict[str, LoadedModel]:
+def _models(stamp: Stamp, device: str) -> dict[str, LoadedModel]:
     study = open_study(stamp[0])
-    return {setup: study.load_model(setup) for setup in study.info.setups if study.has_checkpoint(setup)}
+    loaded = {setup: study.load_model(setup) for setup in study.info.setups if study.has_checkpoint(setup)}
+    for model in loaded.values():
+        model.model.to(device)
+    return loaded
 
 
-def models(study: Study) -> dict[str, LoadedModel]:
+def models(study: Study, device: str = "cpu") -> dict[str, LoadedModel]:
     """The study's models, shared by all sessions; set-ups without a checkpoint are left out."""
-    return _models(study_stamp(study))
+    return _models(study_stamp(study), device)
+
+
+def predict(study: Study, views: Mapping[Preprocessing, np.ndarray]) -> dict[str, np.ndarray]:
+    """Set-up -> softmax float64 (N, classes); `views` are uint8 (N, S, S, 3) for each way in which the models see."""
+
+    def ask(device: str) -> dict[str, np.ndarray]:
+        loaded = models(study, device)
+
+        def answer(setup: str) -> np.ndarray:
+            return predict_views(loaded[setup], views[loaded[setup].info.preprocessing], device=device)
+
+        return each(loaded, answer)
+
+    return place().run(ask)
 
 
 @st.cache_data(max_entries=16, show_spinner=False, scope="session")
@@ -197,10 +216,8 @@ def look(eye: Eye, study: Study) -> Look:
 
 @st.cache_data(max_entries=4096, show_spinner=False)
 def _answers(key: str, stamp: Stamp, _eye: Eye, _study: Study) -> dict[str, np.ndarray]:
-    views = look(_eye, _study).views
-    return {
-        setup: predict_views(model, views[model.info.preprocessing][None])[0] for setup, model in models(_study).items()
-    }
+    views = {way: view[None] for way, view in look(_eye, _study).views.items()}
+    return {setup: softmax[0] for setup, softmax in predict(_study, views).items()}
 
 
 def answers(eye: Eye, study: Study) -> dict[str, np.ndarray]:

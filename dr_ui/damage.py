@@ -12,7 +12,6 @@ from dr_core.analysis.robustness import correlate_heatmaps
 from dr_core.corruption import CORRUPTIONS, IMAGENET_C, MAX_SEVERITY, corrupt
 from dr_core.data.fundus import encode_jpeg
 from dr_core.data.preprocessing import Preprocessing
-from dr_core.models.prediction import predict_views
 from dr_core.seeds import derive_seed
 from dr_core.study.folder import Study
 from dr_ui import cache, heatmaps
@@ -75,11 +74,8 @@ def _damage(key: str, stamp: cache.Stamp, steps: Steps, _eye: Eye, _study: Study
 
 
 def _ask(study: Study, views: dict[Preprocessing, list[np.ndarray]], row: int | slice) -> dict[str, np.ndarray]:
-    stacked = {way: np.stack(pictures) for way, pictures in views.items()}
-    return {
-        setup: predict_views(model, stacked[model.info.preprocessing])[row]
-        for setup, model in cache.models(study).items()
-    }
+    answers = cache.predict(study, {way: np.stack(pictures) for way, pictures in views.items()})
+    return {setup: softmax[row] for setup, softmax in answers.items()}
 
 
 def curve(eye: Eye, study: Study, name: str, after: Steps) -> dict[str, np.ndarray]:
@@ -139,13 +135,12 @@ def move(eye: Eye, study: Study, steps: Steps, target: int) -> dict[str, Moved]:
 
 @st.cache_data(max_entries=32, show_spinner=False, scope="session")
 def _move(key: str, stamp: cache.Stamp, steps: Steps, target: int, _eye: Eye, _study: Study) -> dict[str, Moved]:
+    ways = {setup: model.info.preprocessing for setup, model in cache.models(_study).items()}
+    pairs = {way: np.stack([view, _apply(view, steps, _eye)]) for way, view in cache.look(_eye, _study).views.items()}
+    inputs = {setup: way.normalize(pairs[way]) for setup, way in ways.items()}
     found = {}
-    for setup, model in cache.models(_study).items():
-        way = model.info.preprocessing
-        clean = cache.look(_eye, _study).views[way]
-        views = np.stack([clean, _apply(clean, steps, _eye)])
-        relevance = heatmaps.explainer(_study, setup, "alpha1_beta0").attribute(way.normalize(views), target)
-        maps = pool(relevance.detach(), "sum_pos")
+    for setup, relevance in heatmaps.attribute(_study, "alpha1_beta0", inputs, target).items():
+        maps, views = pool(relevance, "sum_pos"), pairs[ways[setup]]
         top = max(float(np.quantile(maps.numpy(), 0.995)), 1e-30)
         pictures = [overlay(view, one.numpy() / top) for view, one in zip(views, maps, strict=True)]
         found[setup] = Moved((pictures[0], pictures[1]), float(correlate_heatmaps(maps[:1], maps[1:])[0]))

@@ -1,5 +1,6 @@
 """Heatmaps and lesion masks of the eye that is looked at: bounded caches, explainers shared by all sessions."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,7 @@ from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_ui import cache, style
+from dr_ui.device import each, place
 from dr_ui.specimens import Specimen
 from dr_ui.viewer import Outline, Picture, Rectangle, Region, outline_of
 
@@ -95,7 +97,7 @@ def prepare(specimen: Specimen, study: Study, protocol: str) -> Prepared:
     return _prepare(specimen.key, ways, "touched" if protocol == OWN else PROTOCOLS[protocol].mask_rule, specimen)
 
 
-@st.cache_resource(max_entries=6, show_spinner=False, scope="session")
+@st.cache_resource(max_entries=4, show_spinner=False, scope="session")
 def _prepare(key: str, ways: tuple[Preprocessing, ...], rule: MaskRule, _specimen: Specimen) -> Prepared:
     image, readers = _specimen.read()
     with ThreadPoolExecutor(_READERS) as workers:  # decoding and scaling leave the interpreter's lock
@@ -174,11 +176,18 @@ def _probabilities(
     key: str, stamp: cache.Stamp, protocol: str, _specimen: Specimen, _study: Study
 ) -> dict[str, np.ndarray]:
     inputs, ways = prepare(_specimen, _study, protocol).inputs, ways_of(_study, protocol)
-    with torch.inference_mode():
-        return {
-            setup: torch.softmax(model.model(inputs[ways[setup]]).double(), dim=1)[0].numpy()
-            for setup, model in cache.models(_study).items()
-        }
+
+    def ask_all(device: str) -> dict[str, np.ndarray]:
+        models = cache.models(_study, device)
+
+        @torch.inference_mode()
+        def answer(setup: str) -> np.ndarray:
+            logits = models[setup].model(inputs[ways[setup]].to(device))
+            return torch.softmax(logits.double(), dim=1)[0].cpu().numpy()
+
+        return each(models, answer)
+
+    return place().run(ask_all)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +236,7 @@ def ask(specimen: Specimen, study: Study, question: Question) -> Answers:
     return _ask(specimen.key, cache.study_stamp(study), question, specimen, study)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, scope="session")
+@st.cache_resource(max_entries=4, show_spinner=False, scope="session")
 def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, _study: Study) -> Answers:
     asked = replace(question, pooling="")  # one relevance serves all poolings
     relevances = _relevances(_specimen.key, stamp, asked, _specimen, _study)
@@ -242,26 +251,38 @@ def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, 
     )
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, scope="session")
+@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
 def _relevances(
     key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
 ) -> dict[str, torch.Tensor]:
     """Set-up -> relevance, float32 (1, 3, S, S)."""
     inputs = prepare(_specimen, _study, asked.protocol).inputs
-    return {
-        setup: explainer(_study, setup, asked.rule).attribute(inputs[way], asked.target).detach().float().cpu()
-        for setup, way in ways_of(_study, asked.protocol).items()
-    }
+    ways = ways_of(_study, asked.protocol)
+    return attribute(_study, asked.rule, {setup: inputs[way] for setup, way in ways.items()}, asked.target)
 
 
-def explainer(study: Study, setup: str, rule: str) -> Explainer:
+def attribute(study: Study, rule: str, inputs: Mapping[str, torch.Tensor], target: int) -> dict[str, torch.Tensor]:
+    """Set-up -> relevance of its inputs, as the model takes them, for a grade's output, float32 (N, 3, S, S)."""
+
+    def ask_all(device: str) -> dict[str, torch.Tensor]:
+        explainers = {setup: explainer(study, setup, rule, device) for setup in inputs}
+
+        def explain(setup: str) -> torch.Tensor:
+            return explainers[setup].attribute(inputs[setup].to(device), target).detach().float().cpu()
+
+        return each(inputs, explain)
+
+    return place().run(ask_all)
+
+
+def explainer(study: Study, setup: str, rule: str, device: str = "cpu") -> Explainer:
     """A model's explainer: one for all sessions, which queue at its lock."""
-    return _explainer(cache.study_stamp(study), setup, rule, study)
+    return _explainer(cache.study_stamp(study), setup, rule, device, study)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _explainer(stamp: cache.Stamp, setup: str, rule: str, _study: Study) -> Explainer:
-    return Explainer(cache.models(_study)[setup].model, rule)
+def _explainer(stamp: cache.Stamp, setup: str, rule: str, device: str, _study: Study) -> Explainer:
+    return Explainer(cache.models(_study, device)[setup].model, rule)
 
 
 def slow_engines(study: Study, rule: str) -> dict[str, str]:

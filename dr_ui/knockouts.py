@@ -11,7 +11,6 @@ import streamlit as st
 from dr_core.analysis.knockout import KINDS, Kind, knock_out, reduce_eye
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import GRADES, LESION_CODES, referable_probability
-from dr_core.models.prediction import predict_views
 from dr_core.study.folder import Study
 from dr_ui import cache, style
 from dr_ui.specimens import Specimen
@@ -79,13 +78,11 @@ def _falls(key: str, stamp: cache.Stamp, target: int, _specimen: Specimen, _stud
 
 def _changes(study: Study, pictures: Sequence[np.ndarray], target: int) -> dict[str, dict[str, np.ndarray]]:
     """Measure -> set-up -> change against the first picture, float64, a value for each other picture."""
-    models = cache.models(study)
-    ways = dict.fromkeys(model.info.preprocessing for model in models.values())
+    ways = dict.fromkeys(model.info.preprocessing for model in cache.models(study).values())
     field = find_field_of_view(pictures[0])  # one crop for all, so that nothing but the painting differs
     views = {way: np.stack([way.to_model_view(picture, field) for picture in pictures]) for way in ways}
     found: dict[str, dict[str, np.ndarray]] = {f"P({GRADES[target]})": {}, "P(referable: grades 2 to 4)": {}}
-    for setup, model in models.items():
-        answers = predict_views(model, views[model.info.preprocessing])
+    for setup, answers in cache.predict(study, views).items():
         for measure, values in zip(
             found, (answers[:, target], referable_probability(answers, _REFERABLE)), strict=True
         ):

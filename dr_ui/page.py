@@ -12,6 +12,7 @@ import streamlit as st
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui import access, studies, style, turns
+from dr_ui.device import place
 
 _LOG = logging.getLogger("dr_lens")
 _ROOT = Path(__file__).parents[1]
@@ -101,6 +102,8 @@ def _render(render: Callable[[Study], None]) -> None:
     if access.may_enter():
         with turns.take_turn():
             render(_choose_study())
+            if note := place().note:
+                st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
 
 
 def _choose_study() -> Study:

@@ -17,7 +17,6 @@ from dr_core.study.paper.review import (
     compare_table2,
     compare_table3,
     count_verdicts,
-    rests_on_drawings,
     review_claims,
 )
 from dr_core.study.paper.verdicts import Comparison, Verdict
@@ -64,7 +63,7 @@ def _summary_html(study: Study, findings: Sequence[Finding]) -> str:
         for verdict, count in counts.items()
     )
     warning = ""
-    if rests_on_drawings(study):
+    if study.info.rests_on_drawings:
         warning = (
             f'<p class="lens-warning"><b>This study cannot confirm or refute the paper.</b> {PHANTOMS}: the verdicts '
             "say what these models do on drawn eyes, and show how the page works. A study on the paper's data gives "

@@ -16,7 +16,6 @@ from dr_core.data.grades import GRADES, LESION_CODES, referable_probability
 from dr_core.models.checkpoint import software_versions
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
-from dr_core.study.paper.review import rests_on_drawings
 from dr_core.study.pdf import find_browser, html_to_pdf
 from dr_core.study.report.document import page
 from dr_core.study.report.palette import GRADE_RAMP, setup_color
@@ -175,7 +174,7 @@ def _damaged(before: float, after: float, verdict: Verdict) -> str:
 
 def _caveats(study: Study) -> str:
     info, versions = study.info, software_versions()
-    drawn = " They were trained on drawn eyes, not photographs." if rests_on_drawings(study) else ""
+    drawn = " They were trained on drawn eyes, not photographs." if study.info.rests_on_drawings else ""
     prints = ", ".join(
         f"{SETUPS[setup].label} {hashlib.sha256(study.checkpoint_path(setup).read_bytes()).hexdigest()[:12]}"
         for setup in info.setups

@@ -300,6 +300,11 @@ class StudyInfo:
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     schema: int = SCHEMA
 
+    @property
+    def rests_on_drawings(self) -> bool:
+        """Whether any of the images that the models were trained on were drawn."""
+        return any(not data.real for data in self.data if data.role in ("pretraining", "training"))
+
 
 @dataclass(frozen=True)
 class Study:

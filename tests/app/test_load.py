@@ -1,7 +1,9 @@
 """A few people at once, driven as benchmarks/load.py drives many."""
 
 import asyncio
+import itertools
 import sys
+import time
 
 import pytest
 
@@ -12,16 +14,12 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 load = pytest.importorskip("load")
 
 
-@pytest.fixture(scope="module")
-def server():
-    with load.start_server() as started:
-        yield started
-
-
-def test_sessions_see_their_own_eyes_and_nothing_fails(server):
-    address, process = server
-    work = load.drive(address, sessions=3, seconds=4, patience=(0.0, 0.3))
-    record, memory = asyncio.run(load.watched(work, process))
+def test_sessions_see_their_own_eyes_and_nothing_fails():
+    with load.start_server() as (address, _):
+        people = asyncio.run(load.ask_alone(address, sessions=3, rounds=2))
+    with load.start_server() as (address, process):
+        work = load.drive(address, people, seconds=4, patience=(0.0, 0.3))
+        record, memory = asyncio.run(load.watched(work, process))
     assert record.wrong == []
     assert {kind: len(times) >= 3 for kind, times in record.seconds.items()} == dict.fromkeys(
         ("upload", "slide", "explain", "masks"), True
@@ -29,12 +27,25 @@ def test_sessions_see_their_own_eyes_and_nothing_fails(server):
     assert memory[-1][1] < load.MEMORY_AIM
 
 
-def test_another_eye_is_another_page(server):
+def test_every_page_tells_eyes_apart():
     """Otherwise nobody would notice if sessions were mixed up."""
-    address, _ = server
-
-    async def look():
-        return [await load._alone(address, load.draw_specimen(number), 0.5) for number in (0, 1)]
-
-    first, second = asyncio.run(look())
+    with load.start_server() as (address, _):
+        (person,) = asyncio.run(load.ask_alone(address, sessions=1, rounds=2))
+    first, second = person.expected
+    assert len(first) == 3
     assert all(one != other for one, other in zip(first, second, strict=True))
+
+
+def test_what_one_click_costs():
+    """Nothing is computed when a control goes back to where it was; the search for garbage alone took 0.3 s."""
+
+    async def move_until_quick(address, end):
+        async with load.Visitor(address) as visitor:
+            page = await visitor.open("Compare")
+            values = itertools.cycle((0.4, 0.6))
+            while page.seconds >= 0.15 and time.monotonic() < end:
+                page = await visitor.set(page.find("slider"), double_array_value=[next(values)])
+            return page.seconds
+
+    with load.start_server() as (address, _):
+        assert asyncio.run(move_until_quick(address, time.monotonic() + 30)) < 0.15

@@ -132,11 +132,6 @@ def compare_table3(study: Study) -> pd.DataFrame:
     return both.assign(inside=both["paper"].between(both["low"], both["high"]))
 
 
-def rests_on_drawings(study: Study) -> bool:
-    """Whether the study was trained on images that were drawn."""
-    return any(not data.real for data in study.info.data if data.role in ("pretraining", "training"))
-
-
 def count_verdicts(findings: Sequence[Finding]) -> dict[Verdict, int]:
     """How many findings have each verdict."""
     return {verdict: sum(finding.judgment.verdict is verdict for finding in findings) for verdict in Verdict}

@@ -20,7 +20,6 @@ from dr_core.study.paper.review import (
     compare_table2,
     compare_table3,
     count_verdicts,
-    rests_on_drawings,
     review_claims,
 )
 from dr_core.study.paper.verdicts import Comparison, Verdict
@@ -80,7 +79,7 @@ def _head(study: Study, findings: Sequence[Finding]) -> str:
         f"<h1>{escape(info.title)}</h1><p>{escape(info.summary)}</p>"
         f"<p>Seed {info.seed}, protocol {escape(info.protocol)}, study written {escape(info.created)}, this report "
         f"{datetime.now(UTC).isoformat(timespec='seconds')}.</p>"
-        f"{warning if rests_on_drawings(study) else ''}<p class='counts'>{told}</p>"
+        f"{warning if study.info.rests_on_drawings else ''}<p class='counts'>{told}</p>"
     )
 
 

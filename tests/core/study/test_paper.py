@@ -11,7 +11,7 @@ from dr_core.corruption import IMAGENET_C
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import RESULT_COLUMNS, StudyInfo, open_study, write_study_info
 from dr_core.study.paper.published import ALPHA, table3
-from dr_core.study.paper.review import CLAIMS, compare_table2, compare_table3, rests_on_drawings, review_claims
+from dr_core.study.paper.review import CLAIMS, compare_table2, compare_table3, review_claims
 from dr_core.study.paper.verdicts import (
     Comparison,
     Verdict,
@@ -294,7 +294,7 @@ def test_claims_of_figure_4(study):
 
 def test_the_demo_study_is_reviewed_whole_and_known_as_drawn():
     demo = open_study(ROOT / "assets" / "demo_study")
-    assert rests_on_drawings(demo)
+    assert demo.info.rests_on_drawings
     findings = review_claims(demo)
     assert {finding.claim.key for finding in findings} == {claim.key for claim in CLAIMS}
     silent = {finding.claim.key for finding in findings if not finding.comparisons}
