@@ -7,6 +7,9 @@ from dr_core.errors import InputError
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge")
 
+_ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"]
+"""In a container there is neither a sandbox nor much of /dev/shm; the page is ours, and runs nothing."""
+
 
 def html_to_pdf(html: str) -> bytes:
     """Print a self-contained page of HTML on A4.
@@ -37,7 +40,7 @@ def _print(html: str, program: str) -> bytes:
 
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+            browser = playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
             try:
                 context = browser.new_context(java_script_enabled=False, offline=True)
                 page = context.new_page()

@@ -1,6 +1,7 @@
 """Start a built root as its user, read-only, with a study mounted read-only; open the app in a browser (build.sh)."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def main() -> None:
         started = time.monotonic()
         _wait(process, log)
         print(f"healthy after {time.monotonic() - started:.1f} s")
-        _open()
+        _open(".pdf" if (Path(root) / "usr/bin/chromium").exists() else ".html")
         print("user:", _user_of(process.pid))
     finally:
         process.terminate()
@@ -80,7 +81,7 @@ def _wait(process: subprocess.Popen, log: Path) -> None:
     sys.exit("the app did not answer within two minutes")
 
 
-def _open() -> None:
+def _open(sheet: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1366, "height": 768})
@@ -89,6 +90,10 @@ def _open() -> None:
             expect(page.get_by_text("Research use only, not for diagnosis")).to_be_visible(timeout=120_000)
         page.goto(ADDRESS + "/Compare")
         expect(page.locator(".lens-answer")).to_have_count(4, timeout=120_000)
+        page.get_by_role("button", name="One-page PDF").click()
+        saved = page.get_by_role("button", name=re.compile(rf"Save .*{re.escape(sheet)}"))
+        expect(saved).to_be_visible(timeout=120_000)
+        print("the sheet is", sheet)
         browser.close()
 
 
