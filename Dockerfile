@@ -10,11 +10,11 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 
-# Chromium prints sheets and reports as PDF. --build-arg CHROMIUM= leaves it out: they come as HTML then.
+# Chromium, which Playwright drives, prints sheets and reports as PDF. --build-arg CHROMIUM= leaves it out: they come as HTML then.
 ARG CHROMIUM=chromium
 RUN if [ -n "$CHROMIUM" ]; then \
         apt-get update && \
-        apt-get install --yes --no-install-recommends "$CHROMIUM" fonts-dejavu-core && \
+        apt-get install --yes --no-install-recommends "$CHROMIUM" libatomic1 fonts-dejavu-core && \
         rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*; \
     fi
 

@@ -83,7 +83,7 @@ build/supply.stamp: requirements-supply.txt
 chromium:
 	@command -v chromium >/dev/null || { \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium libatomic1 >/dev/null; \
 		else \
 			echo "The browser tests need Chromium. On Debian: sudo apt-get install chromium"; exit 1; \
 		fi; }

@@ -13,10 +13,11 @@ import streamlit as st
 from dr_core.analysis.agreement import find_agreement
 from dr_core.corruption import CORRUPTIONS, IMAGENET_C
 from dr_core.data.grades import GRADES, LESION_CODES, referable_probability
+from dr_core.errors import InputError
 from dr_core.models.checkpoint import software_versions
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
-from dr_core.study.pdf import find_browser, html_to_pdf
+from dr_core.study.pdf import html_to_pdf
 from dr_core.study.report.document import page
 from dr_core.study.report.palette import GRADE_RAMP, setup_color
 from dr_ui import cache, damage, heatmaps, photograph, scores
@@ -38,13 +39,18 @@ def show_button(study: Study, specimen: Specimen, verdict: Verdict) -> None:
         return
     with st.spinner("Writing the sheet ..."):
         html = make_sheet(study, specimen, verdict)
-        printable = find_browser() is not None
-        content = html_to_pdf(html) if printable else html
-    if not printable:
-        st.caption("A PDF needs Chromium on the server; the HTML prints from your browser.")
-    suffix, kind = ("pdf", "application/pdf") if printable else ("html", "text/html")
+        content, suffix, kind = _print(html)
     name = f"{specimen.eye.name.rsplit('.', 1)[0]}-dr-lens.{suffix}"
     st.download_button(f"Save {name}", content, name, kind, key="save_sheet", on_click="ignore")
+
+
+def _print(html: str) -> tuple[str | bytes, str, str]:
+    """What is saved, its suffix and its type; the page itself where the server cannot print, and why it cannot."""
+    try:
+        return html_to_pdf(html), "pdf", "application/pdf"
+    except InputError as error:
+        st.caption(str(error))
+        return html, "html", "text/html"
 
 
 def make_sheet(study: Study, specimen: Specimen, verdict: Verdict) -> str:

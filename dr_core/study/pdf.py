@@ -39,17 +39,21 @@ def _print(html: str, program: str) -> bytes:
     from playwright.sync_api import Error, sync_playwright  # it takes .2 s, and few runs print
 
     try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
-            try:
-                context = browser.new_context(java_script_enabled=False, offline=True)
-                page = context.new_page()
-                page.set_content(html, wait_until="load")
-                return page.pdf(format="A4", print_background=True, prefer_css_page_size=True)
-            finally:
-                browser.close()
+        driver = sync_playwright().start()
+    except Exception as error:  # a driver that cannot run ends the connection with a plain exception
+        raise InputError(
+            "Playwright cannot run here; its own words are on the terminal (Debian: apt-get install libatomic1). The "
+            "HTML can be printed from any browser."
+        ) from error
+    try:
+        browser = driver.chromium.launch(executable_path=program, args=_ARGUMENTS)
+        page = browser.new_context(java_script_enabled=False, offline=True).new_page()
+        page.set_content(html, wait_until="load")
+        return page.pdf(format="A4", print_background=True, prefer_css_page_size=True)
     except Error as error:
         raise InputError(f"{program} could not print the page: {error.message.splitlines()[0]}") from error
+    finally:
+        driver.stop()  # and the browser with it
 
 
 def find_browser() -> str | None:

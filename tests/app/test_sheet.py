@@ -7,6 +7,7 @@ import pytest
 from pypdf import PdfReader
 from streamlit.testing.v1 import AppTest
 
+from dr_core.study import pdf
 from dr_core.study.pdf import find_browser
 from dr_ui import sheet
 from tests.conftest import ROOT
@@ -29,7 +30,6 @@ def written(monkeypatch):
         return kept["pdf"]
 
     monkeypatch.setattr(sheet, "html_to_pdf", look)
-    monkeypatch.setattr(sheet, "find_browser", lambda: "chromium")
     return kept
 
 
@@ -69,7 +69,7 @@ def test_explain_prints_its_own_scores(monkeypatch, written):
 
 
 def test_without_chromium_the_sheet_is_html(monkeypatch, tiny_study):
-    monkeypatch.setattr(sheet, "find_browser", lambda: None)
+    monkeypatch.setattr(pdf, "find_browser", lambda: None)
     app = open_page(monkeypatch, tiny_study.path, "1_Compare.py")
     app.button(key="sheet").click().run()
     assert not app.exception

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build the Dockerfile for real without Docker, start the built root as its user on a read-only root file system, and open
 # the app in a browser. For Debian as root: apt-get install buildah debootstrap. Takes about ten minutes and,
-# while the image is written, 30 GB (buildah's vfs driver copies; the image itself has 6.9 GB).
+# while the image is written, 30 GB (buildah's vfs driver copies; the image itself has 7.7 GB).
 #
 #   tests/container/build.sh [WORK]            WORK: a folder for everything (default: build/container)
 #   BASE_ROOT=DIR                              a debootstrap root that is there already

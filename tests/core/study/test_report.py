@@ -75,6 +75,16 @@ def test_a_browser_that_cannot_start_is_named(monkeypatch, tmp_path):
         pdf.html_to_pdf("<p>x</p>")
 
 
+def test_a_driver_that_cannot_run_is_a_sentence(monkeypatch, tmp_path):
+    def fail():
+        raise RuntimeError("Connection closed while reading from the driver")
+
+    monkeypatch.setattr(pdf, "find_browser", lambda: "/usr/bin/chromium")
+    monkeypatch.setattr("playwright.sync_api.sync_playwright", fail)
+    with pytest.raises(InputError, match="libatomic1"):
+        pdf.html_to_pdf("<p>x</p>")
+
+
 @pytest.mark.skipif(pdf.find_browser() is None, reason="no Chromium")
 def test_a_pdf_is_printed_and_asks_no_host():
     printed = pdf.html_to_pdf("<h1>One page</h1><img src='http://127.0.0.1:9/x.png'><script>document.write(1)</script>")
