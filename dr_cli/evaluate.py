@@ -6,10 +6,10 @@ from pathlib import Path
 from rich.console import Console
 
 from dr_cli.progress import show_progress
+from dr_core.devices import resolve_device
 from dr_core.study.evaluate import evaluate_study
 from dr_core.study.folder import open_study
 from dr_core.study.measure import MeasureConfig
-from dr_core.training.execution import resolve_device
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:

@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else arguments
     options = _build_parser(given).parse_args(given)
-    from dr_core.training.execution import is_device_failure, leave_job  # not before: it brings PyTorch along
+    from dr_core.devices import is_device_failure, leave_job  # not before: it brings PyTorch along
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells the precision of every training
     try:
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _complain(message: str) -> None:
-    from dr_core.training.execution import find_job
+    from dr_core.devices import find_job
 
     job = find_job()
     who = f"process {job.rank} of {job.world}: " if job.world > 1 else ""

@@ -7,7 +7,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from dr_core.training.execution import find_job
+from dr_core.devices import find_job
 from dr_core.training.loop import TrainingReport
 
 

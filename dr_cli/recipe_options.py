@@ -9,8 +9,9 @@ from typing import Any, TypeVar, get_args
 from rich.console import Console
 from rich.table import Table
 
+from dr_core.devices import find_job
 from dr_core.models.backbone import ARCHITECTURES
-from dr_core.training.execution import Device, Execution, Precision, find_job
+from dr_core.training.execution import Device, Execution, Precision
 from dr_core.training.loop import LoopConfig
 from dr_core.training.plan import Plan
 from dr_core.training.recipes import Preset

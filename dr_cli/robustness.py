@@ -11,6 +11,7 @@ from rich.console import Console
 
 from dr_cli.progress import show_progress
 from dr_core.data.idrid import load_segmentation
+from dr_core.devices import resolve_device
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.study.evaluate import open_graded
@@ -24,7 +25,6 @@ from dr_core.study.robustness import (
     summarize_robustness,
 )
 from dr_core.study.shards import Shard, join_parts, parse_shard, parts_folder, read_part, write_part
-from dr_core.training.execution import resolve_device
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:

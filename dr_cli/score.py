@@ -6,11 +6,11 @@ from pathlib import Path
 from rich.console import Console
 
 from dr_cli.progress import show_progress
+from dr_core.devices import resolve_device
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import open_study
 from dr_core.study.score import ScoreConfig, finish_scoring, plan_scoring, run_scoring
 from dr_core.study.shards import parse_shard
-from dr_core.training.execution import resolve_device
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:

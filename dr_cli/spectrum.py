@@ -6,9 +6,9 @@ from pathlib import Path
 from rich.console import Console
 
 from dr_cli.progress import show_progress
+from dr_core.devices import resolve_device
 from dr_core.study.folder import open_study
 from dr_core.study.spectra import SpectrumConfig, measure_spectra
-from dr_core.training.execution import resolve_device
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:

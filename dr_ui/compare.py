@@ -9,7 +9,7 @@ from dr_core.analysis.agreement import find_agreement
 from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
-from dr_ui import answers, cache, eyes, many, photograph, sheet
+from dr_ui import answers, cache, eyes, many, photograph, print_button
 from dr_ui.answers import READINGS, Verdict
 from dr_ui.cache import Eye
 from dr_ui.specimens import Specimen
@@ -76,7 +76,7 @@ def _show_eye(study: Study, verdict: Verdict, eye: Eye) -> None:
     picture, models = st.columns([1.8, 3.2], gap="small")
     with picture:
         photograph.show(eye, cache.look(eye, study))
-        sheet.show_button(study, Specimen(eye), verdict)
+        print_button.show(study, Specimen(eye), verdict)
     with models:
         st.html(
             answers.cards_html(said, verdict)

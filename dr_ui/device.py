@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import torch
 
+from dr_core.devices import is_device_failure, resolve_device
 from dr_core.errors import InputError
-from dr_core.training.execution import is_device_failure, resolve_device
 
 _LOG = logging.getLogger("dr_lens")
 

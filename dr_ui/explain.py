@@ -19,7 +19,7 @@ from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_core.study.report.palette import setup_color, setup_line
-from dr_ui import cache, cohort, heatmaps, knockouts, scores, sheet, specimens, style, viewer
+from dr_ui import cache, cohort, heatmaps, knockouts, print_button, scores, specimens, style, viewer
 from dr_ui.answers import READINGS, Verdict
 from dr_ui.heatmaps import Prepared, Question
 from dr_ui.scores import Row
@@ -170,7 +170,7 @@ def show(study: Study, choice: Choice) -> None:
     for note in [*prepared.notes, *_engine_notes(study, choice.question.rule)]:
         st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
     _show_scores(study, choice, prepared, said.pooled, region)
-    sheet.show_button(study, choice.specimen, Verdict(next(iter(READINGS)), 0.5))
+    print_button.show(study, choice.specimen, Verdict(next(iter(READINGS)), 0.5))
     if choice.specimen.masked:
         knockouts.show(study, choice.specimen, choice.question.target)
     cohort.show(study)

@@ -5,6 +5,7 @@ import importlib
 import logging
 import pkgutil
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -70,6 +71,10 @@ def middleware() -> list[Middleware]:
     return [Middleware(SecurityHeaders), Middleware(SameOrigin), Middleware(LoginRequired), Middleware(UploadBudget)]
 
 
+_PAUSE = 5.0
+"""Seconds in which nothing is imported: whoever started the server is opening the first page."""
+
+
 @asynccontextmanager
 async def lifespan(_: App) -> AsyncIterator[None]:
     """What happens while the server starts, beside the first requests."""
@@ -83,10 +88,14 @@ def warm_up() -> None:
     Streamlit collects garbage after every run of a page. To look through the half million objects of PyTorch and its
     like, none of which ever goes, takes 0.3 s, in which nobody is answered.
     """
-    for module in pkgutil.iter_modules(dr_ui.__path__, "dr_ui."):
-        importlib.import_module(module.name)
-    gc.collect()
-    gc.freeze()
+    first = ["dr_ui.page", "dr_ui.compare"]
+    rest = [module.name for module in pkgutil.iter_modules(dr_ui.__path__, "dr_ui.")]
+    for names, pause in ((first, _PAUSE), (rest, 0.0)):
+        for name in names:
+            importlib.import_module(name)
+        gc.collect()
+        gc.freeze()
+        time.sleep(pause)
 
 
 class SecurityHeaders:

@@ -8,16 +8,13 @@ from datetime import UTC, datetime
 from html import escape
 
 import numpy as np
-import streamlit as st
 
 from dr_core.analysis.agreement import find_agreement
 from dr_core.corruption import CORRUPTIONS, IMAGENET_C
 from dr_core.data.grades import GRADES, LESION_CODES, referable_probability
-from dr_core.errors import InputError
 from dr_core.models.checkpoint import software_versions
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
-from dr_core.study.pdf import html_to_pdf
 from dr_core.study.report.document import page
 from dr_core.study.report.palette import GRADE_RAMP, setup_color
 from dr_ui import cache, damage, heatmaps, photograph, scores
@@ -30,27 +27,6 @@ _QUESTION = Question(rule="alpha1_beta0", target=3, pooling="sum_pos", protocol=
 """As the paper explains: LRP alpha1-beta0 from the severe neuron, the positive sum of the colors."""
 
 _MASKS = {"total": "MA, HE and EX", **{lesion: lesion.replace("_", " ") for lesion in LESION_CODES}}
-
-
-def show_button(study: Study, specimen: Specimen, verdict: Verdict) -> None:
-    """Offer the sheet; it is made when somebody asks for it, in memory alone."""
-    told = "Answers, heatmaps, scores and a scan of 19 corruptions of this eye on one sheet; takes a few seconds."
-    if not st.button("One-page PDF", key="sheet", icon=":material/print:", help=told):
-        return
-    with st.spinner("Writing the sheet ..."):
-        html = make_sheet(study, specimen, verdict)
-        content, suffix, kind = _print(html)
-    name = f"{specimen.eye.name.rsplit('.', 1)[0]}-dr-lens.{suffix}"
-    st.download_button(f"Save {name}", content, name, kind, key="save_sheet", on_click="ignore")
-
-
-def _print(html: str) -> tuple[str | bytes, str, str]:
-    """What is saved, its suffix and its type; the page itself where the server cannot print, and why it cannot."""
-    try:
-        return html_to_pdf(html), "pdf", "application/pdf"
-    except InputError as error:
-        st.caption(str(error))
-        return html, "html", "text/html"
 
 
 def make_sheet(study: Study, specimen: Specimen, verdict: Verdict) -> str:

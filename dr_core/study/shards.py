@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import pandas as pd
 
+from dr_core.devices import find_job
 from dr_core.errors import InputError
 from dr_core.files import replacing
-from dr_core.training.execution import find_job
 
 Item = TypeVar("Item")
 

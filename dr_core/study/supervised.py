@@ -9,12 +9,13 @@ import numpy as np
 from dr_core.data.augment import AugmentConfig
 from dr_core.data.preprocessing import Contrast, Preprocessing
 from dr_core.data.store import Store, fingerprint_store, open_store
+from dr_core.devices import find_job
 from dr_core.errors import InputError
 from dr_core.models.backbone import build_backbone
 from dr_core.seeds import derive_seed, numpy_generator
 from dr_core.study.training import describe_preprocessing
 from dr_core.training.classification import ClassificationTask
-from dr_core.training.execution import Execution, find_job
+from dr_core.training.execution import Execution
 from dr_core.training.loop import LoopConfig, TrainingReport, recipe_values, train
 from dr_core.training.run_folder import RunFolder
 

@@ -14,6 +14,7 @@ from torchvision.models.resnet import ResNet
 from dr_core.data.preprocessing import Contrast, Preprocessing
 from dr_core.data.splits import SplitBy, split_validation, take_fraction
 from dr_core.data.store import Store, fingerprint_store, open_store, read_header
+from dr_core.devices import find_job
 from dr_core.errors import InputError
 from dr_core.files import locked
 from dr_core.models.backbone import build_backbone, replace_head
@@ -25,7 +26,7 @@ from dr_core.seeds import derive_seed
 from dr_core.study.folder import DataSet, Study, StudyInfo, add_data, open_study, write_study_info
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
 from dr_core.training.contrastive import ContrastiveConfig, ContrastiveTask
-from dr_core.training.execution import Execution, find_job
+from dr_core.training.execution import Execution
 from dr_core.training.loop import LoopConfig, TrainingReport, recipe_values, train
 from dr_core.training.plan import Plan, measure_plan
 from dr_core.training.run_folder import RunFolder, load_encoder, read_metrics

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from dr_core.study import pdf
 from dr_core.study.pdf import find_browser
-from dr_ui import sheet
+from dr_ui import print_button
 from tests.conftest import ROOT
 
 
@@ -22,14 +22,14 @@ def open_page(monkeypatch, study, name):
 def written(monkeypatch):
     """The HTML that is printed, and what is saved."""
     kept = {}
-    print_it = sheet.html_to_pdf
+    print_it = print_button.html_to_pdf
 
     def look(html):
         kept["html"] = html
         kept["pdf"] = print_it(html) if find_browser() else b"%PDF-"
         return kept["pdf"]
 
-    monkeypatch.setattr(sheet, "html_to_pdf", look)
+    monkeypatch.setattr(print_button, "html_to_pdf", look)
     return kept
 
 

@@ -4,7 +4,19 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LADDER = ["errors", "files", "seeds", "processes", "data", "models", "training", "corruption", "analysis", "study"]
+LADDER = [
+    "errors",
+    "files",
+    "seeds",
+    "processes",
+    "devices",
+    "data",
+    "models",
+    "training",
+    "corruption",
+    "analysis",
+    "study",
+]
 FORBIDDEN_IN_CORE = {"streamlit", "argparse", "typer", "rich", "dr_cli", "dr_ui", "pages", "app", "train_cli"}
 
 

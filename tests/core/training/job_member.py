@@ -13,12 +13,13 @@ from torch import nn
 from dr_core.data.augment import AugmentConfig
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store
+from dr_core.devices import find_job, leave_job
 from dr_core.errors import InputError
 from dr_core.models.backbone import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.models.moco import MoCo
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
-from dr_core.training.execution import Execution, find_job, leave_job
+from dr_core.training.execution import Execution
 from dr_core.training.loop import train
 from dr_core.training.run_folder import RunFolder
 
