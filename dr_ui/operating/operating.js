@@ -7,7 +7,7 @@ const kept = new WeakMap();
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const root = parentElement.querySelector(".lens-operating");
-  const state = kept.get(root) ?? { dragging: false };
+  const state = kept.get(root) ?? { dragging: false, later: 0 };
   kept.set(root, state);
   state.tell = (stop) => {
     const link = new URL(window.location.href); // the slider writes the link only where it is moved itself
@@ -15,7 +15,7 @@ export default function (component) {
     window.history.replaceState(window.history.state, "", link);
     setTriggerValue("moved", stop / 100);
   };
-  if (state.dragging) return; // a rerun must not take the chart out of the hand; the next one brings the same
+  if (state.dragging || state.later) return; // a rerun must not take the point out of the hand; the next one brings the same
   const curves = JSON.stringify(data.models);
   if (state.curves !== curves) {
     Object.assign(state, { curves, models: data.models });
@@ -67,7 +67,7 @@ function build(root, state) {
     state.stop = Math.min(100, Math.max(0, state.stop + step));
     move(root, state);
     clearTimeout(state.later);
-    state.later = setTimeout(() => state.tell(state.stop), 400);
+    state.later = setTimeout(() => { state.later = 0; state.tell(state.stop); }, 400);
   });
   state.svg = svg;
   root.querySelector(".plot").replaceChildren(svg);
