@@ -14,8 +14,8 @@ install: .venv/app.stamp  ## make .venv with what the app and the command line n
 app: .venv/app.stamp  ## open the app in the browser
 	$(BIN)/streamlit run app.py
 
-test: .venv/dev.stamp chromium  ## run every test
-	$(BIN)/python -m pytest
+test: .venv/dev.stamp chromium  ## run every test, in two processes of one thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/dev.stamp  ## check style
 	$(BIN)/ruff check .
@@ -44,7 +44,7 @@ install-locked: .venv/bin/python  ## make .venv from requirements.lock: nothing 
 	@$(BIN)/python -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "dr_lens.pth").write_text("$(CURDIR)\n")'
 	@touch .venv/app.stamp
 
-audit: build/supply.stamp  ## look for known weaknesses in the locked packages (asks pypi.org)
+audit: build/supply.stamp  ## look for known weaknesses in the locked packages (asks PyPI)
 	$(SUPPLY)/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 licences: .venv/app.stamp build/supply.stamp  ## write docs/licences.md: the licence of every locked package

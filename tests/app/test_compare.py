@@ -1,15 +1,14 @@
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from dr_core.data.fundus import read_fundus
 from dr_core.data.phantom import draw_phantom
 from dr_core.models.prediction import predict_photographs
 from dr_ui.eyes import FIRST_SAMPLE, SAMPLES
+from tests.app.page_driver import encoded, html_of, upload
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,21 +17,6 @@ ROOT = Path(__file__).parents[2]
 def page(monkeypatch, tiny_study):
     monkeypatch.setenv("DR_STUDY", str(tiny_study.path))
     return AppTest.from_file(ROOT / "pages" / "1_Compare.py", default_timeout=60)
-
-
-def html_of(app):
-    return " ".join(element.proto.body for element in app.get("html"))
-
-
-def encoded(image, form="PNG"):
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, form)
-    return buffer.getvalue()
-
-
-def upload(app, *files):
-    app.file_uploader[0].set_value([(name, content, "image/png") for name, content in files])
-    return app.run()
 
 
 def test_cold_it_shows_a_phantom_and_four_answers(page, tiny_study):

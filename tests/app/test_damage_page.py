@@ -18,6 +18,7 @@ from dr_core.study.robustness import (
     summarize_robustness,
 )
 from dr_ui.eyes import FIRST_SAMPLE, SAMPLES
+from tests.app.page_driver import html_of
 from tests.conftest import ROOT, make_study
 
 
@@ -25,10 +26,6 @@ from tests.conftest import ROOT, make_study
 def page(monkeypatch, tiny_study):
     monkeypatch.setenv("DR_STUDY", str(tiny_study.path))
     return AppTest.from_file(ROOT / "pages" / "2_Robustness.py", default_timeout=60)
-
-
-def html_of(app):
-    return " ".join(element.proto.body for element in app.get("html"))
 
 
 def scores_of(app):

@@ -1,4 +1,3 @@
-import io
 import math
 import re
 from pathlib import Path
@@ -6,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from dr_core.analysis.attribution import Explainer
@@ -17,6 +15,7 @@ from dr_core.data.protocol import PROTOCOLS, scale_mask
 from dr_core.models.setups import SETUPS
 from dr_core.study.localize import SCORES, LocalizeConfig, localize_eyes
 from dr_ui.eyes import FIRST_SAMPLE, SAMPLES
+from tests.app.page_driver import encoded, html_of, upload
 
 ROOT = Path(__file__).parents[2]
 TOTAL = ("microaneurysms", "haemorrhages", "hard_exudates")
@@ -29,10 +28,6 @@ def page(monkeypatch, tiny_study):
     return AppTest.from_file(ROOT / "pages" / "3_Explain.py", default_timeout=60)
 
 
-def html_of(app):
-    return " ".join(element.proto.body for element in app.get("html"))
-
-
 def rows_of(app):
     """Letters of the lesion -> the cells' texts."""
     table = html_of(app).split('<table class="lens-scores">')[1]
@@ -40,17 +35,6 @@ def rows_of(app):
     return {
         code: [re.sub("<.*?>", " ", cell).strip() for cell in re.findall("<td.*?</td>", cells)] for code, cells in rows
     }
-
-
-def encoded(image, form="PNG"):
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, form)
-    return buffer.getvalue()
-
-
-def upload(app, *files):
-    app.file_uploader[0].set_value([(name, content, "image/png") for name, content in files])
-    return app.run()
 
 
 def expected(study, lesions, *, pooling="sum_pos", target=3, percentile=1.0):

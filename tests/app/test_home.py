@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dr_core.study.folder import write_study_info
+from tests.app.page_driver import html_of
 from tests.conftest import make_study
 
 ROOT = Path(__file__).parents[2]
@@ -22,10 +23,6 @@ def run_home(monkeypatch):
         return AppTest.from_file(ROOT / "home.py", default_timeout=60).run()
 
     return run
-
-
-def html_of(app):
-    return " ".join(element.proto.body for element in app.get("html"))
 
 
 def test_the_open_study_its_models_and_figures(run_home, tiny_study):

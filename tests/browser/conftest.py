@@ -13,14 +13,23 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from dr_ui.studies import DEMO
+
 ROOT = Path(__file__).parents[2]
-expect.set_options(timeout=30_000)  # a cold start on a busy machine
+expect.set_options(timeout=60_000)  # a cold start on a busy machine
 
 
 @pytest.fixture(scope="session")
 def server(tiny_study, tmp_path_factory):
     """Address of a running app."""
     with _serve(tiny_study.path, tmp_path_factory.mktemp("server") / "log.txt") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def demo_server(tmp_path_factory):
+    """Address of an app that runs on the shipped study."""
+    with _serve(DEMO, tmp_path_factory.mktemp("demo_server") / "log.txt") as address:
         yield address
 
 

@@ -4,8 +4,6 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from dr_ui.studies import DEMO
-
 pytestmark = pytest.mark.browser
 
 PAGES = {
@@ -18,13 +16,6 @@ PAGES = {
     "Reproduction": ".lens-claims",
 }
 """Page -> what is there when it is whole."""
-
-
-@pytest.fixture(scope="module")
-def demo_server(serve, tmp_path_factory):
-    """Address of an app that runs on the shipped study."""
-    with serve(DEMO, tmp_path_factory.mktemp("accessible") / "log.txt") as address:
-        yield address
 
 
 @pytest.fixture

@@ -120,24 +120,24 @@ def test_keys_zoom_move_and_hide_lesions(page, server):
     assert set(views(page)) == {"1.000,0.5000,0.5000"}
     outlined = pixels(page, 0)
     page.keyboard.press("l")
-    settled(page, lambda: pixels(page, 0), outlined)
+    bare = settled(page, lambda: pixels(page, 0), outlined)
     page.keyboard.press("l")
-    page.wait_for_timeout(300)
-    assert pixels(page, 0) == outlined
+    assert settled(page, lambda: pixels(page, 0), bare) == outlined
 
 
 def test_styles_and_sliders_act_without_a_rerun(page, server):
     opened(page, server)
     table = page.locator(".lens-scores").element_handle()
-    seen = {pixels(page, 2)}
+    heat = now = pixels(page, 2)
+    seen = {heat}
     for style in ("contour", "top-k", "heat"):
         page.get_by_role("radio", name=style).click()
-        page.wait_for_timeout(200)
-        seen.add(pixels(page, 2))
+        now = settled(page, lambda: pixels(page, 2), now)
+        seen.add(now)
     assert len(seen) == 3
+    assert now == heat
     page.locator(".lens-viewer .threshold").fill("60")
-    page.wait_for_timeout(200)
-    assert pixels(page, 2) not in seen
+    assert settled(page, lambda: pixels(page, 2), now) not in seen
     page.locator(".lens-viewer .own-scale").check()
     expect(page.get_by_text("brightness cannot be compared")).to_be_visible()
     assert table.evaluate("one => one.isConnected")

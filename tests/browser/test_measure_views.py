@@ -1,16 +1,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from dr_ui.studies import DEMO
-
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def demo_server(serve, tmp_path_factory):
-    """Address of an app that runs on the shipped study."""
-    with serve(DEMO, tmp_path_factory.mktemp("demo_server") / "log.txt") as address:
-        yield address
 
 
 def test_performance_opens_by_address_and_restores_its_point(page, server):

@@ -23,7 +23,7 @@ export TMPDIR=$work/tmp BUILDAH_ISOLATION=chroot
 buildah=(buildah --storage-driver vfs --root "$work/storage" --runroot "$work/run")
 
 if [ ! -x "$base/usr/bin/python3" ]; then
-    debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm "$base" http://deb.debian.org/debian
+    debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm "$base"
 fi
 container=$("${buildah[@]}" from scratch)
 "${buildah[@]}" copy --quiet "$container" "$base" / > /dev/null
