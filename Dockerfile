@@ -2,9 +2,9 @@
 ARG BASE=python:3.11.13-slim-bookworm
 FROM ${BASE}
 
-# cuda: the locked packages, CUDA included. cpu: without CUDA, PyTorch from its own index of CPU builds.
+# cuda: the locked packages, CUDA included. cpu: without CUDA; TORCH_INDEX then names an index of PyTorch's CPU builds.
 ARG TORCH=cuda
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG TORCH_INDEX=
 
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -25,6 +25,10 @@ RUN set -eu; \
     pip() { /opt/venv/bin/pip --no-cache-dir --disable-pip-version-check "$@"; }; \
     cd /tmp; \
     if [ "$TORCH" = cpu ]; then \
+        if [ -z "$TORCH_INDEX" ]; then \
+            echo "TORCH=cpu needs --build-arg TORCH_INDEX=URL: the index that PyTorch's start page gives for pip and CPU."; \
+            exit 1; \
+        fi; \
         # A package is a line that begins with its name, and the indented lines after it.
         awk '/^[a-zA-Z0-9]/ { keep = !/^(torch|torchvision|triton|cuda-|nvidia-)/ } keep' requirements.lock > locked; \
         pins=$(sed -nE 's/^(torch|torchvision)==([0-9.]+).*/\1==\2+cpu/p' requirements.lock); \
