@@ -1,7 +1,8 @@
-"""Writing files so that a killed process leaves the last good state."""
+"""Files: written so that a killed process leaves the last good state, and known by their digest."""
 
 import fcntl
 import glob
+import hashlib
 import json
 import os
 import platform
@@ -88,6 +89,12 @@ def held(lock: Path, work: str) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold

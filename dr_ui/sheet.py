@@ -1,7 +1,6 @@
 """One eye on one sheet of paper: answers, heatmaps, scores, a scan of the corruptions, and what to keep in mind."""
 
 import base64
-import hashlib
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ import numpy as np
 from dr_core.analysis.agreement import find_agreement
 from dr_core.corruption import CORRUPTIONS, IMAGENET_C
 from dr_core.data.grades import GRADES, LESION_CODES, referable_probability
+from dr_core.files import digest_file
 from dr_core.models.checkpoint import software_versions
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
@@ -158,7 +158,7 @@ def _caveats(study: Study) -> str:
     info, versions = study.info, software_versions()
     drawn = " They were trained on drawn eyes, not photographs." if study.info.rests_on_drawings else ""
     prints = ", ".join(
-        f"{SETUPS[setup].label} {hashlib.sha256(study.checkpoint_path(setup).read_bytes()).hexdigest()[:12]}"
+        f"{SETUPS[setup].label} {digest_file(study.checkpoint_path(setup))[:12]}"
         for setup in info.setups
         if study.has_checkpoint(setup)
     )

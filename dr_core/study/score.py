@@ -22,7 +22,7 @@ from dr_core.data.grades import GRADES, referable_probability
 from dr_core.data.photographs import HEATMAPS, Photograph, PhotographView, find_photographs, view_photographs
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
-from dr_core.files import held, replacing, write_json
+from dr_core.files import digest_file, held, replacing, write_json
 from dr_core.models.checkpoint import LoadedModel, software_versions
 from dr_core.models.prediction import predict_shared
 from dr_core.models.setups import SETUPS
@@ -197,12 +197,10 @@ def _describe(
 
 
 def _describe_model(study: Study, setup: str, model: LoadedModel) -> dict[str, Any]:
-    with study.checkpoint_path(setup).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     way = model.info.preprocessing
     about = {"arch": model.info.arch, "size": way.size, "crop": way.crop, "contrast": way.contrast}
     trained = {"training_data": model.info.training_data, "data_fingerprint": model.info.data_fingerprint}
-    return {"sha256": digest} | about | trained
+    return {"sha256": digest_file(study.checkpoint_path(setup))} | about | trained
 
 
 def _check_ours(scoring: Scoring) -> None:

@@ -4,6 +4,7 @@
 set -euo pipefail
 
 CONF=/etc/slurm/slurm.conf
+CORES=$(nproc --all)  # nproc alone would count what OMP_NUM_THREADS says
 MEMORY_MB=$(awk '/MemTotal/ {print int($2 / 1024 * 0.9)}' /proc/meminfo)
 
 start() {
@@ -29,7 +30,7 @@ MpiDefault=none
 JobRequeue=1
 SlurmctldLogFile=/var/log/slurm/slurmctld.log
 SlurmdLogFile=/var/log/slurm/slurmd.log
-NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$MEMORY_MB State=UNKNOWN
+NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=$CORES RealMemory=$MEMORY_MB State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 END
     pgrep -x slurmctld > /dev/null || slurmctld

@@ -1,16 +1,15 @@
 """The report itself: verdicts, figures, tables, and everything that a reader needs to check them."""
 
 import base64
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
-from pathlib import Path
 
 import pandas as pd
 
+from dr_core.files import digest_file
 from dr_core.models.checkpoint import software_versions
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
@@ -73,8 +72,8 @@ def _head(study: Study, findings: Sequence[Finding]) -> str:
     told = " · ".join(f"{MARKS[verdict]} {count} {verdict}" for verdict, count in counts.items())
     warning = (
         f"<p class='warning'><b>Drawn, not photographed.</b> {PHANTOMS}; the verdicts below say nothing about the "
+        "paper's own data.</p>"
     )
-    warning += "paper's own data.</p>"
     return (
         f"<h1>{escape(info.title)}</h1><p>{escape(info.summary)}</p>"
         f"<p>Seed {info.seed}, protocol {escape(info.protocol)}, study written {escape(info.created)}, this report "
@@ -174,8 +173,8 @@ def _table3(study: Study) -> str:
     }
     caption = (
         f"<p>The paper: 80 eyes of IDRiD; this study: {eyes} eyes, protocol paper. What the paper calls relevance "
+        "rank accuracy is our recall (docs/methods.md).</p>"
     )
-    caption += "rank accuracy is our recall (docs/methods.md).</p>"
     return "<h2>Table 3: relevance on the lesions</h2>" + caption + _table(rows, names, 4)
 
 
@@ -265,7 +264,7 @@ def _checkpoints(study: Study) -> str:
             lines.append(
                 f"<li><b>{SETUPS[setup].label}</b>: {escape(info.arch)}, trained on {escape(info.training_data)} "
                 f"(fingerprint {escape(info.data_fingerprint)}), validation AUC {info.validation_auc:.3f}, seed "
-                f"{info.training.get('seed', '?')}; SHA-256 {_digest(study.checkpoint_path(setup))}</li>"
+                f"{info.training.get('seed', '?')}; SHA-256 {digest_file(study.checkpoint_path(setup))}</li>"
             )
         else:
             lines.append(f"<li><b>{SETUPS[setup].label}</b>: not trained</li>")
@@ -274,13 +273,9 @@ def _checkpoints(study: Study) -> str:
 
 def _digests(study: Study) -> str:
     return "".join(
-        f"<li>results/{escape(path.name)}: SHA-256 {_digest(path)}</li>"
+        f"<li>results/{escape(path.name)}: SHA-256 {digest_file(path)}</li>"
         for path in sorted((study.path / "results").glob("*.parquet"))
     )
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 _CSS = """
