@@ -247,6 +247,8 @@ def _show_heatmaps(study: Study, eye: Eye, steps: Steps) -> None:
 
 
 _SCANNED = "robustness_scan"
+_DARK = 0.5
+"""Change of the score from which a cell of the grid is so dark that its sign must be white."""
 
 
 def _show_scan(study: Study, eye: Eye, verdict: Verdict) -> None:
@@ -286,19 +288,21 @@ def _scan_figure(clean: Softmax, grid: Softmax, verdict: Verdict) -> go.Figure:
     rows, columns = np.meshgrid(np.arange(len(damage.GRID)), damage.GRID_LEVELS, indexing="ij")
     for place, (setup, softmax) in enumerate(grid.items(), start=1):
         scores, before = _scores(softmax, verdict), float(_scores(clean[setup], verdict))
+        change = (scores - before).ravel()
         flips = find_flips(np.full(scores.shape, before), scores, verdict.threshold)
         figure.add_scatter(
             x=columns.ravel(),
             y=[labels[row] for row in rows.ravel()],
             mode="markers+text",
             text=np.where(flips, "×", "").ravel(),
+            textfont={"size": 16, "color": np.where(np.abs(change) > _DARK, "white", "black")},
             customdata=[
                 [damage.GRID[row], int(level)] for row, level in zip(rows.ravel(), columns.ravel(), strict=True)
             ],
             marker={
                 "symbol": "square",
                 "size": 20,
-                "color": (scores - before).ravel(),
+                "color": change,
                 "colorscale": "RdBu_r",
                 "cmin": -1,
                 "cmax": 1,

@@ -156,7 +156,7 @@ def _damaged(before: float, after: float, verdict: Verdict) -> str:
 
 def _caveats(study: Study) -> str:
     info, versions = study.info, software_versions()
-    drawn = " They were trained on drawn eyes, not photographs." if study.info.rests_on_drawings else ""
+    drawn = " These networks were trained on drawn eyes, not photographs." if study.info.rests_on_drawings else ""
     prints = ", ".join(
         f"{SETUPS[setup].label} {digest_file(study.checkpoint_path(setup))[:12]}"
         for setup in info.setups
@@ -172,10 +172,10 @@ def _caveats(study: Study) -> str:
 
 _CSS = """
 @page { margin: 9mm 11mm; }
-.sheet { font-size: 8pt; line-height: 1.25; }
-.sheet h1 { font-size: 13pt; margin: .1em 0 .3em; overflow-wrap: anywhere; }
-.sheet h2 { font-size: 9.5pt; margin: .6em 0 .2em; } .sheet p { margin: .25em 0; }
-.sheet table { font-size: 7.6pt; } .sheet th, .sheet td { padding: .12em .5em .12em 0; white-space: nowrap; }
+.sheet { font-size: 9pt; line-height: 1.28; }
+.sheet h1 { font-size: 14pt; margin: .1em 0 .3em; overflow-wrap: anywhere; }
+.sheet h2 { font-size: 10.5pt; margin: .6em 0 .2em; } .sheet p { margin: .25em 0; }
+.sheet table { font-size: 8.6pt; } .sheet th, .sheet td { padding: .12em .5em .12em 0; white-space: nowrap; }
 .top { display: grid; grid-template-columns: 52mm 1fr; gap: 4mm; } .top img { width: 100%; border-radius: 2px; }
 .bars { width: 38mm; } .bars i { display: inline-block; height: 2.6mm; outline: .2mm solid #555; }
 .dot { display: inline-block; width: 2mm; height: 2mm; border: .5mm solid; border-radius: 50%; margin-right: 1mm; }
@@ -184,5 +184,5 @@ _CSS = """
 .scale i { display: inline-block; width: 25mm; height: 2.4mm; margin: 0 1mm;
   background: linear-gradient(90deg, #444, #ff6e00, #ffb832, #ffffc8); }
 .scan { display: grid; grid-template-columns: 1fr 1fr; gap: 6mm; align-items: start; }
-.caveats { border-top: .3mm solid #111; padding-top: .4em; font-size: 7pt; overflow-wrap: anywhere; }
+.caveats { border-top: .3mm solid #111; padding-top: .4em; font-size: 7.5pt; overflow-wrap: anywhere; }
 """

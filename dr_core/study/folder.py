@@ -24,6 +24,9 @@ from dr_core.models.checkpoint import (
 )
 from dr_core.models.setups import SETUPS
 
+CONFIGURATION = "configuration"
+"""Key of a study's settings under which the TOML file of a whole study stands."""
+
 SCHEMA = 1
 """Version of the folder's layout; a reader refuses a newer one."""
 

@@ -1,3 +1,4 @@
+import html
 import json
 import re
 import subprocess
@@ -59,7 +60,7 @@ def test_one_command_makes_the_whole_study(small):
     report = (small / "out" / "report.html").read_text()
     assert "<h1>Small</h1>" in report
     assert "Figure 3a" in report
-    assert "patients = 10" in report  # the configuration
+    assert f"<h3>study.toml</h3><pre>{html.escape(SMALL)}</pre>" in report
 
 
 def test_what_is_done_is_not_done_again(small, capsys):

@@ -8,7 +8,7 @@ from dr_core.data.store import open_store, read_header
 from dr_core.errors import InputError
 from dr_core.files import locked
 from dr_core.study.demo_data import DRAWN_DATA
-from dr_core.study.folder import add_data, open_study, write_study_info
+from dr_core.study.folder import CONFIGURATION, add_data, open_study, write_study_info
 from dr_core.study.grid.config import StudyConfig
 
 _SUMMARIES = {
@@ -55,7 +55,7 @@ def describe_study(config: StudyConfig, source: Path, out: Path) -> None:
                 info,
                 title=config.title or info.title,
                 summary=_SUMMARIES[config.preset],
-                settings=info.settings | {"preset": config.preset, "configuration": source.read_text(encoding="utf-8")},
+                settings=info.settings | {"preset": config.preset, CONFIGURATION: source.read_text(encoding="utf-8")},
             ),
         )
         if config.data.draw is not None:

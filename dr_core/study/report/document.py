@@ -12,7 +12,7 @@ import pandas as pd
 from dr_core.files import digest_file
 from dr_core.models.checkpoint import software_versions
 from dr_core.models.setups import SETUPS
-from dr_core.study.folder import Study
+from dr_core.study.folder import CONFIGURATION, Study
 from dr_core.study.paper.review import (
     PHANTOMS,
     Finding,
@@ -248,11 +248,14 @@ def _sources(study: Study) -> str:
         for of in info.data
     )
     versions = {"study written with": info.versions, "report written with": software_versions()}
+    settings = {name: value for name, value in info.settings.items() if name != CONFIGURATION}
+    configuration = f"<h3>study.toml</h3><pre>{escape(str(info.settings.get(CONFIGURATION, '')))}</pre>"
     return (
         f"<h2>What it rests on</h2><h3>Data sets</h3><ul>{data}</ul><h3>Checkpoints</h3><ul>{_checkpoints(study)}</ul>"
         f"<h3>Tables</h3><ul>{_digests(study)}</ul>"
         f"<h3>Versions</h3><pre>{escape(json.dumps(versions, indent=1))}</pre>"
-        f"<h3>Settings</h3><pre>{escape(json.dumps(info.settings, indent=1))}</pre>"
+        f"{configuration if CONFIGURATION in info.settings else ''}"
+        f"<h3>Settings</h3><pre class='settings'>{escape(json.dumps(settings, indent=1))}</pre>"
     )
 
 
@@ -293,6 +296,6 @@ td ul { margin: .2em 0; padding-left: 1em; }
 .numbers td { white-space: nowrap; padding-top: .1em; padding-bottom: .1em; }
 .numbers td:first-child { white-space: normal; }
 figure { margin: 0; break-inside: avoid; } figure img { width: 100%; } figcaption { font-size: 9pt; color: #333; }
-li { overflow-wrap: anywhere; } pre { font-size: 7.5pt; white-space: pre-wrap; }
+li { overflow-wrap: anywhere; } pre { font-size: 7.5pt; white-space: pre-wrap; } .settings { columns: 3; }
 @media print { body { margin: 0; padding: 0; max-width: none; } }
 """
