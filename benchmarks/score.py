@@ -25,7 +25,8 @@ from dr_core.models.backbone import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo, save_model
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study, StudyInfo, write_study_info
-from dr_core.study.score import ScoreConfig, finish_scoring, plan_scoring, run_scoring
+from dr_core.study.score.plan import ScoreConfig, plan_scoring
+from dr_core.study.score.run import finish_scoring, run_scoring
 from dr_core.study.shards import Shard
 
 PHOTOGRAPHS, PEER_PHOTOGRAPHS, ROUNDS = 64, 8, 3

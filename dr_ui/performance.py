@@ -1,9 +1,6 @@
-"""Parts of the Performance page: few labels, ROC with an operating point, grades, subgroups, disagreement."""
+"""Parts of the Performance page: ROC with an operating point, measures, grades, subgroups, referral."""
 
-import base64
 from collections.abc import Mapping
-from html import escape
-from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
@@ -16,22 +13,13 @@ from dr_core.analysis.discrimination import Operation, Referral, operate, refer_
 from dr_core.analysis.grading import count_confusion, measure_calibration
 from dr_core.data.grades import GRADES
 from dr_core.models.setups import SETUPS
-from dr_core.study.eyes import can_open
 from dr_core.study.folder import Study
 from dr_core.study.measure import ANSWERS, GRADED_READINGS, is_graded, read_answers
-from dr_core.study.paper.published import FIGURE_2_POINTS
 from dr_core.study.report.palette import GRADE_RAMP, setup_color
-from dr_ui import cache, charts, operating, tables
-from dr_ui.eyes import link_query
-
-_POINT_COLORS = ("#7a7a7a", "#a05a9c")
-"""Colors of the reference points of the paper's Figure 2."""
+from dr_ui import charts, disagreement, few_labels, operating, tables
 
 _DRAWS = 200
 """Bootstrap draws of what is drawn while somebody waits."""
-
-_LISTED = 24
-"""Eyes in the list of disagreement."""
 
 Answers = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Set-up -> labels and scores of one reading."""
@@ -74,67 +62,17 @@ def show_page(study: Study) -> None:
     points = {setup: operate(scores, truth, specificity) for setup, (truth, scores) in answers.items()}
     left, right = st.columns([1, 2.05], gap="medium")
     with left:
-        _show_fractions(study, tables.read_table(study, "fractions"), data, reading)
+        few_labels.show(study, tables.read_table(study, "fractions"), data, reading)
     with right:
         st.markdown("**ROC**: drag the point; sick eyes found against false alarms")
         operating.show(answers, "specificity", "operating")
     _show_more(study, mine, answers, points, reading)
 
 
-def _show_fractions(study: Study, fractions: pd.DataFrame | None, data: str, reading: str) -> None:
-    st.markdown("**AUC with few labels** (Figure 2)")
-    if fractions is not None:
-        fractions = fractions[(fractions["data"] == data) & (fractions["reading"] == reading)]
-    if fractions is None or fractions.empty:
-        st.info(
-            "No trainings on a share of the labels are measured on these eyes; put them into "
-            f"`{study.path}/runs/<set-up>-f<percent>-s<seed>` and run `python train_cli.py evaluate`."
-        )
-        return
-    figure = go.Figure()
-    for setup in study.info.setups:
-        rows = fractions[fractions["setup"] == setup]
-        if rows.empty:
-            continue
-        spread = rows.groupby("percent")["value"].agg(["mean", "min", "max", "count"]).reset_index()
-        figure.add_scatter(
-            x=spread["percent"],
-            y=spread["mean"],
-            name=SETUPS[setup].label,
-            mode="lines+markers",
-            line=charts.setup_line(setup),
-            marker=charts.setup_marker(setup),
-            error_y={
-                "array": spread["max"] - spread["mean"],
-                "arrayminus": spread["mean"] - spread["min"],
-                "visible": bool((spread["count"] > 1).any()),
-            },
-            customdata=spread["count"],
-            hovertemplate="%{x} % of the labels<br>AUC %{y:.3f}, %{customdata} seed(s)<extra>%{fullData.name}</extra>",
-        )
-    for point, color in zip(FIGURE_2_POINTS, _POINT_COLORS, strict=True):
-        figure.add_scatter(
-            x=[104, 109],
-            y=[point.eyepacs, point.messidor2],
-            name=point.name,
-            mode="markers",
-            marker={"symbol": ["diamond", "diamond-open"], "size": 10, "color": color, "line": {"width": 2}},
-            text=["EyePACS", "Messidor-2"],
-            hovertemplate="AUC %{y:.3f} on %{text}, as published<extra>%{fullData.name}</extra>",
-        )
-    figure.update_xaxes(title="share of the training labels, %", range=[0, 114])
-    figure.update_yaxes(title="AUC")
-    charts.show(figure, "fractions", 300)
-    st.caption(
-        "Bars: lowest and highest seed. Diamonds: published, filled EyePACS, hollow Messidor-2. No target here: other "
-        "eyes, grade 2 or worse is positive, Voets averages ten networks split by image."
-    )
-
-
 def _show_more(
     study: Study, mine: pd.DataFrame, answers: Answers, points: Mapping[str, Operation], reading: str
 ) -> None:
-    disagreement, numbers, grades, groups, referral = st.tabs(
+    apart, numbers, grades, groups, referral = st.tabs(
         ["Where they disagree", "All measures", "Five grades", "By grade, quality and side", "Passing on unsure eyes"]
     )
     with numbers:
@@ -143,8 +81,8 @@ def _show_more(
         _show_groups(tables.read_table(study, "eyes"), mine, points, reading)
     with grades:
         _show_grades(mine, answers, reading)
-    with disagreement:
-        _show_disagreement(study, mine, reading)
+    with apart:
+        disagreement.show(study, mine, reading)
     with referral:
         _show_referral(mine, answers, points)
 
@@ -292,46 +230,6 @@ def _show_reliability(answers: Answers, reading: str) -> None:
     figure.update_yaxes(title="share of eyes where it is true", range=[-0.02, 1.02])
     charts.show(figure, "reliability", 300)
     st.caption(f"{reading}. On the diagonal probabilities come true; below it the model is too sure.")
-
-
-def _show_disagreement(study: Study, mine: pd.DataFrame, reading: str) -> None:
-    scored = mine.assign(score=read_answers(mine, GRADED_READINGS[reading])[1])
-    wide = scored.pivot_table(index=["eye", "grade"], columns="setup", values="score", aggfunc="first")
-    wide = wide[[setup for setup in SETUPS if setup in wide]]
-    spread = (wide.max(axis=1) - wide.min(axis=1)).sort_values(ascending=False, kind="stable").head(_LISTED)
-    data, eyes = str(mine["data"].iloc[0]), tables.read_table(study, "eyes")
-    opens = can_open(study, data, eyes)
-    head = "".join(f"<th>{SETUPS[str(setup)].label}</th>" for setup in wide)
-    rows = "".join(
-        _eye_row(study, data, str(eye), int(grade), wide.loc[(eye, grade)], eyes if opens else None, opens=opens)
-        for eye, grade in spread.index
-    )
-    st.html(
-        '<div class="lens-eyes" tabindex="0"><table><thead><tr><td></td><th>eye</th><th>true grade</th>'
-        f"{head}<th>spread</th><th>open in</th></tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-    text = "Probability of being positive by each model; spread is the largest minus the smallest, 0 to 1."
-    if not opens:
-        text += " The photographs themselves are not on this machine, so that they cannot be opened."
-    st.caption(text)
-
-
-def _eye_row(
-    study: Study, data: str, eye: str, grade: int, scores: pd.Series, eyes: pd.DataFrame | None, *, opens: bool
-) -> str:
-    picture, ways = "", ""
-    if opens:
-        key = f"{study.path}-{study.info.created}"
-        small = base64.b64encode(cache.study_thumbnail(key, data, eye, study, eyes)).decode()
-        query = urlencode(link_query(study, data, eye))
-        picture = f'<a href="Compare?{query}"><img src="data:image/jpeg;base64,{small}" alt="{escape(eye)}"></a>'
-        ways = f'<a href="Compare?{query}">Compare</a> · <a href="Explain?{query}">Explain</a>'
-    known = f"{grade}, {GRADES[grade]}" if grade >= 0 else "not known"
-    numbers = "".join(f"<td>{score:.2f}</td>" for score in scores)
-    return (
-        f"<tr><td>{picture}</td><th>{escape(eye)}</th><td>{known}</td>{numbers}"
-        f"<td>{scores.max() - scores.min():.2f}</td><td>{ways}</td></tr>"
-    )
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

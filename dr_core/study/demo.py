@@ -38,8 +38,9 @@ from dr_core.study.stages import Progress, Stage, Step, run_side_by_side
 from dr_core.study.supervised import build_supervised
 from dr_core.training.classification import ClassificationTask, FinetuneTask
 from dr_core.training.contrastive import ContrastiveTask
-from dr_core.training.loop import LoopConfig, Task, recipe_values, train
+from dr_core.training.loop import LoopConfig, recipe_values, train
 from dr_core.training.run_folder import RunFolder, load_encoder
+from dr_core.training.task import Task
 
 ARCH = "resnet50_slim"
 PREPROCESSING = Preprocessing(

@@ -26,7 +26,7 @@ from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.prediction import predict_views
 from dr_core.seeds import derive_seed, numpy_generator
-from dr_core.study.folder import RESULT_COLUMNS
+from dr_core.study.tables import RESULT_COLUMNS
 
 SCORES = ("mass accuracy", "rank accuracy", "recall")
 """Equation 2, CLEVR-XAI's rank accuracy, equation 3 as its controls imply."""

@@ -14,7 +14,8 @@ from dr_core.analysis.spectrum import ImageSpectra, SpectrumHooks, condition_num
 from dr_core.data.store import Store, open_store
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel
-from dr_core.study.folder import RESULT_COLUMNS, Study
+from dr_core.study.folder import Study
+from dr_core.study.tables import RESULT_COLUMNS
 
 _ALPHAS = ("alpha", "alpha_low", "alpha_high", "alpha_distfit", "verdict")
 

@@ -19,7 +19,8 @@ from dr_core.data.store import Store
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import CheckpointInfo, save_model
 from dr_core.training.execution import Share
-from dr_core.training.loop import Batch, LoopConfig
+from dr_core.training.loop import LoopConfig
+from dr_core.training.task import Batch
 
 ClassWeighting = Literal["none", "inverse", "inverse_root"]
 

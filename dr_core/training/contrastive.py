@@ -15,8 +15,9 @@ from dr_core.errors import InputError
 from dr_core.models.moco import MoCo
 from dr_core.seeds import derive_seed
 from dr_core.training.execution import Share
-from dr_core.training.loop import Batch, LoopConfig
+from dr_core.training.loop import LoopConfig
 from dr_core.training.neighbors import measure_neighbors
+from dr_core.training.task import Batch
 
 
 @dataclass(frozen=True, kw_only=True)

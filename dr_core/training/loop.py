@@ -1,14 +1,12 @@
 """The one training loop: epochs over a store, exact resume, the best state kept, on one device or many."""
 
 import dataclasses
-import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -26,8 +24,10 @@ from dr_core.training.execution import (
     share_buffers,
     start_fabric,
 )
+from dr_core.training.measures import EpochMeasures
 from dr_core.training.run_folder import RunFolder
 from dr_core.training.schedule import Schedule, learning_rate
+from dr_core.training.task import Batch, Task
 
 SGD_MOMENTUM = 0.9
 """Source: He et al. 2020, section 3.3, and the authors' code."""
@@ -108,78 +108,6 @@ class TrainingReport:
     steps: int
     images_per_second: float
     metrics: dict[str, float] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """A batch, or the part of it that one process computes at once.
-
-    Attributes:
-        rows: Rows of the data in this part, int (n,).
-        size: Number of images of the whole batch.
-        seed: Seed of the batch's augmentation.
-        epoch: The epoch, from 0.
-        part: Which part this is: every `parts`-th image from this one on.
-        parts: Number of parts.
-    """
-
-    rows: np.ndarray
-    size: int
-    seed: int
-    epoch: int
-    part: int = 0
-    parts: int = 1
-
-
-class Task(Protocol):
-    """What is trained: a network, a loss on rows of its data, and what is measured after an epoch.
-
-    Attributes:
-        images: Number of rows of the data.
-        held_out: Number of images that are looked at after an epoch.
-    """
-
-    images: int
-    held_out: int
-
-    @property
-    def network(self) -> nn.Module:
-        """What is optimized."""
-        ...
-
-    @property
-    def monitor(self) -> str | None:
-        """The measure whose highest value marks the best epoch; None keeps the last one."""
-        ...
-
-    def draw_order(self, generator: np.random.Generator) -> np.ndarray:
-        """Rows in the order in which an epoch meets them, int (images,)."""
-        ...
-
-    def read(self, rows: np.ndarray) -> Tensor:
-        """Images of some rows, uint8 (n, 3, H, W), in memory; called from another thread."""
-        ...
-
-    def loss(self, network: nn.Module, images: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of a part of a batch.
-
-        Args:
-            network: The network, perhaps wrapped for many processes.
-            images: Uint8 (n, 3, H, W), the part's images on the network's device.
-            batch: Which they are.
-
-        Returns:
-            The mean over the part, a scalar with gradient; and measures to average over the epoch, scalars.
-        """
-        ...
-
-    def evaluate(self, share: Share) -> dict[str, float]:
-        """Measures after an epoch, on what is held out; the same in every process."""
-        ...
-
-    def save(self, path: Path, metrics: dict[str, float]) -> None:
-        """Write the network as a checkpoint that `metrics` describes."""
-        ...
 
 
 def train(
@@ -301,7 +229,7 @@ class Trainer:
     def train_epoch(self, epoch: int) -> Iterator[TrainingReport]:
         """Train through an epoch, from 0; a report after each step."""
         self.task.network.train()
-        self.measures = _Measures(self.fabric.device, epoch * self.steps_per_epoch, self.share)
+        self.measures = EpochMeasures(self.fabric.device, epoch * self.steps_per_epoch, self.share)
         order = self.task.draw_order(numpy_generator(self.config.seed, "order", epoch))
         began, self.waited = time.perf_counter(), 0.0
         with ThreadPoolExecutor(1) as reader:
@@ -394,50 +322,3 @@ def _build_optimizer(network: nn.Module, config: LoopConfig) -> torch.optim.Opti
             network.parameters(), config.learning_rate, SGD_MOMENTUM, weight_decay=config.weight_decay, fused=True
         )
     return torch.optim.AdamW(network.parameters(), weight_decay=config.weight_decay, fused=True)
-
-
-class _Measures:
-    """Measures of an epoch's batches, left on the device until they are looked at: a look makes a GPU wait.
-
-    Args:
-        device: Where the measures are.
-        step: The epoch's first step.
-        share: This process.
-    """
-
-    LOOK = 16
-    """Steps between two looks on a GPU."""
-
-    def __init__(self, device: torch.device, step: int, share: Share) -> None:
-        self.every = 1 if device.type == "cpu" else self.LOOK
-        self.share = share
-        self.unseen: list[tuple[int, dict[str, Tensor]]] = []
-        self.seen: list[dict[str, float]] = []
-        self.rates: list[float] = []
-
-    def add(self, step: int, measures: dict[str, Tensor], rate: float) -> None:
-        """Add the measures of a part of a batch.
-
-        Raises:
-            FloatingPointError: If a loss, of this step or of one that was not looked at yet, is not finite.
-        """
-        self.unseen.append((step, measures))
-        self.rates.append(rate)
-        if len(self.unseen) >= self.every:
-            self.look()
-
-    def look(self) -> None:
-        """Bring the measures to the host; raises as `add`."""
-        for step, measures in self.unseen:
-            values = {name: float(value) for name, value in measures.items()}
-            if not math.isfinite(values["loss"]):
-                raise FloatingPointError(f"The loss became {values['loss']} at step {step + 1}.")
-            self.seen.append(values)
-        self.unseen = []
-
-    def mean(self) -> dict[str, float]:
-        """Mean over the epoch and over the processes."""
-        names = list(self.seen[0])
-        means = np.array([[np.mean([measures[name] for measures in self.seen]) for name in names]])
-        means = self.share.gather(means, self.share.world).mean(axis=0)
-        return dict(zip(names, map(float, means), strict=True)) | {"learning_rate": float(np.mean(self.rates))}

@@ -9,7 +9,8 @@ from itertools import islice
 import torch
 
 from dr_core.training.execution import Execution, explaining_failures
-from dr_core.training.loop import LoopConfig, Task, Trainer
+from dr_core.training.loop import LoopConfig, Trainer
+from dr_core.training.task import Task
 
 TIMED_STEPS = 3
 """Steps that are timed, after one that is not: the first one reserves memory and chooses algorithms."""

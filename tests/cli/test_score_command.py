@@ -17,7 +17,7 @@ from dr_core.data.fundus import encode_jpeg, read_fundus
 from dr_core.data.phantom import draw_phantom
 from dr_core.files import held
 from dr_core.models.setups import SETUPS
-from dr_core.study import score
+from dr_core.study.score import plan, run
 from dr_core.study.shards import Shard, parse_shard
 from tests.fuzz.hostile_files import NATIVE, encode_dicom
 
@@ -66,7 +66,7 @@ def read(out):
 
 def test_every_photograph_and_set_up_has_a_row(scored, photographs, tiny_study):
     rows = read(scored)
-    assert list(rows[0]) == list(score.SCORE_COLUMNS)
+    assert list(rows[0]) == list(plan.SCORE_COLUMNS)
     good = [row for row in rows if not row["error"]]
     assert len(good) == COUNT * len(SETUPS)
     assert [row["path"] for row in rows] == sorted(row["path"] for row in rows)
@@ -96,7 +96,7 @@ def test_the_header_says_what_the_numbers_follow_from(scored, tiny_study):
     header = json.loads(scored.with_suffix(".json").read_text())
     assert (header["photographs"], header["unreadable"]) == (COUNT + 2, 2)
     assert header["versions"]["dr_lens"] == dr_core.__version__
-    assert header["columns"] == score.SCORE_COLUMNS
+    assert header["columns"] == plan.SCORE_COLUMNS
     digests = {row["setup"]: row["checkpoint"] for row in read(scored) if row["setup"]}
     assert digests == {setup: model["sha256"][:12] for setup, model in header["models"].items()}
     assert len(set(digests.values())) == len(SETUPS)
@@ -104,7 +104,7 @@ def test_the_header_says_what_the_numbers_follow_from(scored, tiny_study):
 
 def stop_at(monkeypatch, batch, error, half_a_line=b""):
     """Let the run meet `error` where it would keep the rows of a batch, with a part of them on the disk already."""
-    ask = score._ask
+    ask = run._ask
 
     def interrupted(scoring, batches):
         for number, found in enumerate(ask(scoring, batches)):
@@ -114,7 +114,7 @@ def stop_at(monkeypatch, batch, error, half_a_line=b""):
                 raise error
             yield found
 
-    monkeypatch.setattr(score, "_ask", interrupted)
+    monkeypatch.setattr(run, "_ask", interrupted)
 
 
 @pytest.mark.parametrize(
@@ -142,13 +142,13 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(
 
 def watch(monkeypatch):
     """The batches that are asked about from now on."""
-    ask, asked = score._ask, []
+    ask, asked = run._ask, []
 
     def noting(scoring, batches):
         asked.extend(batches)
         return ask(scoring, batches)
 
-    monkeypatch.setattr(score, "_ask", noting)
+    monkeypatch.setattr(run, "_ask", noting)
     return asked
 
 
@@ -267,6 +267,6 @@ def test_tables_inside_the_folder_are_not_taken_for_photographs(tiny_study, tmp_
 
 
 def test_a_broken_model_gives_no_grades(photographs, tiny_study, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(score, "predict_shared", lambda models, *_: {name: np.full((1, 5), np.nan) for name in models})
+    monkeypatch.setattr(run, "predict_shared", lambda models, *_: {name: np.full((1, 5), np.nan) for name in models})
     assert main(command(photographs / "0.jpg", tiny_study, tmp_path / "results.csv")) == 2
     assert "Some answers of iwne_fs are not numbers" in capsys.readouterr().err

@@ -6,7 +6,6 @@ import pytest
 
 from dr_core.errors import InputError
 from dr_core.study.folder import (
-    RESULT_COLUMNS,
     SCHEMA,
     DataSet,
     Study,
@@ -15,6 +14,7 @@ from dr_core.study.folder import (
     open_study,
     write_study_info,
 )
+from dr_core.study.tables import RESULT_COLUMNS
 
 
 def make_info(**changes):

@@ -9,7 +9,7 @@ import pytest
 
 from dr_core.corruption import IMAGENET_C
 from dr_core.models.setups import SETUPS
-from dr_core.study.folder import RESULT_COLUMNS, StudyInfo, open_study, write_study_info
+from dr_core.study.folder import StudyInfo, open_study, write_study_info
 from dr_core.study.paper.published import ALPHA, table3
 from dr_core.study.paper.review import CLAIMS, compare_table2, compare_table3, review_claims
 from dr_core.study.paper.verdicts import (
@@ -21,6 +21,7 @@ from dr_core.study.paper.verdicts import (
     judge_most,
     judge_signs,
 )
+from dr_core.study.tables import RESULT_COLUMNS
 from tests.conftest import ROOT
 
 FOR, AGAINST, OPEN = (1.0, 0.9, 1.1), (-1.0, -1.1, -0.9), (0.1, -0.9, 1.1)

@@ -19,7 +19,8 @@ from safetensors.torch import load_file, save_file
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import load_model, read_info
 from dr_core.models.external import EXTERNAL, read_weights
-from dr_core.study.folder import RESULT_COLUMNS, Study, list_studies, open_study
+from dr_core.study.folder import Study, list_studies, open_study
+from dr_core.study.tables import RESULT_COLUMNS
 from dr_core.training.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[3]
@@ -185,7 +186,7 @@ def test_a_table_of_strange_values_is_refused(study, column):
 
 
 def test_a_table_of_endless_rows_is_refused(study, monkeypatch):
-    monkeypatch.setattr("dr_core.study.folder._MAX_ROWS", 10)
+    monkeypatch.setattr("dr_core.study.tables._MAX_ROWS", 10)
     write_table(study, setup=pa.array(["x"] * 11))
     with pytest.raises(InputError, match=r"performance\.parquet .* damaged"):
         study.read_results("performance")

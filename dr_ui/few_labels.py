@@ -1,0 +1,75 @@
+"""Figure 2 on the Performance page: AUC by the share of the labels, beside published points."""
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from dr_core.models.setups import SETUPS
+from dr_core.study.folder import Study
+from dr_core.study.paper.published import FIGURE_2_POINTS
+from dr_ui import charts
+
+_POINT_COLORS = ("#7a7a7a", "#a05a9c")
+"""Colors of the reference points of the paper's Figure 2."""
+
+
+def show(study: Study, fractions: pd.DataFrame | None, data: str, reading: str) -> None:
+    """Draw the curves, or say what measures them.
+
+    Args:
+        study: The study.
+        fractions: Its table `fractions`, if it has one.
+        data: Key of the eyes.
+        reading: Which eyes count as positive.
+    """
+    st.markdown("**AUC with few labels** (Figure 2)")
+    if fractions is not None:
+        fractions = fractions[(fractions["data"] == data) & (fractions["reading"] == reading)]
+    if fractions is None or fractions.empty:
+        st.info(
+            "No trainings on a share of the labels are measured on these eyes; put them into "
+            f"`{study.path}/runs/<set-up>-f<percent>-s<seed>` and run `python train_cli.py evaluate`."
+        )
+        return
+    charts.show(_draw(study, fractions), "fractions", 300)
+    st.caption(
+        "Bars: lowest and highest seed. Diamonds: published, filled EyePACS, hollow Messidor-2. No target here: other "
+        "eyes, grade 2 or worse is positive, Voets averages ten networks split by image."
+    )
+
+
+def _draw(study: Study, fractions: pd.DataFrame) -> go.Figure:
+    figure = go.Figure()
+    for setup in study.info.setups:
+        rows = fractions[fractions["setup"] == setup]
+        if rows.empty:
+            continue
+        spread = rows.groupby("percent")["value"].agg(["mean", "min", "max", "count"]).reset_index()
+        figure.add_scatter(
+            x=spread["percent"],
+            y=spread["mean"],
+            name=SETUPS[setup].label,
+            mode="lines+markers",
+            line=charts.setup_line(setup),
+            marker=charts.setup_marker(setup),
+            error_y={
+                "array": spread["max"] - spread["mean"],
+                "arrayminus": spread["mean"] - spread["min"],
+                "visible": bool((spread["count"] > 1).any()),
+            },
+            customdata=spread["count"],
+            hovertemplate="%{x} % of the labels<br>AUC %{y:.3f}, %{customdata} seed(s)<extra>%{fullData.name}</extra>",
+        )
+    for point, color in zip(FIGURE_2_POINTS, _POINT_COLORS, strict=True):
+        figure.add_scatter(
+            x=[104, 109],
+            y=[point.eyepacs, point.messidor2],
+            name=point.name,
+            mode="markers",
+            marker={"symbol": ["diamond", "diamond-open"], "size": 10, "color": color, "line": {"width": 2}},
+            text=["EyePACS", "Messidor-2"],
+            hovertemplate="AUC %{y:.3f} on %{text}, as published<extra>%{fullData.name}</extra>",
+        )
+    figure.update_xaxes(title="share of the training labels, %", range=[0, 114])
+    figure.update_yaxes(title="AUC")
+    return figure
