@@ -1,5 +1,6 @@
 """Figure 2 on the Performance page: AUC by the share of the labels, beside published points."""
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
@@ -33,8 +34,8 @@ def show(study: Study, fractions: pd.DataFrame | None, data: str, reading: str) 
         return
     charts.show(_draw(study, fractions), "fractions", 300)
     st.caption(
-        "Bars: lowest and highest seed. Diamonds: published, filled EyePACS, hollow Messidor-2. No target here: other "
-        "eyes, grade 2 or worse is positive, Voets averages ten networks split by image."
+        "Bars: 95 % interval over patients, mean of the seeds. Diamonds: published, filled EyePACS, hollow Messidor-2. "
+        "No target here: other eyes, grade 2 or worse is positive, Voets averages ten networks split by image."
     )
 
 
@@ -44,21 +45,24 @@ def _draw(study: Study, fractions: pd.DataFrame) -> go.Figure:
         rows = fractions[fractions["setup"] == setup]
         if rows.empty:
             continue
-        spread = rows.groupby("percent")["value"].agg(["mean", "min", "max", "count"]).reset_index()
+        mean = rows.groupby("percent")[["value", "low", "high"]].mean()
+        seeds = rows.groupby("percent")["value"].agg(["count", "min", "max"])
         figure.add_scatter(
-            x=spread["percent"],
-            y=spread["mean"],
+            x=mean.index,
+            y=mean["value"],
             name=SETUPS[setup].label,
             mode="lines+markers",
             line=charts.setup_line(setup),
             marker=charts.setup_marker(setup),
             error_y={
-                "array": spread["max"] - spread["mean"],
-                "arrayminus": spread["mean"] - spread["min"],
-                "visible": bool((spread["count"] > 1).any()),
+                "array": mean["high"] - mean["value"],
+                "arrayminus": mean["value"] - mean["low"],
+                "thickness": 1,
+                "width": 3,
             },
-            customdata=spread["count"],
-            hovertemplate="%{x} % of the labels<br>AUC %{y:.3f}, %{customdata} seed(s)<extra>%{fullData.name}</extra>",
+            customdata=np.hstack([mean[["low", "high"]], seeds]),
+            hovertemplate="%{x} % of the labels<br>AUC %{y:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})<br>"
+            "%{customdata[2]} seed(s), %{customdata[3]:.3f} to %{customdata[4]:.3f}<extra>%{fullData.name}</extra>",
         )
     for point, color in zip(FIGURE_2_POINTS, _POINT_COLORS, strict=True):
         figure.add_scatter(

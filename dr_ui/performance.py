@@ -99,21 +99,30 @@ def _show_measures(study: Study, data: str, reading: str) -> None:
     ]
     labels = [SETUPS[setup].label for setup in SETUPS if setup in set(rows["setup"])]
     rows["setup"] = [SETUPS[setup].label for setup in rows["setup"]]
+    rows["measure"] = rows["measure"].str.replace("_", " ").replace("auc", "AUC")
     wide = rows.pivot_table(
         index=["reading", "measure"], columns="setup", values="shown", aggfunc="first", sort=False
     ).reset_index()
     st.dataframe(wide[["reading", "measure", *labels]], hide_index=True, height=260)
     st.caption(
-        "In brackets the 95 % interval from drawing patients. Higher is better, but for calibration_error, which is 0 "
-        "where probabilities come true."
+        "In brackets the 95 % interval from drawing patients. Higher is better, but for the calibration error, which "
+        "is 0 where probabilities come true."
     )
     compared = tables.read_table(study, "comparisons")
     if compared is not None:
         compared = compared[(compared["data"] == data) & (compared["reading"] == reading)]
-        names = {column: [SETUPS[setup].label for setup in compared[column]] for column in ("setup", "other")}
-        st.dataframe(compared.assign(**names).drop(columns=["data", "reading"]), hide_index=True)
+        shown = {
+            "first": [SETUPS[setup].label for setup in compared["setup"]],
+            "second": [SETUPS[setup].label for setup in compared["other"]],
+            "AUC of the first minus that of the second": [
+                f"{row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f})" for row in compared.itertuples(index=False)
+            ],
+            "p": [f"{p:.2g}" for p in compared["p"]],
+        }
+        st.dataframe(pd.DataFrame(shown), hide_index=True)
         st.caption(
-            "Differences of AUC with intervals by patients; p by DeLong's test, which takes eyes as independent."
+            "In brackets the 95 % interval from drawing patients; p by DeLong's test, which takes eyes as independent. "
+            "Neither is corrected for the number of comparisons."
         )
 
 
