@@ -43,9 +43,9 @@ def main() -> None:
         measure(arch, photograph, options.rounds)
 
 
-def draw_photograph() -> bytes:
-    """A phantom enlarged to the size of an IDRiD photograph, as JPEG."""
-    eye = cv2.resize(draw_phantom(3, 1024, 0).image, (HEIGHT, HEIGHT), interpolation=cv2.INTER_CUBIC)
+def draw_photograph(seed: int = 0) -> bytes:
+    """A phantom of grade 3 enlarged to the size of an IDRiD photograph, as JPEG."""
+    eye = cv2.resize(draw_phantom(3, 1024, seed).image, (HEIGHT, HEIGHT), interpolation=cv2.INTER_CUBIC)
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     image[:, (WIDTH - HEIGHT) // 2 : (WIDTH + HEIGHT) // 2] = eye
     buffer = io.BytesIO()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -109,7 +110,7 @@ def _prepare(key: str, ways: tuple[Preprocessing, ...], rule: MaskRule, _specime
         pixels = {lesion: mask.pixels for lesion, mask in masks.items()}
         counted = [pixels[lesion] for lesion in TOTAL if lesion in pixels]
         if counted:  # before scaling, as `localize` does: a pixel that two lesions halve is covered
-            pixels["total"] = np.logical_or.reduce(counted)
+            pixels["total"] = reduce(np.logical_or, counted)
         scaling = {
             (way, lesion): workers.submit(scale_mask, mask, way.size, crop=way.crop, rule=rule, field=field)
             for way in ways

@@ -1,0 +1,160 @@
+"""How long a hand waits, in a real browser: from an upload, or a key on a slider, until the page shows the answer.
+
+Starts the real server on the demo study and drives it by Chromium, one user on an otherwise idle machine. Photographs
+are phantoms enlarged to 4288x2848, a new one each time, with three masks of the same size where masks are given. There
+is no peer: a JSON line stands beside its aim where there is one.
+
+    python benchmarks/browser.py [--rounds 5]
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import cv2
+import numpy as np
+from compare import HEIGHT, WIDTH, draw_photograph
+from load import start_server
+from playwright.sync_api import Page, expect, sync_playwright
+
+from dr_core.data.grades import LESION_CODES
+from dr_core.data.idrid import TOTAL
+from dr_core.data.phantom import draw_phantom
+from dr_core.study.pdf import find_browser
+
+AIMS = {
+    "upload_to_answers": 0.8,
+    "threshold_to_answers": 0.3,
+    "severity_to_answers": 0.5,
+    "upload_to_heatmaps": 1.2,
+    "upload_with_masks_to_scores": None,
+}
+"""Seconds; None where no aim was set."""
+
+_FIRST_SEED = 500
+
+File = dict[str, str | bytes]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    eyes = iter([draw_files(_FIRST_SEED + number) for number in range(3 * (rounds + 1))])
+    with start_server() as (address, _), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1366, "height": 768})
+        expect.set_options(timeout=60_000)
+        for name, seconds in measure(page, address, eyes, rounds):
+            print(json.dumps(describe(name, seconds[1:])))  # the first one is a warm-up
+        browser.close()
+
+
+def draw_files(seed: int) -> list[File]:
+    """A photograph of an eye with lesions, and its masks of MA, HE and EX."""
+    name, phantom = f"eye-{seed}", draw_phantom(3, 1024, seed)
+    files: list[File] = [{"name": f"{name}.jpg", "mimeType": "image/jpeg", "buffer": draw_photograph(seed)}]
+    for lesion in TOTAL:
+        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+        whole = cv2.resize(phantom.masks[lesion].astype(np.uint8), (HEIGHT, HEIGHT), interpolation=cv2.INTER_NEAREST)
+        mask[:, (WIDTH - HEIGHT) // 2 : (WIDTH + HEIGHT) // 2] = 255 * whole
+        png = cv2.imencode(".png", mask)[1].tobytes()
+        files.append({"name": f"{name}_{LESION_CODES[lesion]}.png", "mimeType": "image/png", "buffer": png})
+    return files
+
+
+def measure(page: Page, address: str, eyes: Iterator[list[File]], rounds: int) -> Iterator[tuple[str, list[float]]]:
+    """Each wait, one more time than `rounds`."""
+    repeated = range(rounds + 1)
+    yield "upload_to_answers", [upload_to_answers(page, address, next(eyes)[:1]) for _ in repeated]
+    page.goto(f"{address}/Compare")
+    yield "threshold_to_answers", [press(page, "Referable from", ".lens-agree") for _ in repeated]
+    page.goto(f"{address}/Robustness?severity=1")
+    yield "severity_to_answers", [press(page, "How strong", ".lens-damage") for _ in repeated]
+    yield "upload_to_heatmaps", [upload_to_heatmaps(page, address, next(eyes)[:1]) for _ in repeated]
+    yield "upload_with_masks_to_scores", [upload_to_heatmaps(page, address, next(eyes)) for _ in repeated]
+
+
+def settle(page: Page) -> None:
+    """Wait until the page rests, as a person does who reads it."""
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    page.wait_for_timeout(1500)
+
+
+def timed(act: Callable[[], None], seen: Callable[[], None]) -> float:
+    """Seconds from an act until it is seen."""
+    started = time.perf_counter()
+    act()
+    seen()
+    return time.perf_counter() - started
+
+
+def give(page: Page, files: list[File]) -> None:
+    """Upload files."""
+    page.set_input_files("input[type=file]", files)
+
+
+def upload_to_answers(page: Page, address: str, files: list[File]) -> float:
+    """From the upload until picture and four answers are those of the new eye."""
+    page.goto(f"{address}/Compare?sample=no+DR")
+    cards = page.locator(".lens-cards")
+    expect(cards).to_contain_text("referable")
+    settle(page)
+    before = cards.inner_text()
+
+    def seen() -> None:
+        expect(page.locator(f'.lens-photo img[alt*="{files[0]["name"]}"]')).to_be_visible()
+        expect(cards).not_to_have_text(before, use_inner_text=True)
+
+    return timed(lambda: give(page, files), seen)
+
+
+def upload_to_heatmaps(page: Page, address: str, files: list[File]) -> float:
+    """From the upload until four heatmaps, and the scores or the sentence that there are none, are the new eye's."""
+    page.goto(f"{address}/Explain?sample=mild")
+    said = page.locator(".lens-said")
+    expect(said).to_be_visible()
+    settle(page)
+    before = said.inner_text()
+
+    def seen() -> None:
+        expect(page.locator(".lens-viewer figcaption").first).to_contain_text(str(files[0]["name"]))
+        if len(files) > 1:
+            expect(said).not_to_have_text(before, use_inner_text=True)
+        else:
+            expect(page.get_by_text("is not known").first).to_be_visible()
+
+    return timed(lambda: give(page, files), seen)
+
+
+def press(page: Page, slider: str, answer: str) -> float:
+    """From a key on a slider until the answer has changed."""
+    shown = page.locator(answer).first
+    expect(shown).to_be_visible()
+    settle(page)
+    before = shown.inner_text()
+    handle = page.get_by_role("slider", name=slider).first
+    return timed(
+        lambda: handle.press("ArrowRight"), lambda: expect(shown).not_to_have_text(before, use_inner_text=True)
+    )
+
+
+def describe(name: str, seconds: list[float]) -> dict[str, object]:
+    """The JSON line of a wait; `ratio` is the aim over the median, null where no aim was set."""
+    median, aim = statistics.median(seconds), AIMS[name]
+    return {
+        "name": f"browser_{name}",
+        "ours": round(median, 2),
+        "peer": None,
+        "peer_name": f"none; the aim is {aim:g} s" if aim else "none",
+        "unit": "s",
+        "ratio": round(aim / median, 2) if aim else None,
+        "longest": round(max(seconds), 2),
+    }
+
+
+if __name__ == "__main__":
+    main()
