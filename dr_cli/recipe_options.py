@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.table import Table
@@ -12,12 +12,10 @@ from rich.table import Table
 from dr_core.devices import find_job
 from dr_core.models.backbone import ARCHITECTURES
 from dr_core.training.execution import Device, Execution, Precision
-from dr_core.training.loop import LoopConfig
+from dr_core.training.loop import Recipe
 from dr_core.training.plan import Plan
 from dr_core.training.recipes import Preset
 from dr_core.training.schedule import Schedule
-
-Recipe = TypeVar("Recipe", bound=LoopConfig)
 
 LOOP: dict[str, tuple[str, tuple[str, ...]]] = {
     "epochs": ("passes over the data (paper, 3.2: 500 for IWNE, 50 for IFI; MoCo v2: 200, 800 at best)", ()),
@@ -27,7 +25,7 @@ LOOP: dict[str, tuple[str, tuple[str, ...]]] = {
     "schedule": ("learning rate over the steps (not in the paper; MoCo v2: cosine)", get_args(Schedule)),
     "warmup_epochs": ("epochs over which the learning rate rises (not in the paper; MoCo v2: none)", ()),
     "optimizer": ("adamw is the paper's (3.2), sgd with momentum .9 MoCo v2's", ("adamw", "sgd")),
-    "precision": ("bf16-mixed computes in half of the bits (not in the paper)", get_args(Precision)),
+    "precision": ("auto: bf16-mixed, half of the bits, where that is faster (not in the paper)", get_args(Precision)),
     "seed": ("seed of weights, order, augmentation, split and fraction", ()),
 }
 """Field -> help with its source, and the values it can have."""

@@ -22,7 +22,7 @@ from dr_core.models.checkpoint import CheckpointInfo, LoadedModel, load_model, s
 from dr_core.models.moco import MoCo
 from dr_core.models.setups import SETUPS, Setup
 from dr_core.seeds import derive_seed
-from dr_core.study.demo_config import DemoConfig
+from dr_core.study.demo_config import DemoConfig, settle_demo
 from dr_core.study.demo_data import DRAWN_DATA, REAL_DATA, draw_patient_views, draw_texture_view
 from dr_core.study.eyes import list_eyes
 from dr_core.study.folder import Study, StudyInfo, write_study_info
@@ -108,7 +108,7 @@ def make_demo(
     Raises:
         InputError: If the folder holds a demo with other settings, or the real eyes cannot be read.
     """
-    demo = _Demo(out, config, real_eyes, processes)
+    demo = _Demo(out, settle_demo(config), real_eyes, processes)
     stages = [*demo.draw, *demo.train, demo.measure]
     numbers = {stage.name: number for number, stage in enumerate(stages, start=1)}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from dr_core.training.classification import FinetuneConfig
 from dr_core.training.contrastive import ContrastiveConfig
-from dr_core.training.loop import LoopConfig
+from dr_core.training.loop import LoopConfig, settle
 from dr_core.training.recipes import CONTRASTIVE, FINETUNE, SUPERVISED
 
 
@@ -35,6 +35,16 @@ class DemoConfig:
     finetune: dict[str, FinetuneConfig] = field(default_factory=lambda: dict(FINETUNE["quick"]))
     contrastive: ContrastiveConfig = CONTRASTIVE["quick"]
     supervised: LoopConfig = SUPERVISED["quick"]
+
+
+def settle_demo(config: DemoConfig) -> DemoConfig:
+    """The demo as this machine computes it, with every recipe settled; it trains where Fabric finds a device."""
+    return dataclasses.replace(
+        config,
+        finetune={name: settle(recipe, "auto") for name, recipe in config.finetune.items()},
+        contrastive=settle(config.contrastive, "auto"),
+        supervised=settle(config.supervised, "auto"),
+    )
 
 
 def quick_config(seed: int = 0) -> DemoConfig:

@@ -16,7 +16,7 @@ from dr_core.seeds import derive_seed, numpy_generator
 from dr_core.study.training import describe_preprocessing
 from dr_core.training.classification import ClassificationTask
 from dr_core.training.execution import Execution
-from dr_core.training.loop import LoopConfig, TrainingReport, recipe_values, train
+from dr_core.training.loop import LoopConfig, TrainingReport, recipe_values, settle, train
 from dr_core.training.run_folder import RunFolder
 
 LABEL = "label"
@@ -60,11 +60,12 @@ def pretrain_supervised(request: SupervisedRequest) -> Iterator[TrainingReport]:
     store = open_store(request.data)
     if LABEL not in store.index:
         raise InputError(f"The table of {request.data} lacks the column {LABEL!r}; it holds the class of each image.")
+    config = settle(request.config, request.execution.device)
     about = {"arch": request.arch, "contrast": request.contrast, "data": fingerprint_store(request.data)}
-    folder = RunFolder(request.out, about | recipe_values(request.config), writes=find_job().rank == 0)
+    folder = RunFolder(request.out, about | recipe_values(config), writes=find_job().rank == 0)
     preprocessing = describe_preprocessing(request.data, store, request.contrast)
-    task = build_supervised(store, request.arch, preprocessing, request.config.seed)
-    yield from train(task, request.config, folder, request.execution)
+    task = build_supervised(store, request.arch, preprocessing, config.seed)
+    yield from train(task, config, folder, request.execution)
 
 
 def build_supervised(store: Store, arch: str, preprocessing: Preprocessing, seed: int) -> ClassificationTask:

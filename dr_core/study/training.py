@@ -27,7 +27,7 @@ from dr_core.study.folder import DataSet, Study, StudyInfo, add_data, open_study
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
 from dr_core.training.contrastive import ContrastiveConfig, ContrastiveTask
 from dr_core.training.execution import Execution
-from dr_core.training.loop import LoopConfig, TrainingReport, recipe_values, train
+from dr_core.training.loop import LoopConfig, TrainingReport, recipe_values, settle, train
 from dr_core.training.plan import Plan, measure_plan
 from dr_core.training.run_folder import RunFolder, load_encoder, read_metrics
 
@@ -114,6 +114,7 @@ def pretrain(request: PretrainRequest) -> Iterator[TrainingReport]:
     Raises:
         InputError: If the store does not fit, or as `dr_core.training.loop.train`.
     """
+    request = dataclasses.replace(request, config=settle(request.config, request.execution.device))
     about = {"arch": request.arch, "contrast": request.contrast, "data": fingerprint_store(request.data)}
     folder = _open_run(request.out, about, request.config)
     yield from train(_build_contrastive(request), request.config, folder, request.execution)
@@ -188,6 +189,7 @@ def finetune(request: FinetuneRequest) -> Iterator[TrainingReport]:
     Raises:
         InputError: If a store, the weights or the pretraining do not fit, or as `dr_core.training.loop.train`.
     """
+    request = dataclasses.replace(request, config=settle(request.config, request.execution.device))
     setup = get_setup(request.setup)
     about = {
         "arch": request.arch,

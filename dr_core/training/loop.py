@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import torch
@@ -16,11 +16,13 @@ from torchvision.models.resnet import ResNet
 from dr_core.errors import InputError
 from dr_core.seeds import derive_seed, numpy_generator
 from dr_core.training.execution import (
+    Device,
     Execution,
     Precision,
     Share,
     check_same,
     explaining_failures,
+    resolve_precision,
     share_buffers,
     start_fabric,
 )
@@ -44,7 +46,7 @@ class LoopConfig:
         batch_size: Images per step, of all processes together; the last incomplete batch of an epoch is left out.
         schedule: Learning rate over the steps.
         warmup_epochs: Epochs over which the learning rate rises from 0.
-        precision: `"bf16-mixed"` or `"32-true"`.
+        precision: `"bf16-mixed"`, `"32-true"`, or `"auto"`: what the hardware computes faster.
         seed: Seed of the order of images and of their augmentation.
         optimizer: `"adamw"`, the paper's; `"sgd"`, MoCo's, with momentum .9.
         patience: Epochs without a better validation measure after which the training stops; 0, as in the paper, never.
@@ -56,7 +58,7 @@ class LoopConfig:
     batch_size: int = 64
     schedule: Schedule = "cosine"
     warmup_epochs: float = 0.5
-    precision: Precision = "bf16-mixed"
+    precision: Precision = "auto"
     seed: int = 0
     optimizer: Literal["adamw", "sgd"] = "adamw"
     patience: int = 0
@@ -70,6 +72,14 @@ class LoopConfig:
                 raise InputError(f"`{name}` must not be below 0, as {getattr(self, name)} is.")
         if not self.learning_rate > 0:
             raise InputError(f"`learning_rate` must be above 0, not {self.learning_rate}.")
+
+
+Recipe = TypeVar("Recipe", bound=LoopConfig)
+
+
+def settle(config: Recipe, device: Device) -> Recipe:
+    """A recipe as it is computed and written down: with the precision that `"auto"` stands for on this machine."""
+    return dataclasses.replace(config, precision=resolve_precision(config.precision, device))
 
 
 _UNSAID: dict[str, Any] = {"optimizer": "adamw", "patience": 0, "class_weighting": "none", "sampling": "natural"}

@@ -15,6 +15,7 @@ from dr_core.models.backbone import build_backbone
 from dr_core.models.setups import get_setup
 from dr_core.study.grid.cells import Cell, build_cells
 from dr_core.study.grid.config import DrawnData, StudyConfig
+from dr_core.training.execution import resolve_precision
 from dr_core.training.recipes import CONTRASTIVE, FINETUNE, SUPERVISED, Preset
 
 _TIMED = 3
@@ -75,8 +76,10 @@ def time_network(arch: str, size: int, device: str, batch_size: int = 16) -> Rat
     images = torch.zeros(batch_size, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
     labels = torch.zeros(batch_size, dtype=torch.long, device=device)
 
+    half = resolve_precision("auto", "cuda" if device == "cuda" else "cpu") == "bf16-mixed"
+
     def train() -> None:
-        with torch.autocast(device, torch.bfloat16):
+        with torch.autocast(device, torch.bfloat16, enabled=half):
             F.cross_entropy(network(images).float(), labels).backward()
 
     @torch.inference_mode()
