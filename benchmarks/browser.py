@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
-from compare import HEIGHT, WIDTH, draw_photograph
+from compare import encode_photograph, enlarge
 from load import start_server
 from playwright.sync_api import Page, expect, sync_playwright
 
@@ -56,11 +56,9 @@ def main() -> None:
 def draw_files(seed: int) -> list[File]:
     """A photograph of an eye with lesions, and its masks of MA, HE and EX."""
     name, phantom = f"eye-{seed}", draw_phantom(3, 1024, seed)
-    files: list[File] = [{"name": f"{name}.jpg", "mimeType": "image/jpeg", "buffer": draw_photograph(seed)}]
+    files: list[File] = [{"name": f"{name}.jpg", "mimeType": "image/jpeg", "buffer": encode_photograph(phantom.image)}]
     for lesion in TOTAL:
-        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-        whole = cv2.resize(phantom.masks[lesion].astype(np.uint8), (HEIGHT, HEIGHT), interpolation=cv2.INTER_NEAREST)
-        mask[:, (WIDTH - HEIGHT) // 2 : (WIDTH + HEIGHT) // 2] = 255 * whole
+        mask = enlarge(255 * phantom.masks[lesion].astype(np.uint8), cv2.INTER_NEAREST)
         png = cv2.imencode(".png", mask)[1].tobytes()
         files.append({"name": f"{name}_{LESION_CODES[lesion]}.png", "mimeType": "image/png", "buffer": png})
     return files

@@ -43,14 +43,24 @@ def main() -> None:
         measure(arch, photograph, options.rounds)
 
 
-def draw_photograph(seed: int = 0) -> bytes:
+def draw_photograph() -> bytes:
     """A phantom of grade 3 enlarged to the size of an IDRiD photograph, as JPEG."""
-    eye = cv2.resize(draw_phantom(3, 1024, seed).image, (HEIGHT, HEIGHT), interpolation=cv2.INTER_CUBIC)
-    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    image[:, (WIDTH - HEIGHT) // 2 : (WIDTH + HEIGHT) // 2] = eye
+    return encode_photograph(draw_phantom(3, 1024, 0).image)
+
+
+def encode_photograph(eye: np.ndarray) -> bytes:
+    """An eye enlarged to the size of an IDRiD photograph, as JPEG."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=92)
+    Image.fromarray(enlarge(eye, cv2.INTER_CUBIC)).save(buffer, "JPEG", quality=92)
     return buffer.getvalue()
+
+
+def enlarge(eye: np.ndarray, interpolation: int) -> np.ndarray:
+    """A square picture in the middle of one of an IDRiD photograph's size."""
+    image = np.zeros((HEIGHT, WIDTH, *eye.shape[2:]), np.uint8)
+    middle = slice((WIDTH - HEIGHT) // 2, (WIDTH + HEIGHT) // 2)
+    image[:, middle] = cv2.resize(eye, (HEIGHT, HEIGHT), interpolation=interpolation)
+    return image
 
 
 def measure(arch: str, photograph: bytes, rounds: int) -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Literal
 
 import torch
 from rich.console import Console
@@ -107,7 +108,7 @@ def _last_line(log: Path) -> str:
 
 
 def _print_plan(config: StudyConfig, cells: Sequence[Cell], chosen: set[str], out: Path) -> None:
-    device = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
+    device: Literal["cpu", "cuda"] = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
     rates = time_network(config.arch, side_of(config), device)
     estimates, digests = estimate_cells(config, out, rates), digest_cells(cells)
     table = Table(title=f"{len(chosen)} cells; nothing was done")

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from dr_core.errors import InputError
 from dr_ui import device
+from tests.app.page_driver import html_of
 from tests.conftest import ROOT
 
 
@@ -31,7 +32,7 @@ def open_page(monkeypatch, study, name):
     app = AppTest.from_file(ROOT / "pages" / name, default_timeout=60).run()
     assert not app.exception
     assert not app.error
-    return " ".join(block.proto.body for block in app.get("html"))
+    return html_of(app)
 
 
 def numbers(shown):

@@ -4,6 +4,7 @@ from streamlit.testing.v1 import AppTest
 
 from dr_core.study.folder import open_study
 from dr_core.study.paper.review import count_verdicts, review_claims
+from tests.app.page_driver import html_of
 from tests.conftest import ROOT
 
 
@@ -12,23 +13,19 @@ def page_of(monkeypatch, study):
     return AppTest.from_file(ROOT / "pages" / "6_Reproduction.py", default_timeout=60).run()
 
 
-def shown(app):
-    return " ".join(block.proto.body for block in app.get("html"))
-
-
 def test_every_claim_has_its_verdict_and_drawn_eyes_are_said_first(monkeypatch):
     demo = ROOT / "assets" / "demo_study"
     app = page_of(monkeypatch, demo)
     assert not app.exception
     assert not app.error
-    text = shown(app)
+    text = html_of(app)
     assert "This study cannot confirm or refute the paper." in text
     findings = review_claims(open_study(demo))
     for verdict, count in count_verdicts(findings).items():
         assert f"{count} {verdict}</span>" in text
     assert text.count('<th scope="row">') == len(findings)
     app.segmented_control(key="place").set_value("Table 2").run()
-    assert shown(app).count('<th scope="row">') == 6
+    assert html_of(app).count('<th scope="row">') == 6
 
 
 def test_without_tables_the_page_names_the_commands(monkeypatch, tmp_path, tiny_study):
@@ -36,5 +33,5 @@ def test_without_tables_the_page_names_the_commands(monkeypatch, tmp_path, tiny_
     shutil.rmtree(tmp_path / "bare" / "results")
     app = page_of(monkeypatch, tmp_path / "bare")
     assert not app.exception
-    assert "python train_cli.py localize" in shown(app)
+    assert "python train_cli.py localize" in html_of(app)
     assert any("train_cli.py spectrum" in info.value for info in app.info)

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from dr_core.study import pdf
 from dr_core.study.pdf import find_browser
 from dr_ui import print_button
+from tests.app.page_driver import html_of
 from tests.conftest import ROOT
 
 
@@ -33,13 +34,9 @@ def written(monkeypatch):
     return kept
 
 
-def shown(app):
-    return " ".join(block.proto.body for block in app.get("html"))
-
-
 def test_compare_prints_its_own_numbers_on_one_page(monkeypatch, written):
     app = open_page(monkeypatch, ROOT / "assets" / "demo_study", "1_Compare.py")
-    scores = re.findall(r"<b>(\d\.\d\d)</b>", shown(app))
+    scores = re.findall(r"<b>(\d\.\d\d)</b>", html_of(app))
     assert len(scores) == 4
     app.button(key="sheet").click().run()
     assert not app.exception
@@ -60,7 +57,7 @@ def test_compare_prints_its_own_numbers_on_one_page(monkeypatch, written):
 
 def test_explain_prints_its_own_scores(monkeypatch, written):
     app = open_page(monkeypatch, ROOT / "assets" / "demo_study", "3_Explain.py")
-    table = re.search(r'<table class="lens-scores.*?</table>', shown(app), re.DOTALL)[0]
+    table = re.search(r'<table class="lens-scores.*?</table>', html_of(app), re.DOTALL)[0]
     masses = re.findall(r"0\.\d{3}", table)[1:5]  # chance, then the four models on all lesions
     app.button(key="sheet").click().run()
     assert not app.exception

@@ -6,7 +6,7 @@
 #   tests/container/build.sh [WORK]            WORK: a folder for everything (default: build/container)
 #   BASE_ROOT=DIR                              a debootstrap root that is there already
 #   BUILD_OPTIONS="--volume A:B:ro ..."        more options of buildah, for instance for a proxy's certificates
-#   TORCH=cpu                                  the image without CUDA
+#   TORCH=cpu                                  the image without CUDA; BUILD_OPTIONS then has --build-arg TORCH_INDEX=URL
 #   PYTHON=.venv/bin/python                    a Python with playwright
 set -euo pipefail
 repository=$(cd "$(dirname "$0")/../.." && pwd)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch.nn import functional as F
@@ -63,7 +64,7 @@ class Estimate:
     disk: float
 
 
-def time_network(arch: str, size: int, device: str, batch_size: int = 16) -> Rates:
+def time_network(arch: str, size: int, device: Literal["cpu", "cuda"], batch_size: int = 16) -> Rates:
     """Time a few batches of a network; loading and augmentation come on top of it, a few percent on a GPU.
 
     Args:
@@ -76,7 +77,7 @@ def time_network(arch: str, size: int, device: str, batch_size: int = 16) -> Rat
     images = torch.zeros(batch_size, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
     labels = torch.zeros(batch_size, dtype=torch.long, device=device)
 
-    half = resolve_precision("auto", "cuda" if device == "cuda" else "cpu") == "bf16-mixed"
+    half = resolve_precision("auto", device) == "bf16-mixed"
 
     def train() -> None:
         with torch.autocast(device, torch.bfloat16, enabled=half):

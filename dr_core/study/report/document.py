@@ -248,13 +248,13 @@ def _sources(study: Study) -> str:
         for of in info.data
     )
     versions = {"study written with": info.versions, "report written with": software_versions()}
-    settings = {name: value for name, value in info.settings.items() if name != CONFIGURATION}
-    configuration = f"<h3>study.toml</h3><pre>{escape(str(info.settings.get(CONFIGURATION, '')))}</pre>"
+    settings = dict(info.settings)
+    toml = settings.pop(CONFIGURATION, None)
     return (
         f"<h2>What it rests on</h2><h3>Data sets</h3><ul>{data}</ul><h3>Checkpoints</h3><ul>{_checkpoints(study)}</ul>"
         f"<h3>Tables</h3><ul>{_digests(study)}</ul>"
         f"<h3>Versions</h3><pre>{escape(json.dumps(versions, indent=1))}</pre>"
-        f"{configuration if CONFIGURATION in info.settings else ''}"
+        f"{'' if toml is None else f'<h3>study.toml</h3><pre>{escape(str(toml))}</pre>'}"
         f"<h3>Settings</h3><pre class='settings'>{escape(json.dumps(settings, indent=1))}</pre>"
     )
 
