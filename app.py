@@ -2,6 +2,6 @@
 
 from streamlit.starlette import App
 
-from dr_ui import server
+from dr_ui.shell import server
 
 app = App("home.py", lifespan=server.lifespan, middleware=server.middleware())

@@ -22,7 +22,7 @@ from zennit.torchvision import ResNetCanonizer
 from zennit.types import Linear
 
 from dr_core.analysis.attribution import Explainer
-from dr_core.models.backbone import build_backbone
+from dr_core.models.architectures import build_backbone
 
 TARGET = 3
 ROUNDS = {224: 7, 512: 3}

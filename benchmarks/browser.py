@@ -22,7 +22,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from dr_core.data.grades import LESION_CODES
 from dr_core.data.idrid import TOTAL
 from dr_core.data.phantom import draw_phantom
-from dr_core.study.pdf import find_browser
+from dr_core.publish.pdf import find_browser
 
 AIMS = {
     "upload_to_answers": 0.8,

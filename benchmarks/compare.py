@@ -23,7 +23,7 @@ from torchvision.transforms import v2
 from dr_core.data.fundus import find_field_of_view, read_fundus
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.preprocessing import Preprocessing
-from dr_core.models.backbone import build_backbone
+from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo, LoadedModel, load_model, save_model
 from dr_core.models.prediction import predict_photographs
 from dr_core.models.setups import SETUPS

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from dr_core.analysis.bootstrap import draw_patients
-from dr_core.study.measure import ANSWERS, GRADED_READINGS, MeasureConfig, read_answers, summarize
+from dr_core.experiments.answers import ANSWERS, GRADED_READINGS, MeasureConfig, read_answers, summarize
 
 EYES, TARGET, PEER_DRAWS = 53_576, 10.0, 10
 

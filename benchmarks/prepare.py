@@ -21,7 +21,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from dr_core.data.fundus import encode_jpeg
-from dr_core.data.index import index_eyes
+from dr_core.data.intake.index import index_eyes
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.prepare import PrepareConfig, prepare_store
 from dr_core.data.store import IMAGES, INDEX, NpyAppender, open_store

@@ -23,9 +23,9 @@ import pandas as pd
 
 from dr_core.data.augment import AugmentConfig
 from dr_core.data.preprocessing import Preprocessing
-from dr_core.data.retinamnist import index_retinamnist
+from dr_core.data.published.retinamnist import index_retinamnist
 from dr_core.data.store import Store
-from dr_core.models.backbone import build_backbone
+from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo, load_model
 from dr_core.models.prediction import predict_views
 from dr_core.training.classification import FinetuneConfig, FinetuneTask, mean_auc_one_vs_rest

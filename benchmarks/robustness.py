@@ -10,10 +10,10 @@ import pandas as pd
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store
-from dr_core.models.backbone import build_backbone
+from dr_core.experiments.robustness import RobustnessConfig, damage_eyes
+from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo, LoadedModel
 from dr_core.models.setups import SETUPS
-from dr_core.study.robustness import RobustnessConfig, damage_eyes
 
 EYES = 8
 

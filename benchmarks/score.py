@@ -21,12 +21,12 @@ from compare import answer_plainly, draw_photograph
 
 from dr_core.data.fundus import find_field_of_view, read_fundus
 from dr_core.data.preprocessing import Preprocessing
-from dr_core.models.backbone import build_backbone
+from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo, save_model
 from dr_core.models.setups import SETUPS
+from dr_core.score.plan import ScoreConfig, plan_scoring
+from dr_core.score.run import finish_scoring, run_scoring
 from dr_core.study.folder import Study, StudyInfo, write_study_info
-from dr_core.study.score.plan import ScoreConfig, plan_scoring
-from dr_core.study.score.run import finish_scoring, run_scoring
 from dr_core.study.shards import Shard
 
 PHOTOGRAPHS, PEER_PHOTOGRAPHS, ROUNDS = 64, 8, 3

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from dr_core.analysis.spectrum import SpectrumHooks, convolutions
-from dr_core.models.backbone import build_backbone
+from dr_core.models.architectures import build_backbone
 
 TARGET = 0.60
 """Largest overhead over the plain forward pass."""

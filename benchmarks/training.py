@@ -40,7 +40,7 @@ from dr_core.data.augment import augment, draw_parameters
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import IMAGES, INDEX, Store, open_store
-from dr_core.models.backbone import build_backbone
+from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.models.moco import MoCo
 from dr_core.training.classification import FinetuneConfig, FinetuneTask

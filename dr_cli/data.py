@@ -13,12 +13,12 @@ from rich.table import Table
 
 from dr_cli import data_draw
 from dr_cli.progress import show_progress
-from dr_core.data.check import CheckReport, DataCheck, check_source
-from dr_core.data.folder import FolderLayout
 from dr_core.data.grades import GRADES
 from dr_core.data.prepare import REJECTED, PrepareConfig, PrepareReport, prepare_store
 from dr_core.data.protocol import PROTOCOLS
-from dr_core.data.sources import SOURCES, Source, folder_source
+from dr_core.data.published.check import CheckReport, DataCheck, check_source
+from dr_core.data.published.folder import FolderLayout
+from dr_core.data.published.sources import SOURCES, Source, folder_source
 from dr_core.data.splits import FELLOW_EYES_LEAK, VALIDATION_SHARE, split_validation, take_fraction
 from dr_core.data.store import read_header
 from dr_core.errors import InputError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dr_cli.progress import show_progress
 from dr_core.errors import InputError
-from dr_core.study.draw import draw_phantoms, draw_segmented, draw_textures
+from dr_core.pipeline.drawn_stores import draw_phantoms, draw_segmented, draw_textures
 
 _SIZES = {"phantoms": 224, "segmented": 768, "textures": 128}
 

@@ -33,8 +33,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 
 
 def _run(options: argparse.Namespace) -> None:
-    from dr_core.study.demo import RealEyes, make_demo
-    from dr_core.study.demo_config import DemoConfig, quick_config
+    from dr_core.pipeline.demo import RealEyes, make_demo
+    from dr_core.pipeline.demo_config import DemoConfig, quick_config
 
     real_eyes = None
     if options.real_with_dr or options.real_without_dr:

@@ -7,9 +7,9 @@ from rich.console import Console
 
 from dr_cli.progress import show_progress
 from dr_core.devices import resolve_device
-from dr_core.study.evaluate import evaluate_study
+from dr_core.experiments.answers import MeasureConfig
+from dr_core.experiments.performance import evaluate_study
 from dr_core.study.folder import open_study
-from dr_core.study.measure import MeasureConfig
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:

@@ -7,7 +7,7 @@ from dr_cli import recipe_options
 from dr_cli.progress import show_progress, show_training
 from dr_core.devices import find_job
 from dr_core.models.setups import SETUPS, get_setup
-from dr_core.study.training import FinetuneRequest, finetune, needs_download, obtain_weights, plan_finetuning
+from dr_core.training.jobs import FinetuneRequest, finetune, needs_download, obtain_weights, plan_finetuning
 from dr_core.training.recipes import FINETUNE
 
 

@@ -12,8 +12,7 @@ from dr_cli.progress import show_progress
 from dr_core.data.idrid import SegmentedEye, load_segmentation
 from dr_core.data.protocol import PROTOCOLS
 from dr_core.errors import InputError
-from dr_core.study.folder import Study, open_study
-from dr_core.study.localize import (
+from dr_core.experiments.localization import (
     LocalizeConfig,
     LocalizeReport,
     compare_setups,
@@ -21,8 +20,9 @@ from dr_core.study.localize import (
     summarize_knockouts,
     summarize_localization,
 )
+from dr_core.publish.table3 import write_table3
+from dr_core.study.folder import Study, open_study
 from dr_core.study.shards import Shard, join_parts, parse_shard, parts_folder, read_part, write_part
-from dr_core.study.table3 import write_table3
 
 _TABLES = ("localization", "knockout")
 

@@ -35,7 +35,7 @@ def show_progress(title: str, reports: Iterable[Counted]) -> None:
 
 
 def show_stages(reports: Iterable) -> None:
-    """Draw a bar for each stage of `dr_core.study.demo.DemoReport`s, and a line for each epoch that ended."""
+    """Draw a bar for each stage of `dr_core.pipeline.demo.DemoReport`s, and a line for each epoch that ended."""
     with _bars() as progress:
         bars: dict[int, TaskID] = {}
         for report in reports:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dr_core.devices import find_job
-from dr_core.models.backbone import ARCHITECTURES
+from dr_core.models.architectures import ARCHITECTURES
 from dr_core.training.execution import Device, Execution, Precision
 from dr_core.training.loop import Recipe
 from dr_core.training.plan import Plan

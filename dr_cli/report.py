@@ -7,9 +7,9 @@ from rich.console import Console
 
 from dr_core.errors import InputError
 from dr_core.files import replacing
+from dr_core.publish.pdf import html_to_pdf
+from dr_core.publish.report.document import make_report
 from dr_core.study.folder import open_study
-from dr_core.study.pdf import html_to_pdf
-from dr_core.study.report.document import make_report
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:

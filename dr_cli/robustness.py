@@ -13,10 +13,8 @@ from dr_cli.progress import show_progress
 from dr_core.data.idrid import load_segmentation
 from dr_core.devices import resolve_device
 from dr_core.errors import InputError
-from dr_core.models.checkpoint import LoadedModel
-from dr_core.study.evaluate import open_graded
-from dr_core.study.folder import Study, open_study
-from dr_core.study.robustness import (
+from dr_core.experiments.performance import open_graded
+from dr_core.experiments.robustness import (
     RobustnessConfig,
     RobustnessReport,
     compare_training,
@@ -24,6 +22,8 @@ from dr_core.study.robustness import (
     move_heatmaps,
     summarize_robustness,
 )
+from dr_core.models.checkpoint import LoadedModel
+from dr_core.study.folder import Study, open_study
 from dr_core.study.shards import Shard, join_parts, parse_shard, parts_folder, read_part, write_part
 
 

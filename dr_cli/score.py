@@ -8,9 +8,9 @@ from rich.console import Console
 from dr_cli.progress import show_progress
 from dr_core.devices import resolve_device
 from dr_core.models.setups import SETUPS
+from dr_core.score.plan import ScoreConfig, plan_scoring
+from dr_core.score.run import finish_scoring, run_scoring
 from dr_core.study.folder import open_study
-from dr_core.study.score.plan import ScoreConfig, plan_scoring
-from dr_core.study.score.run import finish_scoring, run_scoring
 from dr_core.study.shards import parse_shard
 
 

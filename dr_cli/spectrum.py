@@ -7,8 +7,8 @@ from rich.console import Console
 
 from dr_cli.progress import show_progress
 from dr_core.devices import resolve_device
+from dr_core.experiments.spectrum import SpectrumConfig, measure_spectra
 from dr_core.study.folder import open_study
-from dr_core.study.spectra import SpectrumConfig, measure_spectra
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:

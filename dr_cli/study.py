@@ -14,12 +14,12 @@ from rich.table import Table
 
 from dr_cli.main import main
 from dr_core.errors import InputError
-from dr_core.study.grid.cells import Cell, build_cells
-from dr_core.study.grid.config import StudyConfig, read_config
-from dr_core.study.grid.describe import check_stores, describe_study
-from dr_core.study.grid.estimate import Estimate, estimate_cells, side_of, time_network
-from dr_core.study.grid.executors import ClusterExecutor, LocalExecutor
-from dr_core.study.grid.schedule import CellReport, Executor, digest_cells, read_digest, run_grid
+from dr_core.pipeline.cells import Cell, build_cells
+from dr_core.pipeline.config import StudyConfig, read_config
+from dr_core.pipeline.describe import check_stores, describe_study
+from dr_core.pipeline.estimate import Estimate, estimate_cells, side_of, time_network
+from dr_core.pipeline.executors import ClusterExecutor, LocalExecutor
+from dr_core.pipeline.schedule import CellReport, Executor, digest_cells, read_digest, run_grid
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:

@@ -1,6 +1,7 @@
 """What do the four models say about this eye?"""
 
-from dr_ui import compare, page
+from dr_ui.shell import page
+from dr_ui.views.compare import screen as compare
 
 
 def render(study: page.Study) -> None:

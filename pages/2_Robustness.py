@@ -1,6 +1,7 @@
 """How much damage does each model take?"""
 
-from dr_ui import page, robustness
+from dr_ui.shell import page
+from dr_ui.views.robustness import screen as robustness
 
 
 def render(study: page.Study) -> None:

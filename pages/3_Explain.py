@@ -1,6 +1,7 @@
 """Did it look at the lesions?"""
 
-from dr_ui import explain, page
+from dr_ui.shell import page
+from dr_ui.views.explain import screen as explain
 
 
 def render(study: page.Study) -> None:

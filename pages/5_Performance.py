@@ -1,5 +1,6 @@
 """How good are the four models?"""
 
-from dr_ui import page, performance
+from dr_ui.shell import page
+from dr_ui.views.performance import screen as performance
 
 page.show("Performance", "How good are the four models?", performance.show_page)

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from dr_core.data.preprocessing import Preprocessing
-from dr_core.models.backbone import build_backbone
+from dr_core.experiments.answers import predict_table, summarize
+from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo, load_model, save_model
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import DataSet, StudyInfo, write_study_info
-from dr_core.study.measure import predict_table, summarize
 
 ROOT = Path(__file__).parents[1]
 

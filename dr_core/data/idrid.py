@@ -14,8 +14,8 @@ from PIL import Image
 from dr_core.data.fundus import read_fundus
 from dr_core.data.fundus.budget import DECODER_DEFECTS
 from dr_core.data.grades import LESION_CODES
-from dr_core.data.index import ImageFolder, index_eyes, read_labels
-from dr_core.data.mask_picture import open_mask, read_levels
+from dr_core.data.intake.index import ImageFolder, index_eyes, read_labels
+from dr_core.data.intake.mask_picture import open_mask, read_levels
 from dr_core.errors import InputError
 
 TOTAL = ("microaneurysms", "haemorrhages", "hard_exudates")

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from dr_core.data.fundus import assess_quality, find_field_of_view
-from dr_core.data.index import read_eye
+from dr_core.data.intake.index import read_eye
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import HEADER, IMAGES, INDEX, NpyAppender, Store
 from dr_core.errors import InputError

@@ -20,7 +20,7 @@ from dr_core.data.grades import GRADES
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 from dr_core.files import replacing
-from dr_core.models.backbone import ARCHITECTURES
+from dr_core.models.architectures import ARCHITECTURES
 from dr_core.models.setups import SETUPS
 
 SCHEMA = 1

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import ResNet
 
 from dr_core.errors import InputError
-from dr_core.models.backbone import feature_count
+from dr_core.models.architectures import feature_count
 
 
 class MoCo(nn.Module):

@@ -16,7 +16,7 @@ from dr_core.data.fundus import assess_quality, find_field_of_view
 from dr_core.data.phantom import Phantom
 from dr_core.data.store import Store, open_store
 from dr_core.errors import InputError
-from dr_core.study.demo_data import DRAWN_DATA, DRAWN_PIXELS, redraw_eye
+from dr_core.study.drawn_data import DRAWN_DATA, DRAWN_PIXELS, redraw_eye
 from dr_core.study.folder import Study
 
 UNGRADED = -1

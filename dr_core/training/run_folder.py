@@ -10,8 +10,8 @@ from torchvision.models.resnet import ResNet
 
 from dr_core.errors import InputError
 from dr_core.files import replacing, write_json
-from dr_core.models.archive import ARCHIVE_DEFECTS, read_archive
-from dr_core.models.external import start_from
+from dr_core.models.imagenet_weights import start_from
+from dr_core.models.torch_archive import ARCHIVE_DEFECTS, read_archive
 
 
 class RunFolder:

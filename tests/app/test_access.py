@@ -6,8 +6,8 @@ import pytest
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
-from dr_ui import server
-from dr_ui.access import AllowList, _stays_here
+from dr_ui.shell import server
+from dr_ui.shell.access import AllowList, _stays_here
 
 LIST = AllowList(users=frozenset({"erika@clinic.example"}), domains=frozenset({"lab.example"}))
 

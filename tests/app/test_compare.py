@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 from dr_core.data.fundus import read_fundus
 from dr_core.data.phantom import draw_phantom
 from dr_core.models.prediction import predict_photographs
-from dr_ui.eyes import FIRST_SAMPLE, SAMPLES
+from dr_ui.eyes.choice import FIRST_SAMPLE, SAMPLES
 from tests.app.page_driver import encoded, html_of, upload
 
 ROOT = Path(__file__).parents[2]
@@ -155,7 +155,7 @@ def test_an_unexpected_error_shows_a_number_and_keeps_the_eye_out_of_the_log(pag
         raise RuntimeError("no such operator")
 
     app = page.run()
-    monkeypatch.setattr("dr_ui.cache.assess_quality", fail)
+    monkeypatch.setattr("dr_ui.eyes.cache.assess_quality", fail)
     app = upload(app, ("patient 4711.png", encoded(draw_phantom(2, 150, 3).image)))
     assert not app.exception
     assert app.error[0].value.split()[-1].rstrip(".") in caplog.text

@@ -8,7 +8,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from dr_core.errors import InputError
-from dr_ui import device
+from dr_ui.shell import device
 from tests.app.page_driver import html_of
 from tests.conftest import ROOT
 

@@ -12,9 +12,9 @@ from dr_core.analysis.localization import pool, relevance_mass_accuracy, relevan
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.protocol import PROTOCOLS, scale_mask
+from dr_core.experiments.localization import SCORES, LocalizeConfig, localize_eyes
 from dr_core.models.setups import SETUPS
-from dr_core.study.localize import SCORES, LocalizeConfig, localize_eyes
-from dr_ui.eyes import FIRST_SAMPLE, SAMPLES
+from dr_ui.eyes.choice import FIRST_SAMPLE, SAMPLES
 from tests.app.page_driver import encoded, html_of, upload
 
 ROOT = Path(__file__).parents[2]
@@ -280,7 +280,7 @@ def test_a_grade_that_a_model_lacks_is_a_sentence(monkeypatch, tmp_path, tiny_st
     import shutil
 
     from dr_core.data.preprocessing import Preprocessing
-    from dr_core.models.backbone import build_backbone
+    from dr_core.models.architectures import build_backbone
     from dr_core.models.checkpoint import CheckpointInfo, save_model
 
     folder = tmp_path / "three"

@@ -81,7 +81,7 @@ def test_an_unexpected_error_shows_a_number_and_logs_the_rest(run_home, tiny_stu
     def fail(*_):
         raise RuntimeError("secret of the eye")
 
-    monkeypatch.setattr("dr_ui.home.show_models", fail)
+    monkeypatch.setattr("dr_ui.views.home.screen.show_models", fail)
     app = run_home(DR_STUDY=tiny_study.path)
     assert not app.exception
     sentence = app.error[0].value

@@ -2,8 +2,8 @@ import shutil
 
 from streamlit.testing.v1 import AppTest
 
+from dr_core.publish.paper.review import count_verdicts, review_claims
 from dr_core.study.folder import open_study
-from dr_core.study.paper.review import count_verdicts, review_claims
 from tests.app.page_driver import html_of
 from tests.conftest import ROOT
 

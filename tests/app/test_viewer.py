@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dr_ui.viewer import encode_map, outline_of, parse_region
+from dr_ui.parts.viewer import encode_map, outline_of, parse_region
 
 
 def decoded(content):

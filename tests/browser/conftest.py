@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from dr_ui.studies import DEMO
+from dr_ui.shell.studies import DEMO
 
 ROOT = Path(__file__).parents[2]
 expect.set_options(timeout=60_000)  # a cold start on a busy machine

@@ -5,10 +5,10 @@ import torch
 from dr_cli.main import main
 from dr_core.corruption import corrupt
 from dr_core.data.store import open_store
+from dr_core.experiments.answers import ANSWERS
 from dr_core.models.prediction import predict_views
 from dr_core.seeds import derive_seed
 from dr_core.study.folder import open_study
-from dr_core.study.measure import ANSWERS
 from tests.cli.test_measure_commands import write_store
 from tests.conftest import make_study
 

@@ -17,7 +17,7 @@ from dr_core.data.fundus import encode_jpeg, read_fundus
 from dr_core.data.phantom import draw_phantom
 from dr_core.files import held
 from dr_core.models.setups import SETUPS
-from dr_core.study.score import plan, run
+from dr_core.score import plan, run
 from dr_core.study.shards import Shard, parse_shard
 from tests.fuzz.hostile_files import NATIVE, encode_dicom
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from dr_cli.main import main
-from dr_core.models.backbone import build_backbone
-from dr_core.models.external import EXTERNAL
+from dr_core.models.architectures import build_backbone
+from dr_core.models.imagenet_weights import EXTERNAL
 from dr_core.study.folder import open_study
 from dr_core.training.run_folder import read_metrics
 
@@ -116,7 +116,7 @@ def test_offline_the_missing_weights_are_named(eyes, tmp_path, monkeypatch, caps
     monkeypatch.setenv("DR_LENS_CACHE", str(tmp_path / "cache"))
     weights = EXTERNAL["supervised"]
     nowhere = {"supervised": type(weights)(**vars(weights) | {"url": "http://127.0.0.1:9/resnet50-0676ba61.pth"})}
-    monkeypatch.setattr("dr_core.study.training.EXTERNAL", nowhere)
+    monkeypatch.setattr("dr_core.training.jobs.EXTERNAL", nowhere)
     assert finetune(eyes, tmp_path / "study", setup="ifi_fs") == 2
     assert f"put it at {tmp_path / 'cache' / 'resnet50-0676ba61.pth'}" in capsys.readouterr().err
 

@@ -12,10 +12,14 @@ LADDER = [
     "devices",
     "data",
     "models",
-    "training",
     "corruption",
     "analysis",
     "study",
+    "training",
+    "experiments",
+    "publish",
+    "score",
+    "pipeline",
 ]
 FORBIDDEN_IN_CORE = {"streamlit", "argparse", "typer", "rich", "dr_cli", "dr_ui", "pages", "app", "train_cli"}
 

@@ -8,8 +8,8 @@ import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from dr_core.models.setups import SETUPS
-from dr_core.study.report.palette import GRADE_RAMP, setup_color
-from dr_ui.style import LESION_COLORS
+from dr_core.publish.palette import GRADE_RAMP, setup_color
+from dr_ui.parts.style import LESION_COLORS
 from tests.conftest import ROOT
 
 # Machado, Oliveira and Fernandes 2009, table 1, severity 1; they act on linear RGB.

@@ -15,7 +15,7 @@ from pydicom.encaps import encapsulate
 
 from dr_core.data.fundus import read_fundus
 from dr_core.data.idrid import read_mask
-from dr_core.data.lesion_mask import decode_mask
+from dr_core.data.intake.lesion_mask import decode_mask
 from dr_core.errors import InputError
 
 SHAPE = (48, 64)

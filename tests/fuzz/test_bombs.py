@@ -15,7 +15,7 @@ from hostile_files import draw_picture, encode
 from PIL import Image
 
 from dr_core.data.fundus import encode_jpeg, read_fundus
-from dr_core.data.lesion_mask import decode_mask
+from dr_core.data.intake.lesion_mask import decode_mask
 from dr_core.errors import InputError
 
 ROOT = Path(__file__).parents[2]

@@ -13,11 +13,11 @@ from dr_core.analysis.attribution.alpha1_beta0 import why_unknown
 from dr_core.analysis.attribution.explainer import _Zennit
 from dr_core.data.phantom import draw_phantom
 from dr_core.errors import InputError
-from dr_core.models.backbone import build_backbone
+from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import load_model
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import open_study
-from dr_ui.studies import DEMO
+from dr_ui.shell.studies import DEMO
 
 
 def shake(model, seed=0):

@@ -12,7 +12,7 @@ from dr_core.analysis.spectrum import (
     image_eigenvalues,
 )
 from dr_core.errors import InputError
-from dr_core.models.backbone import build_backbone
+from dr_core.models.architectures import build_backbone
 
 
 def all_at_once(model, images, centered=True):

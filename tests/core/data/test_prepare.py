@@ -15,7 +15,7 @@ import pytest
 
 from dr_core.data import prepare
 from dr_core.data.fundus import encode_jpeg
-from dr_core.data.index import index_eyes
+from dr_core.data.intake.index import index_eyes
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.prepare import REJECTED, PrepareConfig, prepare_store
 from dr_core.data.preprocessing import Preprocessing

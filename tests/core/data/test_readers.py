@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dr_core.data.folder import FolderLayout
 from dr_core.data.idrid import load_segmentation, read_mask
-from dr_core.data.index import INDEX_COLUMNS, read_eye
-from dr_core.data.sources import SOURCES, folder_source
+from dr_core.data.intake.index import INDEX_COLUMNS, read_eye
+from dr_core.data.published.folder import FolderLayout
+from dr_core.data.published.sources import SOURCES, folder_source
 from dr_core.errors import InputError
 
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
-from dr_core.models.backbone import build_backbone
+from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo, load_model, read_info, save_model
 from dr_core.models.prediction import predict_photographs
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from dr_core.errors import InputError
-from dr_core.models.backbone import build_backbone
+from dr_core.models.architectures import build_backbone
 from dr_core.models.moco import MoCo
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from dr_core.data.store import Store, open_store
 from dr_core.errors import InputError
-from dr_core.study.demo import PREPROCESSING
-from dr_core.study.demo_data import DRAWN_DATA, draw_patient_views
+from dr_core.pipeline.demo import PREPROCESSING
+from dr_core.study.drawn_data import DRAWN_DATA, draw_patient_views
 from dr_core.study.eyes import can_open, list_eyes, open_picture
 from dr_core.study.folder import StudyInfo, write_study_info
 

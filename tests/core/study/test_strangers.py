@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import load_model, read_info
-from dr_core.models.external import EXTERNAL, read_weights
+from dr_core.models.imagenet_weights import EXTERNAL, read_weights
 from dr_core.study.folder import Study, list_studies, open_study
 from dr_core.study.tables import RESULT_COLUMNS
 from dr_core.training.run_folder import RunFolder

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from dr_core.errors import InputError
-from dr_core.models.backbone import SlimResNet50, build_backbone
+from dr_core.models.architectures import SlimResNet50, build_backbone
 from dr_core.models.checkpoint import load_model, save_model
 from dr_core.training.classification import FinetuneTask, mean_auc_one_vs_rest, weigh_classes
 from dr_core.training.execution import Execution

@@ -10,7 +10,7 @@ from dr_core.data.augment import AugmentConfig
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store
 from dr_core.errors import InputError
-from dr_core.models.backbone import build_backbone
+from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo, load_model
 from dr_core.models.moco import MoCo
 from dr_core.training.classification import FinetuneConfig, FinetuneTask

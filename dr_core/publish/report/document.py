@@ -1,0 +1,301 @@
+"""The report itself: verdicts, figures, tables, and everything that a reader needs to check them."""
+
+import base64
+import json
+import math
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from html import escape
+
+import pandas as pd
+
+from dr_core.files import digest_file
+from dr_core.models.checkpoint import software_versions
+from dr_core.models.setups import SETUPS
+from dr_core.publish.paper.review import (
+    PHANTOMS,
+    Finding,
+    compare_table2,
+    compare_table3,
+    count_verdicts,
+    review_claims,
+)
+from dr_core.publish.paper.verdicts import Comparison, Verdict
+from dr_core.publish.report.figures import Drawing, describe_data, draw_figures
+from dr_core.study.folder import CONFIGURATION, Study
+
+MARKS = {Verdict.HOLDS: "✓", Verdict.FAILS: "✗", Verdict.OPEN: "○"}
+"""Shape of each verdict; the word always stands beside it."""
+
+_AT_MOST = 12
+"""Comparisons of a claim that the report prints; the tables have all."""
+
+
+def make_report(study: Study) -> str:
+    """Write the report of a study.
+
+    Args:
+        study: The study.
+
+    Returns:
+        A page of HTML that needs no other file and no network: claims with verdicts, figures, Tables 2 and 3, all
+        measures, data sets, checkpoints, settings, versions, and the digest of every table.
+
+    Raises:
+        InputError: If a table or a checkpoint is damaged.
+    """
+    findings = review_claims(study)
+    parts = [
+        _head(study, findings),
+        _claims(study, findings),
+        *map(_figure, draw_figures(study)),
+        _table2(study),
+        _table3(study),
+        _measures(study),
+        _knockouts(study),
+        _sources(study),
+    ]
+    return page(f"{study.info.title}: report", "".join(parts))
+
+
+def page(title: str, body: str) -> str:
+    """A self-contained page of HTML in the project's print style, with the note that must stand on every page."""
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width"><style>' + _CSS + "</style></head><body>"
+        '<p class="note">DR Lens · research use only, not for diagnosis</p>' + body + "</body></html>"
+    )
+
+
+def _head(study: Study, findings: Sequence[Finding]) -> str:
+    info, counts = study.info, count_verdicts(findings)
+    told = " · ".join(f"{MARKS[verdict]} {count} {verdict}" for verdict, count in counts.items())
+    warning = (
+        f"<p class='warning'><b>Drawn, not photographed.</b> {PHANTOMS}; the verdicts below say nothing about the "
+        "paper's own data.</p>"
+    )
+    return (
+        f"<h1>{escape(info.title)}</h1><p>{escape(info.summary)}</p>"
+        f"<p>Seed {info.seed}, protocol {escape(info.protocol)}, study written {escape(info.created)}, this report "
+        f"{datetime.now(UTC).isoformat(timespec='seconds')}.</p>"
+        f"{warning if study.info.rests_on_drawings else ''}<p class='counts'>{told}</p>"
+    )
+
+
+def _claims(study: Study, findings: Sequence[Finding]) -> str:
+    rows = "".join(_claim(study, finding) for finding in findings)
+    return (
+        "<h2>The paper's claims on this study</h2><table><thead><tr><th>where</th><th>claim</th><th>paper</th>"
+        f"<th>this study (95 % interval)</th><th>verdict</th><th>on</th></tr></thead><tbody>{rows}</tbody></table>"
+        f"<h3>Rules</h3><ul>{''.join(f'<li>{escape(rule)}</li>' for rule in _rules(findings))}</ul>"
+        "<p>Differences are signed so that above 0 speaks for the claim; docs/methods.md has the rules with their "
+        "reasons.</p>"
+    )
+
+
+def _rules(findings: Iterable[Finding]) -> list[str]:
+    return list(dict.fromkeys(finding.claim.rule.words for finding in findings))
+
+
+def _claim(study: Study, finding: Finding) -> str:
+    claim, judgment = finding.claim, finding.judgment
+    told = "".join(f"<li>{escape(one.name)}: {write_comparison(one)}</li>" for one in finding.comparisons[:_AT_MOST])
+    more = len(finding.comparisons) - _AT_MOST
+    rest = f"<li>and {more} more in results/{claim.table}.parquet</li>" if more > 0 else ""
+    data = describe_data(study, finding.data) if finding.data else "nothing"
+    return (
+        f"<tr class='claim'><td>{escape(claim.place)}, {escape(claim.section)}</td><td>{escape(claim.statement)}</td>"
+        f"<td>{escape(claim.paper)}</td><td>{escape(judgment.reason)}</td>"
+        f"<td><b>{MARKS[judgment.verdict]}\N{NO-BREAK SPACE}{judgment.verdict}</b></td><td>{escape(data)}</td></tr>"
+        f"<tr><td></td><td colspan='5'><ul class='told'>{told}{rest}</ul></td></tr>"
+    )
+
+
+def write_comparison(one: Comparison) -> str:
+    """A comparison's number with its interval and the paper's own."""
+    text = f"{one.value:+.3f}"
+    if not math.isnan(one.low + one.high):
+        text += f" ({one.low:+.3f} to {one.high:+.3f})"
+    return text if math.isnan(one.published) else f"{text}; paper {one.published:+.3f}"
+
+
+def _figure(drawing: Drawing) -> str:
+    source = base64.b64encode(drawing.svg.encode()).decode()
+    return (
+        f'<figure><h2>{escape(drawing.title)}</h2><img alt="{escape(drawing.title)}" '
+        f'src="data:image/svg+xml;base64,{source}"><figcaption>{escape(drawing.caption)}</figcaption></figure>'
+    )
+
+
+def _table2(study: Study) -> str:
+    rows = compare_table2(study)
+    if rows.empty:
+        return ""
+    rows = rows.assign(
+        data=[describe_data(study, key) for key in rows["data"]],
+        setup=_labels(rows["setup"]),
+        interval=_interval(rows, 3),
+    )
+    names = {
+        "data": "eyes",
+        "setup": "set-up",
+        "paper": "paper",
+        "distfit": "by distfit",
+        "alpha": "by likelihood",
+        "interval": "95 % interval",
+        "nearest": "nearest law (AIC)",
+    }
+    return "<h2>Table 2: alpha of the first layer</h2>" + _table(rows, names, 3)
+
+
+def _table3(study: Study) -> str:
+    rows = compare_table3(study)
+    if rows.empty:
+        return ""
+    eyes = int(rows["n"].max())
+    rows = rows.assign(
+        setup=_labels(rows["setup"]),
+        interval=_interval(rows, 4),
+        inside=rows["inside"].map({True: "yes", False: "no"}),
+        lesion=rows["lesion"].str.replace("_", " "),
+    )
+    names = {
+        "lesion": "lesion",
+        "setup": "set-up",
+        "score": "score",
+        "pooling": "pooling",
+        "method": "heatmap",
+        "statistic": "over eyes",
+        "paper": "paper",
+        "value": "this study",
+        "interval": "95 % interval",
+        "inside": "paper's inside",
+    }
+    caption = (
+        f"<p>The paper: 80 eyes of IDRiD; this study: {eyes} eyes, protocol paper. What the paper calls relevance "
+        "rank accuracy is our recall (docs/methods.md).</p>"
+    )
+    return "<h2>Table 3: relevance on the lesions</h2>" + caption + _table(rows, names, 4)
+
+
+def _measures(study: Study) -> str:
+    if not study.has_results("performance"):
+        return ""
+    rows = study.read_results("performance")
+    rows = rows.assign(
+        data=[describe_data(study, key) for key in rows["data"]],
+        setup=_labels(rows["setup"]),
+        interval=_interval(rows, 3),
+        measure=rows["measure"].str.replace("_", " "),
+    )
+    names = {
+        "data": "eyes",
+        "setup": "set-up",
+        "measure": "measure",
+        "reading": "reading",
+        "value": "value",
+        "interval": "95 % interval",
+        "n": "eyes",
+        "positives": "positive",
+    }
+    return "<h2>All measures of the answers</h2>" + _table(rows, names, 3)
+
+
+def _knockouts(study: Study) -> str:
+    if not study.has_results("knockout_summary"):
+        return ""
+    rows = study.read_results("knockout_summary")
+    rows = rows[(rows["kind"] == "beyond control") & (rows["measure"] == "severe")]
+    rows = rows.assign(
+        setup=_labels(rows["setup"]), interval=_interval(rows, 3), lesion=rows["lesion"].str.replace("_", " ")
+    )
+    names = {"lesion": "lesion", "setup": "set-up", "value": "change", "interval": "95 % interval", "n": "eyes"}
+    return "<h2>Knock-out: change of P(severe) beyond the control</h2>" + _table(rows, names, 3)
+
+
+def _labels(setups: pd.Series) -> list[str]:
+    return [SETUPS[setup].label if setup in SETUPS else str(setup) for setup in setups]
+
+
+def _interval(rows: pd.DataFrame, digits: int) -> list[str]:
+    return [
+        "" if math.isnan(low + high) else f"{low:.{digits}f} to {high:.{digits}f}"
+        for low, high in zip(rows["low"], rows["high"], strict=True)
+    ]
+
+
+def _table(rows: pd.DataFrame, names: dict[str, str], digits: int) -> str:
+    heads = "".join(f"<th>{escape(name)}</th>" for name in names.values())
+    body = "".join(
+        "<tr>" + "".join(f"<td>{_cell(value, digits)}</td>" for value in row) + "</tr>"
+        for row in rows[list(names)].itertuples(index=False)
+    )
+    return f"<table class='numbers'><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(value: object, digits: int) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.{digits}f}"
+    return escape(str(value))
+
+
+def _sources(study: Study) -> str:
+    info = study.info
+    data = "".join(
+        f"<li><b>{escape(of.role)}: {escape(of.title)}</b>, {of.images} images, "
+        f"{'photographs' if of.real else 'drawn'}, fingerprint {escape(of.fingerprint or 'none')}. "
+        f"{escape(of.description)}</li>"
+        for of in info.data
+    )
+    versions = {"study written with": info.versions, "report written with": software_versions()}
+    settings = dict(info.settings)
+    toml = settings.pop(CONFIGURATION, None)
+    return (
+        f"<h2>What it rests on</h2><h3>Data sets</h3><ul>{data}</ul><h3>Checkpoints</h3><ul>{_checkpoints(study)}</ul>"
+        f"<h3>Tables</h3><ul>{_digests(study)}</ul>"
+        f"<h3>Versions</h3><pre>{escape(json.dumps(versions, indent=1))}</pre>"
+        f"{'' if toml is None else f'<h3>study.toml</h3><pre>{escape(str(toml))}</pre>'}"
+        f"<h3>Settings</h3><pre class='settings'>{escape(json.dumps(settings, indent=1))}</pre>"
+    )
+
+
+def _checkpoints(study: Study) -> str:
+    lines = []
+    for setup in study.info.setups:
+        if study.has_checkpoint(setup):
+            info = study.read_checkpoint_info(setup)
+            lines.append(
+                f"<li><b>{SETUPS[setup].label}</b>: {escape(info.arch)}, trained on {escape(info.training_data)} "
+                f"(fingerprint {escape(info.data_fingerprint)}), validation AUC {info.validation_auc:.3f}, seed "
+                f"{info.training.get('seed', '?')}; SHA-256 {digest_file(study.checkpoint_path(setup))}</li>"
+            )
+        else:
+            lines.append(f"<li><b>{SETUPS[setup].label}</b>: not trained</li>")
+    return "".join(lines)
+
+
+def _digests(study: Study) -> str:
+    return "".join(
+        f"<li>results/{escape(path.name)}: SHA-256 {digest_file(path)}</li>"
+        for path in sorted((study.path / "results").glob("*.parquet"))
+    )
+
+
+_CSS = """
+@page { size: A4; margin: 14mm 12mm; }
+body { font: 10pt/1.4 system-ui, sans-serif; color: #111; background: #fff; max-width: 190mm; margin: 1rem auto;
+  padding: 0 1rem; font-variant-numeric: tabular-nums; }
+h1 { font-size: 18pt; margin: .3em 0; } h2 { font-size: 13pt; margin: 1.2em 0 .4em; } h3 { font-size: 11pt; }
+.note { border: 1px solid #111; border-radius: 1em; padding: .1em .8em; display: inline-block; font-size: 9pt; }
+.warning { border-left: 4px solid #E69F00; padding-left: .7em; } .counts { font-size: 12pt; font-weight: 600; }
+table { border-collapse: collapse; width: 100%; font-size: 8.2pt; }
+th, td { text-align: left; vertical-align: top; padding: .25em .6em .25em 0; border-bottom: 1px solid #ccc; }
+thead { display: table-header-group; } tr { break-inside: avoid; }
+.claim td { border-bottom: 0; padding-bottom: 0; } .told { columns: 2; list-style: none; font-size: 7.6pt; }
+td ul { margin: .2em 0; padding-left: 1em; }
+.numbers td { white-space: nowrap; padding-top: .1em; padding-bottom: .1em; }
+.numbers td:first-child { white-space: normal; }
+figure { margin: 0; break-inside: avoid; } figure img { width: 100%; } figcaption { font-size: 9pt; color: #333; }
+li { overflow-wrap: anywhere; } pre { font-size: 7.5pt; white-space: pre-wrap; } .settings { columns: 3; }
+@media print { body { margin: 0; padding: 0; max-width: none; } }
+"""

@@ -1,0 +1,218 @@
+"""What is asked about which photographs, and whether a table that is there already may be gone on with."""
+
+import csv
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dr_core
+from dr_core.data.grades import GRADES
+from dr_core.data.photographs import HEATMAPS, Photograph, find_photographs
+from dr_core.errors import InputError
+from dr_core.files import digest_file, write_json
+from dr_core.models.checkpoint import LoadedModel, software_versions
+from dr_core.models.setups import SETUPS
+from dr_core.score.journal import read_journals
+from dr_core.study.folder import Study
+
+SCORE_COLUMNS: dict[str, str] = {
+    "path": "photograph, from the folder that was given; the name alone of a file that was given",
+    "setup": "set-up that answers; empty where the photograph could not be read",
+    "grade": "the most probable ICDR grade, 0..4",
+    **{f"p{grade}": f"softmax of grade {grade}, {name}" for grade, name in enumerate(GRADES)},
+    "referable_3": "p3 + p4: the paper's reading, severe or worse",
+    "referable_2": "p2 + p3 + p4: the ICDR standard, moderate or worse",
+    "field_found": "1 where a round field of view was found, 0 where the whole picture was taken",
+    "crop_left": "left edge of the part that the model saw, as a share of the photograph's width; may be negative",
+    "crop_top": "its upper edge, as a share of the height",
+    "crop_width": "its width, as a share of the photograph's; above 1 where it reaches beyond",
+    "crop_height": "its height, likewise",
+    "sharpness": "0..1, high where edges are fine",
+    "luminance": "median luminance, 0..255",
+    "warnings": "what is wrong with the photograph, in words; empty for a good one",
+    "checkpoint": "first 12 digits of the checkpoint file's SHA-256",
+    "error": "why the photograph could not be read; empty where it could",
+}
+"""Columns of the table, a row for each photograph and set-up; one row of a photograph that could not be read."""
+
+SCHEMA = 1
+"""Version of the table and of what stands beside it."""
+
+TARGET = 3
+"""The heatmaps start from severe DR. Source: paper, section 4.4."""
+
+_AUTHOR = "DR Lens score"
+_CPU_BATCH, _DEVICE_BATCH = 16, 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig:
+    """What is asked, and how it is computed.
+
+    Attributes:
+        setups: Set-ups that answer; none stands for all that have a checkpoint.
+        heatmaps: Whether LRP heatmaps are written.
+        batch_size: Photographs per forward pass; None takes 16 on a processor and 64 elsewhere.
+        device: Where the models run.
+        processes: Processes that decode, beside the models.
+    """
+
+    setups: tuple[str, ...] = ()
+    heatmaps: bool = False
+    batch_size: int | None = None
+    device: str = "cpu"
+    processes: int = 2
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done, before anything is done."""
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InputError(f"The batch size must be at least 1, not {self.batch_size}.")
+        if self.processes < 1:
+            raise InputError(f"There must be at least 1 process that decodes, not {self.processes}.")
+
+    @property
+    def batch(self) -> int:
+        """Photographs per forward pass."""
+        return self.batch_size or (_CPU_BATCH if self.device == "cpu" else _DEVICE_BATCH)
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """A run that may begin or go on.
+
+    Attributes:
+        out: The table.
+        photographs: All photographs, sorted by name.
+        models: Set-up -> model, on its device.
+        header: What stands beside the table, without counts.
+        config: What is asked.
+    """
+
+    out: Path
+    photographs: tuple[Photograph, ...]
+    models: dict[str, LoadedModel]
+    header: dict[str, Any]
+    config: ScoreConfig
+
+    @property
+    def header_path(self) -> Path:
+        """File of the header."""
+        return self.out.with_suffix(".json")
+
+    @property
+    def parts(self) -> Path:
+        """Folder of the journals."""
+        return self.out.with_suffix(".parts")
+
+    @property
+    def heatmaps(self) -> Path:
+        """Folder of the heatmaps."""
+        return self.out.with_suffix(HEATMAPS)
+
+
+def plan_scoring(study: Study, given: Sequence[Path], out: Path, config: ScoreConfig) -> Scoring:
+    """Find the photographs, load the models, and make sure that the table is theirs.
+
+    Args:
+        study: The study.
+        given: Photographs, and folders of photographs.
+        out: The table, `.csv`; its folder is made.
+        config: What is asked.
+
+    Raises:
+        InputError: If there is no photograph or no model, or if `out` is another run's table.
+    """
+    if out.suffix != ".csv":
+        raise InputError(f"The table must end in .csv, not {out.name!r}.")
+    photographs = tuple(find_photographs(given))
+    trained = [name for name in study.info.setups if study.has_checkpoint(name)]
+    models = {setup: study.load_model(setup) for setup in sorted(config.setups or trained, key=list(SETUPS).index)}
+    if not models:
+        raise InputError(f"The study {study.name} has no trained model yet.")
+    for setup, model in models.items():
+        if len(model.info.classes) != len(GRADES):
+            raise InputError(f"{setup} knows {len(model.info.classes)} classes, not the five grades; leave it out.")
+        model.model.to(config.device)
+    scoring = Scoring(out, photographs, models, _describe(study, given, models, config), config)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    _check_ours(scoring)
+    if not scoring.header_path.is_file():
+        write_json(scoring.header_path, scoring.header)
+    scoring.parts.mkdir(exist_ok=True)  # after the header, which says whose it is
+    return scoring
+
+
+def _describe(
+    study: Study, given: Sequence[Path], models: Mapping[str, LoadedModel], config: ScoreConfig
+) -> dict[str, Any]:
+    """Everything the numbers follow from; of folders a digest only, their names may be patients'."""
+    roots = sorted({str((place if place.is_dir() else place.parent).resolve()) for place in given})
+    versions = {"dr_lens": dr_core.__version__} | software_versions()
+    return {
+        "written_by": _AUTHOR,
+        "schema": SCHEMA,
+        "note": "Research use only, not for diagnosis.",
+        "study": study.info.title,
+        "given": hashlib.sha256("\n".join(roots).encode("utf-8", "surrogateescape")).hexdigest()[:16],
+        "models": {setup: _describe_model(study, setup, model) for setup, model in models.items()},
+        "device": config.device.partition(":")[0],
+        "heatmaps": {"rule": "alpha1_beta0", "grade": TARGET} if config.heatmaps else None,
+        "versions": versions,
+        "columns": SCORE_COLUMNS,
+    }
+
+
+def _describe_model(study: Study, setup: str, model: LoadedModel) -> dict[str, Any]:
+    way = model.info.preprocessing
+    about = {"arch": model.info.arch, "size": way.size, "crop": way.crop, "contrast": way.contrast}
+    trained = {"training_data": model.info.training_data, "data_fingerprint": model.info.data_fingerprint}
+    return {"sha256": digest_file(study.checkpoint_path(setup))} | about | trained
+
+
+def _check_ours(scoring: Scoring) -> None:
+    """Refuse to write over what another run, or another program, has written."""
+    out, path = scoring.out, scoring.header_path
+    taken = [place for place in (out, scoring.parts, scoring.heatmaps) if place.exists()]
+    if not path.is_file():  # asked last: another part may begin at this moment
+        if taken:
+            raise InputError(f"{taken[0]} was not written by this command; choose another --out.")
+        return
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        is_ours = stored["written_by"] == _AUTHOR
+        different = [name for name, value in _identity(scoring.header).items() if _identity(stored)[name] != value]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        is_ours, different = False, []
+    if not is_ours:
+        raise InputError(f"{path} was not written by this command; choose another --out.")
+    if different:
+        raise InputError(f"{out} was begun otherwise ({', '.join(different)} differ); choose another --out.")
+    known = read_journals(scoring.parts, scoring.photographs).names | _names_in(out)
+    lost = sorted(known - {photograph.name for photograph in scoring.photographs})
+    if lost:
+        raise InputError(
+            f"{out} holds {len(lost)} photographs that are not given now, such as {lost[0]}; choose another --out."
+        )
+
+
+def _identity(header: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be alike in two runs that write one table."""
+    versions = {name: version for name, version in header["versions"].items() if name != "python"}
+    return {
+        "schema": header["schema"],
+        "folders": header["given"],
+        "models": {setup: model["sha256"] for setup, model in header["models"].items()},
+        "device": header["device"],
+        "heatmaps": header["heatmaps"],
+        "versions": versions,
+    }
+
+
+def _names_in(out: Path) -> set[str]:
+    if not out.is_file():
+        return set()
+    with out.open(encoding="utf-8", newline="") as file:
+        return {row["path"] for row in csv.DictReader(file)}

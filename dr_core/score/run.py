@@ -1,0 +1,185 @@
+"""Asking about photographs part by part, and the table at the end."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dr_core.analysis.attribution import Explainer
+from dr_core.data.grades import referable_probability
+from dr_core.data.photographs import Photograph, PhotographView, view_photographs
+from dr_core.data.preprocessing import Preprocessing
+from dr_core.errors import InputError
+from dr_core.files import held, replacing, write_json
+from dr_core.models.checkpoint import LoadedModel
+from dr_core.models.prediction import predict_shared
+from dr_core.score.heatmaps import write_heatmaps
+from dr_core.score.journal import Row, cut_half_line, journal_line, read_journals
+from dr_core.score.plan import SCORE_COLUMNS, TARGET, Scoring
+from dr_core.study.shards import Shard
+
+_EXPLAINED_AT_ONCE = 4
+"""Eyes of one LRP pass on a processor: it keeps every activation of a ResNet-50."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreReport:
+    """How far it is: `done` of `total` photographs of this part, `unreadable` of those that this run looked at."""
+
+    done: int
+    total: int
+    unreadable: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSummary:
+    """What the finished table holds: photographs, and how many of them could not be read."""
+
+    photographs: int
+    unreadable: int
+
+
+def run_scoring(scoring: Scoring, shard: Shard) -> Iterator[ScoreReport]:
+    """Ask about the photographs of one part that have not been asked about, are new, have changed or were unreadable.
+
+    Args:
+        scoring: The run.
+        shard: The part.
+
+    Yields:
+        A report each batch.
+
+    Raises:
+        InputError: If another process does this part, or a model's answer is not a number.
+        OSError: If the disk is full; the same command goes on from there.
+    """
+    name = f"{shard.number}-of-{shard.count}"
+    with held(scoring.parts / f".{name}.lock", f"writes part {name} of {scoring.out}"):
+        journal = scoring.parts / f"{name}.jsonl"
+        cut_half_line(journal)
+        journals = read_journals(scoring.parts, scoring.photographs)
+        mine = shard.take(scoring.photographs)
+        batches = [mine[start : start + scoring.config.batch] for start in range(0, len(mine), scoring.config.batch)]
+        missing = [batch for batch in batches if not journals.have_answers(batch)]
+        done, unreadable = len(mine) - sum(map(len, missing)), 0
+        if not missing:
+            return
+        with journal.open("ab") as log:
+            for batch, rows in _ask(scoring, missing):
+                lines = [journal_line(photograph, found) for photograph, found in zip(batch, rows, strict=True)]
+                log.write(b"".join(lines))
+                log.flush()
+                done += len(batch)
+                unreadable += sum(bool(found[0]["error"]) for found in rows)
+                yield ScoreReport(done=done, total=len(mine), unreadable=unreadable)
+
+
+def _ask(scoring: Scoring, batches: list[list[Photograph]]) -> Iterator[tuple[list[Photograph], list[list[Row]]]]:
+    """Decode in other processes, answer in this one, batch after batch: the rows of each photograph."""
+    ways = list(dict.fromkeys(_way(model) for model in scoring.models.values()))
+    explainers = (
+        {setup: Explainer(model.model) for setup, model in scoring.models.items()} if scoring.config.heatmaps else {}
+    )
+    for batch, viewed in zip(batches, view_photographs(batches, ways, scoring.config.processes), strict=True):
+        readable = {n: view for n, view in enumerate(viewed) if isinstance(view, PhotographView)}
+        seen = list(readable.values())
+        stacks = {way: np.stack([view.views[n] for view in seen]) for n, way in enumerate(ways)} if seen else {}
+        answers = _answer(scoring, stacks)
+        if explainers and seen:
+            _write_maps(scoring, explainers, [batch[n] for n in readable], seen, stacks)
+        rows: list[list[Row]] = [[{"path": one.name, "error": view}] for one, view in zip(batch, viewed, strict=True)]
+        for place, (n, view) in enumerate(readable.items()):
+            of_one = {setup: found[place] for setup, found in answers.items()}
+            rows[n] = _rows(scoring, batch[n].name, view, of_one, ways)
+        yield batch, rows
+
+
+def _way(model: LoadedModel) -> Preprocessing:
+    """How a model sees a photograph, before its colors are normalized."""
+    return Preprocessing(size=model.info.preprocessing.size, crop=model.info.preprocessing.crop)
+
+
+def _answer(scoring: Scoring, stacks: Mapping[Preprocessing, np.ndarray]) -> dict[str, np.ndarray]:
+    """Set-up -> float64 (N, 5), softmax over the grades."""
+    answers: dict[str, np.ndarray] = {}
+    for way, views in stacks.items():
+        alike = {setup: model for setup, model in scoring.models.items() if _way(model) == way}
+        answers |= predict_shared(alike, views, scoring.config.batch, scoring.config.device)
+    for setup, found in answers.items():
+        if not np.isfinite(found).all():
+            raise InputError(f"Some answers of {setup} are not numbers; its checkpoint is broken, train it again.")
+    return answers
+
+
+def _rows(
+    scoring: Scoring, name: str, view: PhotographView, answers: Mapping[str, np.ndarray], ways: list[Preprocessing]
+) -> list[Row]:
+    quality = {
+        "field_found": int(view.field_found),
+        "sharpness": round(view.sharpness, 4),
+        "luminance": round(view.luminance, 1),
+        "warnings": " ".join(view.warnings),
+        "error": "",
+    }
+    rows = []
+    for setup, model in scoring.models.items():
+        answer, part = answers[setup], view.parts[ways.index(_way(model))]
+        edges = ("crop_left", "crop_top", "crop_width", "crop_height")
+        rows.append(
+            {"path": name, "setup": setup, "grade": int(answer.argmax())}
+            | {f"p{grade}": _digits(value) for grade, value in enumerate(answer)}
+            | {f"referable_{start}": _digits(referable_probability(answer, start)) for start in (3, 2)}
+            | {edge: round(share, 4) for edge, share in zip(edges, part, strict=True)}
+            | quality
+            | {"checkpoint": scoring.header["models"][setup]["sha256"][:12]}
+        )
+    return rows
+
+
+def _digits(probability: Any) -> str:  # noqa: ANN401 - numpy has many names for a number
+    return f"{probability:.6f}"
+
+
+def _write_maps(
+    scoring: Scoring,
+    explainers: Mapping[str, Explainer],
+    photographs: Sequence[Photograph],
+    seen: Sequence[PhotographView],
+    stacks: Mapping[Preprocessing, np.ndarray],
+) -> None:
+    ways = list(stacks)
+    at_once = _EXPLAINED_AT_ONCE if scoring.config.device == "cpu" else scoring.config.batch
+    for start in range(0, len(seen), at_once):
+        part = slice(start, start + at_once)
+        relevances = {}
+        for setup, model in scoring.models.items():
+            inputs = model.info.preprocessing.normalize(stacks[_way(model)][part]).to(scoring.config.device)
+            relevances[setup] = explainers[setup].attribute(inputs, TARGET).float().cpu().numpy()
+        for n, (photograph, view) in enumerate(zip(photographs[part], seen[part], strict=True)):
+            places = {setup: ways.index(_way(model)) for setup, model in scoring.models.items()}
+            write_heatmaps(
+                scoring.heatmaps / photograph.name,
+                {setup: view.views[place] for setup, place in places.items()},
+                {setup: found[n] for setup, found in relevances.items()},
+                {setup: view.parts[place] for setup, place in places.items()},
+                TARGET,
+            )
+
+
+def finish_scoring(scoring: Scoring) -> ScoreSummary | None:
+    """Write the table from all journals; None while another part is not done."""
+    places = read_journals(scoring.parts, scoring.photographs).places
+    if not all(photograph.name in places for photograph in scoring.photographs):
+        return None
+    unreadable = 0
+    with replacing(scoring.out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(SCORE_COLUMNS), restval="", lineterminator="\n")
+        writer.writeheader()
+        for photograph in scoring.photographs:
+            writer.writerows(places[photograph.name].read())
+            unreadable += not places[photograph.name].readable
+    summary = ScoreSummary(photographs=len(scoring.photographs), unreadable=unreadable)
+    write_json(scoring.header_path, scoring.header | vars(summary))
+    return summary

@@ -1,0 +1,1 @@
+"""Eyes on the screen: choosing one, uploads, and what is known of each."""

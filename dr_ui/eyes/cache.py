@@ -1,0 +1,225 @@
+"""What is kept between reruns: bounded, in memory, and dropped when the study on disk changes.
+
+Pictures are kept for the session that shows them and end with it. Answers, five numbers a model, are shared by all
+sessions under the digest of the photograph, which nobody can guess without having it.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from dr_core.data.fundus import (
+    FieldOfView,
+    Quality,
+    assess_quality,
+    encode_jpeg,
+    find_field_of_view,
+    mark_field_of_view,
+    read_fundus,
+)
+from dr_core.data.idrid import SegmentedEye
+from dr_core.data.phantom import Phantom, draw_phantom
+from dr_core.data.preprocessing import Preprocessing
+from dr_core.models.checkpoint import LoadedModel
+from dr_core.models.prediction import predict_views
+from dr_core.study.eyes import Picture, open_picture
+from dr_core.study.folder import Study, open_study
+from dr_ui.shell.device import each, place
+
+_SCREEN_SIDE = 800
+"""Longest side of a photograph on the screen, in pixels."""
+
+_PHANTOM_SIDE, _THUMBNAIL_SIDE = 768, 96
+
+Stamp = tuple[str, tuple[tuple[str, int, int], ...]]
+
+
+@dataclass(frozen=True)
+class Eye:
+    """One photograph that can be asked about.
+
+    Attributes:
+        name: File name, or name of the sample.
+        key: Digest of the content.
+        file: The upload, or None for a sample.
+        sample: Grade and seed of a phantom, where it is one.
+        published: An eye of a data set with lesion masks, or None.
+        picture: An eye that the study was measured on, or None.
+    """
+
+    name: str
+    key: str
+    file: UploadedFile | None = None
+    sample: tuple[int, int] = (0, 0)
+    published: SegmentedEye | None = None
+    picture: Picture | None = None
+
+    def read(self) -> np.ndarray:
+        """Pixels, uint8 (H, W, 3).
+
+        Raises:
+            InputError: If the photograph cannot be read.
+        """
+        if self.file is not None:
+            return read_fundus(self.file.getvalue())
+        if self.published is not None:
+            return self.published.read_image()
+        return self.picture.image if self.picture is not None else self.draw().image
+
+    @property
+    def drawn_grade(self) -> int | None:
+        """Grade with which a phantom was drawn; None for a photograph."""
+        if self.file is not None or self.published is not None:
+            return None
+        if self.picture is not None:
+            return None if self.picture.prepared else self.picture.grade
+        return self.sample[0]
+
+    def find_field(self, image: np.ndarray) -> FieldOfView:
+        """Find the field of view; a prepared eye is cut already, and its whole picture counts."""
+        if self.picture is None or not self.picture.prepared:
+            return find_field_of_view(image)
+        side = image.shape[0]
+        middle = (side - 1) / 2
+        return FieldOfView(center_x=middle, center_y=middle, radius=side / 2, share=np.pi / 4, visible=1.0, found=True)
+
+    def draw(self) -> Phantom:
+        """Draw the phantom."""
+        grade, seed = self.sample
+        return draw_phantom(grade, _PHANTOM_SIDE, seed)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is kept of a photograph.
+
+    Attributes:
+        taken: JPEG for the screen, with the field of view marked.
+        pixels: Width and height of the photograph.
+        quality: Its quality.
+        views: The eye at model size, uint8 (S, S, 3), for each way in which the study's models see it.
+    """
+
+    taken: bytes
+    pixels: tuple[int, int]
+    quality: Quality
+    views: dict[Preprocessing, np.ndarray]
+
+    @property
+    def seen(self) -> bytes:
+        """JPEG of the eye as the first of the models sees it."""
+        way, view = next(iter(self.views.items()))
+        return encode_jpeg(way.to_display(view), _SCREEN_SIDE)
+
+
+def uploaded_eye(file: UploadedFile) -> Eye:
+    """An uploaded photograph."""
+    return Eye(file.name, digest(file.file_id, file), file)
+
+
+def phantom_eye(name: str, grade: int, seed: int) -> Eye:
+    """A phantom that is drawn when it is looked at."""
+    return Eye(name, f"phantom-{grade}-{seed}", sample=(grade, seed))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def phantom_thumbnail(grade: int, seed: int) -> bytes:
+    """Small JPEG of a phantom."""
+    return encode_jpeg(draw_phantom(grade, 2 * _THUMBNAIL_SIDE, seed).image, _THUMBNAIL_SIDE)
+
+
+def study_eye(study: Study, data: str, name: str, eyes: pd.DataFrame | None) -> Eye:
+    """An eye that the study was measured on; raises as `dr_core.study.eyes.open_picture` does."""
+    key = f"{study.path}-{study.info.created}-{data}-{name}"
+    return Eye(name, key, picture=_picture(key, study, data, name, eyes))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _picture(key: str, _study: Study, _data: str, _name: str, _eyes: pd.DataFrame | None) -> Picture:
+    return open_picture(_study, _data, _name, _eyes)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def study_thumbnail(key: str, data: str, name: str, _study: Study, _eyes: pd.DataFrame | None) -> bytes:
+    """Small JPEG of an eye that the study was measured on; a phantom is drawn small."""
+    picture = open_picture(_study, data, name, _eyes, pixels=2 * _THUMBNAIL_SIDE)
+    return encode_jpeg(picture.image, _THUMBNAIL_SIDE)
+
+
+@st.cache_data(max_entries=4096, show_spinner=False, scope="session")
+def digest(file_id: str, _file: UploadedFile) -> str:
+    """Digest of an upload."""
+    return hashlib.sha256(_file.getbuffer()).hexdigest()
+
+
+def study_stamp(study: Study) -> Stamp:
+    """What changes when a study on disk is replaced: names, times and sizes of its files."""
+    files = [study.path / "study.json", *(study.checkpoint_path(setup) for setup in study.info.setups)]
+    present = [(path.name, path.stat()) for path in files if path.is_file()]
+    return str(study.path), tuple((name, status.st_mtime_ns, status.st_size) for name, status in present)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _models(stamp: Stamp, device: str) -> dict[str, LoadedModel]:
+    study = open_study(stamp[0])
+    loaded = {setup: study.load_model(setup) for setup in study.info.setups if study.has_checkpoint(setup)}
+    for model in loaded.values():
+        model.model.to(device)
+    return loaded
+
+
+def models(study: Study, device: str = "cpu") -> dict[str, LoadedModel]:
+    """The study's models, shared by all sessions; set-ups without a checkpoint are left out."""
+    return _models(study_stamp(study), device)
+
+
+def predict(study: Study, views: Mapping[Preprocessing, np.ndarray]) -> dict[str, np.ndarray]:
+    """Set-up -> softmax float64 (N, classes); `views` are uint8 (N, S, S, 3) for each way in which the models see."""
+
+    def ask(device: str) -> dict[str, np.ndarray]:
+        loaded = models(study, device)
+
+        def answer(setup: str) -> np.ndarray:
+            return predict_views(loaded[setup], views[loaded[setup].info.preprocessing], device=device)
+
+        return each(loaded, answer)
+
+    return place().run(ask)
+
+
+@st.cache_data(max_entries=16, show_spinner=False, scope="session")
+def _look(key: str, ways: tuple[Preprocessing, ...], _eye: Eye) -> Look:
+    image = _eye.read()
+    field = _eye.find_field(image)
+    return Look(
+        taken=encode_jpeg(mark_field_of_view(image, field, _SCREEN_SIDE), _SCREEN_SIDE),
+        pixels=(image.shape[1], image.shape[0]),
+        quality=assess_quality(image, field),
+        views={way: way.to_model_view(image, field) for way in ways},
+    )
+
+
+def look(eye: Eye, study: Study) -> Look:
+    """What can be shown of an eye without asking a model.
+
+    Raises:
+        InputError: If the photograph cannot be read.
+    """
+    ways = dict.fromkeys(model.info.preprocessing for model in models(study).values())
+    return _look(eye.key, tuple(ways), eye)
+
+
+@st.cache_data(max_entries=4096, show_spinner=False)
+def _answers(key: str, stamp: Stamp, _eye: Eye, _study: Study) -> dict[str, np.ndarray]:
+    views = {way: view[None] for way, view in look(_eye, _study).views.items()}
+    return {setup: softmax[0] for setup, softmax in predict(_study, views).items()}
+
+
+def answers(eye: Eye, study: Study) -> dict[str, np.ndarray]:
+    """Softmax of each model about an eye, float64 (5,); raises as `look` does."""
+    return _answers(eye.key, study_stamp(study), eye, study)

@@ -1,0 +1,199 @@
+"""Choosing an eye whose lesions are known: a phantom, a published eye with masks, or an upload with or without."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from dr_core.data.grades import LESION_CODES, LESIONS
+from dr_core.data.idrid import SegmentedEye, load_segmentation
+from dr_core.data.intake.lesion_mask import LesionMask, decode_mask, split_name
+from dr_core.errors import InputError
+from dr_ui.eyes import cache, choice
+from dr_ui.eyes.cache import Eye
+
+_OTHER_EYE = "another eye"
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """An eye and what is known of its lesions.
+
+    Attributes:
+        eye: The eye.
+        masks: Uploaded masks, each with its lesion.
+    """
+
+    eye: Eye
+    masks: tuple[tuple[str, UploadedFile], ...] = ()
+
+    @property
+    def masked(self) -> bool:
+        """Whether anything is known of the lesions."""
+        prepared = self.eye.picture is not None and self.eye.picture.prepared
+        return (self.eye.file is None and not prepared) or bool(self.masks)
+
+    @property
+    def key(self) -> str:
+        """Digest of the eye and its masks."""
+        return "+".join(
+            [self.eye.key, *(f"{lesion}:{cache.digest(file.file_id, file)}" for lesion, file in self.masks)]
+        )
+
+    def read(self) -> tuple[np.ndarray, dict[str, Callable[[], LesionMask]]]:
+        """Read the photograph.
+
+        Returns:
+            Uint8 (H, W, 3), and lesion -> what reads its mask; the masks can be read side by side.
+
+        Raises:
+            InputError: If the photograph cannot be read; the masks' readers raise it if a mask cannot be read or is of
+                another size than the photograph.
+        """
+        known = self.eye.published
+        if known is not None:
+            return known.read_image(), {lesion: partial(_published, known, lesion) for lesion in known.mask_paths}
+        picture = self.eye.picture
+        if picture is not None:
+            marked = {lesion: LesionMask(mask, _ON_AND_OFF) for lesion, mask in picture.masks.items() if mask.any()}
+            return picture.image, {lesion: partial(_same, mask) for lesion, mask in marked.items()}
+        if self.eye.file is None:
+            phantom = self.eye.draw()
+            drawn = {lesion: LesionMask(mask, _ON_AND_OFF) for lesion, mask in phantom.masks.items() if mask.any()}
+            return phantom.image, {lesion: partial(_same, mask) for lesion, mask in drawn.items()}
+        image = self.eye.read()
+        shape = (image.shape[0], image.shape[1])
+        return image, {lesion: partial(_decode, file, shape) for lesion, file in self.masks}
+
+    def notes(self, masks: Mapping[str, LesionMask]) -> tuple[str, ...]:
+        """What a user should know of uploaded masks."""
+        names = {lesion: file.name for lesion, file in self.masks}
+        gray = [
+            f"The mask {name} has {masks[lesion].gray_levels} gray levels; what is at least half as bright as its "
+            "brightest counts as lesion."
+            for lesion, name in names.items()
+            if masks[lesion].gray_levels > _ON_AND_OFF
+        ]
+        empty = [
+            f"The mask {name} is empty: it marks no {lesion.replace('_', ' ')}, so nothing can be measured on them."
+            for lesion, name in names.items()
+            if not masks[lesion].pixels.any()
+        ]
+        return (*gray, *empty)
+
+
+_ON_AND_OFF = 2
+
+
+def _published(eye: SegmentedEye, lesion: str) -> LesionMask:
+    return LesionMask(eye.read_mask(lesion), _ON_AND_OFF)
+
+
+def _decode(file: UploadedFile, shape: tuple[int, int]) -> LesionMask:
+    return decode_mask(file.name, file.getvalue(), shape)
+
+
+def _same(mask: LesionMask) -> LesionMask:
+    return mask
+
+
+def choose() -> Specimen:
+    """Draw the uploader, the samples and the published eyes; give the chosen one, uploads first."""
+    published = published_eyes()
+    upload, samples, *real = st.columns([2.3, 4.4, 1.5] if published else [2.3, 4.4], gap="small")
+    with upload:
+        files = choice.carry(
+            choice.upload_files(
+                "Your photograph, with masks if you have them",
+                "The photograph as JPEG, PNG, TIFF or DICOM; lesion masks as TIFF or PNG of the same size, named as "
+                "IDRiD (eye_MA.tif, eye_HE.tif, eye_EX.tif, eye_SE.tif).",
+            )
+        )
+    name = None
+    for column in real:
+        with column:
+            name = st.selectbox(
+                "or a real eye (IDRiD)",
+                list(published),
+                index=None,
+                key="idrid",
+                bind="query-params",
+                placeholder="none",
+                disabled=bool(files),
+                help="Photographs with lesions drawn by experts, from the folder that DR_IDRID names.",
+            )
+    with samples:
+        sample = choice.choose_sample(disabled=bool(files) or name is not None)
+    if files:
+        return _uploaded(files)
+    return Specimen(published[name] if name else sample)
+
+
+def published_eyes() -> dict[str, Eye]:
+    """The eyes of the folder that `DR_IDRID` names, by name; none where it names nothing.
+
+    Raises:
+        InputError: If it names a folder without such eyes.
+    """
+    root = os.environ.get("DR_IDRID")
+    return {} if not root else {eye.name: Eye(eye.name, f"idrid-{eye.name}", published=eye) for eye in _listed(root)}
+
+
+@st.cache_data(max_entries=2, ttl=600, show_spinner=False)
+def _listed(root: str) -> list[SegmentedEye]:
+    return load_segmentation(root)
+
+
+def _uploaded(files: list[UploadedFile]) -> Specimen:
+    """Sort uploads into the photograph and its masks, by name; ask where the names do not tell."""
+    named = {file.file_id: split_name(file.name) for file in files}
+    pictures = [file for file in files if named[file.file_id][1] is None]
+    if not pictures:
+        raise InputError(
+            "Only masks were uploaded; add the photograph that they were drawn on. Files whose names end in "
+            f"{', '.join('_' + code for code in LESION_CODES.values())} are taken as masks."
+        )
+    photograph, others = (pictures[0], []) if len(pictures) == 1 else _ask_photograph(pictures)
+    eye, _ = named[photograph.file_id]
+    masks = [(lesion, file) for file in files if (lesion := named[file.file_id][1]) is not None]
+    if len(pictures) > 1:  # with several eyes a mask must name its own; a single eye takes all
+        masks = [(lesion, file) for lesion, file in masks if named[file.file_id][0].lower() == eye.lower()]
+    asked = _ask_lesions(others) if others else []
+    return Specimen(cache.uploaded_eye(photograph), _one_a_lesion([*masks, *asked]))
+
+
+def _ask_photograph(pictures: list[UploadedFile]) -> tuple[UploadedFile, list[UploadedFile]]:
+    number = st.selectbox(
+        "Several files name no lesion: which one is the eye?",
+        range(len(pictures)),
+        format_func=lambda at: pictures[at].name,
+        key="photograph",
+    )
+    return pictures[number], [file for at, file in enumerate(pictures) if at != number]
+
+
+def _ask_lesions(files: list[UploadedFile]) -> list[tuple[str, UploadedFile]]:
+    chosen = []
+    with st.expander("Are the other files masks of it?"):
+        for file in files:
+            said = st.selectbox(
+                file.name,
+                [_OTHER_EYE, *LESIONS],
+                format_func=lambda lesion: lesion.replace("_", " "),
+                key=f"lesion-{file.file_id}",
+            )
+            if said != _OTHER_EYE:
+                chosen.append((said, file))
+    return chosen
+
+
+def _one_a_lesion(masks: list[tuple[str, UploadedFile]]) -> tuple[tuple[str, UploadedFile], ...]:
+    for lesion in LESIONS:
+        same = [file.name for other, file in masks if other == lesion]
+        if len(same) > 1:
+            raise InputError(f"{' and '.join(same)} are both masks of {lesion.replace('_', ' ')}; remove all but one.")
+    return tuple(sorted(masks, key=lambda pair: LESIONS.index(pair[0])))

@@ -1,0 +1,1 @@
+"""Parts that several pages share: cards, charts, the viewer, the operating point."""

@@ -1,0 +1,69 @@
+"""The eye on the screen: as taken, as the models see it, and whether the picture can be trusted."""
+
+import base64
+from html import escape
+
+import streamlit as st
+
+from dr_core.data.fundus.quality import BLURRED, DARK, FIELD_MISSING, OVEREXPOSED, Quality
+from dr_core.data.grades import GRADES
+from dr_ui.eyes.cache import Eye, Look
+
+_VIEWS = ("as taken", "as the models see it")
+
+
+def show(eye: Eye, look: Look) -> None:
+    """Draw the picture over its switch and its quality, at a height that never changes."""
+    place = st.container()
+    view = st.segmented_control(
+        "The picture",
+        _VIEWS,
+        default=_VIEWS[0],
+        required=True,
+        key="view",
+        bind="query-params",
+        label_visibility="collapsed",
+        width="stretch",
+    )
+    place.html(_picture_html(eye, look, view or _VIEWS[0]))
+    st.html(quality_html(look, _told(eye, look, view or _VIEWS[0])))
+
+
+def _told(eye: Eye, look: Look, view: str) -> str:
+    """What is shown, in a few words."""
+    if view == _VIEWS[0]:
+        grade = eye.drawn_grade
+        drawn = "" if grade is None else f"drawn with grade {grade}, {GRADES[grade]} · "
+        return f"{drawn}{look.pixels[0]} × {look.pixels[1]} px"
+    way = next(iter(look.views))
+    cut = "cropped" if way.crop == "field_of_view" else "squashed"
+    colors = ", colors relative to their surroundings" if way.contrast == "local" else ""
+    return f"{cut} to {way.size} × {way.size} px{colors}"
+
+
+def _picture_html(eye: Eye, look: Look, view: str) -> str:
+    source = base64.b64encode(look.taken if view == _VIEWS[0] else look.seen).decode()
+    image = f'<img src="data:image/jpeg;base64,{source}" alt="{escape(eye.name)}, {view}">'
+    return f'<div class="lens-photo">{image}</div>'
+
+
+def quality_html(look: Look, told: str) -> str:
+    """Say what is shown, and in words how good the picture is; the figures are in the hover."""
+    quality = look.quality
+    figures = (
+        f"Field of view: {100 * quality.field_of_view_share:.0f} % of the picture. Sharpness {quality.sharpness:.2f}, "
+        f"vessel contrast {quality.vessel_contrast:.2f} (higher is sharper). Brightness {quality.luminance:.0f} of 255."
+    )
+    words = " · ".join(f"{name} <b>{word}</b>" for name, word in _judge(quality).items())
+    warnings = "".join(f'<p class="lens-warning" role="alert">{escape(text)}</p>' for text in quality.warnings)
+    return f'<p class="lens-quality" title="{figures}">{words}<br>{told}</p>{warnings}'
+
+
+def _judge(quality: Quality) -> dict[str, str]:
+    warned = set(quality.warnings)
+    exposure = "dark" if DARK in warned else "too bright" if OVEREXPOSED in warned else "ok"
+    return {
+        "field of view": "not found" if FIELD_MISSING in warned else "found",
+        "sharpness": "low" if BLURRED in warned else "ok",
+        "exposure": exposure,
+    }

@@ -1,0 +1,190 @@
+"""One language of color and line, on every page and in every exported figure."""
+
+from collections.abc import Iterable
+
+from dr_core.models.setups import SETUPS
+from dr_core.publish.palette import setup_color, setup_line
+
+LESION_COLORS = {
+    "microaneurysms": "#f000d8",
+    "haemorrhages": "#22e6ff",
+    "hard_exudates": "#ffe600",
+    "soft_exudates": "#ffffff",
+    "total": "#22ad4f",
+}
+"""Outlines over the eye: magenta, cyan, yellow, white, green; a letter key always stands beside them."""
+
+POOLING_TITLES = {"sum_pos": "positive sum", "l2_norm_sq": "squared length"}
+"""The paper's two poolings in plain words; the others go by CLEVR-XAI's names."""
+
+
+def setup_variables() -> str:
+    """CSS classes that give each set-up its color and line."""
+    return "\n".join(
+        f".lens-{setup.name} {{ --hue: {setup_color(setup)}; --line: {setup_line(setup)}; }}"
+        for setup in SETUPS.values()
+    )
+
+
+def setup_heads(setups: Iterable[str]) -> str:
+    """Column heads of a table, each under its set-up's line."""
+    return "".join(f'<th scope="col" class="lens-{setup}"><i></i>{SETUPS[setup].label}</th>' for setup in setups)
+
+
+def page_css() -> str:
+    """Style sheet of every page; colors that a theme must decide are taken from the theme."""
+    return f"<style>{setup_variables()}{_CSS}</style>"
+
+
+_CSS = """
+[data-testid="stSidebar"][data-collapsed="false"] { width: 176px !important; min-width: 176px !important; }
+[data-testid="stSidebarNav"] li:first-child a p { font-size: 0; }
+[data-testid="stSidebarNav"] li:first-child a p::after { content: "Home"; font-size: .875rem; }
+.block-container { padding: 2.4rem 2.2rem 1rem; max-width: 1360px; }
+[data-testid="stMain"] [data-testid="stVerticalBlock"] { gap: .7rem; }
+.lens-head { display: flex; align-items: baseline; gap: 1rem; flex-wrap: wrap; }
+.lens-head h1 { font-size: 1.65rem; line-height: 1.25; padding: 0; margin: 0; }
+.lens-note { font-size: .8rem; margin-left: auto; border: 1px solid currentColor; border-radius: 1rem;
+  padding: .1rem .7rem; white-space: nowrap; }
+.lens-small { font-size: .82rem; line-height: 1.4; margin: 0; opacity: .92; }
+.lens-key { margin-top: .5rem; }
+.lens-h2 { font-size: 1.1rem; margin: .4rem 0 0; padding: 0; }
+
+.lens-cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .7rem; }
+.lens-card { border: 1px solid color-mix(in srgb, currentColor 24%, transparent);
+  border-top: 4px var(--line) var(--hue); border-radius: .4rem; padding: .5rem .8rem .6rem; min-width: 0;
+  font-variant-numeric: tabular-nums; }
+.lens-card h2 { font-size: .95rem; margin: 0 0 .15rem; padding: 0; letter-spacing: .02em; }
+.lens-card h2::before { content: ""; display: inline-block; width: .6rem; height: .6rem; border-radius: 50%;
+  border: 2px solid var(--hue); margin-right: .45rem; background: transparent; }
+.lens-iwne_cl h2::before, .lens-ifi_cl h2::before { background: var(--hue); }
+.lens-card p { margin: 0; font-size: .82rem; line-height: 1.35; }
+.lens-card code { font-size: .75rem; overflow-wrap: anywhere; }
+
+.lens-card .lens-answer { font-size: 1.3rem; font-weight: 650; line-height: 1.25; margin-top: .2rem;
+  white-space: nowrap; }
+.lens-card .lens-sure { font-size: .9rem; }
+.lens-bars, .lens-axis { display: grid; grid-template-columns: repeat(5, 1fr); gap: 4px; text-align: center; }
+.lens-bars { height: 76px; align-items: end; margin-top: .3rem; }
+.lens-bars i { display: block; font-style: normal; font-size: .7rem; line-height: 1.4; }
+.lens-bars span { display: block; border-radius: 2px 2px 0 0;
+  outline: 1px solid color-mix(in srgb, currentColor 40%, transparent); }
+.lens-axis { font-size: .72rem; border-top: 1px solid color-mix(in srgb, currentColor 50%, transparent); }
+.lens-card .lens-verdict, .lens-card .lens-other { display: flex; justify-content: space-between; align-items: baseline;
+  gap: .3rem; white-space: nowrap; }
+.lens-card .lens-verdict { font-size: .9rem; font-weight: 600; margin-top: .45rem; }
+.lens-verdict b { font-size: 1.15rem; }
+.lens-card .lens-other { font-size: .8rem; margin-top: .5rem; }
+.lens-meter { position: relative; height: 6px; border-radius: 3px; margin-top: .1rem;
+  background: color-mix(in srgb, currentColor 16%, transparent); }
+.lens-meter i { position: absolute; inset: 0 auto 0 0; border-radius: 3px; background: currentColor; opacity: .75; }
+.lens-meter span { position: absolute; top: -4px; height: 14px; border-left: 2px solid currentColor;
+  margin-left: -1px; }
+.lens-damage { gap: .5rem; grid-template-columns: repeat(4, minmax(0, 1fr)); }
+.lens-damage .lens-card { padding: .4rem .55rem .5rem; }
+.lens-damage .lens-bars { height: 50px; }
+.lens-damage .lens-bars > div { position: relative; height: 46px; display: flex; align-items: end; }
+.lens-damage .lens-bars span { width: 100%; }
+.lens-damage .lens-bars b { position: absolute; left: -1px; right: -1px; border-top: 2px solid currentColor; }
+.lens-card .lens-flip { font-weight: 650; color: inherit; background: color-mix(in srgb, #E69F00 32%, transparent);
+  border-radius: .25rem; padding: 0 .25rem; }
+.lens-pair { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; }
+.lens-pair figure { margin: 0; } .lens-pair img { width: 100%; border-radius: .3rem; display: block; }
+.lens-pair figcaption { font-size: .72rem; text-align: center; }
+[class*="st-key-corruption_"] [role="radiogroup"] { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; }
+[class*="st-key-corruption_"] [role="radio"] { justify-content: flex-start; height: 50px; padding: 3px 6px;
+  border-radius: .35rem; margin: 0; min-width: 0; width: 100%; }
+[class*="st-key-corruption_"] [role="radio"]::before { content: ""; flex: none; width: 42px; height: 42px;
+  margin-right: 6px; border-radius: .25rem; background: #0b0b0d center / cover; }
+[class*="st-key-corruption_"] [role="radio"] p { font-size: .76rem; line-height: 1.15; white-space: normal;
+  text-align: left; }
+.lens-agree { margin-top: .6rem; min-height: 5.6rem; }
+.lens-agree [role="status"] { font-size: 1.05rem; margin: 0 0 .3rem; }
+
+.lens-card .lens-fact { display: flex; align-items: baseline; gap: .4rem; white-space: nowrap; margin-top: .28rem; }
+.lens-fact span { margin-right: auto; overflow: hidden; text-overflow: ellipsis; }
+.lens-fact b { font-size: .95rem; }
+.lens-range { position: relative; height: 7px; margin-top: 1px;
+  background: linear-gradient(currentColor, currentColor) 50% 50% / 1px 7px no-repeat,
+  linear-gradient(color-mix(in srgb, currentColor 28%, transparent), color-mix(in srgb, currentColor 28%, transparent))
+  0 50% / 100% 1px no-repeat; }
+.lens-range i { position: absolute; top: 2px; height: 3px; background: var(--hue); }
+.lens-range b { position: absolute; top: 0; width: 7px; height: 7px; margin-left: -3.5px; border-radius: 50%;
+  background: var(--hue); }
+
+.lens-drawing { display: grid; grid-template-columns: 11rem 3.4rem minmax(0, 1fr) 3.4rem 11rem 3.4rem 9rem;
+  row-gap: .35rem; align-items: center; font-size: .86rem; margin-top: .5rem; }
+.lens-drawing > .lens-step { font-size: .76rem; opacity: .85; text-align: center; }
+.lens-box { border: 1.5px solid color-mix(in srgb, currentColor 45%, transparent); border-radius: .4rem; height: 100%;
+  min-height: 1.6rem; padding: .1rem .6rem; display: grid; place-items: center; text-align: center; }
+.lens-box[class*="lens-i"] { border: 2px var(--line) var(--hue); }
+.lens-end { font-weight: 650; }
+.lens-wire { border-top: 2px var(--line) var(--hue); position: relative; }
+.lens-wire::after { content: ""; position: absolute; right: 0; top: -5px; border: 4px solid transparent;
+  border-left: 7px solid var(--hue); border-right: 0; }
+
+.st-key-photographs [data-testid="stFileUploaderDropzone"] { padding: .5rem .7rem; height: 94px; overflow-y: auto; }
+.st-key-sample [role="radio"] { flex: 1 1 0; min-width: 0; height: 94px; padding: 6px 2px; flex-direction: column;
+  justify-content: center; gap: 4px; }
+.st-key-sample [role="radio"]::before { content: ""; width: 54px; max-width: 100%; aspect-ratio: 1;
+  border-radius: 50%; flex: none;
+  background: #0b0b0d center / cover; }
+.st-key-sample [role="radio"] p { font-size: .74rem; white-space: nowrap; }
+.st-key-sample [role="radio"]:disabled::before { opacity: .45; }
+.lens-photo { background: #0b0b0d; border-radius: .4rem; padding: 6px; display: flex;
+  justify-content: center; align-items: center; height: 330px; }
+.lens-photo img { width: 100%; height: 100%; object-fit: contain; }
+.lens-quality { font-size: .82rem; margin: 0; }
+.lens-warning { font-size: .85rem; border-left: 4px solid #E69F00; padding: .1rem .6rem; margin: .35rem 0 0; }
+.lens-said { font-size: 1.05rem; margin: 0; min-height: 1.6rem; }
+.lens-eyes { max-height: 330px; overflow-y: auto; }
+.lens-eyes table { width: 100%; border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+.lens-eyes th, .lens-eyes td { padding: .15rem .6rem; text-align: right; font-weight: 400; white-space: nowrap;
+  border-bottom: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
+.lens-eyes th:nth-child(-n + 2), .lens-eyes td:first-child { text-align: left; }
+.lens-eyes td:first-child { width: 64px; }
+.lens-eyes img { width: 52px; height: 52px; border-radius: .3rem; display: block; background: #0b0b0d; }
+.lens-scroll { overflow-x: auto; }
+.lens-scores { width: 100%; min-width: 1060px; table-layout: fixed; border-collapse: collapse; font-size: .8rem;
+  font-variant-numeric: tabular-nums; line-height: 1.25; margin: 0 0 .4rem; }
+.lens-scores th, .lens-scores td { padding: .18rem .25rem .18rem 0; text-align: right; font-weight: 400;
+  white-space: nowrap; border-bottom: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
+.lens-scores thead th { font-size: .74rem; white-space: nowrap; text-align: right; vertical-align: bottom; }
+.lens-scores thead th[colspan] { text-align: center; font-weight: 650; font-size: .8rem; }
+.lens-scores tbody th, .lens-scores tr:first-child th:first-child { text-align: left; font-weight: 650; }
+.lens-scores td[colspan] { text-align: left; opacity: .85; }
+.lens-scores small { font-size: .7rem; opacity: .85; margin-left: .2rem; }
+.lens-scores .lens-chance { opacity: .8; border-left: 2px solid color-mix(in srgb, currentColor 30%, transparent); }
+.lens-scores .lens-best { font-weight: 700; }
+.block-container:has(.st-key-lesions) { max-width: 1760px; }
+.lens-scores .lens-best::before { content: "▲"; font-size: .6rem; margin-right: .15rem; }
+.lens-scores .lens-used { font-weight: 700; }
+.lens-scores .lens-used::before { content: "▼"; font-size: .6rem; margin-right: .15rem; }
+.lens-falls { table-layout: auto; }
+.lens-falls th:first-child { width: 6rem; }
+.lens-falls .lens-done, .lens-falls thead th:nth-child(2)[rowspan] { text-align: left; white-space: nowrap; }
+.lens-falls td, .lens-falls tbody th { vertical-align: top; }
+.lens-falls td small { display: block; margin: 0; font-weight: 400; }
+.lens-falls thead + tbody tr:first-child { background: none; }
+.lens-falls .lens-removed > * { border-top: 1px solid color-mix(in srgb, currentColor 45%, transparent); }
+.lens-scores th i { display: block; border-top: 3px var(--line) var(--hue); margin-bottom: 2px; }
+.lens-scores tbody tr:first-child { background: color-mix(in srgb, currentColor 6%, transparent); }
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p { color: inherit; opacity: .92; }
+.lens-counts { font-size: 1.05rem; margin: .2rem 0; display: flex; gap: .4rem 1.1rem; flex-wrap: wrap; }
+.lens-mark { white-space: nowrap; font-weight: 650; }
+.lens-mark.lens-fails { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px; }
+.lens-mark.lens-open { font-weight: 400; }
+.lens-claims { width: 100%; min-width: 980px; border-collapse: collapse; font-size: .84rem; line-height: 1.35;
+  font-variant-numeric: tabular-nums; }
+.lens-claims th, .lens-claims td { padding: .35rem .7rem .35rem 0; text-align: left; vertical-align: top;
+  font-weight: 400; border-bottom: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
+.lens-claims thead th { font-size: .76rem; font-weight: 650; position: sticky; top: 0; }
+.lens-claims td:first-child { white-space: nowrap; } .lens-claims tbody th { width: 28%; }
+.lens-claims td:nth-child(3) { width: 20%; } .lens-claims td:nth-child(4) { width: 22%; }
+.lens-claims small { display: block; font-size: .74rem; opacity: .85; }
+.lens-claims summary { cursor: pointer; } .lens-claims details p { font-size: .76rem; margin: .3rem 0; }
+.lens-claims ul { list-style: none; margin: 0; padding: 0; max-height: 16rem; overflow-y: auto; font-size: .76rem; }
+.lens-claims li { padding: .1rem 0; } .lens-claims li span { display: block; opacity: .85; }
+button:focus-visible, a:focus-visible, summary:focus-visible { outline: 3px solid currentColor !important;
+  outline-offset: 2px; }
+"""

@@ -1,0 +1,1 @@
+"""What every page stands in: server, access, the open study, the request queue, the device."""

@@ -1,0 +1,132 @@
+"""The shell that every page stands in: its head, the open study, and what happens when something fails."""
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from dr_core.errors import InputError
+from dr_core.study.folder import Study
+from dr_ui.parts import style
+from dr_ui.shell import access, request_queue, studies
+from dr_ui.shell.device import place
+
+_LOG = logging.getLogger("dr_lens")
+_ROOT = Path(__file__).parents[2]
+_PAGES, _ICON = _ROOT / "pages", _ROOT / "assets" / "icon.svg"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question that one page answers.
+
+    Attributes:
+        page: File of the page.
+        title: Name of the page.
+        question: The question.
+        promise: What one finds there.
+    """
+
+    page: str
+    title: str
+    question: str
+    promise: str
+
+
+_QUESTIONS = (
+    Question(
+        "1_Compare.py",
+        "Compare",
+        "What do the four models say about this eye?",
+        "Open a sample or your own photographs and see the four answers side by side.",
+    ),
+    Question(
+        "2_Robustness.py",
+        "Robustness",
+        "How much damage does each model take?",
+        "Thirty-nine corruptions on a slider, the whole grid for one eye, and Figure 4 over many.",
+    ),
+    Question(
+        "3_Explain.py",
+        "Explain",
+        "Did it look at the lesions?",
+        "Four heatmaps over the eye, and how much of each lies on the lesions compared with chance.",
+    ),
+    Question(
+        "4_Representations.py",
+        "Representations",
+        "What did the models learn to see?",
+        "How many directions each layer uses, and which law the first layer follows.",
+    ),
+    Question(
+        "5_Performance.py",
+        "Performance",
+        "How good are the four models?",
+        "ROC curves with an operating point, few labels, grades, and the eyes they disagree on.",
+    ),
+    Question(
+        "6_Reproduction.py",
+        "Reproduction",
+        "Does the paper hold?",
+        "Every claim and number of the paper beside this study's, with a verdict by a stated rule.",
+    ),
+)
+
+
+def questions() -> list[Question]:
+    """The questions that the app answers."""
+    return [question for question in _QUESTIONS if (_PAGES / question.page).is_file()]
+
+
+def show(title: str, question: str, render: Callable[[Study], None]) -> None:
+    """Show a page.
+
+    Args:
+        title: Name of the page in the browser's tab.
+        question: The question that stands at its top.
+        render: Draws the page for the open study.
+    """
+    st.set_page_config(page_title=f"{title} · DR Lens", page_icon=str(_ICON), layout="wide")
+    st.html(style.page_css())
+    st.html(
+        f'<div class="lens-head"><h1>{escape(question)}</h1>'
+        '<span class="lens-note" role="note">Research use only, not for diagnosis</span></div>'
+    )
+    _guard(lambda: _render(render))
+
+
+def _render(render: Callable[[Study], None]) -> None:
+    if access.may_enter():
+        with request_queue.take_turn():
+            render(_choose_study())
+            if note := place().note:
+                st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
+
+
+def _choose_study() -> Study:
+    names = [path.name for path in studies.available_studies()]
+    if len(names) < 2:
+        return studies.open_named(None)
+    with st.sidebar:
+        return studies.open_named(st.selectbox("Study", names, key="study", bind="query-params"))
+
+
+def _guard(draw: Callable[[], None]) -> None:
+    """Turn what a user can mend into a sentence, and what nobody expected into a number for the log."""
+    try:
+        draw()
+    except InputError as error:
+        # A message can quote a stranger's file; an image in it would make the browser ask another host.
+        st.error(str(error).replace("![", "!\\["), icon=":material/error:")
+    except Exception:  # noqa: BLE001 - the last door before the user; the traceback goes to the log
+        number = uuid.uuid4().hex[:8]
+        _LOG.exception("unexpected error %s", number)
+        st.error(
+            f"Something went wrong on our side; your photographs and settings are still here. "
+            f"If it happens again, tell whoever runs this server the number {number}.",
+            icon=":material/error:",
+        )

@@ -1,0 +1,43 @@
+"""Which study is open: named by the environment, never typed in the browser."""
+
+import os
+from pathlib import Path
+
+from dr_core.errors import InputError
+from dr_core.study.folder import Study, list_studies, open_study
+
+DEMO = Path(__file__).parents[2] / "assets" / "demo_study"
+
+
+def available_studies() -> list[Path]:
+    """Folders that the app may open.
+
+    `DR_STUDY` names one study; `DR_STUDIES` a folder of studies; without either there is the demo.
+
+    Raises:
+        InputError: If `DR_STUDIES` names no folder, or one without studies.
+    """
+    if one := os.environ.get("DR_STUDY"):
+        return [Path(one)]
+    if many := os.environ.get("DR_STUDIES"):
+        studies = list_studies(many)
+        if not studies:
+            raise InputError(
+                f"The folder of studies {many} holds no study; `train_cli.py demo --out {many}/demo` makes one."
+            )
+        return studies
+    return [DEMO]
+
+
+def open_named(name: str | None) -> Study:
+    """Open the available study of this name, or the first one.
+
+    Args:
+        name: Name of a study's folder; an unknown one falls back to the first, so that an old link still opens.
+
+    Raises:
+        InputError: If the study cannot be opened.
+    """
+    studies = available_studies()
+    chosen = next((path for path in studies if path.name == name), studies[0])
+    return open_study(chosen)

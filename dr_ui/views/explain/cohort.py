@@ -1,0 +1,122 @@
+"""Over many eyes: the study's Table 3 and its knock-outs, below the eye that is looked at."""
+
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from dr_core.analysis.localization import POOLINGS
+from dr_core.data.grades import LESION_CODES
+from dr_core.data.protocol import PROTOCOLS
+from dr_core.experiments.localization import BEYOND, SCORES
+from dr_core.study.folder import Study
+from dr_ui.parts import style
+from dr_ui.shell import result_tables
+from dr_ui.views.explain.knockouts import signed
+
+_LESIONS = {"total": "MA, HE and EX", **{lesion: lesion.replace("_", " ") for lesion in LESION_CODES}}
+_MEASURES = {"severe": "P(severe)", "referable_2": "P(referable: grades 2 to 4)"}
+_PAINTED = {"total": "all lesions", **{lesion: lesion.replace("_", " ") for lesion in LESION_CODES}}
+
+
+def show(study: Study) -> None:
+    """Show both tables where the study has them, closed at first."""
+    summary = result_tables.read_table(study, "localization_summary")
+    if summary is None:
+        st.caption(
+            "Table 3 over many eyes: `python train_cli.py localize --study DIR --idrid ROOT` measures it for a study."
+        )
+        return
+    with st.expander(f"Over the {summary['n'].max()} eyes with masks of this study: Table 3 and knock-outs"):
+        chosen, statistic = _choose(summary)
+        st.html(_scores_html(chosen, statistic))
+        knockouts = result_tables.read_table(study, "knockout_summary")
+        if knockouts is not None:
+            st.html(_knockouts_html(knockouts))
+
+
+def _choose(summary: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    places = st.columns([1.3, 2.8, 1.5, 1])
+    with places[0]:
+        score = st.selectbox("Score", SCORES, key="cohort_score", format_func=str.capitalize)
+    with places[1]:
+        keys = [key for key in PROTOCOLS if key in set(summary["protocol"])]
+        protocol = st.selectbox("Protocol", keys, key="cohort_protocol", format_func=lambda key: PROTOCOLS[key].title)
+    with places[2]:
+        keys = list(summary["pooling"].unique())
+        pooling = st.selectbox("Colors to one value", keys, key="cohort_pooling", format_func=_pooling_title)
+    with places[3]:
+        statistic = st.selectbox("Over the eyes", ["mean", "median"], key="cohort_statistic")
+    kept = (summary["score"] == score) & (summary["protocol"] == protocol) & (summary["pooling"] == pooling)
+    return summary[kept & (summary["statistic"] == statistic)], statistic
+
+
+def _pooling_title(key: str) -> str:
+    return style.POOLING_TITLES.get(key, POOLINGS[key].label)
+
+
+def _scores_html(part: pd.DataFrame, statistic: str) -> str:
+    setups = list(part["setup"].unique())
+    body = "".join(
+        _score_row(_LESIONS[lesion], part[part["lesion"] == lesion], setups)
+        for lesion in _LESIONS
+        if (part["lesion"] == lesion).any()
+    )
+    return (
+        '<div class="lens-scroll" tabindex="0" role="region" aria-label="Table 3">'
+        '<table class="lens-scores lens-falls"><thead><tr><th scope="col">lesion</th><th scope="col">eyes</th>'
+        '<th scope="col">random heatmap</th>'
+        f"{style.setup_heads(setups)}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<p class="lens-small">{statistic.capitalize()} over the eyes that have the lesion, small figures: 95 % '
+        "bootstrap interval over eyes; ▲ the best of the row. Random heatmap: measured on Gaussian noise, mean of the "
+        "set-ups. Source: results/localization_summary.parquet, also as table3_*.csv and .tex.</p>"
+    )
+
+
+def _score_row(name: str, part: pd.DataFrame, setups: list[str]) -> str:
+    lrp = {str(row["setup"]): row for row in part[part["method"] == "lrp"].to_dict("records")}
+    control = float(part.loc[part["method"] == "random", "value"].mean())
+    best = max(round(float(row["value"]), 3) for row in lrp.values())
+    eyes = max(int(row["n"]) for row in lrp.values())
+    cells = ""
+    for setup in setups:
+        row = lrp[setup]
+        mark = ' class="lens-best"' if round(float(row["value"]), 3) == best else ""
+        cells += f"<td{mark}>{row['value']:.3f}<small>{row['low']:.3f} to {row['high']:.3f}</small></td>"
+    return f'<tr><th scope="row">{escape(name)}</th><td>{eyes}</td><td>{control:.3f}</td>{cells}</tr>'
+
+
+def _knockouts_html(table: pd.DataFrame) -> str:
+    setups = list(table["setup"].unique())
+    beyond = table[table["kind"] == BEYOND]
+    heads = "".join(
+        f'<th scope="colgroup" colspan="{len(setups)}">Change of {name} beyond the control</th>'
+        for name in _MEASURES.values()
+    )
+    body = "".join(
+        _knockout_row(name, beyond[beyond["lesion"] == lesion], setups)
+        for lesion, name in _PAINTED.items()
+        if (beyond["lesion"] == lesion).any()
+    )
+    return (
+        '<div class="lens-scroll" tabindex="0" role="region" aria-label="Knock-out over the eyes">'
+        '<table class="lens-scores lens-falls"><thead><tr><th rowspan="2" scope="col">painted out</th>'
+        f'<th rowspan="2" scope="col">eyes</th>{heads}</tr>'
+        f"<tr>{style.setup_heads(setups) * len(_MEASURES)}</tr></thead><tbody>{body}</tbody></table></div>"
+        '<p class="lens-small">How much further the probability falls when the lesion is painted out than when as '
+        "much healthy retina of the same eye is; small figures: 95 % bootstrap interval over eyes; ▼ the interval "
+        "lies below 0: the models use the lesion. Source: results/knockout_summary.parquet.</p>"
+    )
+
+
+def _knockout_row(name: str, part: pd.DataFrame, setups: list[str]) -> str:
+    rows = {(row["measure"], row["setup"]): row for row in part.to_dict("records")}
+    cells = ""
+    for measure in _MEASURES:
+        for setup in setups:
+            row = rows[measure, setup]
+            mark = ' class="lens-used"' if row["high"] < 0 else ""
+            cells += (
+                f"<td{mark}>{signed(row['value'])}<small>{signed(row['low'])} to {signed(row['high'])}</small></td>"
+            )
+    return f'<tr><th scope="row">{escape(name)}</th><td>{part["n"].max()}</td>{cells}</tr>'

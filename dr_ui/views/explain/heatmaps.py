@@ -1,0 +1,293 @@
+"""Heatmaps and lesion masks of the eye that is looked at: bounded caches, explainers shared by all sessions."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import reduce
+
+import cv2
+import numpy as np
+import streamlit as st
+import torch
+
+from dr_core.analysis.attribution import RULES, Explainer
+from dr_core.analysis.localization import pool
+from dr_core.data.fundus import FieldOfView, encode_jpeg
+from dr_core.data.fundus.field_of_view import cut_square, square_of
+from dr_core.data.grades import GRADES, LESION_CODES
+from dr_core.data.idrid import TOTAL
+from dr_core.data.preprocessing import Preprocessing
+from dr_core.data.protocol import PROTOCOLS, MaskRule, scale_mask
+from dr_core.errors import InputError
+from dr_core.models.setups import SETUPS
+from dr_core.study.folder import Study
+from dr_ui.eyes import cache
+from dr_ui.eyes.masked_eye import Specimen
+from dr_ui.parts import style
+from dr_ui.parts.viewer import Outline, Picture, Rectangle, Region, outline_of
+from dr_ui.shell.device import each, place
+
+_PHOTOGRAPH_SIDE = 1500
+"""Longest side in pixels of the photograph in the viewer, which can be zoomed."""
+
+Pixels = tuple[int, int, int, int]
+"""Left, top, width and height in pixels of the photograph."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What is kept of a specimen.
+
+    Attributes:
+        photograph: JPEG of the part that the models see.
+        part: That part.
+        shape: Height and width of the whole photograph in pixels.
+        field: Field of view.
+        inputs: The models' input, float32 (1, 3, S, S), for each way in which the study's models see the eye.
+        places: Which part of the shown photograph each way covers.
+        rule: When a pixel of a mask is on.
+        masks: Way -> lesion, or `"total"` -> bool (S, S).
+        outlines: The lesions' outlines.
+        notes: What a user should know of the masks.
+    """
+
+    photograph: bytes
+    part: Pixels
+    shape: tuple[int, int]
+    field: FieldOfView
+    inputs: dict[Preprocessing, torch.Tensor]
+    places: dict[Preprocessing, Rectangle]
+    rule: MaskRule
+    masks: dict[Preprocessing, dict[str, np.ndarray]]
+    outlines: tuple[Outline, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Height of the shown part over its width."""
+        return self.part[3] / self.part[2]
+
+    def region_mask(self, region: Region, way: Preprocessing) -> np.ndarray:
+        """Bring a drawn region to a model's view, bool (S, S), as the lesion masks are."""
+        left, top, width, _ = self.part
+        corners = np.rint(np.array(region) * width + (left, top)).astype(np.int32)
+        mask = np.zeros(self.shape, np.uint8)
+        cv2.fillPoly(mask, [corners], 1)
+        return scale_mask(mask > 0, way.size, crop=way.crop, rule=self.rule, field=self.field)
+
+
+OWN = "own"
+"""The view in which the models were trained, as on the other pages; the alternatives are `PROTOCOLS`."""
+
+
+def ways_of(study: Study, protocol: str) -> dict[str, Preprocessing]:
+    """How each set-up sees an eye: a protocol decides size and crop, the color normalization stays the model's own."""
+    own = {setup: model.info.preprocessing for setup, model in cache.models(study).items()}
+    if protocol == OWN:
+        return own
+    asked = PROTOCOLS[protocol]
+    return {setup: replace(way, size=asked.size, crop=asked.crop) for setup, way in own.items()}
+
+
+def prepare(specimen: Specimen, study: Study, protocol: str) -> Prepared:
+    """Bring an eye and its masks to the models' views.
+
+    Raises:
+        InputError: If a file cannot be read, or a mask does not belong to the photograph.
+    """
+    ways = tuple(dict.fromkeys(ways_of(study, protocol).values()))
+    return _prepare(specimen.key, ways, "touched" if protocol == OWN else PROTOCOLS[protocol].mask_rule, specimen)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, scope="session")
+def _prepare(key: str, ways: tuple[Preprocessing, ...], rule: MaskRule, _specimen: Specimen) -> Prepared:
+    image, readers = _specimen.read()
+    with ThreadPoolExecutor(_READERS) as workers:  # decoding and scaling leave the interpreter's lock
+        reading = {lesion: workers.submit(reader) for lesion, reader in readers.items()}
+        field = _specimen.eye.find_field(image)
+        part = _part(ways[0], image, field)
+        photograph = workers.submit(lambda: encode_jpeg(_cut(image, part), _PHOTOGRAPH_SIDE))
+        masks = {lesion: read.result() for lesion, read in reading.items()}
+        pixels = {lesion: mask.pixels for lesion, mask in masks.items()}
+        counted = [pixels[lesion] for lesion in TOTAL if lesion in pixels]
+        if counted:  # before scaling, as `localize` does: a pixel that two lesions halve is covered
+            pixels["total"] = reduce(np.logical_or, counted)
+        scaling = {
+            (way, lesion): workers.submit(scale_mask, mask, way.size, crop=way.crop, rule=rule, field=field)
+            for way in ways
+            for lesion, mask in pixels.items()
+        }
+        tracing = [
+            workers.submit(_outline, lesion, masks[lesion].pixels, part) for lesion in LESION_CODES if lesion in masks
+        ]
+        return Prepared(
+            photograph=photograph.result(),
+            part=part,
+            shape=(image.shape[0], image.shape[1]),
+            field=field,
+            inputs={way: way.normalize(way.to_model_view(image, field)[None]) for way in ways},
+            places={way: _place(_part(way, image, field), part) for way in ways},
+            rule=rule,
+            masks={way: {lesion: scaling[way, lesion].result() for lesion in pixels} for way in ways},
+            outlines=tuple(traced.result() for traced in tracing),
+            notes=_specimen.notes(masks),
+        )
+
+
+_READERS = 4
+
+
+def _part(way: Preprocessing, image: np.ndarray, field: FieldOfView) -> Pixels:
+    if way.crop == "squash":
+        return 0, 0, image.shape[1], image.shape[0]
+    left, top, side = square_of(field)
+    return left, top, side, side
+
+
+def _cut(image: np.ndarray, part: Pixels) -> np.ndarray:
+    left, top, width, height = part
+    return image if (height, width) == image.shape[:2] else cut_square(image, left, top, width)
+
+
+def _place(part: Pixels, shown: Pixels) -> Rectangle:
+    """Where a part lies on the shown one, which is 1 wide."""
+    left, top, width, height = part
+    return (left - shown[0]) / shown[2], (top - shown[1]) / shown[2], width / shown[2], height / shown[2]
+
+
+def _outline(lesion: str, mask: np.ndarray, part: Pixels) -> Outline:
+    rings = outline_of(mask, part)
+    largest = np.array(rings[0] if rings else (0.0, 0.0)).reshape(-1, 2)
+    corner = largest[(largest[:, 0] - largest[:, 1]).argmax()]
+    return Outline(
+        code=LESION_CODES[lesion],
+        name=lesion.replace("_", " "),
+        color=style.LESION_COLORS[lesion],
+        rings=rings,
+        anchor=(float(corner[0]), float(corner[1])),
+    )
+
+
+def probabilities(specimen: Specimen, study: Study, protocol: str) -> dict[str, np.ndarray]:
+    """Softmax of each model about the eye, float64 (classes,)."""
+    return _probabilities(specimen.eye.key, cache.study_stamp(study), protocol, specimen, study)
+
+
+@st.cache_data(max_entries=64, show_spinner=False, scope="session")
+def _probabilities(
+    key: str, stamp: cache.Stamp, protocol: str, _specimen: Specimen, _study: Study
+) -> dict[str, np.ndarray]:
+    inputs, ways = prepare(_specimen, _study, protocol).inputs, ways_of(_study, protocol)
+
+    def ask_all(device: str) -> dict[str, np.ndarray]:
+        models = cache.models(_study, device)
+
+        @torch.inference_mode()
+        def answer(setup: str) -> np.ndarray:
+            logits = models[setup].model(inputs[ways[setup]].to(device))
+            return torch.softmax(logits.double(), dim=1)[0].cpu().numpy()
+
+        return each(models, answer)
+
+    return place().run(ask_all)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What the models are asked.
+
+    Attributes:
+        rule: Key of the attribution rules.
+        target: The grade whose output is explained.
+        pooling: Key of the poolings: how three colors become one value.
+        protocol: `OWN`, or the key of the protocol whose view the models are shown.
+    """
+
+    rule: str
+    target: int
+    pooling: str
+    protocol: str
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Where the models look.
+
+    Attributes:
+        pooled: Set-up -> heatmap as it is scored, float64 (1, S, S), not negative.
+        pictures: Set-up -> heatmap as it is shown, with its signs where rule and pooling leave any.
+    """
+
+    pooled: dict[str, torch.Tensor]
+    pictures: dict[str, Picture]
+
+
+def ask(specimen: Specimen, study: Study, question: Question) -> Answers:
+    """Ask each model where it looks.
+
+    Raises:
+        InputError: If a model does not know the grade, or the eye cannot be read.
+    """
+    target = question.target
+    for setup, model in cache.models(study).items():
+        if target >= len(model.info.classes):
+            raise InputError(
+                f"{SETUPS[setup].label} has no output for grade {target}, {GRADES[target]}; it knows the grades 0 to "
+                f"{len(model.info.classes) - 1}. Choose one of them."
+            )
+    return _ask(specimen.key, cache.study_stamp(study), question, specimen, study)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, scope="session")
+def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, _study: Study) -> Answers:
+    asked = replace(question, pooling="")  # one relevance serves all poolings
+    relevances = _relevances(_specimen.key, stamp, asked, _specimen, _study)
+    pooled = {setup: pool(relevance, question.pooling) for setup, relevance in relevances.items()}
+    signed = RULES[question.rule].signed and question.pooling == "sum_pos"
+    return Answers(
+        pooled,
+        {
+            setup: Picture.of((relevance.double().sum(dim=1) if signed else pooled[setup])[0].numpy())
+            for setup, relevance in relevances.items()
+        },
+    )
+
+
+@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
+def _relevances(
+    key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
+) -> dict[str, torch.Tensor]:
+    """Set-up -> relevance, float32 (1, 3, S, S)."""
+    inputs = prepare(_specimen, _study, asked.protocol).inputs
+    ways = ways_of(_study, asked.protocol)
+    return attribute(_study, asked.rule, {setup: inputs[way] for setup, way in ways.items()}, asked.target)
+
+
+def attribute(study: Study, rule: str, inputs: Mapping[str, torch.Tensor], target: int) -> dict[str, torch.Tensor]:
+    """Set-up -> relevance of its inputs, as the model takes them, for a grade's output, float32 (N, 3, S, S)."""
+
+    def ask_all(device: str) -> dict[str, torch.Tensor]:
+        explainers = {setup: explainer(study, setup, rule, device) for setup in inputs}
+
+        def explain(setup: str) -> torch.Tensor:
+            return explainers[setup].attribute(inputs[setup].to(device), target).detach().float().cpu()
+
+        return each(inputs, explain)
+
+    return place().run(ask_all)
+
+
+def explainer(study: Study, setup: str, rule: str, device: str = "cpu") -> Explainer:
+    """A model's explainer: one for all sessions, which queue at its lock."""
+    return _explainer(cache.study_stamp(study), setup, rule, device, study)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _explainer(stamp: cache.Stamp, setup: str, rule: str, device: str, _study: Study) -> Explainer:
+    return Explainer(cache.models(_study, device)[setup].model, rule)
+
+
+def slow_engines(study: Study, rule: str) -> dict[str, str]:
+    """Set-up -> why its heatmap comes from the slower reference library; empty where the fast engine knows all."""
+    asked = {setup: explainer(study, setup, rule).reason for setup in cache.models(study)}
+    return {setup: reason for setup, reason in asked.items() if reason}

@@ -1,0 +1,133 @@
+"""What if the lesion were not there? How far each model's answer falls when a lesion is painted out."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import streamlit as st
+
+from dr_core.analysis.knockout import KINDS, Kind, knock_out, reduce_eye
+from dr_core.data.fundus import find_field_of_view
+from dr_core.data.grades import GRADES, LESION_CODES, referable_probability
+from dr_core.study.folder import Study
+from dr_ui.eyes import cache
+from dr_ui.eyes.masked_eye import Specimen
+from dr_ui.parts import style
+
+_SEED = 0
+_CONTROLS = 5
+_REFERABLE: Literal[2] = 2
+"""Lowest grade of the reading that is shown beside the grade that the user asks about."""
+
+_WORDS: dict[Kind, str] = {"removed": "painted out", "kept_only": "all others painted out"}
+_MASKS = (*LESION_CODES, "total")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fall:
+    """What one knock-out changes.
+
+    Attributes:
+        lesion: The lesion, or `"total"`.
+        kind: What was done.
+        changes: Measure -> set-up -> change of the probability, float64 (K,), a value for each control; else one.
+    """
+
+    lesion: str
+    kind: Kind
+    changes: dict[str, dict[str, np.ndarray]]
+
+
+def show(study: Study, specimen: Specimen, target: int) -> None:
+    """Show the table, once it is asked for: it takes a second or two."""
+    asked = st.toggle(
+        "What if the lesion were not there? Paint lesions out and ask the models again",
+        key="knockout",
+        bind="query-params",
+    )
+    if not asked:
+        return
+    with st.spinner("Painting lesions out ..."):
+        falls = _falls(specimen.key, cache.study_stamp(study), target, specimen, study)
+    if not falls:
+        st.info("No lesion is known in this eye, so none can be painted out.")
+        return
+    st.html(_table_html(falls, list(cache.models(study))))
+
+
+@st.cache_data(max_entries=16, show_spinner=False, scope="session")
+def _falls(key: str, stamp: cache.Stamp, target: int, _specimen: Specimen, _study: Study) -> list[Fall]:
+    image, readers = _specimen.read()
+    eye, masks = reduce_eye(image, {lesion: reader().pixels for lesion, reader in readers.items()})
+    with ThreadPoolExecutor() as workers:  # painting leaves the interpreter's lock
+        of_lesion = list(workers.map(lambda lesion: knock_out(eye, masks, lesion, _SEED, _CONTROLS), _MASKS))
+    outs = [out for found in of_lesion for out in found]
+    if not outs:
+        return []
+    changes = _changes(_study, [eye, *(out.image for out in outs)], target)
+    falls = []
+    for lesion in dict.fromkeys(out.lesion for out in outs):
+        for kind in KINDS:
+            rows = [number for number, out in enumerate(outs) if (out.lesion, out.kind) == (lesion, kind)]
+            if rows:
+                picked = {name: {key: values[rows] for key, values in of.items()} for name, of in changes.items()}
+                falls.append(Fall(lesion=lesion, kind=kind, changes=picked))
+    return falls
+
+
+def _changes(study: Study, pictures: Sequence[np.ndarray], target: int) -> dict[str, dict[str, np.ndarray]]:
+    """Measure -> set-up -> change against the first picture, float64, a value for each other picture."""
+    ways = dict.fromkeys(model.info.preprocessing for model in cache.models(study).values())
+    field = find_field_of_view(pictures[0])  # one crop for all, so that nothing but the painting differs
+    views = {way: np.stack([way.to_model_view(picture, field) for picture in pictures]) for way in ways}
+    found: dict[str, dict[str, np.ndarray]] = {f"P({GRADES[target]})": {}, "P(referable: grades 2 to 4)": {}}
+    for setup, answers in cache.predict(study, views).items():
+        for measure, values in zip(
+            found, (answers[:, target], referable_probability(answers, _REFERABLE)), strict=True
+        ):
+            found[measure][setup] = values[1:] - values[0]
+    return found
+
+
+def _table_html(falls: Sequence[Fall], setups: Sequence[str]) -> str:
+    measures = list(falls[0].changes)
+    heads = "".join(f'<th scope="colgroup" colspan="{len(setups)}">Change of {measure}</th>' for measure in measures)
+    controls = {fall.lesion: fall.changes for fall in falls if fall.kind == "control"}
+    body = "".join(_row_html(fall, controls[fall.lesion], setups) for fall in falls if fall.kind in _WORDS)
+    return (
+        '<div class="lens-scroll" tabindex="0" role="region" aria-label="Knock-out">'
+        '<table class="lens-scores lens-falls"><thead><tr><th rowspan="2" scope="col">lesion</th>'
+        f'<th rowspan="2" scope="col">what is done</th>{heads}</tr>'
+        f"<tr>{style.setup_heads(setups) * len(measures)}</tr></thead><tbody>{body}</tbody></table></div>"
+        '<p class="lens-small">Change of a probability, -1 to +1, in the models\' own view. Small figures: the range '
+        f"when as many healthy regions of the same sizes are painted out, {_CONTROLS} times. ▼ falls further than in "
+        f"each of them (by chance alone in one of {_CONTROLS + 1}). A heatmap that sits on a lesion whose removal "
+        "changes no more than that does not tell what the model decides by.</p>"
+    )
+
+
+def _row_html(fall: Fall, controls: Mapping[str, Mapping[str, np.ndarray]], setups: Sequence[str]) -> str:
+    first = "<td></td>"
+    if fall.kind == "removed":
+        first = f'<th scope="row">{LESION_CODES.get(fall.lesion, "all")}</th>'
+    cells = "".join(
+        _cell_html(fall.kind, float(changes[setup][0]), controls[measure][setup])
+        for measure, changes in fall.changes.items()
+        for setup in setups
+    )
+    return f'<tr class="lens-{fall.kind}">{first}<td class="lens-done">{_WORDS[fall.kind]}</td>{cells}</tr>'
+
+
+def _cell_html(kind: Kind, change: float, controls: np.ndarray) -> str:
+    if kind != "removed":
+        return f"<td>{signed(change)}</td>"
+    low, high = float(controls.min()), float(controls.max())
+    mark = ' class="lens-used"' if round(change, 2) < round(low, 2) else ""
+    return f"<td{mark}>{signed(change)}<small>{signed(low)} to {signed(high)}</small></td>"
+
+
+def signed(change: float) -> str:
+    """A change with its sign to two digits; no sign where nothing is left of it."""
+    return f"{change:+.2f}" if round(change, 2) else "0.00"

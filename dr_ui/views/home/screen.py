@@ -1,0 +1,113 @@
+"""Parts of the home page: the open study, its four models, and where each question is answered."""
+
+import math
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from dr_core.models.setups import SETUPS
+from dr_core.study.folder import DataSet, Study
+from dr_ui.shell.page import questions
+from dr_ui.views.home.setup_diagram import setups_drawing
+
+_GUESSING = 0.5
+"""AUC of a model that guesses."""
+
+
+def show_study(study: Study) -> None:
+    """Name the open study and draw its set-ups."""
+    info = study.info
+    st.html(
+        f'<p class="lens-small"><b>Open study: {escape(info.title)}.</b> {escape(info.summary)} '
+        f"Seed {info.seed}, written {escape(info.created[:10])}.</p>"
+        + setups_drawing(any(data.role == "pretraining" and not data.real for data in info.data))
+    )
+
+
+def show_models(study: Study) -> None:
+    """One card a set-up: what it was trained on and how good it is."""
+    measured = study.read_results("performance") if study.has_results("performance") else None
+    cards = "".join(_card(study, setup, measured) for setup in study.info.setups)
+    st.html(
+        f'<div class="lens-cards">{cards}</div>'
+        '<p class="lens-small lens-key"><b>AUC</b>: how often a sick eye is ranked above a healthy one; 1 is perfect, '
+        "0.5 (the mark on each line) is guessing. In brackets the 95 % interval. Sick: grades 3-4, or any DR if "
+        "ungraded.</p>"
+    )
+    if measured is None:
+        st.info(
+            f"This study has no table of performance yet; `python train_cli.py demo --out {study.path}` writes it at "
+            "its end."
+        )
+
+
+def show_questions() -> None:
+    """Link the pages by the question that each answers."""
+    asked = questions()
+    places = [column for _ in range(0, len(asked), 3) for column in st.columns(3)]
+    for column, question in zip(places, asked, strict=False):
+        with column:
+            st.page_link(f"pages/{question.page}", label=f"**{question.question}**", icon=":material/arrow_forward:")
+            st.html(f'<p class="lens-small">{escape(question.promise)}</p>')
+
+
+def show_data(study: Study) -> None:
+    """What the numbers rest on, folded away."""
+    with st.expander("Which eyes these numbers come from"):
+        st.html(f'<ul class="lens-small">{"".join(_data_line(data) for data in study.info.data)}</ul>')
+
+
+def _data_line(data: DataSet) -> str:
+    name = data.title or data.label
+    short = f' ("{escape(data.label)}" above)' if data.role == "test" and data.label else ""
+    return (
+        f"<li><b>{escape(data.role.capitalize())}: {escape(name)}</b>{short}, {data.images} images. "
+        f"{escape(data.description)}</li>"
+    )
+
+
+def _card(study: Study, name: str, measured: pd.DataFrame | None) -> str:
+    setup = SETUPS[name]
+    if study.has_checkpoint(name):
+        info = study.read_checkpoint_info(name)
+        body = (
+            f"<p>Trained on {escape(info.training_data)}</p>"
+            '<p class="lens-fact" title="AUC of grades 3-4 against 0-2 on '
+            'the eyes by which the best epoch was chosen: a little too good"><span>validation AUC</span>'
+            f"<b>{info.validation_auc:.3f}</b></p>{_figures(study, name, measured)}"
+        )
+    else:
+        command = f"python train_cli.py demo --out {escape(str(study.path))}"
+        body = f"<p>Not trained yet; this command goes on:<br><code>{command}</code></p>"
+    return f'<section class="lens-card lens-{name}" aria-label="{setup.label}"><h2>{setup.label}</h2>{body}</section>'
+
+
+def _figures(study: Study, setup: str, measured: pd.DataFrame | None) -> str:
+    if measured is None:
+        return ""
+    mine = measured[(measured["setup"] == setup) & (measured["measure"] == "auc")]
+    return "".join(_figure(data, mine[mine["data"] == data.key]) for data in study.info.data if data.role == "test")
+
+
+def _figure(data: DataSet, measured: pd.DataFrame) -> str:
+    """One AUC with its interval, in figures and on a line from 0 to 1."""
+    # Where only the presence of DR is known, every reading is held against that and has the same positives.
+    graded = measured["positives"].nunique() > 1
+    reading = "grades 3-4 against 0-2" if graded else "any DR"
+    rows = measured[measured["reading"] == reading].to_dict("records")
+    if not rows:
+        return ""
+    value, low, high = (float(rows[0][column]) for column in ("value", "low", "high"))
+    if math.isnan(value + low + high):
+        return f'<p class="lens-fact"><span>{escape(data.label or data.title)}</span>cannot be measured</p>'
+    told = "better than guessing" if low > _GUESSING else "cannot be told from guessing"
+    told = "worse than guessing" if high < _GUESSING else told
+    return (
+        f'<p class="lens-fact" title="AUC, {reading}: {escape(data.title)}, {rows[0]["n"]} eyes, '
+        f'{rows[0]["positives"]} of them positive. With 95 % confidence {told}.">'
+        f"<span>{escape(data.label or data.title)}</span>"
+        f"<b>{value:.3f}</b><small>({low:.2f} to {high:.2f})</small></p>"
+        f'<div class="lens-range" aria-hidden="true"><i style="left:{100 * low:.1f}%;'
+        f'width:{100 * (high - low):.1f}%"></i><b style="left:{100 * value:.1f}%"></b></div>'
+    )

@@ -1,0 +1,251 @@
+"""Parts of the Reproduction page: the paper's claims and numbers beside this study's, with verdicts."""
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from dr_core.models.setups import SETUPS
+from dr_core.publish.paper.published import FIGURE_2_POINTS
+from dr_core.publish.paper.review import (
+    CLAIMS,
+    PHANTOMS,
+    Finding,
+    compare_table2,
+    compare_table3,
+    count_verdicts,
+    review_claims,
+)
+from dr_core.publish.paper.verdicts import Comparison, Verdict
+from dr_core.publish.pdf import find_browser, html_to_pdf
+from dr_core.publish.report.document import MARKS, make_report
+from dr_core.publish.report.figures import describe_data
+from dr_core.study.folder import Study
+from dr_ui.eyes import cache
+from dr_ui.shell import result_tables
+
+_LISTED = 200
+"""Comparisons that one claim lists at most."""
+
+_EVERYTHING = "All"
+
+_LESIONS = {"microaneurysms": "MA", "haemorrhages": "HE", "hard_exudates": "EX", "total": "total"}
+_SCORES = {"mass accuracy": "RMA (eq. 2)", "recall": "RRA (eq. 3: our recall)"}
+
+
+def show_page(study: Study) -> None:
+    """Verdicts, then the numbers side by side."""
+    findings = _review(result_tables.results_stamp(study), cache.study_stamp(study), study)
+    st.html(_summary_html(study, findings))
+    left, right = st.columns([3.2, 1], gap="medium", vertical_alignment="bottom")
+    with left:
+        places = [_EVERYTHING, *dict.fromkeys(claim.place for claim in CLAIMS)]
+        place = st.segmented_control(
+            "Figure or table of the paper", places, default=_EVERYTHING, required=True, key="place", bind="query-params"
+        )
+    with right:
+        _show_report(study)
+    shown = [finding for finding in findings if place in (_EVERYTHING, finding.claim.place)]
+    st.html(_findings_html(study, shown))
+    _show_numbers(study, findings)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Holding the paper against this study ...")
+def _review(stamp: result_tables.ResultsStamp, head: cache.Stamp, _study: Study) -> list[Finding]:
+    return review_claims(_study)
+
+
+def _summary_html(study: Study, findings: Sequence[Finding]) -> str:
+    counts = count_verdicts(findings)
+    told = " ".join(
+        f'<span class="lens-mark lens-{_style(verdict)}">{MARKS[verdict]} {count} {verdict}</span>'
+        for verdict, count in counts.items()
+    )
+    warning = ""
+    if study.info.rests_on_drawings:
+        warning = (
+            f'<p class="lens-warning"><b>This study cannot confirm or refute the paper.</b> {PHANTOMS}: the verdicts '
+            "say what these models do on drawn eyes, and show how the page works. A study on the paper's data gives "
+            "the real ones.</p>"
+        )
+    head = f"<span>On the data of <b>{escape(study.info.title)}</b>:</span>"
+    return f'{warning}<p class="lens-counts" role="status">{head} {told}</p>'
+
+
+def _style(verdict: Verdict) -> str:
+    return verdict.name.lower()
+
+
+def _findings_html(study: Study, findings: Sequence[Finding]) -> str:
+    body = "".join(_finding_html(study, finding) for finding in findings)
+    return (
+        '<div class="lens-scroll" tabindex="0" role="region" aria-label="Claims and verdicts">'
+        '<table class="lens-claims"><thead><tr><th scope="col">where</th><th scope="col">the paper claims</th>'
+        '<th scope="col">the paper gives</th><th scope="col">this study (95 % interval)</th>'
+        f'<th scope="col">verdict</th><th scope="col">on</th></tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _finding_html(study: Study, finding: Finding) -> str:
+    claim, judgment = finding.claim, finding.judgment
+    data = describe_data(study, finding.data) if finding.data else "nothing"
+    verdict = judgment.verdict
+    return (
+        f'<tr><td>{escape(claim.place)}<small>section {escape(claim.section)}</small></td><th scope="row">'
+        f"{escape(claim.statement)}</th><td>{escape(claim.paper)}</td><td>{_evidence_html(finding)}</td>"
+        f'<td><span class="lens-mark lens-{_style(verdict)}" title="{escape(claim.rule.words)}">{MARKS[verdict]} '
+        f"{verdict}</span></td><td>{escape(data)}</td></tr>"
+    )
+
+
+def _evidence_html(finding: Finding) -> str:
+    reason = escape(finding.judgment.reason)
+    if not finding.comparisons:
+        return reason
+    if len(finding.comparisons) == 1:
+        return f"{_number(finding.comparisons[0])}<small>{escape(finding.comparisons[0].name)}</small>"
+    told = finding.comparisons[:_LISTED]
+    rows = "".join(f"<li><span>{escape(one.name)}</span> {_number(one)}{_published(one)}</li>" for one in told)
+    more = len(finding.comparisons) - len(told)
+    rest = f"<li>and {more} more in results/{finding.claim.table}.parquet</li>" if more else ""
+    rule = f"<p>{escape(finding.claim.rule.words)}</p>"
+    return f"<details><summary>{reason}</summary>{rule}<ul tabindex='0'>{rows}{rest}</ul></details>"
+
+
+def _number(one: Comparison) -> str:
+    if math.isnan(one.low + one.high):
+        return f"<b>{one.value:+.3f}</b>"
+    return f"<b>{one.value:+.3f}</b> ({one.low:+.3f} to {one.high:+.3f})"
+
+
+def _published(one: Comparison) -> str:
+    return "" if math.isnan(one.published) else f" <i>paper {one.published:+.3f}</i>"
+
+
+def _show_numbers(study: Study, findings: Sequence[Finding]) -> None:
+    second, third, points, rules = st.tabs(
+        ["Table 2 by numbers", "Table 3 by numbers", "Figure 2's reference points", "How verdicts are made"]
+    )
+    with second:
+        _show_table2(study)
+    with third:
+        _show_table3(study)
+    with points:
+        _show_points(study)
+    with rules:
+        words = dict.fromkeys(finding.claim.rule.words for finding in findings)
+        st.markdown("\n".join(f"- {rule}" for rule in words))
+        st.caption(
+            "Each claim's own rule stands behind its verdict and in its list. Differences are signed so that above 0 "
+            "speaks for the claim. Where the paper gives no limit (what is “equal”, “initial”, “low levels”), the "
+            "limit is ours and stands in the claim. Where two AUCs were measured apart, their difference's interval "
+            "takes them as independent, which is too wide for the same eyes, never too narrow."
+        )
+
+
+def _show_table2(study: Study) -> None:
+    rows = compare_table2(study)
+    if rows.empty:
+        st.info(f"`python train_cli.py spectrum --study {study.path} --data STORE` fits the first layer's law.")
+        return
+    shown = pd.DataFrame(
+        {
+            "eyes": [result_tables.data_title(study, key) for key in rows["data"]],
+            "set-up": [SETUPS[setup].label for setup in rows["setup"]],
+            "the paper's α": rows["paper"],
+            "α by distfit, as the paper": rows["distfit"].round(3),
+            "α by likelihood": [
+                f"{row.alpha:.3f} ({row.low:.3f} to {row.high:.3f})" for row in rows.itertuples(index=False)
+            ],
+            "nearest law by AIC": rows["nearest"],
+        }
+    )
+    st.dataframe(shown, hide_index=True)
+    st.caption(
+        "Shape of a Pareto law fitted to the first layer's eigenvalues. The paper fitted by distfit and gives no "
+        "interval. Source: results/distributions.parquet."
+    )
+
+
+def _show_table3(study: Study) -> None:
+    rows = compare_table3(study)
+    if rows.empty:
+        st.info(f"`python train_cli.py localize --study {study.path} --idrid ROOT` measures Table 3.")
+        return
+    inside, eyes = int(rows["inside"].sum()), int(rows["n"].max())
+    lrp = rows[rows["method"] == "lrp"]
+    st.markdown(
+        f"The paper's number lies in this study's 95 % interval in **{inside} of {len(rows)}** cells "
+        f"({int(lrp['inside'].sum())} of {len(lrp)} of the heatmaps, the others are random controls)."
+    )
+    shown = pd.DataFrame(
+        {
+            "lesion": rows["lesion"].map(_LESIONS),
+            "set-up": [SETUPS[setup].label for setup in rows["setup"]],
+            "score": rows["score"].map(_SCORES),
+            "pooling": rows["pooling"],
+            "heatmap": rows["method"].map({"lrp": "LRP", "random": "random"}),
+            "over eyes": rows["statistic"],
+            "paper": rows["paper"],
+            "this study": rows["value"].round(4),
+            "low": rows["low"].round(4),
+            "high": rows["high"].round(4),
+            "paper's inside": rows["inside"],
+        }
+    )
+    st.dataframe(shown, hide_index=True, height=330)
+    st.caption(
+        f"The paper has 80 eyes of IDRiD, this study {eyes}; the paper gives no intervals, and its own numbers would "
+        "move with other eyes as well. Source: results/localization_summary.parquet, protocol “paper”."
+    )
+
+
+def _show_points(study: Study) -> None:
+    rows = [
+        {
+            "published": point.name,
+            "EyePACS": point.eyepacs,
+            "Messidor-2": point.messidor2,
+            "positive": point.positive,
+            "what is different": point.note,
+        }
+        for point in FIGURE_2_POINTS
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    measured = result_tables.read_table(study, "performance")
+    if measured is not None:
+        aucs = measured[(measured["measure"] == "auc") & (measured["reading"] == "grades 2-4 against 0-1")]
+        told = pd.DataFrame(
+            {
+                "eyes": [result_tables.data_title(study, key) for key in aucs["data"]],
+                "set-up": [SETUPS[setup].label for setup in aucs["setup"]],
+                "AUC, grades 2-4 against 0-1": [
+                    f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" for row in aucs.itertuples(index=False)
+                ],
+            }
+        )
+        st.dataframe(told, hide_index=True)
+    st.caption("Only AUCs on EyePACS and Messidor-2 can be held against these points. Source: FIGURE_2_POINTS.")
+
+
+def _show_report(study: Study) -> None:
+    """Offer the report; it is made when somebody asks for it."""
+    with st.popover("Report", icon=":material/description:", width="stretch"):
+        st.caption("Figures, tables, verdicts, data sets, settings, versions and digests on one page.")
+        name = f"{study.name}-report"
+        st.download_button(
+            "HTML", lambda: make_report(study), f"{name}.html", "text/html", key="report_html", on_click="ignore"
+        )
+        if find_browser() is None:
+            st.caption("A PDF needs Chromium on the server; the HTML prints from your browser.")
+        else:
+            st.download_button(
+                "PDF",
+                lambda: html_to_pdf(make_report(study)),
+                f"{name}.pdf",
+                "application/pdf",
+                key="report_pdf",
+                on_click="ignore",
+            )

@@ -1,0 +1,157 @@
+"""One eye under damage: pictures, answers, curves and the whole grid, in bounded caches of the session."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+import torch
+
+from dr_core.analysis.localization import pool
+from dr_core.analysis.robustness import correlate_heatmaps
+from dr_core.corruption import CORRUPTIONS, IMAGENET_C, MAX_SEVERITY, corrupt
+from dr_core.data.fundus import encode_jpeg
+from dr_core.data.preprocessing import Preprocessing
+from dr_core.seeds import derive_seed
+from dr_core.study.folder import Study
+from dr_ui.eyes import cache
+from dr_ui.eyes.cache import Eye
+from dr_ui.views.explain import heatmaps
+
+Steps = tuple[tuple[str, float], ...]
+"""Corruptions with their severities, one after the other."""
+
+LEVELS = tuple(float(level) for level in np.linspace(0, MAX_SEVERITY, 11))
+"""Severities of the curve."""
+
+GRID_LEVELS = tuple(range(1, MAX_SEVERITY + 1))
+GRID = tuple(IMAGENET_C)
+"""The grid: ImageNet-C's nineteen corruptions in five severities."""
+
+_SCREEN_SIDE, _THUMBNAIL_SIDE, _THUMBNAIL_LEVEL = 640, 88, 4.0
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """An eye after damage.
+
+    Attributes:
+        picture: JPEG of what the first of the models sees.
+        answers: Set-up -> softmax, float64 (5,).
+    """
+
+    picture: bytes
+    answers: dict[str, np.ndarray]
+
+
+def names(family: str) -> list[str]:
+    """Corruptions of a family."""
+    return [name for name, entry in CORRUPTIONS.items() if entry.family == family]
+
+
+def _apply(view: np.ndarray, steps: Steps, eye: Eye) -> np.ndarray:
+    """Damage a view, uint8 (S, S, 3); the seed follows from the eye, as in the study's tables."""
+    image = torch.from_numpy(view).permute(2, 0, 1)[None].contiguous()
+    for name, severity in steps:
+        image = corrupt(image, name, severity, derive_seed(_SEED, "damage", eye.name))
+    return image[0].permute(1, 2, 0).contiguous().numpy()
+
+
+def damage(eye: Eye, study: Study, steps: Steps) -> Damaged:
+    """The eye after these steps.
+
+    Raises:
+        InputError: If the photograph cannot be read, or a corruption is unknown or out of range.
+    """
+    return _damage(eye.key, cache.study_stamp(study), steps, eye, study)
+
+
+@st.cache_data(max_entries=128, show_spinner=False, scope="session")
+def _damage(key: str, stamp: cache.Stamp, steps: Steps, _eye: Eye, _study: Study) -> Damaged:
+    views = {way: _apply(view, steps, _eye) for way, view in cache.look(_eye, _study).views.items()}
+    answers = _ask(_study, {way: [view] for way, view in views.items()}, 0)
+    return Damaged(encode_jpeg(next(iter(views.values())), _SCREEN_SIDE), answers)
+
+
+def _ask(study: Study, views: dict[Preprocessing, list[np.ndarray]], row: int | slice) -> dict[str, np.ndarray]:
+    answers = cache.predict(study, {way: np.stack(pictures) for way, pictures in views.items()})
+    return {setup: softmax[row] for setup, softmax in answers.items()}
+
+
+def curve(eye: Eye, study: Study, name: str, after: Steps) -> dict[str, np.ndarray]:
+    """Set-up -> softmax at each of `LEVELS`, float64 (11, 5); `after` is applied behind each."""
+    return _curve(eye.key, cache.study_stamp(study), name, after, eye, study)
+
+
+@st.cache_data(max_entries=64, show_spinner=False, scope="session")
+def _curve(key: str, stamp: cache.Stamp, name: str, after: Steps, _eye: Eye, _study: Study) -> dict[str, np.ndarray]:
+    views = {
+        way: [_apply(view, ((name, level), *after), _eye) for level in LEVELS]
+        for way, view in cache.look(_eye, _study).views.items()
+    }
+    return _ask(_study, views, slice(None))
+
+
+def scan(eye: Eye, study: Study) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """Every corruption of `GRID` in turn: its name, and set-up -> softmax at each of `GRID_LEVELS`, float64 (5, 5)."""
+    for name in GRID:
+        views = {
+            way: [_apply(view, ((name, float(level)),), eye) for level in GRID_LEVELS]
+            for way, view in cache.look(eye, study).views.items()
+        }
+        yield name, _ask(study, views, slice(None))
+
+
+def thumbnails(eye: Eye, study: Study, family: str) -> dict[str, bytes]:
+    """Corruption of a family -> small JPEG of the eye under it."""
+    return _thumbnails(eye.key, cache.study_stamp(study), family, eye, study)
+
+
+@st.cache_data(max_entries=32, show_spinner=False, scope="session")
+def _thumbnails(key: str, stamp: cache.Stamp, family: str, _eye: Eye, _study: Study) -> dict[str, bytes]:
+    view = next(iter(cache.look(_eye, _study).views.values()))
+    return {
+        name: encode_jpeg(_apply(view, ((name, _THUMBNAIL_LEVEL),), _eye), _THUMBNAIL_SIDE) for name in names(family)
+    }
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A model's heatmap of the damaged eye beside that of the clean one.
+
+    Attributes:
+        pictures: Clean and damaged, JPEGs with the heatmap over the eye.
+        correlation: Spearman's rank correlation of both, -1 to 1.
+    """
+
+    pictures: tuple[bytes, bytes]
+    correlation: float
+
+
+def move(eye: Eye, study: Study, steps: Steps, target: int) -> dict[str, Moved]:
+    """Set-up -> how LRP's heatmap from a grade's output moves."""
+    return _move(eye.key, cache.study_stamp(study), steps, target, eye, study)
+
+
+@st.cache_data(max_entries=32, show_spinner=False, scope="session")
+def _move(key: str, stamp: cache.Stamp, steps: Steps, target: int, _eye: Eye, _study: Study) -> dict[str, Moved]:
+    ways = {setup: model.info.preprocessing for setup, model in cache.models(_study).items()}
+    pairs = {way: np.stack([view, _apply(view, steps, _eye)]) for way, view in cache.look(_eye, _study).views.items()}
+    inputs = {setup: way.normalize(pairs[way]) for setup, way in ways.items()}
+    found = {}
+    for setup, relevance in heatmaps.attribute(_study, "alpha1_beta0", inputs, target).items():
+        maps, views = pool(relevance, "sum_pos"), pairs[ways[setup]]
+        top = max(float(np.quantile(maps.numpy(), 0.995)), 1e-30)
+        pictures = [overlay(view, one.numpy() / top) for view, one in zip(views, maps, strict=True)]
+        found[setup] = Moved((pictures[0], pictures[1]), float(correlate_heatmaps(maps[:1], maps[1:])[0]))
+    return found
+
+
+def overlay(view: np.ndarray, strength: np.ndarray) -> bytes:
+    """The eye in dim gray, relevance from orange to yellow over it."""
+    gray = np.repeat(view.mean(axis=2, keepdims=True) * 0.55, 3, axis=2)
+    weight = np.clip(strength, 0, 1)[..., None]
+    hot = np.concatenate([np.full_like(weight, 255), 110 + 145 * weight, 200 * weight**3], axis=2)
+    mixed = gray * (1 - np.sqrt(weight)) + hot * np.sqrt(weight)
+    return encode_jpeg(mixed.astype(np.uint8), _SCREEN_SIDE // 2)

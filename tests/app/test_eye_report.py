@@ -1,0 +1,74 @@
+"""One eye on one sheet: the numbers are the page's, the page is one, nothing stays behind."""
+
+import io
+import re
+
+import pytest
+from pypdf import PdfReader
+from streamlit.testing.v1 import AppTest
+
+from dr_core.publish import pdf
+from dr_core.publish.pdf import find_browser
+from dr_ui.parts import eye_report_button
+from tests.app.page_driver import html_of
+from tests.conftest import ROOT
+
+
+def open_page(monkeypatch, study, name):
+    monkeypatch.setenv("DR_STUDY", str(study))
+    return AppTest.from_file(ROOT / "pages" / name, default_timeout=90).run()
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """The HTML that is printed, and what is saved."""
+    kept = {}
+    print_it = eye_report_button.html_to_pdf
+
+    def look(html):
+        kept["html"] = html
+        kept["pdf"] = print_it(html) if find_browser() else b"%PDF-"
+        return kept["pdf"]
+
+    monkeypatch.setattr(eye_report_button, "html_to_pdf", look)
+    return kept
+
+
+def test_compare_prints_its_own_numbers_on_one_page(monkeypatch, written):
+    app = open_page(monkeypatch, ROOT / "assets" / "demo_study", "1_Compare.py")
+    scores = re.findall(r"<b>(\d\.\d\d)</b>", html_of(app))
+    assert len(scores) == 4
+    app.button(key="sheet").click().run()
+    assert not app.exception
+    assert not app.error
+    html = written["html"]
+    for score in scores:
+        assert re.search(rf"[▲▽] {score}</td>", html)
+    assert html.count("data:image/jpeg") == 5  # the eye and four heatmaps
+    assert len(re.findall(r"<tr><th>[^<]+</th>(?:<td>\d\.\d\d[^<]*</td>){4}</tr>", html)) == 20  # clean and 19
+    assert "not for diagnosis" in html
+    assert "drawn eyes, not photographs" in html
+    assert not re.search(r'(?:src|href)="(?!data:)', html)
+    if find_browser():
+        pages = PdfReader(io.BytesIO(written["pdf"])).pages
+        assert len(pages) == 1
+        assert "Nineteen corruptions" in pages[0].extract_text()
+
+
+def test_explain_prints_its_own_scores(monkeypatch, written):
+    app = open_page(monkeypatch, ROOT / "assets" / "demo_study", "3_Explain.py")
+    table = re.search(r'<table class="lens-scores.*?</table>', html_of(app), re.DOTALL)[0]
+    masses = re.findall(r"0\.\d{3}", table)[1:5]  # chance, then the four models on all lesions
+    app.button(key="sheet").click().run()
+    assert not app.exception
+    for mass in masses:
+        assert f"<td>{mass} (" in written["html"]
+
+
+def test_without_chromium_the_sheet_is_html(monkeypatch, tiny_study):
+    monkeypatch.setattr(pdf, "find_browser", lambda: None)
+    app = open_page(monkeypatch, tiny_study.path, "1_Compare.py")
+    app.button(key="sheet").click().run()
+    assert not app.exception
+    assert any("A PDF needs Chromium" in caption.value for caption in app.caption)
+    assert app.get("download_button")[0].proto.label.endswith(".html")

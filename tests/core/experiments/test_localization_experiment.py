@@ -1,0 +1,159 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from dr_core.data.phantom import draw_phantom
+from dr_core.errors import InputError
+from dr_core.experiments.localization import (
+    BEYOND,
+    LocalizeConfig,
+    compare_setups,
+    localize_eyes,
+    summarize_knockouts,
+    summarize_localization,
+)
+from dr_core.publish.table3 import arrange_table3, write_table3
+from dr_core.study.shards import Shard, join_parts, parse_shard, parts_folder, write_part
+
+
+class DrawnEye:
+    """A phantom with the face of a segmented eye."""
+
+    def __init__(self, seed):
+        self.name = f"phantom-{seed}"
+        self.phantom = draw_phantom(3 if seed else 1, 256, seed)
+
+    def read_image(self):
+        return self.phantom.image
+
+    def read_mask(self, lesion):
+        parts = ("microaneurysms", "haemorrhages", "hard_exudates") if lesion == "total" else (lesion,)
+        return np.logical_or.reduce([self.phantom.masks[part] for part in parts])
+
+
+CONFIG = LocalizeConfig(protocols=("paper",), draws=50)
+
+
+@pytest.fixture(scope="module")
+def measured(tiny_study):
+    models = {setup: tiny_study.load_model(setup) for setup in ("iwne_fs", "ifi_cl")}
+    reports = list(localize_eyes(models, [DrawnEye(0), DrawnEye(1), DrawnEye(2)], CONFIG))
+    assert [(report.done, report.total) for report in reports] == [(1, 3), (2, 3), (3, 3)]
+    return (
+        pd.concat([report.scores for report in reports], ignore_index=True),
+        pd.concat([report.knockouts for report in reports], ignore_index=True),
+    )
+
+
+def test_every_lesion_that_is_there_is_scored(measured):
+    scores, _ = measured
+    per_lesion = 2 * 2 * 2 * 3  # set-ups, methods, poolings, scores
+    assert scores.groupby(["eye", "lesion"]).size().eq(per_lesion).all()
+    assert set(scores[scores["eye"] == "phantom-0"]["lesion"]) == {"microaneurysms", "total"}
+    assert scores["value"].between(0, 1).all()
+
+
+def test_the_random_control_scores_chance(measured):
+    random = measured[0][(measured[0]["method"] == "random") & (measured[0]["lesion"] == "total")]
+    mass = random[random["score"] == "mass accuracy"]
+    assert (mass["value"] / mass["share"]).mean() == pytest.approx(1, abs=0.25)
+    recall = random[(random["score"] == "recall") & (random["pooling"] == "l2_norm_sq")]
+    assert recall["value"].mean() == pytest.approx(0.99, abs=0.02)
+
+
+def test_knock_outs_tell_before_and_after(measured):
+    _, knockouts = measured
+    assert set(knockouts["kind"]) == {"removed", "kept_only", "control"}
+    assert set(knockouts["measure"]) == {"severe", "referable_3", "referable_2"}
+    assert knockouts.groupby(["eye", "setup", "measure"])["before"].nunique().eq(1).all()
+    assert knockouts[["before", "after"]].stack().between(0, 1).all()
+
+
+def test_means_medians_and_intervals(measured):
+    scores, _ = measured
+    summary = summarize_localization(scores, CONFIG)
+    chosen = scores.query("setup == 'ifi_cl' and method == 'lrp' and pooling == 'sum_pos' and lesion == 'total'")
+    values = chosen[chosen["score"] == "mass accuracy"]["value"]
+    row = summary.query(
+        "setup == 'ifi_cl' and method == 'lrp' and pooling == 'sum_pos' and lesion == 'total' "
+        "and score == 'mass accuracy' and statistic == 'mean'"
+    ).iloc[0]
+    assert row["value"] == pytest.approx(values.mean())
+    assert row["low"] <= row["value"] <= row["high"]
+    assert row["n"] == 3
+    assert row["chance"] == pytest.approx(chosen["share"].mean())
+
+
+def test_pairs_of_set_ups_are_compared_on_the_same_eyes(measured):
+    tests = compare_setups(measured[0])
+    assert set(zip(tests["setup"], tests["other"], strict=True)) == {("iwne_fs", "ifi_cl")}
+    assert tests["p"].dropna().between(0, 1).all()
+    same = measured[0].assign(value=0.5)
+    assert compare_setups(same)["p"].isna().all()
+
+
+def test_table_3_has_a_row_for_each_set_up_and_control(measured, tmp_path):
+    summary = summarize_localization(measured[0], CONFIG)
+    table = arrange_table3(summary)
+    assert set(table.columns) == {"MA", "HE", "EX", "SE", "total"} & set(table.columns)
+    assert len(table) == 2 * 3 * 4
+    csv, tex = write_table3(summary, tmp_path)
+    assert csv.name == "table3_paper.csv"
+    assert "IFI-CL" in csv.read_text()
+    assert tex.read_text().count(r"\\") == 1 + len(table)
+
+
+def test_shards_share_the_work_out_and_join(tmp_path):
+    items = list(range(7))
+    parts = [Shard(number=number, count=3) for number in (1, 2, 3)]
+    assert sorted(item for part in parts for item in part.take(items)) == items
+    for part in parts:
+        assert join_parts(tmp_path, ["table"], part) is None
+        write_part(tmp_path, "table", pd.DataFrame({"item": part.take(items)}), part)
+    (joined,) = join_parts(tmp_path, ["table"], parts[0])
+    assert sorted(joined["item"]) == items
+
+
+def test_a_shard_is_parsed_or_taken_from_the_rank(monkeypatch):
+    assert parse_shard("2/8") == Shard(number=2, count=8)
+    assert parse_shard(None) == Shard()
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert parse_shard(None) == Shard(number=2, count=4)
+    for text in ("0/2", "3/2", "two"):
+        with pytest.raises(InputError, match="must be written as 2/8"):
+            parse_shard(text)
+
+
+def test_nothing_to_localize_is_an_error():
+    with pytest.raises(InputError, match="at least one eye"):
+        list(localize_eyes({}, [], CONFIG))
+
+
+def fall(eye, kind, after, before=0.8):
+    about = {"eye": eye, "setup": "iwne_fs", "lesion": "haemorrhages", "measure": "severe", "painted": 0.1}
+    return about | {"kind": kind, "placed": 1.0, "before": before, "after": after}
+
+
+def test_a_fall_is_held_against_the_mean_of_the_eyes_own_controls():
+    table = pd.DataFrame(
+        [
+            *(fall("a", "removed", 0.3), fall("a", "control", 0.7), fall("a", "control", 0.8)),
+            *(fall("b", "removed", 0.2, 0.6), fall("b", "control", 0.6, 0.6), fall("b", "control", 0.6, 0.6)),
+        ]
+    )
+    found = summarize_knockouts(table, LocalizeConfig(draws=200)).set_index("kind")
+    assert found.loc["removed", "value"] == pytest.approx(-0.45)  # -.5 and -.4
+    assert found.loc["control", "value"] == pytest.approx(-0.025)  # -.05 and 0
+    assert found.loc[BEYOND, "value"] == pytest.approx(-0.425)
+    assert found.loc[BEYOND, ["low", "high"]].tolist() == pytest.approx([-0.45, -0.4])
+    assert found["n"].tolist() == [2, 2, 2]
+
+
+def test_other_settings_or_models_are_other_work(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    first = parts_folder(tmp_path, "localize", CONFIG, ["eye"])
+    assert first == parts_folder(tmp_path, "localize", CONFIG, ["eye"])
+    assert first != parts_folder(tmp_path, "localize", CONFIG, ["another"])
+    (tmp_path / "checkpoints" / "ifi_cl.safetensors").write_bytes(b"retrained")
+    assert first != parts_folder(tmp_path, "localize", CONFIG, ["eye"])

@@ -1,0 +1,101 @@
+import asyncio
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dr_core.errors import InputError
+from dr_core.publish import pdf
+from dr_core.publish.report.document import make_report
+from dr_core.publish.report.figures import draw_figures
+from dr_core.study.folder import open_study
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return open_study(ROOT / "assets" / "demo_study")
+
+
+@pytest.fixture(scope="module")
+def report(demo):
+    return make_report(demo)
+
+
+def test_the_report_needs_nothing_else_and_runs_nothing(report):
+    assert not re.search(r'(?:src|href)="(?!data:)', report)
+    assert "<script" not in report
+    assert "research use only, not for diagnosis" in report
+
+
+def test_the_report_has_the_tables_numbers(demo, report):
+    aucs = demo.read_results("performance").query("measure == 'auc'")
+    for value in aucs["value"]:
+        assert f"<td>{value:.3f}</td>" in report
+    assert demo.info.data[0].fingerprint in report
+    assert demo.read_checkpoint_info("ifi_cl").data_fingerprint in report
+    assert report.count("SHA-256") == 4 + len(list((demo.path / "results").glob("*.parquet")))
+
+
+def test_a_study_without_tables_has_a_report_as_well(tmp_path, tiny_study):
+    shutil.copytree(tiny_study.path, tmp_path / "bare")
+    shutil.rmtree(tmp_path / "bare" / "results")
+    report = make_report(open_study(tmp_path / "bare"))
+    assert "not measured yet" in report
+    assert "<figure>" not in report
+
+
+def test_figures_are_the_same_bytes_every_time(demo):
+    first, second = draw_figures(demo), draw_figures(demo)
+    assert first == second
+    assert [drawing.title.split(":")[0] for drawing in first] == ["Figure 2", "Figure 3a", "Figure 3b", "Figure 4"]
+    assert all(drawing.svg.lstrip().startswith("<?xml") for drawing in first)
+    assert all("results/" in drawing.caption for drawing in first)
+
+
+def test_text_of_a_study_cannot_become_markup(tmp_path, tiny_study):
+    shutil.copytree(tiny_study.path, tmp_path / "evil")
+    head = tmp_path / "evil" / "study.json"
+    head.write_text(head.read_text().replace("Tiny", "<img src=//x onerror=alert(1)>"))
+    assert "<img src=//x" not in make_report(open_study(tmp_path / "evil"))
+
+
+def test_without_a_browser_a_pdf_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(pdf, "find_browser", lambda: None)
+    with pytest.raises(InputError, match="apt-get install chromium"):
+        pdf.html_to_pdf("<p>x</p>")
+
+
+def test_a_browser_that_cannot_start_is_named(monkeypatch, tmp_path):
+    (tmp_path / "chromium").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "chromium").chmod(0o755)
+    monkeypatch.setattr(pdf, "find_browser", lambda: str(tmp_path / "chromium"))
+    with pytest.raises(InputError, match="could not print"):
+        pdf.html_to_pdf("<p>x</p>")
+
+
+def test_a_driver_that_cannot_run_is_a_sentence(monkeypatch, tmp_path):
+    def fail():
+        raise RuntimeError("Connection closed while reading from the driver")
+
+    monkeypatch.setattr(pdf, "find_browser", lambda: "/usr/bin/chromium")
+    monkeypatch.setattr("playwright.sync_api.sync_playwright", fail)
+    with pytest.raises(InputError, match="libatomic1"):
+        pdf.html_to_pdf("<p>x</p>")
+
+
+@pytest.mark.skipif(pdf.find_browser() is None, reason="no Chromium")
+def test_a_pdf_is_printed_and_asks_no_host():
+    printed = pdf.html_to_pdf("<h1>One page</h1><img src='http://127.0.0.1:9/x.png'><script>document.write(1)</script>")
+    assert printed.startswith(b"%PDF-")
+    assert printed.count(b"/Type /Page\n") == 1
+
+
+@pytest.mark.skipif(pdf.find_browser() is None, reason="no Chromium")
+def test_a_pdf_is_printed_from_within_an_event_loop():
+    async def print_it() -> bytes:
+        return pdf.html_to_pdf("<p>x</p>")
+
+    with ThreadPoolExecutor(1) as thread:  # this one's loop may be another test's
+        assert thread.submit(asyncio.run, print_it()).result().startswith(b"%PDF-")
