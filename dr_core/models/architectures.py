@@ -9,7 +9,7 @@ from torchvision.models.resnet import Bottleneck, ResNet
 from dr_core.errors import InputError
 
 
-class SlimResNet50(ResNet):
+class SlimResNet50(ResNet):  # type: ignore[misc]  # torchvision has no types
     """ResNet-50 with a quarter of the channels in every block, the first convolution as wide as ever.
 
     The depth, the order of layers and the 64 channels of the first convolution are those of ResNet-50, so that every
@@ -24,7 +24,8 @@ class SlimResNet50(ResNet):
         self.fc = nn.Linear(512 * Bottleneck.expansion // self.SLIMMING, num_classes)
 
     def _make_layer(self, block: type, planes: int, *args: int, **options: int) -> nn.Sequential:
-        return super()._make_layer(block, planes // self.SLIMMING, *args, **options)
+        layer: nn.Sequential = super()._make_layer(block, planes // self.SLIMMING, *args, **options)
+        return layer
 
 
 def _resnet50(num_classes: int) -> ResNet:
