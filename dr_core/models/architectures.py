@@ -36,7 +36,7 @@ class Architecture:
     head: str = "fc"
 
 
-class SlimResNet50(ResNet):
+class SlimResNet50(ResNet):  # type: ignore[misc]  # torchvision has no types
     """ResNet-50 with a quarter of the channels in every block, the first convolution as wide as ever.
 
     The depth, the order of layers and the 64 channels of the first convolution are those of ResNet-50, so that every
