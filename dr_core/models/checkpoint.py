@@ -22,8 +22,7 @@ from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import MaskRule, scale_mask
 from dr_core.errors import InputError
 from dr_core.files import replacing
-from dr_core.models.architectures import ARCHITECTURES
-from dr_core.models.setups import SETUPS
+from dr_core.models.architectures import build_without_weights, find_architecture
 
 SCHEMA = 1
 """Version of the header; a reader refuses a newer one."""
@@ -41,8 +40,8 @@ class CheckpointInfo:
     """Everything that is known of a checkpoint besides its weights.
 
     Attributes:
-        arch: Key of `ARCHITECTURES`.
-        setup: Key of `SETUPS`.
+        arch: Name of the architecture, as `find_architecture` takes it.
+        setup: Name of the set-up.
         preprocessing: How an eye becomes the model's input; holds the input size.
         validation_auc: AUC of grades 3-4 against 0-2 on the validation eyes, by which this checkpoint was chosen.
         training_data: What it was trained on, one line for people.
@@ -173,8 +172,7 @@ def load_model(path: str | Path) -> LoadedModel:
 
 def _build_empty(info: CheckpointInfo) -> nn.Module:
     """The network without weights and without memory for them: the file's tensors take their places."""
-    with torch.device("meta"):
-        return ARCHITECTURES[info.arch](len(info.classes))
+    return build_without_weights(info.arch, len(info.classes), info.preprocessing.size)
 
 
 def read_info(path: str | Path) -> CheckpointInfo:
@@ -238,8 +236,7 @@ def _parse_header(path: Path, header: str) -> CheckpointInfo:
         _check_info(info)
     except HEADER_DEFECTS as error:
         raise InputError(f"The header of {path.name} is damaged ({error}); write the checkpoint again.") from error
-    if info.arch not in ARCHITECTURES or info.setup not in SETUPS:
-        raise InputError(f"{path.name} names an unknown architecture or set-up: {info.arch!r}, {info.setup!r}.")
+    find_architecture(info.arch)
     return info
 
 

@@ -87,7 +87,7 @@ def rewrite_header(path, **changes):
             "header of a.safetensors is damaged",
         ),
         (lambda p: rewrite_header(p, schema=99), "newer DR Lens"),
-        (lambda p: rewrite_header(p, arch="vgg"), "unknown architecture"),
+        (lambda p: rewrite_header(p, arch="vgg"), "`architecture` must be one of"),
         (lambda p: rewrite_header(p, arch="resnet50"), "does not hold the weights of a resnet50"),
     ],
 )
