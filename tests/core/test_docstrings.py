@@ -13,6 +13,7 @@ NOTHING_TO_COMPUTE = {
     "attribution/alpha1_beta0.py": {"why_unknown"},  # names the part of a network that the fast engine does not know
     "discrimination.py": {"check_scores"},  # checks arguments
     "localization.py": {"why_undefined"},  # gives the reason of a NaN
+    "measures.py": {"find_measure", "measure_label", "measures_of", "under_damage"},  # look measures up
     "spectrum.py": {"convolutions"},  # lists layers
 }
 """Public functions without mathematics: module -> names."""
