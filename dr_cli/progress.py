@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dr_core.devices import find_job
 from dr_core.training.loop import TrainingReport
@@ -32,20 +32,6 @@ def show_progress(title: str, reports: Iterable[Counted]) -> None:
             before = report.done - 1 if before is None else before  # done by an earlier run
             rate = (report.done - before) / (time.perf_counter() - started)
             progress.update(bar, completed=report.done, total=report.total, rate=f"{rate:.1f}/s")
-
-
-def show_stages(reports: Iterable) -> None:
-    """Draw a bar for each stage of `dr_core.pipeline.demo.DemoReport`s, and a line for each epoch that ended."""
-    with _bars() as progress:
-        bars: dict[int, TaskID] = {}
-        for report in reports:
-            if report.number not in bars:
-                title = f"{report.number}/{report.stages} {report.stage}"
-                bars[report.number] = progress.add_task(title, total=report.total, rate="")
-            rate = f"{report.rate:.0f} images/s" if report.rate else ""
-            progress.update(bars[report.number], completed=report.done, rate=rate)
-            if report.metrics:
-                progress.console.print(f"{report.stage}, {_describe(report.metrics)}", highlight=False)
 
 
 def show_training(title: str, reports: Iterable[TrainingReport]) -> None:

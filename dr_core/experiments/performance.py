@@ -47,7 +47,7 @@ def evaluate_study(
     old = study.read_results("predictions") if study.has_results("predictions") else None
     if data is None:
         if old is None:
-            raise InputError("The study has no predictions yet; name prepared eyes with --data.")
+            raise InputError("The study has no predictions yet; name prepared eyes.")
         predictions = old
     else:
         models = study.load_models()
@@ -109,7 +109,7 @@ def open_graded(data: Path, models: Mapping[str, LoadedModel]) -> Store:
     missing = [column for column in ("eye", "patient", "grade") if column not in store.index]
     if missing or len(store) == 0:
         what = f"lacks the column {missing[0]!r}" if missing else "is empty"
-        raise InputError(f"The table of {data} {what}; prepare graded eyes with `train_cli.py data prepare`.")
+        raise InputError(f"The table of {data} {what}; prepare graded eyes.")
     if not store.index["grade"].between(0, 4).all():
         raise InputError(f"The grades of {data} must be 0 to 4; prepare only graded eyes.")
     for setup, model in models.items():

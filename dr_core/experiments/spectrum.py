@@ -74,7 +74,7 @@ def measure_spectra(
     for setup, model in models.items():
         size = model.info.preprocessing.size
         if store.images.shape[-1] != size:
-            raise InputError(f"{setup} sees eyes of {size} px; prepare the data with --size {size}.")
+            raise InputError(f"{setup} sees eyes of {size} px; prepare the data with that size.")
     tables: dict[str, list[pd.DataFrame]] = {}
     done, total = 0, count * len(models)
     for setup, model in models.items():
