@@ -8,12 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from dr_cli.commands import render_remedy
 from dr_core.errors import InputError
 
 COMMANDS = {
     "app": "open a study, or the demo study, in the browser",
     "data": "check a data set, bring it to model size, split it",
-    "demo": "draw phantoms, train the four set-ups on them, write a study",
+    "demo": "a whole study on phantoms that are drawn for it",
     "pretrain": "MoCo v2 on prepared images",
     "finetune": "train one set-up on graded eyes",
     "evaluate": "measure the models of a study on prepared eyes",
@@ -50,7 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code: int | None = options.run(options)
     except InputError as error:
-        _complain(str(error))
+        command = f" The command: {render_remedy(error.remedy)}" if error.remedy else ""
+        _complain(f"{error}{command}")
         return 2
     except OSError as error:
         _complain(_explain(error))

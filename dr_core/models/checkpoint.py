@@ -182,7 +182,7 @@ def read_info(path: str | Path) -> CheckpointInfo:
 
 def _read(path: Path, *, weights: bool = True) -> tuple[CheckpointInfo, dict[str, Tensor]]:
     if not path.is_file():
-        raise InputError(f"There is no checkpoint {path}; train one with `python train_cli.py demo --out DIR`.")
+        raise InputError(f"There is no checkpoint {path}; train the set-up, or put the file back.")
     _check_length(path)
     try:
         with safe_open(path, framework="pt") as file:
