@@ -13,6 +13,7 @@ from dr_core.files import locked
 from dr_core.models.checkpoint import LoadedModel, load_model
 from dr_core.study.eyes import list_eyes
 from dr_core.study.folder import DataSet, Study, add_data
+from dr_core.study.ownership import check_data
 
 _BATCH = 256
 """Eyes that are read from the disk at once."""
@@ -54,6 +55,7 @@ def evaluate_study(
         if not models:
             raise InputError(f"The study {study.name} has no trained model yet.")
         key, store = key or data.name, open_graded(data, models)
+        check_data(study, key, fingerprint_store(data))
         runs = _fraction_runs(study)
         total, parts = len(store) * (len(models) + len(runs)), []
         for setup, model in models.items():
@@ -115,8 +117,8 @@ def open_graded(data: Path, models: Mapping[str, LoadedModel]) -> Store:
     for setup, model in models.items():
         if store.images.shape[-1] != (size := model.info.preprocessing.size):
             raise InputError(
-                f"{setup} sees eyes of {size} px, the prepared ones have {store.images.shape[-1]}; prepare with "
-                f"--size {size}."
+                f"{setup} sees eyes of {size} px, the prepared ones have {store.images.shape[-1]}; prepare them "
+                "with that size."
             )
     return store
 

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from dr_core.analysis.distribution import fit_distributions
 from dr_core.analysis.spectrum import ImageSpectra, SpectrumHooks, condition_number, count_rank
-from dr_core.data.store import Store, open_store
+from dr_core.data.store import Store, fingerprint_store, open_store
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.study.folder import Study
+from dr_core.study.ownership import check_data
 from dr_core.study.tables import RESULT_COLUMNS
 
 _ALPHAS = ("alpha", "alpha_low", "alpha_high", "alpha_distfit", "verdict")
@@ -75,6 +76,7 @@ def measure_spectra(
         size = model.info.preprocessing.size
         if store.images.shape[-1] != size:
             raise InputError(f"{setup} sees eyes of {size} px; prepare the data with that size.")
+    check_data(study, key, fingerprint_store(data))
     tables: dict[str, list[pd.DataFrame]] = {}
     done, total = 0, count * len(models)
     for setup, model in models.items():

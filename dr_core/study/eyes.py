@@ -114,8 +114,8 @@ def open_picture(
     folder = _find_store(data, eyes)
     if eyes is None or folder is None:
         raise InputError(
-            f"The pictures of {data!r} are not on this machine; measuring the study on prepared eyes remembers where they "
-            "lie.",
+            f"The pictures of {data!r} are not on this machine; measuring the study on prepared eyes remembers where "
+            "they lie.",
             Remedy("evaluate", {"study": str(study.path)}),
         )
     rows = eyes[(eyes["data"] == data) & (eyes["eye"] == name)]
