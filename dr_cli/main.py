@@ -27,6 +27,14 @@ COMMANDS = {
 }
 """Command -> what it does. Its module, which has the same name, is imported when it is asked for."""
 
+EXPERIMENT_COMMANDS = {
+    "evaluate": "performance",
+    "spectrum": "spectrum",
+    "robustness": "robustness",
+    "localize": "localization",
+}
+"""Command -> name of the experiment that it runs. Any other experiment's command has the experiment's name."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command.
@@ -89,9 +97,23 @@ def _build_parser(given: list[str]) -> argparse.ArgumentParser:
     program = "train_cli.py" if Path(sys.argv[0]).name == "train_cli.py" else "dr-lens"
     parser = argparse.ArgumentParser(prog=program, description="Train, measure and show DR Lens studies.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, told in COMMANDS.items():
-        if given[:1] == [name]:
-            importlib.import_module(f"dr_cli.{name}").add_command(commands, told)
-        else:
+    for name, told in (COMMANDS | _further_commands(given)).items():
+        if given[:1] != [name]:
             commands.add_parser(name, help=told)
+        elif name in EXPERIMENT_COMMANDS or name not in COMMANDS:
+            from dr_cli import experiment
+            from dr_core.experiments.registry import EXPERIMENTS
+
+            experiment.add_command(commands, name, told, EXPERIMENTS[EXPERIMENT_COMMANDS.get(name, name)])
+        else:
+            importlib.import_module(f"dr_cli.{name}").add_command(commands, told)
     return parser
+
+
+def _further_commands(given: list[str]) -> dict[str, str]:
+    """Experiments beside those of `COMMANDS`; looked for only where the command that is asked for is none of these."""
+    if not given or given[0] in COMMANDS or given[0].startswith("-"):
+        return {}
+    from dr_core.experiments.registry import EXPERIMENTS
+
+    return {name: EXPERIMENTS[name].question for name in EXPERIMENTS if name not in EXPERIMENT_COMMANDS.values()}

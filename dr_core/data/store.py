@@ -85,7 +85,9 @@ def open_store(folder: Path) -> Store:
         InputError: If there is none, it is not finished, or it is damaged.
     """
     if not (folder / INDEX).is_file():
-        begun = "is not finished yet" if (folder / HEADER).is_file() else "holds no prepared data"
+        begun = "holds no prepared data"
+        if (folder / HEADER).is_file():
+            begun = "is not finished yet; preparing it again goes on"
         raise InputError(f"{folder} {begun}.", Remedy("prepare data", {"out": str(folder)}))
     try:
         store = Store(np.load(folder / IMAGES, mmap_mode="r"), pd.read_parquet(folder / INDEX))
