@@ -123,7 +123,8 @@ def estimate_cells(config: StudyConfig, cells: Sequence[Cell], rates: Rates) -> 
     drawn = {cell.request.out: _count_drawn(cell.request) for cell in cells if isinstance(cell.request, DrawRequest)}
     runs = sum(cell.kind == "finetune" for cell in cells)
     sizes = _Sizes(drawn)
-    return {cell.name: _estimate(cell, len(config.setups), runs, sizes, rates) for cell in cells}
+    models = len(config.setups) * len({config.seed, *config.seeds})
+    return {cell.name: _estimate(cell, models, runs, sizes, rates) for cell in cells}
 
 
 _PUBLISHED_MASKS = 81
@@ -163,8 +164,8 @@ def _estimate(cell: Cell, models: int, runs: int, sizes: _Sizes, rates: Rates) -
         return _estimate_drawing(request)
     if isinstance(request, MeasureRequest):
         counted = sizes.with_masks if request.measurement == "localize" else sizes
-        cost = cost_of(request, counted(request.data), models, runs)
-        return Estimate(seconds=cost.passes / rates.forward + cost.seconds, disk=cost.disk)
+        cost = cost_of(request, counted(request.data), models, runs, rates.forward)
+        return Estimate(seconds=cost.seconds, disk=cost.disk)
     if isinstance(request, ReportRequest):
         return Estimate(seconds=10, disk=1e6)
     return _estimate_training(request, sizes, rates)

@@ -1,52 +1,20 @@
-"""What the pipeline knows of each measurement: its options and what it costs."""
+"""What the pipeline asks of each measurement's experiment: its settings and what it costs."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
-from dr_core.corruption import IMAGENET_C
 from dr_core.errors import InputError
-from dr_core.experiments.answers import MeasureConfig
-from dr_core.experiments.localization import LocalizeConfig
-from dr_core.experiments.robustness import RobustnessConfig
-from dr_core.experiments.spectrum import SpectrumConfig
-from dr_core.pipeline.requests import MeasureRequest, Options
+from dr_core.experiments.experiment import Cost, Experiment, Workload
+from dr_core.experiments.registry import EXPERIMENTS
+from dr_core.experiments.settings import build_config
+from dr_core.pipeline.requests import Measurement, MeasureRequest, Options
 
-_FORWARDS_OF_A_HEATMAP_EYE = 400.0
-"""Forward passes as long as an eye of `localize` takes with four ResNet-50s: 14 s on two cores that answer 28 images a
-second, added up from the times of benchmarks/attribution.py, prediction, inpainting and reading 12 megapixels."""
-
-_SEEDED: dict[str, tuple[type, float]] = {"draws": (int, 1), "seed": (int, 0)}
-
-_OPTIONS: dict[str, dict[str, tuple[type, float]]] = {
-    "evaluate": {"specificity": (float, 0), "sensitivity": (float, 0)} | _SEEDED,
-    "spectrum": {
-        "batch_size": (int, 1),
-        "limit": (int, 0),
-        "image_spectra": (int, 0),
-        "uncentered": (bool, 0),
-        "seed": (int, 0),
-    },
-    "robustness": {"eyes": (int, 1), "corruption": (str, 0), "severity": (float, 0)} | _SEEDED,
-    "localize": {"protocol": (str, 0), "percentile": (float, 0)} | _SEEDED,
-}
-"""Measurement -> option -> its type and its least value."""
-
-_TYPES: dict[type, str] = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+_EXPERIMENTS = {"evaluate": "performance", "localize": "localization"}
+"""Measurement -> its experiment, where the names differ."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What a measurement costs.
-
-    Attributes:
-        passes: Images that pass forward through a network.
-        seconds: Time on top of that.
-        disk: Bytes that stay.
-    """
-
-    passes: float
-    seconds: float = 0.0
-    disk: float = 0.0
+def find_experiment(measurement: str) -> Experiment:
+    """The experiment of a measurement."""
+    return EXPERIMENTS[_EXPERIMENTS.get(measurement, measurement)]
 
 
 def check_options(measurement: str, options: Options) -> None:
@@ -55,52 +23,26 @@ def check_options(measurement: str, options: Options) -> None:
     Raises:
         InputError: If an option is unknown, of another type or out of range.
     """
-    known = _OPTIONS[measurement]
-    for name, value in options.items():
-        if name not in known:
-            raise InputError(f"`[{measurement}]` has the unknown key {name!r}; known are {', '.join(known)}.")
-        kind, least = known[name]
-        fits = isinstance(value, (int, float) if kind is float else kind) and (kind is bool) == isinstance(value, bool)
-        if not fits:
-            raise InputError(f"`{measurement}.{name}` must be {_TYPES[kind]}, not {value!r}.")
-        if isinstance(value, int | float) and value < least:
-            raise InputError(f"`{measurement}.{name}` must be at least {least:g}, not {value}.")
     _build_config(measurement, options)
 
 
-def _build_config(measurement: str, options: Options) -> object:
-    """The configuration that the options stand for; it refuses what cannot be measured."""
-    if measurement == "evaluate":
-        names = {"specificity": "at_specificity", "sensitivity": "at_sensitivity"}
-        return MeasureConfig(**{names.get(name, name): value for name, value in options.items()})  # type: ignore[arg-type]
-    if measurement == "spectrum":
-        return SpectrumConfig(**{name: value for name, value in options.items() if name != "uncentered"})  # type: ignore[arg-type]
-    if measurement == "robustness":
-        lists = {"corruption": "corruptions", "severity": "severities"}
-        given = {lists[name]: (value,) for name, value in options.items() if name in lists}
-        return RobustnessConfig(**given)  # type: ignore[arg-type]
-    lists = {"protocol": "protocols"}
-    return LocalizeConfig(**{lists.get(n, n): (v,) if n in lists else v for n, v in options.items()})  # type: ignore[arg-type]
+def _build_config(measurement: str, options: Options) -> Any:  # noqa: ANN401 - any experiment's configuration
+    try:
+        return build_config(find_experiment(measurement).config, options)
+    except InputError as error:
+        raise InputError(f"`[{measurement}]`: {error}") from error
 
 
-def cost_of(request: MeasureRequest, eyes: int, models: int, runs: int) -> Cost:
+def cost_of(request: MeasureRequest, eyes: int, models: int, runs: int, forward: float) -> Cost:
     """What a measurement costs.
 
     Args:
         request: The measurement.
         eyes: Eyes of the data set.
-        models: Checkpoints of the study.
+        models: Training runs of the study with all labels.
         runs: Training runs of the study, with every fraction and seed.
+        forward: Images a second that a network takes in one forward pass.
     """
-    options = request.options
-    measurement: Literal["evaluate", "spectrum", "robustness", "localize"] = request.measurement
-    if measurement == "evaluate":
-        return Cost(passes=eyes * runs, seconds=10, disk=eyes * models * 40.0)
-    if measurement == "spectrum":
-        taken = min(eyes, int(options.get("limit", 0)) or eyes)
-        return Cost(passes=1.5 * taken * models, seconds=60, disk=2e6)
-    if measurement == "robustness":
-        taken = min(eyes, int(options.get("eyes", eyes)))
-        states = 1 + (1 if "corruption" in options else len(IMAGENET_C)) * (1 if "severity" in options else 5)
-        return Cost(passes=1.02 * taken * models * states, disk=taken * models * states * 30.0)
-    return Cost(passes=eyes * _FORWARDS_OF_A_HEATMAP_EYE * models / 4, disk=1e6)
+    measurement: Measurement = request.measurement
+    work = Workload(eyes=eyes, segmented=eyes, models=models, runs=runs, forward=forward)
+    return find_experiment(measurement).estimate(work, _build_config(measurement, request.options))
