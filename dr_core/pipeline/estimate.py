@@ -109,22 +109,20 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def estimate_cells(config: StudyConfig, cells: Sequence[Cell], rates: Rates) -> dict[str, Estimate]:
+def estimate_cells(cells: Sequence[Cell], rates: Rates) -> dict[str, Estimate]:
     """Estimate every cell of a study.
 
     Args:
-        config: The study.
-        cells: Its cells.
+        cells: The study's cells.
         rates: Of `time_network`.
 
     Returns:
         Name of the cell -> what it will take on one such machine.
     """
     drawn = {cell.request.out: _count_drawn(cell.request) for cell in cells if isinstance(cell.request, DrawRequest)}
-    runs = sum(cell.kind == "finetune" for cell in cells)
-    sizes = _Sizes(drawn)
-    models = len(config.setups) * len({config.seed, *config.seeds})
-    return {cell.name: _estimate(cell, models, runs, sizes, rates) for cell in cells}
+    trained = [cell.request for cell in cells if isinstance(cell.request, FinetuneRequest)]
+    models, sizes = sum(request.percent == 100 for request in trained), _Sizes(drawn)
+    return {cell.name: _estimate(cell, models, len(trained), sizes, rates) for cell in cells}
 
 
 _PUBLISHED_MASKS = 81

@@ -1,6 +1,4 @@
-"""What the pipeline asks of each measurement's experiment: its settings and what it costs."""
-
-from typing import Any
+"""The experiments as a study's configuration names them: their settings checked, their cost asked for."""
 
 from dr_core.errors import InputError
 from dr_core.experiments.experiment import Cost, Experiment, Workload
@@ -8,41 +6,48 @@ from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.experiments.settings import build_config
 from dr_core.pipeline.requests import Measurement, MeasureRequest, Options
 
-_EXPERIMENTS = {"evaluate": "performance", "localize": "localization"}
-"""Measurement -> its experiment, where the names differ."""
+_NAMES: dict[Measurement, str] = {
+    "evaluate": "performance",
+    "spectrum": "spectrum",
+    "robustness": "robustness",
+    "localize": "localization",
+}
+"""Table of the configuration, and command, -> name of the experiment."""
 
 
-def find_experiment(measurement: str) -> Experiment:
-    """The experiment of a measurement."""
-    return EXPERIMENTS[_EXPERIMENTS.get(measurement, measurement)]
+def find_experiment(measurement: Measurement) -> Experiment:
+    """The experiment behind a table of the configuration."""
+    return EXPERIMENTS.find(_NAMES[measurement])
 
 
-def check_options(measurement: str, options: Options) -> None:
-    """Make sure that a measurement has every option, and that each value can be one.
+def read_settings(measurement: Measurement, options: Options) -> object:
+    """The configuration of an experiment with what a study gives in place of its defaults.
 
     Raises:
-        InputError: If an option is unknown, of another type or out of range.
+        InputError: If there is no such setting, or a value is of another type, none of the choices or out of range.
     """
-    _build_config(measurement, options)
-
-
-def _build_config(measurement: str, options: Options) -> Any:  # noqa: ANN401 - any experiment's configuration
     try:
-        return build_config(find_experiment(measurement).config, options)
+        config: object = build_config(find_experiment(measurement).config, options)
     except InputError as error:
         raise InputError(f"`[{measurement}]`: {error}") from error
+    for name, value in options.items():
+        if isinstance(value, int | float) and value < 0:
+            raise InputError(f"`[{measurement}]`: `{name}` must not be below 0, as {value} is.")
+    return config
 
 
 def cost_of(request: MeasureRequest, eyes: int, models: int, runs: int, forward: float) -> Cost:
-    """What a measurement costs.
+    """What a measurement will take.
 
     Args:
         request: The measurement.
-        eyes: Eyes of the data set.
-        models: Training runs of the study with all labels.
-        runs: Training runs of the study, with every fraction and seed.
-        forward: Images a second that a network takes in one forward pass.
+        eyes: Eyes that it is given.
+        models: Training runs with all labels.
+        runs: Training runs of every fraction.
+        forward: Images a second in one forward pass.
     """
-    measurement: Measurement = request.measurement
-    work = Workload(eyes=eyes, segmented=eyes, models=models, runs=runs, forward=forward)
-    return find_experiment(measurement).estimate(work, _build_config(measurement, request.options))
+    masks = request.measurement == "localize"
+    work = Workload(
+        eyes=0 if masks else eyes, segmented=eyes if masks else 0, models=models, runs=runs, forward=forward
+    )
+    return find_experiment(request.measurement).estimate(work, read_settings(request.measurement, request.options))

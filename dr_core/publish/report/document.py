@@ -24,6 +24,9 @@ from dr_core.publish.paper.verdicts import Comparison, Verdict
 from dr_core.publish.report.figures import Drawing, describe_data, draw_figures
 from dr_core.study.folder import CONFIGURATION, Study
 
+PAGE_MARK = '<meta name="viewport" content="width=device-width">'
+"""What every page has near its beginning that this module made."""
+
 MARKS = {Verdict.HOLDS: "✓", Verdict.FAILS: "✗", Verdict.OPEN: "○"}
 """Shape of each verdict; the word always stands beside it."""
 
@@ -62,7 +65,7 @@ def page(title: str, body: str) -> str:
     """A self-contained page of HTML in the project's print style, with the note that must stand on every page."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        '<meta name="viewport" content="width=device-width"><style>' + _CSS + "</style></head><body>"
+        f"{PAGE_MARK}<style>" + _CSS + "</style></head><body>"
         '<p class="note">DR Lens · research use only, not for diagnosis</p>' + body + "</body></html>"
     )
 

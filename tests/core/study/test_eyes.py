@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store, open_store
 from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
-from dr_core.pipeline.demo import PREPROCESSING
 from dr_core.study.drawn_data import DRAWN_DATA, draw_patient_views
 from dr_core.study.eyes import can_open, list_eyes, open_graded, open_picture
 from dr_core.study.folder import StudyInfo, write_study_info
@@ -29,10 +29,10 @@ def write_store(folder):
 
 
 def test_a_phantom_is_drawn_again_pixel_by_pixel(study):
-    views, rows = draw_patient_views(5, PREPROCESSING, 7)
+    views, rows = draw_patient_views(5, Preprocessing(size=224), 7)
     for view, row in zip(views, rows, strict=True):
         picture = open_picture(study, "phantoms_test", row["eye"])
-        assert np.array_equal(PREPROCESSING.to_model_view(picture.image).transpose(2, 0, 1), view)
+        assert np.array_equal(Preprocessing(size=224).to_model_view(picture.image).transpose(2, 0, 1), view)
         assert picture.grade == row["grade"]
         assert picture.masks["haemorrhages"].shape == picture.image.shape[:2]
 
@@ -62,7 +62,7 @@ def test_what_cannot_be_opened_is_said(study, tmp_path):
 
 
 def test_quality_is_left_open_where_nobody_measured_it():
-    views, rows = draw_patient_views(0, PREPROCESSING, 1)
+    views, rows = draw_patient_views(0, Preprocessing(size=224), 1)
     store = Store(np.stack(views), pd.DataFrame(rows))
     assert list_eyes("drawn", store)["warnings"].isna().all()
     assessed = list_eyes("drawn", store, assess=True)
