@@ -9,6 +9,7 @@ import pytest
 from dr_cli.commands import PROGRAM, known_remedies, render_remedy
 from dr_cli.main import COMMANDS, _build_parser
 from dr_core.errors import Remedy
+from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.study import advice
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +28,10 @@ def test_the_core_names_no_command_and_no_option():
             named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)) - OTHERS
             assert not named, f"{path} names {named}"
             assert "train_cli" not in text, f"{path} names the program: {text!r}"
+
+
+def test_every_table_of_an_experiment_has_its_remedy():
+    assert {table for experiment in EXPERIMENTS.values() for table in experiment.tables} <= set(advice._TABLES)
 
 
 def test_every_remedy_of_the_core_has_its_command():
