@@ -59,7 +59,7 @@ def review_claims(study: Study) -> list[Finding]:
             findings.append(_unknown(claim, f"not measured yet: the study has no table of {claim.table}"))
             continue
         if claim.table not in tables:
-            tables[claim.table] = study.read_results(claim.table)
+            tables[claim.table] = study.read_checkpoint_results(claim.table)
         for data, comparisons in claim.compare(tables[claim.table]).items():
             if comparisons:
                 judgment = claim.rule.judge(comparisons)
@@ -93,7 +93,7 @@ def compare_table2(study: Study) -> pd.DataFrame:
     if not study.has_results("distributions"):
         return pd.DataFrame(columns=columns)
     rows = []
-    fits = study.read_results("distributions")
+    fits = study.read_checkpoint_results("distributions")
     for (data, setup), part in fits.groupby(["data", "setup"], sort=False):
         first, likely = part.iloc[0], part.dropna(subset=["aic"]).sort_values("aic")
         alphas = (first["alpha_distfit"], first["alpha"], first["alpha_low"], first["alpha_high"])
@@ -116,7 +116,7 @@ def compare_table3(study: Study) -> pd.DataFrame:
     paper = table3().rename(columns={"value": "paper"})
     if not study.has_results("localization_summary"):
         return pd.DataFrame(columns=[*keys, "paper", "value", "low", "high", "n", "inside"])
-    mine = study.read_results("localization_summary")
+    mine = study.read_checkpoint_results("localization_summary")
     mine = mine[mine["protocol"] == "paper"]
     both = paper.merge(mine[[*keys, "value", "low", "high", "n"]], on=keys, how="inner")
     return both.assign(inside=both["paper"].between(both["low"], both["high"]))

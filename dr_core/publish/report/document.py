@@ -184,7 +184,7 @@ def _table3(study: Study) -> str:
 def _measures(study: Study) -> str:
     if not study.has_results("performance"):
         return ""
-    rows = study.read_results("performance")
+    rows = study.read_checkpoint_results("performance")
     rows = rows.assign(
         data=[describe_data(study, key) for key in rows["data"]],
         setup=_labels(rows["setup"]),
@@ -207,7 +207,7 @@ def _measures(study: Study) -> str:
 def _knockouts(study: Study) -> str:
     if not study.has_results("knockout_summary"):
         return ""
-    rows = study.read_results("knockout_summary")
+    rows = study.read_checkpoint_results("knockout_summary")
     rows = rows[(rows["kind"] == "beyond control") & (rows["measure"] == "severe")]
     rows = rows.assign(
         setup=_labels(rows["setup"]), interval=_interval(rows, 3), lesion=rows["lesion"].str.replace("_", " ")

@@ -9,7 +9,7 @@ from dr_core.data.store import Store, open_store
 from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
 from dr_core.study.drawn_data import DRAWN_DATA, draw_patient_views
-from dr_core.study.eyes import can_open, list_eyes, open_picture
+from dr_core.study.eyes import can_open, list_eyes, open_graded, open_picture
 from dr_core.study.folder import StudyInfo, write_study_info
 
 
@@ -68,3 +68,29 @@ def test_quality_is_left_open_where_nobody_measured_it():
     assessed = list_eyes("drawn", store, assess=True)
     assert assessed["sharpness"].between(0.2, 0.6).all()
     assert list(assessed["side"]) == ["right", "left"]
+
+
+def write_grades(folder, grades):
+    folder.mkdir()
+    np.save(folder / "images.npy", np.zeros((len(grades), 3, 16, 16), np.uint8))
+    eyes = [f"e{number}" for number in range(len(grades))]
+    pd.DataFrame({"eye": eyes, "patient": eyes, "grade": grades}).to_parquet(folder / "index.parquet")
+    return folder
+
+
+def test_eyes_without_a_grade_are_left_out_and_counted(tmp_path):
+    graded = open_graded(write_grades(tmp_path / "some", [0, -1, 4, None]))
+    assert list(graded.store.index["eye"]) == ["e0", "e2"]
+    assert (graded.left_out, graded.note) == (2, "2 eyes have no grade and were left out.")
+    assert list(list_eyes("k", graded.store)["row"]) == [0, 2]  # so that their pictures can be opened
+    whole = open_graded(write_grades(tmp_path / "all", [0, 1]))
+    assert (len(whole.store), whole.left_out, whole.note) == (2, 0, "")
+
+
+@pytest.mark.parametrize(
+    ("grades", "message"),
+    [([-1, -1], "must be 0 to 4, and none of its 2 eyes has one"), ([0, 7], "must be 0 to 4, not 7"), ([], "none of")],
+)
+def test_grades_that_are_none_are_refused(tmp_path, grades, message):
+    with pytest.raises(InputError, match=message):
+        open_graded(write_grades(tmp_path / "store", grades))
