@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dr_cli.commands import PROGRAM, known_remedies, render_remedy
-from dr_cli.main import COMMANDS, _build_parser
+from dr_cli.main import COMMANDS, build_parser
 from dr_core.errors import Remedy
 from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.study import advice
@@ -47,7 +47,7 @@ def test_each_command_that_is_named_can_be_given(kind):
     words = render_remedy(Remedy(kind, arguments | {"size": "64", "protocol": "paper"})).removeprefix(PROGRAM).split()
     words = [{"NAME": "eyepacs"}.get(word, word) for word in words]
     assert words[0] in COMMANDS
-    assert _build_parser(words).parse_args(words)
+    assert build_parser(words).parse_args(words)
 
 
 def test_a_folder_with_a_space_is_quoted():
