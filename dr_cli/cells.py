@@ -45,7 +45,7 @@ def render_request(request: Request) -> list[str]:
 def _render_measurement(request: MeasureRequest) -> list[str]:
     data = {"idrid" if request.measurement == "localize" else "data": request.data}
     given = {name: value for name, value in (("key", request.key), ("device", request.device)) if value}
-    words = [request.measurement, *path_words(study=request.study, **data)]
+    words = [request.measurement, *path_words(study=request.study, **data), "--replace"]  # the configuration decides
     return words + option_words(given | request.options)
 
 

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dr_core.data.store import fingerprint_store
 from dr_core.errors import InputError
+from dr_core.experiments.measured_data import register_data
+from dr_core.experiments.origins import trace_origin
 from dr_core.experiments.runner import run_step
 from dr_core.experiments.settings import Setting, list_settings
 from dr_core.experiments.step import Report, Step
+from dr_core.study.digests import digest_photographs, digest_store
 from dr_core.study.folder import Study
 from dr_core.study.ownership import check_data
 from dr_core.study.shards import Shard
+from dr_core.study.staleness import SEGMENTED
 
 InputKind = Literal["graded eyes", "eyes", "segmented eyes"]
 """Prepared eyes with grades, any prepared eyes, or photographs with lesion masks in IDRiD's layout."""
@@ -49,6 +52,15 @@ class Inputs:
     def data_key(self) -> str:
         """Name of the prepared eyes in the tables."""
         return self.key or ("" if self.data is None else self.data.name)
+
+    def digest(self) -> dict[str, str]:
+        """Key of each data set -> digest of its eyes.
+
+        Raises:
+            InputError: If prepared eyes are missing or damaged.
+        """
+        found = {} if self.data is None else {self.data_key: digest_store(self.data)}
+        return found if self.masks is None else found | {SEGMENTED: digest_photographs(self.masks)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +125,14 @@ class Experiment:
         return list_settings(self.config)
 
     def run(
-        self, study: Study, inputs: Inputs, config: object = None, *, shard: Shard | None = None, device: str = "cpu"
+        self,
+        study: Study,
+        inputs: Inputs,
+        config: object = None,
+        *,
+        shard: Shard | None = None,
+        device: str = "cpu",
+        replace: bool = False,
     ) -> Iterator[Report]:
         """Measure a study and write the tables.
 
@@ -126,18 +145,26 @@ class Experiment:
             config: An instance of `config`; None takes the defaults.
             shard: Which part of the work is done here; None does all of it.
             device: Where the models run.
+            replace: Whether a key that means other eyes in this study means these from now on.
 
         Yields:
             Reports; the last one of each step says whether its tables have been written.
 
         Raises:
-            InputError: If eyes are lacking or do not fit, or there is no trained model.
+            InputError: If eyes are lacking or do not fit, there is no trained model, or the key means other eyes.
         """
         self._check(inputs)
-        if inputs.data is not None:
-            check_data(study, inputs.data_key, fingerprint_store(inputs.data))
+        digests = inputs.digest()
+        for key, digest in digests.items():
+            if not replace:
+                check_data(study, key, digest)
+        origin, written = trace_origin(study, digests), False
         for step in self.plan(study, inputs, self.config() if config is None else config, device):
-            yield from run_step(study, step, shard or Shard())
+            for report in run_step(study, step, shard or Shard(), origin):
+                written |= report.written
+                yield report
+        if written:
+            register_data(study, inputs.data, inputs.masks, digests, replace=replace)
 
     def _check(self, inputs: Inputs) -> None:
         given: dict[InputKind, Path | None] = {

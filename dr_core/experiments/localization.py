@@ -28,10 +28,8 @@ from dr_core.models.checkpoint import LoadedModel
 from dr_core.seeds import derive_seed, numpy_generator
 from dr_core.study.folder import Study
 from dr_core.study.runs import TrainingRun, load_runs, name_runs, runs_with_all_labels
-from dr_core.study.tables import RESULT_COLUMNS, select_columns
-
-SEGMENTED = "idrid"
-"""Key under which eyes with lesion masks are known."""
+from dr_core.study.staleness import SEGMENTED
+from dr_core.study.tables import TABLES, select_columns
 
 
 def list_scores() -> tuple[str, ...]:
@@ -197,7 +195,7 @@ def compare_setups(scores: pd.DataFrame) -> pd.DataFrame:
             about = dict(zip(keys, key, strict=True))
             middle = float(np.median(difference)) if len(difference) else float("nan")
             rows.append(about | {"setup": first, "other": second, "difference": middle, "p": p, "n": len(difference)})
-    return pd.DataFrame(rows, columns=list(RESULT_COLUMNS["localization_tests"]))  # one set-up alone has no pairs
+    return pd.DataFrame(rows, columns=list(TABLES["localization_tests"].columns))  # one set-up alone has no pairs
 
 
 def _plan(study: Study, inputs: Inputs, config: LocalizeConfig, device: str) -> list[Step]:
@@ -207,11 +205,7 @@ def _plan(study: Study, inputs: Inputs, config: LocalizeConfig, device: str) -> 
         tables=("localization", "knockout"),
         units=tuple(eye.name for eye in eyes),
         unit="eye",
-        facts=(
-            replace(config, draws=0),
-            [(eye.name, str(eye.image_path)) for eye in eyes],
-            [run.stamp for run in runs],
-        ),
+        facts=(replace(config, draws=0), inputs.digest()[SEGMENTED], [run.stamp for run in runs]),
         measure=partial(_measure, runs, eyes, config, device),
         summarize=partial(_summarize, runs, config),
         export=partial(_export, study),

@@ -5,6 +5,8 @@ from dr_core.experiments.experiment import Cost, Experiment, Workload
 from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.experiments.settings import build_config
 from dr_core.pipeline.requests import Measurement, MeasureRequest, Options
+from dr_core.study.folder import open_study
+from dr_core.study.staleness import find_stale
 
 _NAMES: dict[Measurement, str] = {
     "evaluate": "performance",
@@ -51,3 +53,16 @@ def cost_of(request: MeasureRequest, eyes: int, models: int, runs: int, forward:
         eyes=0 if masks else eyes, segmented=eyes if masks else 0, models=models, runs=runs, forward=forward
     )
     return find_experiment(request.measurement).estimate(work, read_settings(request.measurement, request.options))
+
+
+def is_measured(request: MeasureRequest) -> bool:
+    """Whether the tables of a measurement are there, and of the present models and eyes."""
+    tables = tuple(find_experiment(request.measurement).tables)
+    if not (request.study / "study.json").is_file():
+        return False
+    study = open_study(request.study)
+    if not study.has_results(tables[0]):
+        return False
+    if request.key and request.key not in set(study.read_columns(tables[0], ["data"])["data"]):
+        return False
+    return all(request.key not in ("", stale.data) for stale in find_stale(study, tables))

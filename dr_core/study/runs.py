@@ -9,10 +9,14 @@ import pandas as pd
 
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel, load_model
+from dr_core.study.digests import digest_of
 from dr_core.study.folder import Study
 
 ALL_LABELS = 100
 """Fraction of a training run that used every label, in percent."""
+
+RunKey = tuple[str, int, int]
+"""Set-up, seed and fraction of a training run."""
 
 _FOLDER = re.compile(r"(?P<setup>.+)-f(?P<fraction>\d+)-s(?P<seed>\d+)")
 
@@ -37,10 +41,19 @@ class TrainingRun:
     path: Path
 
     @property
-    def stamp(self) -> tuple[str, int, int]:
-        """What changes when it is trained anew: name, size and time of its checkpoint."""
-        status = self.path.stat()
-        return self.name, status.st_size, status.st_mtime_ns
+    def key(self) -> "RunKey":
+        """Set-up, seed and fraction, as rows of the tables have them."""
+        return self.setup, self.seed, self.fraction
+
+    @property
+    def digest(self) -> str:
+        """Digest of its checkpoint, 16 hexadecimal digits."""
+        return digest_of(self.path)
+
+    @property
+    def stamp(self) -> tuple[str, str]:
+        """What changes when it is trained anew: its name with the digest of its checkpoint."""
+        return self.name, self.digest
 
 
 def list_training_runs(study: Study) -> tuple[TrainingRun, ...]:

@@ -10,7 +10,7 @@ import pyarrow.compute
 import pyarrow.parquet
 
 from dr_core.registry import Registry
-from dr_core.study.schemas import RUN_COLUMNS, SCHEMAS
+from dr_core.study.schemas import CHECKPOINT, DATA_DIGEST, DIGEST_COLUMNS, OTHER_CHECKPOINT, RUN_COLUMNS, SCHEMAS
 
 _MAX_ROWS, _MAX_TEXT = 20_000_000, 10_000
 """Rows of a table and characters of a value that are read at most."""
@@ -22,7 +22,7 @@ class Table:
 
     Attributes:
         name: Name of its file in `results/`.
-        columns: Name of a column -> what it holds.
+        columns: Name of a column -> what it holds; the digests are added to these.
         across_runs: Whether it compares training runs of other seeds or fractions, so that no page reads it run by run.
     """
 
@@ -35,6 +35,12 @@ class Table:
         """Whether its rows say which training run they are of."""
         return RUN_COLUMNS.keys() <= self.columns.keys()
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """The columns that say by content what a row follows from, with what they hold."""
+        has = {CHECKPOINT: self.of_runs, OTHER_CHECKPOINT: self.of_runs and "other" in self.columns, DATA_DIGEST: True}
+        return {name: text for name, text in DIGEST_COLUMNS.items() if has[name]}
+
 
 TABLES: Registry[Table] = Registry(
     "table", (Table(name=name, columns=columns, across_runs=name == "fractions") for name, columns in SCHEMAS.items())
@@ -46,7 +52,8 @@ class _Columns(Mapping[str, Mapping[str, str]]):
     """The columns of every table that is registered now."""
 
     def __getitem__(self, name: str) -> Mapping[str, str]:
-        return TABLES[name].columns
+        table = TABLES[name]
+        return {**table.columns, **table.digests}
 
     def __iter__(self) -> Iterator[str]:
         return iter(TABLES)
@@ -65,7 +72,7 @@ def select_columns(*names: str) -> dict[str, Mapping[str, str]]:
 
 
 def fill_run_columns(rows: pd.DataFrame, table: str, seed: int) -> pd.DataFrame:
-    """Say of rows without seed and fraction which training run they are of, as tables of schema 1 do not.
+    """Say of rows without seed, fraction or digests what they are of, as tables of earlier versions do not.
 
     Args:
         rows: Rows of the table.
@@ -73,7 +80,7 @@ def fill_run_columns(rows: pd.DataFrame, table: str, seed: int) -> pd.DataFrame:
         seed: Seed of the study, whose checkpoints schema 1 measured.
 
     Returns:
-        The rows with the columns in the schema's order.
+        The rows with the columns in the schema's order; a digest that was not recorded is empty.
     """
     known = TABLES[table]
     if known.of_runs:
@@ -82,7 +89,8 @@ def fill_run_columns(rows: pd.DataFrame, table: str, seed: int) -> pd.DataFrame:
             pair = rows["initialization"].astype(str)
             lacking |= {"setup": pair + "_cl", "other": pair + "_fs"}
         rows = rows.assign(**{name: lacking[name] for name in lacking.keys() - set(rows)})
-    return rows[[name for name in known.columns if name in rows]]
+    rows = rows.assign(**{name: rows[name].fillna("") if name in rows else "" for name in known.digests})
+    return rows[[name for name in RESULT_COLUMNS[table] if name in rows]]
 
 
 def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
