@@ -10,9 +10,9 @@ import torch
 from scipy import stats
 
 from dr_core.analysis.attribution import Explainer
+from dr_core.analysis.controls import control_maps
 from dr_core.analysis.knockout import knock_out, reduce_eye
 from dr_core.analysis.localization import (
-    draw_random_relevance,
     pool,
     relevance_mass_accuracy,
     relevance_rank_accuracy,
@@ -22,6 +22,7 @@ from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import LESIONS, referable_probability
 from dr_core.data.idrid import SegmentedEye
 from dr_core.data.protocol import PROTOCOLS, Protocol, view_with_masks
+from dr_core.data.regions import find_regions
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.prediction import predict_views
@@ -110,12 +111,19 @@ def _score_eye(
 ) -> list[dict[str, object]]:
     view, scaled = view_with_masks(protocol, image, masks)
     present = {name: mask for name, mask in scaled.items() if masks[name].any()}
+    ways = {
+        setup: replace(model.info.preprocessing, size=protocol.size, crop=protocol.crop)
+        for setup, model in models.items()
+    }
+    inputs = {setup: way.normalize(view[None]) for setup, way in ways.items()}
+    field = find_field_of_view(image)
+    fields = {
+        setup: torch.from_numpy(find_regions(image.shape[:2], way, field, None).field)[None]
+        for setup, way in ways.items()
+    }
+    seed = derive_seed(config.seed, eye, protocol.name)
     rows = []
-    for setup, model in models.items():
-        way = replace(model.info.preprocessing, size=protocol.size, crop=protocol.crop)
-        inputs = way.normalize(view[None])
-        random = draw_random_relevance(tuple(inputs.shape), derive_seed(config.seed, eye, setup, protocol.name))
-        maps = {"lrp": explainers[setup].attribute(inputs, TARGET), "random": random}
+    for setup, maps in control_maps(models, explainers, inputs, fields, TARGET, seed).items():
         for method, relevance in maps.items():
             for pooling in config.poolings:
                 about = {"eye": eye, "setup": setup, "protocol": protocol.name, "method": method, "pooling": pooling}

@@ -11,14 +11,25 @@ import streamlit as st
 import torch
 
 from dr_core.analysis.attribution import RULES, Explainer
-from dr_core.analysis.localization import pool
-from dr_core.data.fundus import FieldOfView, encode_jpeg
+from dr_core.analysis.controls import (
+    CONTROLS,
+    MAP,
+    class_maps,
+    draw_edges,
+    untrained_explainers,
+    why_no_untrained,
+)
+from dr_core.analysis.localization import draw_random_relevance, pool
+from dr_core.data.fundus import FieldOfView, Landmarks, encode_jpeg, find_landmarks
 from dr_core.data.fundus.field_of_view import cut_square, square_of
 from dr_core.data.grades import GRADES, LESION_CODES
 from dr_core.data.idrid import TOTAL
+from dr_core.data.phantom import draw_phantom
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import PROTOCOLS, MaskRule, scale_mask
+from dr_core.data.regions import Regions, find_regions
 from dr_core.errors import InputError
+from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
@@ -46,6 +57,7 @@ class Prepared:
         inputs: The models' input, float32 (1, 3, S, S), for each way in which the study's models see the eye.
         places: Which part of the shown photograph each way covers.
         rule: When a pixel of a mask is on.
+        regions: Way -> field of view, optic disc and central macula.
         masks: Way -> lesion, or `"total"` -> bool (S, S).
         outlines: The lesions' outlines.
         notes: What a user should know of the masks.
@@ -58,6 +70,7 @@ class Prepared:
     inputs: dict[Preprocessing, torch.Tensor]
     places: dict[Preprocessing, Rectangle]
     rule: MaskRule
+    regions: dict[Preprocessing, Regions]
     masks: dict[Preprocessing, dict[str, np.ndarray]]
     outlines: tuple[Outline, ...]
     notes: tuple[str, ...]
@@ -105,6 +118,7 @@ def _prepare(key: str, ways: tuple[Preprocessing, ...], rule: MaskRule, _specime
     with ThreadPoolExecutor(_READERS) as workers:  # decoding and scaling leave the interpreter's lock
         reading = {lesion: workers.submit(reader) for lesion, reader in readers.items()}
         field = _specimen.eye.find_field(image)
+        landmarks = _landmarks(_specimen, image, field)
         part = _part(ways[0], image, field)
         photograph = workers.submit(lambda: encode_jpeg(_cut(image, part), _PHOTOGRAPH_SIDE))
         masks = {lesion: read.result() for lesion, read in reading.items()}
@@ -128,6 +142,7 @@ def _prepare(key: str, ways: tuple[Preprocessing, ...], rule: MaskRule, _specime
             inputs={way: way.normalize(way.to_model_view(image, field)[None]) for way in ways},
             places={way: _place(_part(way, image, field), part) for way in ways},
             rule=rule,
+            regions={way: find_regions((image.shape[0], image.shape[1]), way, field, landmarks) for way in ways},
             masks={way: {lesion: scaling[way, lesion].result() for lesion in pixels} for way in ways},
             outlines=tuple(traced.result() for traced in tracing),
             notes=_specimen.notes(masks),
@@ -135,6 +150,19 @@ def _prepare(key: str, ways: tuple[Preprocessing, ...], rule: MaskRule, _specime
 
 
 _READERS = 4
+
+
+def _landmarks(specimen: Specimen, image: np.ndarray, field: FieldOfView) -> Landmarks | None:
+    """Optic disc and fovea: a phantom knows its own, in a photograph they are searched."""
+    eye = specimen.eye
+    if eye.file is None and eye.published is None and eye.picture is None:
+        grade, seed = eye.sample
+        small = draw_phantom(grade, _LANDMARK_SIDE, seed)  # the same eye, in no time
+        return small.landmarks.scale(image.shape[0] / _LANDMARK_SIDE)
+    return find_landmarks(image, field)
+
+
+_LANDMARK_SIDE = 64
 
 
 def _part(way: Preprocessing, image: np.ndarray, field: FieldOfView) -> Pixels:
@@ -253,14 +281,92 @@ def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, 
     )
 
 
-@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
 def _relevances(
-    key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
+    key: str, stamp: cache.Stamp, asked: Question, specimen: Specimen, study: Study
 ) -> dict[str, torch.Tensor]:
     """Set-up -> relevance, float32 (1, 3, S, S)."""
-    inputs = prepare(_specimen, _study, asked.protocol).inputs
-    ways = ways_of(_study, asked.protocol)
-    return attribute(_study, asked.rule, {setup: inputs[way] for setup, way in ways.items()}, asked.target)
+    maps = _class_maps(key, stamp, asked, specimen, study)
+    return {setup: of[MAP] for setup, of in maps.items()}
+
+
+@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
+def _class_maps(
+    key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
+) -> dict[str, dict[str, torch.Tensor]]:
+    """Set-up -> the map of the asked grade and those of the others, of which one forward pass serves all."""
+    inputs, ways = prepare(_specimen, _study, asked.protocol).inputs, ways_of(_study, asked.protocol)
+    models = cache.models(_study)
+
+    def ask_all(device: str) -> dict[str, dict[str, torch.Tensor]]:
+        explainers = {setup: explainer(_study, setup, asked.rule, device) for setup in ways}
+
+        def explain(setup: str) -> dict[str, torch.Tensor]:
+            classes = len(models[setup].info.classes)
+            found = class_maps(explainers[setup], inputs[ways[setup]].to(device), asked.target, classes)
+            return {method: relevance.float().cpu() for method, relevance in found.items()}
+
+        return each(ways, explain)
+
+    return place().run(ask_all)
+
+
+@dataclass(frozen=True)
+class Controlled:
+    """A heatmap and its controls, as they are scored.
+
+    Attributes:
+        pooled: `MAP` and keys of `CONTROLS` -> pooled map, float64 (S, S).
+        order: The same keys -> pixels from the most relevant to the least, int64 (S * S,).
+        note: Why no untrained network could be drawn; empty where it was.
+    """
+
+    pooled: dict[str, np.ndarray]
+    order: dict[str, np.ndarray]
+    note: str
+
+
+def controls(specimen: Specimen, study: Study, question: Question) -> dict[str, Controlled]:
+    """Set-up -> its heatmap held ready beside its controls; raises as `ask`."""
+    return _controls(specimen.key, cache.study_stamp(study), question, specimen, study)
+
+
+@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
+def _controls(
+    key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, _study: Study
+) -> dict[str, Controlled]:
+    prepared, ways = prepare(_specimen, _study, question.protocol), ways_of(_study, question.protocol)
+    maps = _class_maps(key, stamp, replace(question, pooling=""), _specimen, _study)
+    models = cache.models(_study)
+    untrained: dict[tuple[str, int, Preprocessing], dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+    found = {}
+    for setup, way in ways.items():
+        model, inputs = models[setup], prepared.inputs[way]
+        note = why_no_untrained(model, question.rule) or ""
+        group = (model.info.arch, len(model.info.classes), way)
+        if group not in untrained:
+            drawn = {} if note else _untrained(model, question, inputs)
+            drawn["random"] = draw_random_relevance(tuple(inputs.shape), 0)
+            drawn["edges"] = draw_edges(inputs, torch.from_numpy(prepared.regions[way].field)[None])
+            untrained[group] = _ranked(drawn, question.pooling)
+        both = _ranked(maps[setup], question.pooling) | untrained[group]
+        ordered = {method: both[method] for method in (MAP, *CONTROLS) if method in both}
+        found[setup] = Controlled(
+            {method: pooled for method, (pooled, _) in ordered.items()},
+            {method: order for method, (_, order) in ordered.items()},
+            note,
+        )
+    return found
+
+
+def _untrained(model: LoadedModel, question: Question, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+    explainers = {f"untrained-{n}": one for n, one in enumerate(untrained_explainers(model, question.rule))}
+    return each(explainers, lambda name: explainers[name].attribute(inputs, question.target).float())
+
+
+def _ranked(maps: Mapping[str, torch.Tensor], pooling: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Method -> pooled map and the order of its pixels, ties in reading order as `relevance_rank_accuracy` has them."""
+    pooled = {method: pool(relevance, pooling)[0].numpy() for method, relevance in maps.items()}
+    return {method: (values, np.argsort(-values.ravel(), kind="stable")) for method, values in pooled.items()}
 
 
 def attribute(study: Study, rule: str, inputs: Mapping[str, torch.Tensor], target: int) -> dict[str, torch.Tensor]:
