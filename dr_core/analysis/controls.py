@@ -12,6 +12,7 @@ import copy
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -158,13 +159,35 @@ def class_maps(explainer: Explainer, inputs: Tensor, target: int, classes: int) 
         return {MAP: explainer.attribute(inputs, target)}
     others = [grade for grade in range(classes) if grade != target]
     others = others[:1] if rule.passes > _MANY_PASSES else others
-    maps = explainer.attribute_each(inputs, [target, *others])
-    found = {MAP: maps[0]}
-    if target != 0:
-        found["class-0"] = maps[1]
-    if len(others) > 1 or target == 0:
-        found["class-others"] = maps[1:].mean(dim=0)
+    maps = _each_answer(explainer, inputs, [target, *others])
+    found = {MAP: maps.pop(target)}
+    if target != 0 and 0 in maps:
+        found["class-0"] = maps[0]
+    if maps and (len(others) > 1 or target == 0):
+        found["class-others"] = torch.stack(list(maps.values())).mean(dim=0)
     return found
+
+
+def _each_answer(explainer: Explainer, inputs: Tensor, targets: list[int]) -> dict[int, Tensor]:
+    """Target -> its map; the first must have an answer, the others are left out where they have none."""
+    try:
+        return dict(zip(targets, explainer.attribute_each(inputs, targets), strict=True))
+    except InputError:  # one of them is no answer: which?
+        found = {targets[0]: explainer.attribute(inputs, targets[0])}
+    for target in targets[1:]:
+        found |= _answer_or_nothing(target, explainer, inputs, target)
+    return found
+
+
+_Key = TypeVar("_Key")
+
+
+def _answer_or_nothing(key: _Key, explainer: Explainer, inputs: Tensor, target: int) -> dict[_Key, Tensor]:
+    """A control's map under its key; empty where it is no answer, so that no sentence rests on it."""
+    try:
+        return {key: explainer.attribute(inputs, target)}
+    except InputError:
+        return {}
 
 
 def control_maps(
@@ -198,18 +221,31 @@ def control_maps(
         maps = class_maps(explainers[setup], x, target, classes)
         key = (model.info.arch, classes, id(model.model) if model.info.arch not in ARCHITECTURES else 0)
         if key not in shared or not torch.equal(shared[key][0], x):
-            shared[key] = x, _untrained_maps(model, explainers[setup].rule, x, target)
+            shared[key] = x, untrained_maps(model, explainers[setup].rule, x, target)
         random = draw_random_relevance(tuple(x.shape), derive_seed(seed, setup)).to(x)
         drawn = {"random": random, **shared[key][1], "edges": draw_edges(x, fields[setup])}
         found[setup] = {MAP: maps.pop(MAP), **drawn, **maps}
     return found
 
 
-def _untrained_maps(model: LoadedModel, rule: str, inputs: Tensor, target: int) -> dict[str, Tensor]:
+def untrained_maps(model: LoadedModel, rule: str, inputs: Tensor, target: int) -> dict[str, Tensor]:
+    """Draw the maps of the untrained networks of a model's architecture.
+
+    Args:
+        model: The model.
+        rule: Key of `RULES`.
+        inputs: Float (N, 3, H, W).
+        target: The grade that is asked about.
+
+    Returns:
+        `untrained-0` and so on -> relevance (N, 3, H, W); empty where none can be built, without those that give none.
+    """
     if why_no_untrained(model, rule):
         return {}
-    explainers = untrained_explainers(model, rule)
-    return {f"untrained-{number}": one.attribute(inputs, target) for number, one in enumerate(explainers)}
+    found: dict[str, Tensor] = {}
+    for number, explainer in enumerate(untrained_explainers(model, rule)):
+        found |= _answer_or_nothing(f"untrained-{number}", explainer, inputs, target)
+    return found
 
 
 def why_no_untrained(model: LoadedModel, rule: str) -> str | None:

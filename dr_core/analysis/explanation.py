@@ -118,12 +118,20 @@ class Explanation:
         return max(known, key=known.__getitem__) if known else None
 
     @property
+    def unbeaten(self) -> tuple[str, ...]:
+        """Controls with at least as much of their relevance on the lesions, to the digits that are shown."""
+        own = self.shares.lesions
+        return tuple(
+            name
+            for name, shares in self.controls.items()
+            if math.isfinite(shares.lesions) and not round(own, _DIGITS) > round(shares.lesions, _DIGITS)
+        )
+
+    @property
     def beats_controls(self) -> bool:
-        """Whether more of the relevance lies on the lesions than in every control, to the digits that are shown."""
-        strongest = self.strongest
-        if strongest is None or not math.isfinite(self.shares.lesions) or self.area.lesions == 0:
-            return False
-        return round(self.shares.lesions, _DIGITS) > round(self.controls[strongest].lesions, _DIGITS)
+        """Whether more of the relevance lies on the lesions than in every control; False where none was measured."""
+        measured = self.strongest is not None and math.isfinite(self.shares.lesions) and self.area.lesions > 0
+        return measured and not self.unbeaten
 
     @property
     def improbable(self) -> bool:
@@ -131,9 +139,7 @@ class Explanation:
         return self.probability < IMPROBABLE
 
 
-def explain_map(
-    pooled: Mapping[str, np.ndarray], lesions: np.ndarray, regions: Regions, **about: Any
-) -> Explanation:
+def explain_map(pooled: Mapping[str, np.ndarray], lesions: np.ndarray, regions: Regions, **about: Any) -> Explanation:  # noqa: ANN401
     """Hold one model's heatmap against its controls.
 
     Args:
@@ -167,14 +173,16 @@ def describe(explanation: Explanation) -> str:
     control = one.controls[one.strongest]
     name = CONTROLS[one.strongest].label
     words.append(f"; the strongest control, {name}: {_percents(control)}. ")
-    words.append(_verdict(one, name))
+    words.append(_verdict(one))
     return "".join([*words, *_cautions(one)])
 
 
-def _verdict(one: Explanation, control: str) -> str:
-    if one.beats_controls:
+def _verdict(one: Explanation) -> str:
+    unbeaten = list(dict.fromkeys(CONTROLS[name].label for name in one.unbeaten))
+    if not unbeaten:
         return f"More of it lies on {one.lesions} than in every control."
-    return f"On {one.lesions} this heatmap is no better than {control}: it does not show that the network looks there."
+    named = " and ".join(filter(None, [", ".join(unbeaten[:-1]), unbeaten[-1]]))
+    return f"On {one.lesions} this heatmap is no better than {named}: it does not show that the network looks there."
 
 
 def _cautions(one: Explanation) -> list[str]:

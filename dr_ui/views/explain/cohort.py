@@ -44,7 +44,7 @@ def _choose(summary: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         protocol = st.selectbox("Protocol", keys, key="cohort_protocol", format_func=lambda key: PROTOCOLS[key].title)
     with places[2]:
         keys = list(summary["pooling"].unique())
-        pooling = st.selectbox("Colors to one value", keys, key="cohort_pooling", format_func=_pooling_title)
+        pooling = st.selectbox("Channel pooling", keys, key="cohort_pooling", format_func=_pooling_title)
     with places[3]:
         statistic = st.selectbox("Over the eyes", ["mean", "median"], key="cohort_statistic")
     kept = (summary["score"] == score) & (summary["protocol"] == protocol) & (summary["pooling"] == pooling)

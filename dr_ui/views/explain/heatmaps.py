@@ -11,15 +11,8 @@ import streamlit as st
 import torch
 
 from dr_core.analysis.attribution import RULES, Explainer
-from dr_core.analysis.controls import (
-    CONTROLS,
-    MAP,
-    class_maps,
-    draw_edges,
-    untrained_explainers,
-    why_no_untrained,
-)
-from dr_core.analysis.localization import draw_random_relevance, pool
+from dr_core.analysis.controls import MAP, class_maps
+from dr_core.analysis.localization import pool
 from dr_core.data.fundus import FieldOfView, Landmarks, encode_jpeg, find_landmarks
 from dr_core.data.fundus.field_of_view import cut_square, square_of
 from dr_core.data.grades import GRADES, LESION_CODES
@@ -29,7 +22,6 @@ from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import PROTOCOLS, MaskRule, scale_mask
 from dr_core.data.regions import Regions, find_regions
 from dr_core.errors import InputError
-from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
@@ -285,12 +277,12 @@ def _relevances(
     key: str, stamp: cache.Stamp, asked: Question, specimen: Specimen, study: Study
 ) -> dict[str, torch.Tensor]:
     """Set-up -> relevance, float32 (1, 3, S, S)."""
-    maps = _class_maps(key, stamp, asked, specimen, study)
+    maps = maps_by_class(key, stamp, asked, specimen, study)
     return {setup: of[MAP] for setup, of in maps.items()}
 
 
 @st.cache_resource(max_entries=3, show_spinner=False, scope="session")
-def _class_maps(
+def maps_by_class(
     key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
 ) -> dict[str, dict[str, torch.Tensor]]:
     """Set-up -> the map of the asked grade and those of the others, of which one forward pass serves all."""
@@ -302,71 +294,15 @@ def _class_maps(
 
         def explain(setup: str) -> dict[str, torch.Tensor]:
             classes = len(models[setup].info.classes)
-            found = class_maps(explainers[setup], inputs[ways[setup]].to(device), asked.target, classes)
+            try:
+                found = class_maps(explainers[setup], inputs[ways[setup]].to(device), asked.target, classes)
+            except InputError as error:
+                raise InputError(f"{SETUPS[setup].label}: {error}") from error
             return {method: relevance.float().cpu() for method, relevance in found.items()}
 
         return each(ways, explain)
 
     return place().run(ask_all)
-
-
-@dataclass(frozen=True)
-class Controlled:
-    """A heatmap and its controls, as they are scored.
-
-    Attributes:
-        pooled: `MAP` and keys of `CONTROLS` -> pooled map, float64 (S, S).
-        order: The same keys -> pixels from the most relevant to the least, int64 (S * S,).
-        note: Why no untrained network could be drawn; empty where it was.
-    """
-
-    pooled: dict[str, np.ndarray]
-    order: dict[str, np.ndarray]
-    note: str
-
-
-def controls(specimen: Specimen, study: Study, question: Question) -> dict[str, Controlled]:
-    """Set-up -> its heatmap held ready beside its controls; raises as `ask`."""
-    return _controls(specimen.key, cache.study_stamp(study), question, specimen, study)
-
-
-@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
-def _controls(
-    key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, _study: Study
-) -> dict[str, Controlled]:
-    prepared, ways = prepare(_specimen, _study, question.protocol), ways_of(_study, question.protocol)
-    maps = _class_maps(key, stamp, replace(question, pooling=""), _specimen, _study)
-    models = cache.models(_study)
-    untrained: dict[tuple[str, int, Preprocessing], dict[str, tuple[np.ndarray, np.ndarray]]] = {}
-    found = {}
-    for setup, way in ways.items():
-        model, inputs = models[setup], prepared.inputs[way]
-        note = why_no_untrained(model, question.rule) or ""
-        group = (model.info.arch, len(model.info.classes), way)
-        if group not in untrained:
-            drawn = {} if note else _untrained(model, question, inputs)
-            drawn["random"] = draw_random_relevance(tuple(inputs.shape), 0)
-            drawn["edges"] = draw_edges(inputs, torch.from_numpy(prepared.regions[way].field)[None])
-            untrained[group] = _ranked(drawn, question.pooling)
-        both = _ranked(maps[setup], question.pooling) | untrained[group]
-        ordered = {method: both[method] for method in (MAP, *CONTROLS) if method in both}
-        found[setup] = Controlled(
-            {method: pooled for method, (pooled, _) in ordered.items()},
-            {method: order for method, (_, order) in ordered.items()},
-            note,
-        )
-    return found
-
-
-def _untrained(model: LoadedModel, question: Question, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-    explainers = {f"untrained-{n}": one for n, one in enumerate(untrained_explainers(model, question.rule))}
-    return each(explainers, lambda name: explainers[name].attribute(inputs, question.target).float())
-
-
-def _ranked(maps: Mapping[str, torch.Tensor], pooling: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Method -> pooled map and the order of its pixels, ties in reading order as `relevance_rank_accuracy` has them."""
-    pooled = {method: pool(relevance, pooling)[0].numpy() for method, relevance in maps.items()}
-    return {method: (values, np.argsort(-values.ravel(), kind="stable")) for method, values in pooled.items()}
 
 
 def attribute(study: Study, rule: str, inputs: Mapping[str, torch.Tensor], target: int) -> dict[str, torch.Tensor]:
