@@ -20,14 +20,14 @@ from dr_core.models.checkpoint import (
     read_info,
     software_versions,
 )
-from dr_core.models.setups import SETUPS
-from dr_core.study.tables import RESULT_COLUMNS, read_table
+from dr_core.models.setups import Setup, declare_setups, parse_setup
+from dr_core.study.tables import RESULT_COLUMNS, TABLES, fill_run_columns, read_table
 
 CONFIGURATION = "configuration"
 """Key of a study's settings under which the TOML file of a whole study stands."""
 
-SCHEMA = 1
-"""Version of the folder's layout; a reader refuses a newer one."""
+SCHEMA = 2
+"""Version of the folder's layout; a reader refuses a newer one. Schema 1 had set-ups of the paper's preset, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class StudyInfo:
         summary: What the study is, one or two sentences.
         protocol: `"paper"` or `"fine"`: how images and masks are brought to model size.
         seed: Seed of everything.
-        setups: Names of the set-ups that it compares, in their one order.
+        setups: The set-ups that it compares, in the order of every page and table.
         data: The data sets.
         settings: Further settings, plain values.
         versions: Versions of the software that wrote it.
@@ -76,7 +76,7 @@ class StudyInfo:
     summary: str
     protocol: str
     seed: int
-    setups: tuple[str, ...]
+    setups: tuple[Setup, ...]
     data: tuple[DataSet, ...]
     settings: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=software_versions)
@@ -106,6 +106,11 @@ class Study:
         """Name of the folder."""
         return self.path.name
 
+    @property
+    def setups(self) -> dict[str, Setup]:
+        """Name -> set-up, in the order of every page and table."""
+        return {setup.name: setup for setup in self.info.setups}
+
     def data(self, key: str) -> DataSet:
         """The data set of this key."""
         return next(data for data in self.info.data if data.key == key)
@@ -126,6 +131,13 @@ class Study:
         """Model of a set-up; raises as `dr_core.models.checkpoint.load_model` does."""
         return load_model(self.checkpoint_path(setup))
 
+    def load_models(self, device: str = "cpu") -> dict[str, LoadedModel]:
+        """Models of the set-ups that have been trained, by name, on `device`; raises as `load_model`."""
+        models = {setup: self.load_model(setup) for setup in self.setups if self.has_checkpoint(setup)}
+        for model in models.values():
+            model.model.to(device)
+        return models
+
     def has_results(self, table: str) -> bool:
         """Whether the table has been computed."""
         return self._table_path(table).is_file()
@@ -137,7 +149,8 @@ class Study:
             table: A key of `RESULT_COLUMNS`.
 
         Returns:
-            The table, with the columns that `RESULT_COLUMNS` describes.
+            The table, with the columns that `RESULT_COLUMNS` describes. One of schema 1 is of the study's own seed and
+            all labels, and its rows say so.
 
         Raises:
             InputError: If the table is missing, damaged or lacks a column.
@@ -149,15 +162,30 @@ class Study:
             frame = read_table(path, list(RESULT_COLUMNS[table]))
         except (OSError, ValueError, pa.lib.ArrowException) as error:
             raise InputError(f"The table {path.name} of the study {self.name} is damaged; compute it again.") from error
+        frame = fill_run_columns(frame, table, self.info.seed)
         missing = [column for column in RESULT_COLUMNS[table] if column not in frame]
         if missing:
             raise InputError(f"The table {path.name} of the study {self.name} lacks the column {missing[0]!r}.")
         return frame
 
+    def read_checkpoint_results(self, table: str) -> pd.DataFrame:
+        """Rows of the models in `checkpoints/`: the study's own seed, trained on all labels.
+
+        A table that compares training runs is given whole. Raises as `read_results` does.
+        """
+        rows = self.read_results(table)
+        if TABLES[table].across_runs or not TABLES[table].of_runs:
+            return rows
+        return rows[(rows["seed"] == self.info.seed) & (rows["fraction"] == 100)].reset_index(drop=True)
+
     def write_results(self, table: str, frame: pd.DataFrame) -> None:
-        """Write a result table, whole or not at all, with exactly the columns that its schema names."""
+        """Write a result table, whole or not at all, with exactly the columns that its schema names.
+
+        Rows that do not say which training run they are of are taken as those of the study's own seed and all labels.
+        """
         path = self._table_path(table)
         path.parent.mkdir(exist_ok=True)
+        frame = fill_run_columns(frame, table, self.info.seed)
         with replacing(path) as temporary:
             frame[list(RESULT_COLUMNS[table])].to_parquet(temporary, index=False)
 
@@ -186,8 +214,8 @@ _MAX_HEAD_BYTES = 2**20
 def write_study_info(path: Path, info: StudyInfo) -> Study:
     """Write the head of a study, last of all, and give the open study."""
     path.mkdir(parents=True, exist_ok=True)
-    values = {name: value for name, value in vars(info).items() if name != "data"}
-    write_json(path / "study.json", values | {"data": [vars(data) for data in info.data]})
+    lists = {name: [vars(one) for one in getattr(info, name)] for name in ("setups", "data")}
+    write_json(path / "study.json", vars(info) | lists)
     return Study(path, info)
 
 
@@ -237,7 +265,8 @@ def _parse_info(path: Path, values: dict[str, Any]) -> StudyInfo:
             "update DR Lens to open it."
         )
     values["data"] = tuple(DataSet(**data) for data in values["data"])
-    values["setups"] = tuple(name for name in SETUPS if name in values["setups"])
+    values["setups"] = declare_setups(parse_setup(one) for one in values["setups"]) if values["setups"] else ()
+    values["schema"] = SCHEMA
     info = StudyInfo(**values)
     check_types(info, str, ("title", "summary", "protocol", "created"))
     check_types(info, dict, ("settings", "versions"))

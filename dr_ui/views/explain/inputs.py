@@ -8,8 +8,7 @@ import streamlit as st
 
 from dr_core.analysis.attribution import RULES
 from dr_core.analysis.localization import POOLINGS
-from dr_core.data.grades import GRADES, LESION_CODES
-from dr_core.data.idrid import TOTAL
+from dr_core.data.grades import GRADES, LESIONS, lesion_code, total_lesions
 from dr_core.data.protocol import PROTOCOLS
 from dr_ui.eyes import masked_eye
 from dr_ui.eyes.masked_eye import Specimen
@@ -19,8 +18,8 @@ from dr_ui.views.explain.heatmaps import Question
 
 _Value = TypeVar("_Value")
 
-_CODES = {code: lesion for lesion, code in LESION_CODES.items()}
-_TOTAL_CODES = [LESION_CODES[lesion] for lesion in TOTAL]
+_CODES = {lesion.code: name for name, lesion in LESIONS.items()}
+_TOTAL_CODES = [lesion_code(name) for name in total_lesions()]
 _PERCENTILES = (0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0)
 _SEVERE = 3
 """The grade whose output the paper explains."""

@@ -10,12 +10,10 @@ import torch
 from dr_core.analysis.attribution import RULES
 from dr_core.analysis.controls import MAP
 from dr_core.analysis.sanity import describe_class_sensitivity, spearman
-from dr_core.data.grades import GRADES, LESION_CODES
-from dr_core.data.idrid import TOTAL
+from dr_core.data.grades import GRADES, LESIONS, lesion_code, total_lesions
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
-from dr_core.publish.palette import setup_color, setup_line
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.parts import eye_report_button, viewer
@@ -65,8 +63,8 @@ def _scene(study: Study, choice: Choice, prepared: Prepared, pictures: Mapping[s
         Panel(
             label=SETUPS[setup].label,
             note=f"P({GRADES[asked.target]}) {100 * answers[setup][asked.target]:.0f} %",
-            color=setup_color(SETUPS[setup]),
-            line=setup_line(SETUPS[setup]),
+            color=SETUPS[setup].color,
+            line=SETUPS[setup].css_line,
             heatmap=picture,
             place=prepared.places[ways[setup]],
         )
@@ -159,7 +157,7 @@ def _wanted(study: Study, choice: Choice, prepared: Prepared, region: Region | N
         drawn = {way: prepared.region_mask(region, way) for way in set(ways.values())}
         wanted.append(("region", "the drawn region", {setup: drawn[way] for setup, way in ways.items()}))
     if choice.specimen.masked:
-        alone = [(lesion,) for lesion in LESION_CODES if choice.lesions != (lesion,)]
+        alone = [(lesion,) for lesion in LESIONS if choice.lesions != (lesion,)]
         for lesions in [choice.lesions, *alone] if choice.lesions else alone:
             masks = {setup: _union(prepared, way, lesions) for setup, way in ways.items()}
             wanted.append((*_union_name(lesions), masks))
@@ -208,14 +206,14 @@ def _row(
 
 def _union(prepared: Prepared, way: Preprocessing, lesions: tuple[str, ...]) -> np.ndarray:
     mask = np.zeros((way.size, way.size), bool)
-    for lesion in ["total"] if lesions == TOTAL else lesions:
+    for lesion in ["total"] if lesions == total_lesions() else lesions:
         mask |= prepared.masks[way].get(lesion, False)
     return mask
 
 
 def _union_name(lesions: tuple[str, ...]) -> tuple[str, str]:
     names = [lesion.replace("_", " ") for lesion in lesions]
-    code = "total" if lesions == TOTAL else "+".join(LESION_CODES[lesion] for lesion in lesions)
+    code = "total" if lesions == total_lesions() else "+".join(lesion_code(lesion) for lesion in lesions)
     return code, " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
