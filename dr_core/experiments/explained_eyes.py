@@ -1,8 +1,9 @@
 """What the experiments on heatmaps share: eyes in the views of the models, and means with intervals over eyes."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -10,15 +11,22 @@ import torch
 from torch import Tensor
 
 from dr_core.data.fundus import find_field_of_view
+from dr_core.data.idrid import load_segmentation
 from dr_core.data.regions import find_regions
+from dr_core.experiments.experiment import Inputs
+from dr_core.experiments.step import Report, Step
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.seeds import numpy_generator
+from dr_core.study.folder import Study
+from dr_core.study.runs import load_runs, name_runs, runs_with_all_labels
 
 
 class ReadableEye(Protocol):
     """An eye with a name, such as those of IDRiD or a study."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name of the eye."""
 
     def read_image(self) -> np.ndarray:
         """Read the photograph, uint8 (H, W, 3) RGB."""
@@ -84,3 +92,48 @@ def average_over_eyes(rows: pd.DataFrame, keys: Sequence[str], draws: int, seed:
         low, high = np.percentile(values[drawn].mean(axis=1), (2.5, 97.5))
         found.append(about | {"value": float(values.mean()), "low": low, "high": high, "n": len(values)})
     return pd.DataFrame(found, columns=[*keys, "value", "low", "high", "n"])
+
+
+def plan_by_eye(
+    name: str,
+    study: Study,
+    inputs: Inputs,
+    config: Any,  # noqa: ANN401 - the configuration of any experiment, which only tells its work from other work
+    measure: Callable[[Mapping[str, LoadedModel], ReadableEye], pd.DataFrame],
+    summarize: Callable[[pd.DataFrame], pd.DataFrame],
+) -> Step:
+    """Plan a step that measures one eye after another by all training runs with all labels.
+
+    Args:
+        name: The step and its table of rows; the table of means is `<name>_summary`.
+        study: The study.
+        inputs: Names the eyes.
+        config: The experiment's settings.
+        measure: From the models by the names of their runs and an eye to rows.
+        summarize: From all rows to their means.
+
+    Raises:
+        InputError: If there are no eyes or no trained model.
+    """
+    eyes, runs = load_segmentation(inputs.masks or Path()), runs_with_all_labels(study)
+
+    def work(units: Sequence[str]) -> Iterator[Report]:
+        models = load_runs(runs)
+        chosen = [eye for eye in eyes if eye.name in set(units)]
+        for done, eye in enumerate(chosen, start=1):
+            yield Report(done=done, total=len(chosen), units=(eye.name,), tables={name: measure(models, eye)})
+
+    def conclude(measured: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+        rows = name_runs(measured[name], runs)
+        return {name: rows, f"{name}_summary": summarize(rows)}
+
+    facts = (replace(config, draws=0), [(eye.name, str(eye.image_path)) for eye in eyes], [run.stamp for run in runs])
+    return Step(
+        name=name,
+        tables=(name,),
+        units=tuple(eye.name for eye in eyes),
+        unit="eye",
+        facts=facts,
+        measure=work,
+        summarize=conclude,
+    )

@@ -12,7 +12,7 @@ import torch
 from scipy import stats
 
 from dr_core.analysis.attribution import Explainer
-from dr_core.analysis.controls import control_maps
+from dr_core.analysis.controls import CONTROLS, control_maps
 from dr_core.analysis.localization import POOLINGS, pool
 from dr_core.analysis.measures import MEASURES, MaskedHeatmaps, measures_of
 from dr_core.data.fundus import find_field_of_view
@@ -219,6 +219,7 @@ def _plan(study: Study, inputs: Inputs, config: LocalizeConfig, device: str) -> 
         unit="eye",
         facts=(
             replace(config, draws=0),
+            tuple(CONTROLS),
             [(eye.name, str(eye.image_path)) for eye in eyes],
             [run.stamp for run in runs],
         ),

@@ -5,6 +5,7 @@ Source: Adebayo et al. 2018, arXiv:1810.03292.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -18,11 +19,22 @@ from dr_core.analysis.sanity import (
     spearman,
     structural_likeness,
 )
-from dr_core.data.grades import GRADES
+from dr_core.data.grades import GRADES, TARGET_GRADE
 from dr_core.errors import InputError
-from dr_core.experiments.explained_eyes import EyeInView, ReadableEye, average_over_eyes, bring_to_view
+from dr_core.experiments.answers import RUN
+from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
+from dr_core.experiments.explained_eyes import (
+    EyeInView,
+    ReadableEye,
+    average_over_eyes,
+    bring_to_view,
+    plan_by_eye,
+)
+from dr_core.experiments.settings import describe
+from dr_core.experiments.step import Step
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.seeds import derive_seed
+from dr_core.study.folder import Study
 
 CASCADE, CLASSES = "cascade", "class"
 """Checks: stages randomized from the output to the input; maps of other grades."""
@@ -34,6 +46,8 @@ TABLES: dict[str, dict[str, str]] = {
     "sanity": {
         "eye": "name of the eye",
         "setup": "set-up whose heatmap it is",
+        "seed": "seed of its training run",
+        "fraction": "share of the labels that the run used, in percent",
         "rule": "attribution method",
         "check": "cascade: stages randomized from the output on; class: another grade asked about",
         "step": "last stage that was randomized, or the other grade",
@@ -42,6 +56,8 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "sanity_summary": {
         "setup": "set-up",
+        "seed": "seed of its training run",
+        "fraction": "share of the labels that the run used, in percent",
         "rule": "attribution method",
         "check": "cascade or class, as in sanity",
         "step": "as in sanity",
@@ -55,6 +71,10 @@ TABLES: dict[str, dict[str, str]] = {
 """Columns of the tables."""
 
 
+MEASURED = ["eye", "setup", "rule", "check", "step", "measure", "value"]
+"""Columns of the rows as they are measured; what run a set-up's name stands for is filled in later."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SanityConfig:
     """What is checked.
@@ -66,10 +86,15 @@ class SanityConfig:
         seed: Seed of the new weights and the draws.
     """
 
-    rules: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.passes <= 4)
-    target: int = 3
-    draws: int = 1000
-    seed: int = 0
+    rules: tuple[str, ...] = describe(
+        tuple(name for name, rule in RULES.items() if rule.passes <= 4),
+        "attribution method that is checked",
+        name="rule",
+        choices=RULES,
+    )
+    target: int = describe(TARGET_GRADE, "the grade whose map is held against the others")
+    draws: int = describe(1000, "bootstrap draws over eyes")
+    seed: int = describe(0, "seed of the new weights and the draws")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +132,7 @@ def check_sanity(
                 {"setup": setup, "rule": rule, **row} for row in _check_rule(model.model, rule, setup, views, config)
             ]
             done += 1
-            yield SanityReport(done=done, total=total, rows=pd.DataFrame(rows, columns=list(TABLES["sanity"])))
+            yield SanityReport(done=done, total=total, rows=pd.DataFrame(rows, columns=MEASURED))
 
 
 def _check_rule(
@@ -162,7 +187,8 @@ def _compare(
 
 def summarize_sanity(rows: pd.DataFrame, config: SanityConfig) -> pd.DataFrame:
     """Average over the eyes: rows as `TABLES` describes `sanity_summary`."""
-    return average_over_eyes(rows, ["setup", "rule", "check", "step", "measure"], config.draws, config.seed)
+    runs = [column for column in RUN if column in rows]
+    return average_over_eyes(rows, [*runs, "rule", "check", "step", "measure"], config.draws, config.seed)
 
 
 def describe_sanity(summary: pd.DataFrame) -> dict[str, tuple[str, str]]:
@@ -187,3 +213,31 @@ def describe_sanity(summary: pd.DataFrame) -> dict[str, tuple[str, str]]:
 def name_step(check: str, step: str) -> str:
     """Name a step for people."""
     return f"asked about “{GRADES[int(step)]}”" if check == CLASSES else f"randomized down to {step}"
+
+
+def _plan(study: Study, inputs: Inputs, config: SanityConfig, device: str) -> list[Step]:
+    def measure(models: Mapping[str, LoadedModel], eye: ReadableEye) -> pd.DataFrame:
+        return pd.concat([report.rows for report in check_sanity(models, [eye], config)], ignore_index=True)
+
+    return [plan_by_eye("sanity", study, inputs, config, measure, partial(summarize_sanity, config=config))]
+
+
+def _estimate(work: Workload, config: SanityConfig) -> Cost:
+    maps = _MAPS * sum(RULES[rule].passes for rule in config.rules)
+    return Cost(seconds=work.segmented * work.models * maps / work.forward, disk=1e5 * work.models)
+
+
+_MAPS = 11
+"""Maps of an eye and a method: the trained network's, six stages, four other grades."""
+
+SANITY = Experiment(
+    name="sanity",
+    label="Sanity of the attribution methods",
+    question="Do the heatmaps depend on what the networks have learned, and on the grade that is asked about?",
+    tables=TABLES,
+    needs=(Need(kind="segmented eyes"),),
+    config=SanityConfig,
+    plan=_plan,
+    estimate=_estimate,
+)
+"""Cascading randomization and class sensitivity of every method."""

@@ -44,10 +44,8 @@ class Explainer:
     """
 
     def __init__(self, model: nn.Module, rule: str = "alpha1_beta0") -> None:
-        if rule not in RULES:
-            raise InputError(f"`rule` must be one of {', '.join(RULES)}, not {rule!r}.")
         self.rule = rule
-        self._rule = RULES[rule]
+        self._rule = RULES.find(rule)
         if lack := self._rule.why_unfit(model):
             raise _no_answer(self._rule, lack, f"choose a rule that needs less than {self._rule.needs}")
         unknown = why_unknown(model)

@@ -22,6 +22,7 @@ from zennit.types import AvgPool, BatchNorm, Linear, MaxPool
 
 from dr_core.analysis.attribution import libraries
 from dr_core.analysis.attribution.libraries import Attribute, MakeComposite, Start, ZennitRule
+from dr_core.registry import Registry
 
 Need = Literal["any network", "ReLU", "layers known to LRP", "ResNet"]
 """What a rule asks of the network."""
@@ -317,5 +318,5 @@ _RULES = (
     ),
 )
 
-RULES: dict[str, Rule] = {rule.name: rule for rule in _RULES}
-"""The registry: name -> rule, the paper's first."""
+RULES: Registry[Rule] = Registry("rule", _RULES)
+"""The attribution methods by name, the paper's first."""

@@ -3,7 +3,6 @@ import pandas as pd
 import pytest
 
 from dr_core.analysis.controls import MAP
-from dr_core.analysis.faithfulness import PerturbationConfig
 from dr_core.data.phantom import draw_phantom
 from dr_core.errors import InputError
 from dr_core.experiments import faithfulness, sanity
@@ -23,7 +22,7 @@ class DrawnEye:
 
 EYES = [DrawnEye(0), DrawnEye(1)]
 SANITY = sanity.SanityConfig(rules=("alpha1_beta0", "gradient_x_input"), draws=50)
-FAITHFUL = faithfulness.FaithfulnessConfig(perturbation=PerturbationConfig(fractions=(0.1, 0.3)), draws=50)
+FAITHFUL = faithfulness.FaithfulnessConfig(draws=50)
 
 
 @pytest.fixture(scope="module")
@@ -33,23 +32,23 @@ def models(tiny_study):
 
 @pytest.fixture(scope="module")
 def checked(models):
-    reports = list(sanity.check_sanity(models, EYES, SANITY))
-    assert [(report.done, report.total) for report in reports] == [(n, 4) for n in range(1, 5)]
+    reports = list(sanity.check_sanity({"ifi_cl": models["ifi_cl"]}, EYES, SANITY))
+    assert [(report.done, report.total) for report in reports] == [(1, 2), (2, 2)]
     return pd.concat([report.rows for report in reports], ignore_index=True)
 
 
 def test_every_method_is_checked_stage_by_stage_and_grade_by_grade(checked):
-    assert list(checked.columns) == list(sanity.TABLES["sanity"])
+    assert list(checked.columns) == sanity.MEASURED
     steps = checked.groupby(["check", "step"], sort=False).size()
     assert list(steps["cascade"].index) == ["fc", "layer4", "layer3", "layer2", "layer1", "conv1"]
     assert list(steps["class"].index) == ["0", "1", "2", "4"]
-    assert steps.eq(2 * 2 * 2 * 2).all()  # set-ups, rules, eyes, measures
+    assert steps.eq(2 * 2 * 2).all()  # rules, eyes, measures
     assert checked["value"].dropna().between(-1, 1).all()
 
 
 def test_sanity_is_summarized_and_said(checked):
     summary = sanity.summarize_sanity(checked, SANITY)
-    assert list(summary.columns) == list(sanity.TABLES["sanity_summary"])
+    assert set(summary.columns) == set(sanity.TABLES["sanity_summary"]) - {"seed", "fraction"}
     row = summary.iloc[0]
     same = checked[(checked[["setup", "rule", "check", "step", "measure"]] == row[:5]).all(axis=1)]
     assert row["value"] == pytest.approx(same["value"].mean())
@@ -69,18 +68,18 @@ def followed(models):
 
 
 def test_every_order_is_followed(followed):
-    assert list(followed.columns) == list(faithfulness.TABLES["faithfulness"])
+    assert list(followed.columns) == faithfulness.MEASURED
     assert set(followed["method"]) == set(faithfulness.METHODS)
-    assert followed["fraction"].unique().tolist() == [0.0, 0.1, 0.3]
-    start = followed[followed["fraction"] == 0]
+    assert followed["taken"].unique().tolist() == [0.0, 0.02, 0.05, 0.1, 0.2, 0.3]
+    start = followed[followed["taken"] == 0]
     assert np.allclose(start["most_first"], start["least_first"])
     assert start.groupby(["eye", "setup"])["most_first"].nunique().eq(1).all()
 
 
 def test_a_map_is_held_against_the_strongest_control_of_its_own_eye(followed):
     summary = faithfulness.summarize_faithfulness(followed, FAITHFUL)
-    assert list(summary.columns) == list(faithfulness.TABLES["faithfulness_summary"])
-    start = followed[(followed["fraction"] == 0) & (followed["setup"] == "ifi_cl")]
+    assert set(summary.columns) == set(faithfulness.TABLES["faithfulness_summary"]) - {"seed", "fraction"}
+    start = followed[(followed["taken"] == 0) & (followed["setup"] == "ifi_cl")]
     wide = start.pivot_table(index="eye", columns="method", values="area")
     expected = (wide[MAP] - wide.drop(columns=MAP).max(axis=1)).mean()
     row = summary[(summary["setup"] == "ifi_cl") & (summary["method"] == faithfulness.BEYOND)].iloc[0]
