@@ -39,22 +39,32 @@ class Control:
 
     Attributes:
         label: What it is, after "than" or "of".
+        title: What it is called in a table.
         keeps: What it has in common with the map, so that a map no better than it shows no more than that.
     """
 
     label: str
+    title: str
     keeps: str
 
 
 CONTROLS: dict[str, Control] = {
-    "random": Control(label="a random map", keeps="the size of the lesions"),
+    "random": Control(label="a random map", title="Random", keeps="the size of the lesions"),
     **{
-        f"untrained-{number}": Control(label="an untrained network", keeps="architecture and preprocessing")
+        f"untrained-{number}": Control(
+            label="an untrained network", title=f"Untrained {number + 1}", keeps="architecture and preprocessing"
+        )
         for number in range(UNTRAINED)
     },
-    "edges": Control(label="the edges of the picture", keeps="where the picture changes, without any network"),
-    "class-0": Control(label=f"its own map for “{GRADES[0]}”", keeps="the network, asked about the opposite"),
-    "class-others": Control(label="its own mean map for the other grades", keeps="the network, asked about the rest"),
+    "edges": Control(
+        label="the edges of the picture", title="Edges", keeps="where the picture changes, without any network"
+    ),
+    "class-0": Control(
+        label=f"its own map for “{GRADES[0]}”", title=f"Asked for {GRADES[0]}", keeps="the network, asked the opposite"
+    ),
+    "class-others": Control(
+        label="its own mean map for the other grades", title="Mean of other grades", keeps="the network, asked the rest"
+    ),
 }
 """The registry: method -> control, from the weakest reason to the strongest."""
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from dr_core.analysis.controls import CONTROLS, MAP
 from dr_core.data.grades import lesion_code
 from dr_core.files import replacing
 from dr_core.models.setups import SETUPS
@@ -12,7 +13,7 @@ from dr_core.models.setups import SETUPS
 def write_table3(summary: pd.DataFrame, folder: Path) -> list[Path]:
     """Write Table 3 for each protocol.
 
-    Rows are set-ups and the random control, columns lesions and scores; a cell is mean / median over the eyes that have
+    Rows are set-ups and their controls, columns lesions and scores; a cell is mean / median over the eyes that have
     the lesion.
 
     Args:
@@ -36,9 +37,9 @@ def write_table3(summary: pd.DataFrame, folder: Path) -> list[Path]:
 def arrange_table3(summary: pd.DataFrame) -> pd.DataFrame:
     """Arrange one protocol's summary as the paper does; cells are `mean / median`."""
     labels = {setup.name: setup.label for setup in SETUPS.values()}
-    random = summary["method"] == "random"
+    setups, controls = summary["setup"].map(labels), summary["method"].map(lambda name: _control_title(str(name)))
     shown = summary.assign(
-        row=summary["setup"].map(labels).where(~random, "Random (" + summary["setup"].map(labels) + ")"),
+        row=setups.where(summary["method"] == MAP, controls + " (" + setups + ")"),
         lesion=summary["lesion"].map(lesion_code),
         value=summary["value"].map("{:.4f}".format),
     )
@@ -52,6 +53,10 @@ def arrange_table3(summary: pd.DataFrame) -> pd.DataFrame:
     lesions = list(dict.fromkeys(shown["lesion"]))
     cells = {lesion: wide[lesion]["mean"] + " / " + wide[lesion]["median"] for lesion in lesions}
     return pd.DataFrame(cells).sort_index(level=[0, 1], sort_remaining=False)
+
+
+def _control_title(method: str) -> str:
+    return CONTROLS[method].title if method in CONTROLS else method
 
 
 def _latex(table: pd.DataFrame) -> str:

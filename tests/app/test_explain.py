@@ -370,3 +370,13 @@ def test_a_lesion_can_be_painted_out(page):
     assert "as many healthy regions of the same sizes are painted out, 5 times" in shown
     assert "Change of P(severe)" in shown
     assert "Change of P(referable: grades 2 to 4)" in shown
+
+
+def test_faithfulness_is_measured_live_beside_its_controls(page):
+    app = page.run()
+    app = app.toggle(key="faithfulness").set_value(True).run()
+    assert not app.exception
+    assert not app.error
+    shown = html_of(app)
+    assert shown.count("area between the curves") == len(SETUPS)
+    assert shown.count("strongest control +") + shown.count("strongest control -") == len(SETUPS)

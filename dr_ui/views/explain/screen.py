@@ -19,7 +19,7 @@ from dr_ui.eyes import cache
 from dr_ui.parts import eye_report_button, viewer
 from dr_ui.parts.answer_cards import READINGS, Verdict
 from dr_ui.parts.viewer import Panel, Picture, Region, Scene
-from dr_ui.views.explain import cohort, controls, heatmaps, inputs, knockouts, localization_scores
+from dr_ui.views.explain import cohort, controls, faithfulness, heatmaps, inputs, knockouts, localization_scores
 from dr_ui.views.explain.heatmaps import Prepared, Question
 from dr_ui.views.explain.inputs import Choice
 from dr_ui.views.explain.localization_scores import Asked, Row
@@ -43,6 +43,7 @@ def show(study: Study, choice: Choice) -> None:
         st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
     _show_scores(study, choice, prepared, region)
     eye_report_button.show(study, choice.specimen, Verdict(next(iter(READINGS)), 0.5))
+    faithfulness.show(study, choice.specimen, choice.question)
     if choice.specimen.masked:
         knockouts.show(study, choice.specimen, choice.question.target)
     cohort.show(study)

@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -259,6 +260,24 @@ def test_several_targets_give_the_maps_of_each_alone(rule):
     assert together.shape == (2, *images.shape)
     for target, found in zip((3, 0), together, strict=True):
         assert relative_error(found, explainer.attribute(images, target)) < 1e-6
+
+
+def test_further_targets_share_the_forward_pass(monkeypatch):
+    """Counted, not timed: two grades cost one forward pass and one pass with positive weights, as one does."""
+    explainer, images = Explainer(build("resnet50_slim")), inputs(1, 64)
+    calls = []
+    convolve = torch.nn.functional.conv2d
+    monkeypatch.setattr(torch.nn.functional, "conv2d", lambda *args, **options: calls.append(1) or convolve(*args))
+    explainer.attribute(images, 3)
+    alone = len(calls)
+    explainer.attribute_each(images, [3, 0, 1])
+    assert len(calls) == 2 * alone
+
+
+def test_the_documentation_lists_every_rule():
+    page = (Path(__file__).parents[3] / "docs" / "explain.md").read_text(encoding="utf-8")
+    for rule in RULES.values():
+        assert f"| {rule.label} | {rule.help} |" in page
 
 
 def test_contrastive_lrp_is_the_target_minus_the_mean_of_the_others():
