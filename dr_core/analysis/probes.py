@@ -4,7 +4,7 @@ Source: linear probes: Alain and Bengio 2016, arXiv:1610.01644. Concept directio
 arXiv:1711.11279 (TCAV).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -35,7 +35,6 @@ def list_blocks(model: nn.Module) -> dict[str, nn.Module]:
     return {f"{stage}.{number}": block for stage in stages for number, block in enumerate(getattr(model, stage))}
 
 
-@torch.no_grad()
 def pool_features(model: nn.Module, inputs: Tensor) -> dict[str, np.ndarray]:
     """Average the output of every block over the picture.
 
@@ -49,17 +48,57 @@ def pool_features(model: nn.Module, inputs: Tensor) -> dict[str, np.ndarray]:
     Raises:
         InputError: If the model is no ResNet.
     """
-    found: dict[str, np.ndarray] = {}
+    with torch.no_grad():
+        batches = [_record(model, batch) for batch in inputs.split(_BATCH)]
+    return {
+        name: np.concatenate([batch[name].double().mean(dim=(2, 3)).cpu().numpy() for batch in batches])
+        for name in list_blocks(model)
+    }
 
-    def keep(name: str) -> object:
-        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            found[name] = output.double().mean(dim=(2, 3)).cpu().numpy()
 
-        return hook
+def measure_slopes(model: nn.Module, inputs: Tensor, target: int) -> dict[str, np.ndarray]:
+    """Measure how the output of a grade rises with each channel of every block.
 
-    handles = [block.register_forward_hook(keep(name)) for name, block in list_blocks(model).items()]
+    Args:
+        model: A ResNet in evaluation mode; it stays as it was.
+        inputs: Float (N, 3, S, S).
+        target: The grade.
+
+    Returns:
+        Block -> float64 (N, C): the sum over positions of d f_target / d h, h the block's output.
+
+    Raises:
+        InputError: If the model is no ResNet.
+
+    Source: Kim et al. 2018, eq. 1.
+    """
+    found: dict[str, list[np.ndarray]] = {name: [] for name in list_blocks(model)}
+    for batch in inputs.split(_BATCH):
+        with torch.enable_grad():
+            kept = _record(model, batch.clone().requires_grad_(True))
+            slopes = torch.autograd.grad(kept.pop(_OUTPUT)[:, target].sum(), list(kept.values()))
+        for name, slope in zip(kept, slopes, strict=True):
+            found[name].append(slope.double().sum(dim=(2, 3)).cpu().numpy())
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+_BATCH = 16
+_OUTPUT = "output"
+
+
+def _record(model: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
+    """Output of every block, and of the network under `_OUTPUT`."""
+    found: dict[str, Tensor] = {}
+
+    def recorder(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def record(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            found[name] = output
+
+        return record
+
+    handles = [block.register_forward_hook(recorder(name)) for name, block in list_blocks(model).items()]
     try:
-        model(inputs)
+        found[_OUTPUT] = model(inputs)
     finally:
         for handle in handles:
             handle.remove()
@@ -86,7 +125,6 @@ def probe(features: np.ndarray, present: np.ndarray, patients: np.ndarray) -> fl
         raise InputError(f"A probe needs at least {_FOLDS} patients, not {len(np.unique(patients))}.")
     if present.all() or not present.any():
         return float("nan")
-    scores = np.empty(len(present))
     folds = GroupKFold(_FOLDS, shuffle=True, random_state=0)
     if any(len(np.unique(present[train])) < 2 for train, _ in folds.split(features, present, patients)):
         return float("nan")
@@ -116,41 +154,21 @@ def find_direction(features: np.ndarray, present: np.ndarray) -> np.ndarray:
     return direction / np.linalg.norm(direction)
 
 
-def measure_effect(
-    model: nn.Module, inputs: Tensor, block: str, directions: Sequence[np.ndarray], target: int
-) -> np.ndarray:
+def measure_effect(slopes: np.ndarray, directions: Sequence[np.ndarray]) -> np.ndarray:
     """Measure for how many eyes a step along a direction raises the output of a grade.
 
-    S = the share of eyes x with (sum over positions of d f_target / d h(x)) . v > 0, h the block's output.
+    S = the share of eyes x with (sum over positions of d f_target / d h(x)) . v > 0.
 
     Args:
-        model: A ResNet in evaluation mode.
-        inputs: Float (N, 3, S, S).
-        block: Name of a block.
-        directions: Each float (C,).
-        target: The grade.
+        slopes: Float (N, C) of one block, from `measure_slopes`.
+        directions: K times float (C,).
 
     Returns:
         Float64 (K,), in [0, 1]; random directions give the control.
 
-    Raises:
-        InputError: If there is no such block.
-
-    Source: Kim et al. 2018, eq. 1 and 2 (TCAV score).
+    Source: Kim et al. 2018, eq. 2 (TCAV score).
     """
-    blocks = list_blocks(model)
-    if block not in blocks:
-        raise InputError(f"`block` must be one of {', '.join(blocks)}, not {block!r}.")
-    kept: list[Tensor] = []
-    handle = blocks[block].register_forward_hook(lambda _module, _inputs, output: kept.append(output))
-    try:
-        with torch.enable_grad():
-            logits = model(inputs.clone().requires_grad_(True))
-            (slopes,) = torch.autograd.grad(logits[:, target].sum(), kept[0])
-    finally:
-        handle.remove()
-    along = slopes.double().sum(dim=(2, 3)).cpu().numpy() @ np.stack(directions).T  # (N, K)
-    return (along > 0).mean(axis=0)
+    return (slopes @ np.stack(directions).T > 0).mean(axis=0)
 
 
 def control_directions(features: np.ndarray, present: np.ndarray, count: int, seed: int) -> list[np.ndarray]:

@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dr_core.analysis.probes import control_directions, find_direction, measure_effect, pool_features, probe
+from dr_core.analysis.probes import (
+    control_directions,
+    find_direction,
+    measure_effect,
+    measure_slopes,
+    pool_features,
+    probe,
+)
 from dr_core.data.grades import LESIONS, TARGET_GRADE
 from dr_core.data.phantom import Phantom, draw_patient
 from dr_core.errors import InputError
@@ -100,15 +107,14 @@ def _probe_model(
     config: ConceptsConfig,
 ) -> Iterator[dict[str, object]]:
     features = pool_features(model.model, inputs)
+    slopes = measure_slopes(model.model, inputs, config.target)
     for block, values in features.items():
         for lesion, marked in present.items():
             about: dict[str, object] = {"block": block, "lesion": lesion, "auc": probe(values, marked, patients)}
             effect = [float("nan")] * 3
             if marked.any() and not marked.all():
                 shuffled = control_directions(values, marked, config.controls, derive_seed(config.seed, block, lesion))
-                own, *others = measure_effect(
-                    model.model, inputs, block, [find_direction(values, marked), *shuffled], config.target
-                )
+                own, *others = measure_effect(slopes[block], [find_direction(values, marked), *shuffled])
                 effect = [float(own), *np.percentile(others, (2.5, 97.5)).tolist()]
             names = ("effect", "effect_low", "effect_high")
             yield about | dict(zip(names, effect, strict=True)) | {"positives": int(marked.sum()), "n": len(marked)}

@@ -9,6 +9,7 @@ from dr_core.analysis.probes import (
     find_direction,
     list_blocks,
     measure_effect,
+    measure_slopes,
     pool_features,
     probe,
     strongest_block,
@@ -66,9 +67,10 @@ def test_the_effect_is_the_sign_of_the_slope():
     model = build_backbone("resnet50_slim", 5, 0).eval()
     inputs = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     weight = model.fc.weight[3].detach().double().numpy()
-    assert measure_effect(model, inputs, "layer4.2", [weight, -weight], 3).tolist() == [1.0, 0.0]
-    with pytest.raises(InputError, match="`block` must be one of layer1.0"):
-        measure_effect(model, inputs, "layer9", [weight], 3)
+    slopes = measure_slopes(model, inputs, 3)
+    assert list(slopes) == list(list_blocks(model))
+    assert np.allclose(slopes["layer4.2"], weight, atol=1e-6)
+    assert measure_effect(slopes["layer4.2"], [weight, -weight]).tolist() == [1.0, 0.0]
 
 
 def test_the_block_that_knows_best():
