@@ -1,5 +1,6 @@
 """The paper's Table 3 of a study, as CSV and LaTeX."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -7,25 +8,26 @@ import pandas as pd
 from dr_core.analysis.controls import CONTROLS, MAP
 from dr_core.data.grades import lesion_code
 from dr_core.files import replacing
-from dr_core.models.setups import SETUPS
+from dr_core.models.setups import SETUPS, Setup
 
 
-def write_table3(summary: pd.DataFrame, folder: Path) -> list[Path]:
+def write_table3(summary: pd.DataFrame, folder: Path, setups: Mapping[str, Setup] = SETUPS) -> list[Path]:
     """Write Table 3 for each protocol.
 
-    Rows are set-ups and their controls, columns lesions and scores; a cell is mean / median over the eyes that have
-    the lesion.
+    Rows are set-ups and their controls, columns lesions and scores; a cell is mean / median over the eyes that have the
+    lesion.
 
     Args:
-        summary: `localization_summary`.
+        summary: `localization_summary`, one training run of each set-up.
         folder: Where to.
+        setups: The set-ups by name.
 
     Returns:
         The files, a CSV and a LaTeX table for each protocol.
     """
     paths = []
     for protocol, part in summary.groupby("protocol", sort=False):
-        table = arrange_table3(part)
+        table = arrange_table3(part, setups)
         for suffix, text in ((".csv", table.to_csv()), (".tex", _latex(table))):
             path = folder / f"table3_{protocol}{suffix}"
             with replacing(path) as temporary:
@@ -34,12 +36,12 @@ def write_table3(summary: pd.DataFrame, folder: Path) -> list[Path]:
     return paths
 
 
-def arrange_table3(summary: pd.DataFrame) -> pd.DataFrame:
+def arrange_table3(summary: pd.DataFrame, setups: Mapping[str, Setup] = SETUPS) -> pd.DataFrame:
     """Arrange one protocol's summary as the paper does; cells are `mean / median`."""
-    labels = {setup.name: setup.label for setup in SETUPS.values()}
-    setups, controls = summary["setup"].map(labels), summary["method"].map(lambda name: _control_title(str(name)))
+    labels = summary["setup"].map({name: setup.label for name, setup in setups.items()}).fillna(summary["setup"])
+    controls = summary["method"].map(lambda name: _control_title(str(name))) + " (" + labels + ")"
     shown = summary.assign(
-        row=setups.where(summary["method"] == MAP, controls + " (" + setups + ")"),
+        row=labels.where(summary["method"] == MAP, controls),
         lesion=summary["lesion"].map(lesion_code),
         value=summary["value"].map("{:.4f}".format),
     )
