@@ -3,7 +3,7 @@
 Source: Alain and Bengio 2016, arXiv:1610.01644; Kim et al. 2018, arXiv:1711.11279.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,13 +21,19 @@ from dr_core.analysis.probes import (
 from dr_core.data.grades import LESIONS, TARGET_GRADE
 from dr_core.data.phantom import Phantom, draw_patient
 from dr_core.errors import InputError
+from dr_core.experiments.experiment import Cost, Experiment, Inputs, Workload
 from dr_core.experiments.settings import describe
+from dr_core.experiments.step import Report, Step
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.seeds import derive_seed
+from dr_core.study.folder import Study
+from dr_core.study.runs import load_runs, name_runs, runs_with_all_labels
 
 TABLES: dict[str, dict[str, str]] = {
     "concepts": {
         "setup": "set-up that is probed",
+        "seed": "seed of its training run",
+        "fraction": "share of the labels that the run used, in percent",
         "block": "block of the network, from the input to the output",
         "lesion": "lesion that the probe looks for",
         "auc": "AUC of a linear probe on patients that it has not seen; 0.5 = knows nothing",
@@ -39,6 +45,9 @@ TABLES: dict[str, dict[str, str]] = {
     }
 }
 """Columns of the table."""
+
+MEASURED = [column for column in TABLES["concepts"] if column not in ("seed", "fraction")]
+"""Columns of the rows as they are measured; what run a set-up's name stands for is filled in later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +98,7 @@ def probe_concepts(models: Mapping[str, LoadedModel], config: ConceptsConfig) ->
     for done, (setup, model) in enumerate(models.items(), start=1):
         inputs = torch.stack([model.preprocess(eye.image) for eye in eyes])
         rows = [{"setup": setup, **row} for row in _probe_model(model, inputs, present, patients, config)]
-        yield ConceptsReport(done=done, total=len(models), rows=pd.DataFrame(rows, columns=list(TABLES["concepts"])))
+        yield ConceptsReport(done=done, total=len(models), rows=pd.DataFrame(rows, columns=MEASURED))
 
 
 def _draw(config: ConceptsConfig) -> tuple[list[Phantom], np.ndarray]:
@@ -118,3 +127,45 @@ def _probe_model(
                 effect = [float(own), *np.percentile(others, (2.5, 97.5)).tolist()]
             names = ("effect", "effect_low", "effect_high")
             yield about | dict(zip(names, effect, strict=True)) | {"positives": int(marked.sum()), "n": len(marked)}
+
+
+def _plan(study: Study, inputs: Inputs, config: ConceptsConfig, device: str) -> list[Step]:
+    runs = runs_with_all_labels(study)
+
+    def work(units: Sequence[str]) -> Iterator[Report]:
+        chosen = [run for run in runs if run.name in set(units)]
+        for run, report in zip(chosen, probe_concepts(load_runs(chosen), config), strict=True):
+            yield Report(done=report.done, total=report.total, units=(run.name,), tables={"concepts": report.rows})
+
+    return [
+        Step(
+            name="concepts",
+            tables=("concepts",),
+            units=tuple(run.name for run in runs),
+            unit="setup",
+            facts=(config, [run.stamp for run in runs]),
+            measure=work,
+            summarize=lambda measured: {"concepts": name_runs(measured["concepts"], runs)},
+        )
+    ]
+
+
+def _estimate(work: Workload, config: ConceptsConfig) -> Cost:
+    forwards = 2 * config.patients * _FORWARDS_OF_AN_EYE
+    return Cost(seconds=work.models * forwards / work.forward, disk=2e4 * work.models)
+
+
+_FORWARDS_OF_AN_EYE = 10.0
+"""Forward passes as long as an eye takes: its own, the slopes, drawing it, its share of fitting the probes."""
+
+CONCEPTS = Experiment(
+    name="concepts",
+    label="Lesions in the representations",
+    question="Which lesions does each network know, and in which block?",
+    tables=TABLES,
+    needs=(),
+    config=ConceptsConfig,
+    plan=_plan,
+    estimate=_estimate,
+)
+"""Linear probes and concept directions on phantoms."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from dr_core.experiments.concepts import CONCEPTS
 from dr_core.experiments.experiment import Experiment
 from dr_core.experiments.faithfulness import FAITHFULNESS
 from dr_core.experiments.localization import LOCALIZATION
@@ -39,6 +40,6 @@ class _Experiments(Registry[Experiment]):
 
 
 EXPERIMENTS: Registry[Experiment] = _Experiments(
-    "experiment", (PERFORMANCE, SPECTRUM, ROBUSTNESS, LOCALIZATION, SANITY, FAITHFULNESS)
+    "experiment", (PERFORMANCE, SPECTRUM, ROBUSTNESS, LOCALIZATION, SANITY, FAITHFULNESS, CONCEPTS)
 )
 """The experiments: the paper's in its order, then those that it does not have."""

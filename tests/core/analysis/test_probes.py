@@ -15,7 +15,7 @@ from dr_core.analysis.probes import (
     strongest_block,
 )
 from dr_core.errors import InputError
-from dr_core.experiments.concepts import TABLES, ConceptsConfig, probe_concepts
+from dr_core.experiments.concepts import MEASURED, ConceptsConfig, probe_concepts
 from dr_core.models.architectures import build_backbone
 
 GENERATOR = np.random.default_rng(0)
@@ -84,7 +84,7 @@ def test_concepts_of_a_model(tiny_study):
     (report,) = probe_concepts(models, config)
     assert (report.done, report.total) == (1, 1)
     rows = report.rows
-    assert list(rows.columns) == list(TABLES["concepts"])
+    assert list(rows.columns) == MEASURED
     assert len(rows) == 16 * 4
     assert rows["auc"].dropna().between(0, 1).all()
     assert (rows["effect_low"].dropna() <= rows["effect_high"].dropna()).all()
