@@ -160,7 +160,8 @@ def headline(row: Row) -> str:
     """Where the relevance lies, beside the strongest control, HTML."""
     if row.empty:
         return f"There are no {escape(row.name)} in this eye: nothing to look at, and nothing to measure."
-    return f"<b>{escape(describe_all(list(row.explanations.values())), quote=False)}</b>"
+    shares, _, verdict = escape(describe_all(list(row.explanations.values())), quote=False).partition(". ")
+    return f"<b>{shares}.</b> {verdict}" if verdict else f"<b>{shares}</b>"
 
 
 def table_html(rows: Sequence[Row], setups: Sequence[str]) -> str:

@@ -95,7 +95,8 @@ def _show_scores(study: Study, choice: Choice, prepared: Prepared, region: Regio
         maps = controls.controls(choice.specimen, study, choice.question)
     rows = _rows(study, choice, prepared, maps, region, wanted)
     first = rows[0]
-    st.html(f'<p class="lens-said" role="status">{localization_scores.headline(first)}</p>')
+    said = localization_scores.headline(first)
+    st.html(f'<p class="lens-said" role="status" style="font-size:.84rem;line-height:1.28">{said}</p>')
     st.html(localization_scores.table_html(rows, list(maps)) + _method_note(study, choice))
     verdict = class_sensitivity(maps, _fields(study, choice, prepared), choice)
     st.html(f'<p class="lens-small">{escape(verdict, quote=False)}</p>')
