@@ -47,7 +47,7 @@ def test_threshold_and_reading_move_the_verdict(page, tiny_study, reading, thres
     assert shown.count("▲ referable</span>") == ayes
     assert shown.count("▽ not referable</span>") == 4 - ayes
     assert f"has grade {reading[:3]}" in shown
-    assert f"from {threshold:.2f} on" in shown
+    assert f"threshold {threshold:.2f} on" in shown
     assert ("All 4 models agree" if ayes in (0, 4) else f"4 models: {ayes} say") in shown
 
 

@@ -1,19 +1,19 @@
-"""Parts of the Compare page: the choices above, one eye with its four answers, or a table of many."""
+"""Parts of the Compare page: the choices above, one eye with its answers, or a table of many."""
 
 from dataclasses import dataclass
+from html import escape
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from dr_core.analysis.agreement import find_agreement
 from dr_core.errors import InputError
-from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, choice
 from dr_ui.eyes.cache import Eye
 from dr_ui.eyes.masked_eye import Specimen
-from dr_ui.parts import answer_cards, eye_report_button, photograph
-from dr_ui.parts.answer_cards import READINGS, Verdict
+from dr_ui.parts import answer_cards, eye_report_button, operating_point, photograph
+from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.views.compare import eye_table
 
 
@@ -23,41 +23,19 @@ class Choice:
 
     Attributes:
         eyes: Uploaded eyes, or the chosen sample.
-        verdict: From which probability of which grades an eye is called referable.
+        point: From which probability of which grades an eye counts as referable.
     """
 
     eyes: list[Eye]
-    verdict: Verdict
+    point: OperatingPoint
 
 
 def choose() -> Choice:
     """Draw the row of inputs."""
-    pictures, threshold_place, reading_place = st.columns([6.7, 1.7, 2.3], gap="small")
-    with pictures:
+    eyes, threshold, reading = st.columns([6.7, 1.7, 2.3], gap="small")
+    with eyes:
         chosen = choice.choose_eyes()
-    with threshold_place:
-        threshold = st.slider(
-            "Referable from",
-            0.05,
-            0.95,
-            0.5,
-            0.05,
-            key="threshold",
-            bind="query-params",
-            help="A model calls the eye referable when its probability (0 to 1) reaches this value. Lower finds more "
-            "sick eyes and raises more false alarms.",
-        )
-    with reading_place:
-        reading = st.segmented_control(
-            "Grades that count as referable",
-            list(READINGS),
-            default=next(iter(READINGS)),
-            required=True,
-            key="reading",
-            bind="query-params",
-            help="The paper counts severe and proliferative; the ICDR standard counts moderate and worse.",
-        )
-    return Choice(chosen, Verdict(reading or next(iter(READINGS)), threshold))
+    return Choice(chosen, operating_point.choose(threshold, reading))
 
 
 def show_answers(study: Study, choice: Choice) -> None:
@@ -67,23 +45,23 @@ def show_answers(study: Study, choice: Choice) -> None:
             f"The study {study.name} has no trained model yet; "
             f"`python train_cli.py demo --out {study.path}` trains them."
         )
-    eye = choice.eyes[0] if len(choice.eyes) == 1 else eye_table.choose_from_table(study, choice.eyes, choice.verdict)
+    eye = choice.eyes[0] if len(choice.eyes) == 1 else eye_table.choose_from_table(study, choice.eyes, choice.point)
     if eye is not None:
-        _show_eye(study, choice.verdict, eye)
+        _show_eye(study, choice.point, eye)
 
 
-def _show_eye(study: Study, verdict: Verdict, eye: Eye) -> None:
-    said = cache.answers(eye, study)
-    agreement = find_agreement(said, verdict.referable_from, verdict.threshold)
+def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
+    answers = cache.answers(eye, study)
+    agreement = find_agreement(answers, point.reading.positive_from, point.threshold)
     picture, models = st.columns([1.8, 3.2], gap="small")
     with picture:
         photograph.show(eye, cache.look(eye, study))
-        eye_report_button.show(study, Specimen(eye), verdict)
+        eye_report_button.show(study, Specimen(eye), point)
     with models:
         st.html(
-            answer_cards.cards_html(said, verdict)
-            + answer_cards.agreement_html(agreement, verdict)
-            + _missing_html(study, set(said))
+            answer_cards.cards_html(answers, point, study.setups)
+            + answer_cards.agreement_html(agreement, point, study.setups)
+            + _missing_html(study, set(answers))
             + _ways_on_html(eye)
         )
 
@@ -104,7 +82,7 @@ def _ways_on_html(eye: Eye) -> str:
 
 
 def _missing_html(study: Study, present: set[str]) -> str:
-    missing = [SETUPS[setup].label for setup in study.setups if setup not in present]
+    missing = [escape(setup.label) for name, setup in study.setups.items() if name not in present]
     if not missing:
         return ""
     return (

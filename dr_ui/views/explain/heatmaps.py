@@ -18,7 +18,6 @@ from dr_core.data.grades import GRADES, LESIONS, lesion_code, total_lesions
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import PROTOCOLS, MaskRule, scale_mask
 from dr_core.errors import InputError
-from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
@@ -230,8 +229,8 @@ def ask(specimen: Specimen, study: Study, question: Question) -> Answers:
     for setup, model in cache.models(study).items():
         if target >= len(model.info.classes):
             raise InputError(
-                f"{SETUPS[setup].label} has no output for grade {target}, {GRADES[target]}; it knows the grades 0 to "
-                f"{len(model.info.classes) - 1}. Choose one of them."
+                f"{study.setups[setup].label} has no output for grade {target}, {GRADES[target]}; it knows the grades "
+                f"0 to {len(model.info.classes) - 1}. Choose one of them."
             )
     return _ask(specimen.key, cache.study_stamp(study), question, specimen, study)
 

@@ -14,8 +14,8 @@ from dr_core.analysis.localization import (
     relevance_rank_accuracy,
     relevance_recall,
 )
-from dr_core.models.setups import SETUPS
-from dr_ui.parts import style
+from dr_core.models.setups import Setup
+from dr_ui.parts import charts, style
 
 Heatmaps = Mapping[str, torch.Tensor]
 """Set-up -> pooled heatmap, float64 (1, S, S)."""
@@ -92,7 +92,7 @@ def best_of(values: Mapping[str, float]) -> set[str]:
 _DIGITS = 3
 
 
-def sentence(row: Row) -> str:
+def sentence(row: Row, setups: Mapping[str, Setup]) -> str:
     """The first measure in words, HTML."""
     if row.empty:
         return f"There are no {escape(row.name)} in this eye: nothing to look at, and nothing to measure."
@@ -100,19 +100,20 @@ def sentence(row: Row) -> str:
     if not times:
         return "No model's heatmap has any positive relevance, so its share on the lesions cannot be measured."
     best, worst = max(times, key=times.__getitem__), min(times, key=times.__getitem__)
-    said = f"<b>{SETUPS[best].label} puts {times[best]:.1f} times as much weight on {escape(row.name)} as chance would"
+    label = escape(setups[best].label)
+    said = f"<b>{label} puts {times[best]:.1f} times as much weight on {escape(row.name)} as chance would"
     if len(times) == 1:
         return f"{said}.</b>"
-    return f"{said}; {SETUPS[worst].label}, the least, {times[worst]:.1f} times.</b>"
+    return f"{said}; {escape(setups[worst].label)}, the least, {times[worst]:.1f} times.</b>"
 
 
-def table_html(rows: Sequence[Row], setups: Sequence[str], percentile: float) -> str:
+def table_html(rows: Sequence[Row], setups: Mapping[str, Setup], percentile: float) -> str:
     """All scores, each beside what a random heatmap gets; the best of a row is marked by a triangle and bold digits."""
     heads = "".join(
         f'<th colspan="{len(setups) + 1}" scope="colgroup" title="{told}">{title}{_above(key, percentile)}</th>'
         for key, (title, told) in MEASURES.items()
     )
-    names = style.setup_heads(setups)
+    names = style.setup_heads(setups.values())
     chance = '<th scope="col" class="lens-chance" title="What a random heatmap scores">chance</th>'
     body = "".join(_row_html(row, setups) for row in rows)
     return (
@@ -126,7 +127,7 @@ def _above(key: str, percentile: float) -> str:
     return f" above percentile {percentile:g}" if key == "recall" else ""
 
 
-def _row_html(row: Row, setups: Sequence[str]) -> str:
+def _row_html(row: Row, setups: Mapping[str, Setup]) -> str:
     head = f'<th scope="row" title="{escape(row.name)}">{escape(row.code)}</th>'
     if row.empty:
         span = len(MEASURES) * (len(setups) + 1)
@@ -135,7 +136,7 @@ def _row_html(row: Row, setups: Sequence[str]) -> str:
     return f"<tr>{head}<td>{100 * row.share:.2f} %</td>{cells}</tr>"
 
 
-def _measure_html(row: Row, key: str, setups: Sequence[str]) -> str:
+def _measure_html(row: Row, key: str, setups: Mapping[str, Setup]) -> str:
     values, chance = row.values[key], row.chance[key]
     best = best_of(values)
     cells = [f'<td class="lens-chance">{_figure(chance)}</td>']
@@ -173,7 +174,7 @@ def recall_curves(heatmaps: Heatmaps, masks: Mapping[str, np.ndarray]) -> dict[s
     return curves
 
 
-def curve_figure(curves: Mapping[str, np.ndarray], percentile: float) -> go.Figure:
+def curve_figure(curves: Mapping[str, np.ndarray], percentile: float, setups: Mapping[str, Setup]) -> go.Figure:
     """Recall against percentile, with chance."""
     figure = go.Figure()
     figure.add_scatter(
@@ -181,14 +182,12 @@ def curve_figure(curves: Mapping[str, np.ndarray], percentile: float) -> go.Figu
         y=[1 - value / 100 for value in PERCENTILES],
         name="chance",
         mode="lines",
-        line={"color": "#8a8f98", "dash": "dot", "width": 1.5},
+        line={"color": charts.NEUTRAL, "dash": "dot", "width": 1.5},
     )
     for setup, curve in curves.items():
-        dash = SETUPS[setup].line
-        color = SETUPS[setup].color
-        line = {"color": color, "dash": dash, "width": 2.5}
-        figure.add_scatter(x=PERCENTILES, y=curve, name=SETUPS[setup].label, mode="lines", line=line)
-    figure.add_vline(x=percentile, line={"width": 1, "color": "#8a8f98"})
+        line = charts.setup_line(setups[setup]) | {"width": 2.5}
+        figure.add_scatter(x=PERCENTILES, y=curve, name=setups[setup].label, mode="lines", line=line)
+    figure.add_vline(x=percentile, line={"width": 1, "color": charts.NEUTRAL})
     figure.update_layout(
         height=300,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},

@@ -15,12 +15,11 @@ from dr_core.data.grades import GRADES, LESIONS, lesion_code, total_lesions
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import PROTOCOLS
 from dr_core.errors import InputError
-from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, masked_eye
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import eye_report_button, style, viewer
-from dr_ui.parts.answer_cards import READINGS, Verdict
+from dr_ui.parts.operating_point import default_operating_point
 from dr_ui.parts.viewer import Panel, Picture, Region, Scene
 from dr_ui.views.explain import cohort, heatmaps, knockouts, localization_scores
 from dr_ui.views.explain.heatmaps import Prepared, Question
@@ -170,7 +169,7 @@ def show(study: Study, choice: Choice) -> None:
     for note in [*prepared.notes, *_engine_notes(study, choice.question.rule)]:
         st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
     _show_scores(study, choice, prepared, said.pooled, region)
-    eye_report_button.show(study, choice.specimen, Verdict(next(iter(READINGS)), 0.5))
+    eye_report_button.show(study, choice.specimen, default_operating_point())
     if choice.specimen.masked:
         knockouts.show(study, choice.specimen, choice.question.target)
     cohort.show(study)
@@ -178,7 +177,7 @@ def show(study: Study, choice: Choice) -> None:
 
 def _engine_notes(study: Study, rule: str) -> list[str]:
     return [
-        f"{SETUPS[setup].label}: {reason}; zennit, the slower reference, drew its heatmap."
+        f"{study.setups[setup].label}: {reason}; zennit, the slower reference, drew its heatmap."
         for setup, reason in heatmaps.slow_engines(study, rule).items()
     ]
 
@@ -189,10 +188,10 @@ def _scene(study: Study, choice: Choice, prepared: Prepared, pictures: Mapping[s
     ways = heatmaps.ways_of(study, asked.protocol)
     panels = [
         Panel(
-            label=SETUPS[setup].label,
+            label=study.setups[setup].label,
             note=f"P({GRADES[asked.target]}) {100 * answers[setup][asked.target]:.0f} %",
-            color=SETUPS[setup].color,
-            line=SETUPS[setup].css_line,
+            color=study.setups[setup].color,
+            line=study.setups[setup].css_line,
             heatmap=picture,
             place=prepared.places[ways[setup]],
         )
@@ -219,12 +218,15 @@ def _show_scores(
     if not rows:
         st.info(_nothing_known(choice))
         return
-    st.html(f'<p class="lens-said" role="status">{localization_scores.sentence(rows[0])}</p>')
-    st.html(localization_scores.table_html(rows, list(pooled), choice.percentile) + _told(study, choice))
+    st.html(f'<p class="lens-sentence" role="status">{localization_scores.sentence(rows[0], study.setups)}</p>')
+    st.html(
+        localization_scores.table_html(rows, {name: study.setups[name] for name in pooled}, choice.percentile)
+        + _told(study, choice)
+    )
     if not rows[0].empty:
         with st.expander(f"Recall at every percentile: {rows[0].name}"):
             figure = localization_scores.curve_figure(
-                localization_scores.recall_curves(pooled, masks), choice.percentile
+                localization_scores.recall_curves(pooled, masks), choice.percentile, study.setups
             )
             st.plotly_chart(figure, key="recall", config={"displayModeBar": False})
 
