@@ -21,7 +21,7 @@ from dr_core.models.checkpoint import (
     software_versions,
 )
 from dr_core.models.setups import Setup, declare_setups, parse_setup
-from dr_core.study.tables import RESULT_COLUMNS, read_table
+from dr_core.study.tables import RESULT_COLUMNS, TABLES, fill_run_columns, read_table
 
 CONFIGURATION = "configuration"
 """Key of a study's settings under which the TOML file of a whole study stands."""
@@ -149,7 +149,8 @@ class Study:
             table: A key of `RESULT_COLUMNS`.
 
         Returns:
-            The table, with the columns that `RESULT_COLUMNS` describes.
+            The table, with the columns that `RESULT_COLUMNS` describes. One of schema 1 is of the study's own seed and
+            all labels, and its rows say so.
 
         Raises:
             InputError: If the table is missing, damaged or lacks a column.
@@ -161,15 +162,30 @@ class Study:
             frame = read_table(path, list(RESULT_COLUMNS[table]))
         except (OSError, ValueError, pa.lib.ArrowException) as error:
             raise InputError(f"The table {path.name} of the study {self.name} is damaged; compute it again.") from error
+        frame = fill_run_columns(frame, table, self.info.seed)
         missing = [column for column in RESULT_COLUMNS[table] if column not in frame]
         if missing:
             raise InputError(f"The table {path.name} of the study {self.name} lacks the column {missing[0]!r}.")
         return frame
 
+    def read_checkpoint_results(self, table: str) -> pd.DataFrame:
+        """Rows of the models in `checkpoints/`: the study's own seed, trained on all labels.
+
+        A table that compares training runs is given whole. Raises as `read_results` does.
+        """
+        rows = self.read_results(table)
+        if TABLES[table].across_runs or not TABLES[table].of_runs:
+            return rows
+        return rows[(rows["seed"] == self.info.seed) & (rows["fraction"] == 100)].reset_index(drop=True)
+
     def write_results(self, table: str, frame: pd.DataFrame) -> None:
-        """Write a result table, whole or not at all, with exactly the columns that its schema names."""
+        """Write a result table, whole or not at all, with exactly the columns that its schema names.
+
+        Rows that do not say which training run they are of are taken as those of the study's own seed and all labels.
+        """
         path = self._table_path(table)
         path.parent.mkdir(exist_ok=True)
+        frame = fill_run_columns(frame, table, self.info.seed)
         with replacing(path) as temporary:
             frame[list(RESULT_COLUMNS[table])].to_parquet(temporary, index=False)
 

@@ -104,6 +104,7 @@ _CSS = """
   margin-right: 6px; border-radius: .25rem; background: #0b0b0d center / cover; }
 [class*="st-key-corruption_"] [role="radio"] p { font-size: .76rem; line-height: 1.15; white-space: normal;
   text-align: left; }
+.lens-evidence { font-size: .86rem; line-height: 1.4; margin: 0 0 .5rem; min-height: 2.4rem; }
 .lens-agree { margin-top: .6rem; min-height: 5.6rem; }
 .lens-agree [role="status"] { font-size: 1.05rem; margin: 0 0 .3rem; }
 

@@ -3,7 +3,9 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dr_core.experiments.spectrum import SpectrumConfig, measure_spectra
+from dr_core.experiments.experiment import Inputs
+from dr_core.experiments.spectrum import SPECTRUM
+from dr_core.models.setups import SETUPS
 from dr_core.study.folder import write_study_info
 from dr_ui.parts import roc_chart
 from tests.conftest import ROOT, make_study
@@ -21,7 +23,7 @@ def measured(tmp_path_factory):
     store.mkdir()
     np.save(store / "images.npy", np.random.default_rng(0).integers(0, 256, (2, 3, 64, 64), np.uint8))
     pd.DataFrame({"eye": ["a", "b"]}).to_parquet(store / "index.parquet")
-    list(measure_spectra(study, store, None, SpectrumConfig()))
+    list(SPECTRUM.run(study, Inputs(data=store)))
     return study
 
 
@@ -46,12 +48,12 @@ def groups(app):
 
 def test_the_browser_gets_what_happens_at_every_stop():
     labels, scores = np.array([False, False, True, True]), np.array([0.1, 0.4, 0.35, 0.8])
-    (model,) = roc_chart.message({"ifi_fs": (labels, scores)})
-    assert (model["label"], model["solid"]) == ("IFI-FS", False)
+    (model,) = roc_chart.message({"ifi_fs": (labels, scores)}, SETUPS)
+    assert (model["label"], model["line"], model["filled"]) == ("IFI-FS", "dashed", False)
     assert len(model["points"]) == len(roc_chart.STOPS) == 101
     assert model["points"][50] == (0.35, 2, 0, 1, 1)
     assert model["points"][100] == (0.8, 1, 1, 0, 2)
-    (blind,) = roc_chart.message({"ifi_fs": (labels, -scores)})
+    (blind,) = roc_chart.message({"ifi_fs": (labels, -scores)}, SETUPS)
     assert blind["points"][100] == (None, 0, 2, 0, 2)
 
 

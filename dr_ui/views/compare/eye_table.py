@@ -12,7 +12,7 @@ from dr_core.data.grades import GRADES
 from dr_core.errors import InputError
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache
+from dr_ui.eyes import cache, chosen
 from dr_ui.eyes.cache import Eye
 from dr_ui.parts.operating_point import OperatingPoint
 
@@ -44,12 +44,15 @@ def choose_from_table(study: Study, eyes: Sequence[Eye], point: OperatingPoint) 
         on_select="rerun",
         selection_mode="single-row-required",
         key="table",
+        selection_default={"selection": {"rows": [chosen.chosen_row([eye for eye, _ in asked])], "columns": []}},
         column_config={
             column: st.column_config.NumberColumn(format="%.2f") for column in table.columns if column.startswith("P ")
         },
     )
     rows = event.selection.rows
-    return asked[rows[0] if rows and rows[0] < len(asked) else 0][0]
+    eye = asked[rows[0] if rows and rows[0] < len(asked) else 0][0]
+    chosen.choose(eye)
+    return eye
 
 
 def _ask(study: Study, eyes: Sequence[Eye]) -> tuple[list[tuple[Eye, dict[str, np.ndarray]]], list[str]]:

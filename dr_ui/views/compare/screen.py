@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from html import escape
-from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -12,7 +11,7 @@ from dr_core.study.folder import Study
 from dr_ui.eyes import cache, choice
 from dr_ui.eyes.cache import Eye
 from dr_ui.eyes.masked_eye import Specimen
-from dr_ui.parts import answer_cards, eye_report_button, operating_point, photograph
+from dr_ui.parts import answer_cards, evidence, eye_report_button, operating_point, photograph
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.views.compare import eye_table
 
@@ -59,26 +58,26 @@ def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
         eye_report_button.show(study, Specimen(eye), point)
     with models:
         st.html(
-            answer_cards.cards_html(answers, point, study.setups)
+            evidence.sentence_html(study, point)
+            + answer_cards.cards_html(answers, point, study.setups)
             + answer_cards.agreement_html(agreement, point, study.setups)
             + _missing_html(study, set(answers))
-            + _ways_on_html(eye)
         )
+        _show_links(eye)
 
 
-def _ways_on_html(eye: Eye) -> str:
-    """The ways to damage and heatmaps; a sample comes along in the link, an upload by the menu, never in a link."""
+def _show_links(eye: Eye) -> None:
+    """Links to damage and heatmaps; the session goes along, with its uploads, threshold and reading."""
     query = choice.query_of(eye)
-    if query is None:
-        return (
-            '<p class="lens-small">Robustness and Explain, in the menu at the left, take this photograph along: how '
-            "much damage do they take, and where do they look?</p>"
-        )
-    asked = urlencode(query)
-    return (
-        f'<p class="lens-small"><a href="Robustness?{asked}">How much damage do they take?</a> &ensp; '
-        f'<a href="Explain?{asked}">Where do they look?</a></p>'
-    )
+    for column, (page, label) in zip(st.columns([1, 1, 1.2]), _NEXT_PAGES.items(), strict=False):
+        with column:
+            st.page_link(page, label=label, query_params=query)
+
+
+_NEXT_PAGES = {
+    "pages/2_Robustness.py": "How much damage do they take?",
+    "pages/3_Explain.py": "Where do they look?",
+}
 
 
 def _missing_html(study: Study, present: set[str]) -> str:

@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 from dr_core.analysis.bootstrap import draw_patients
 from dr_core.analysis.discrimination import Operation, Referral, operate, refer_unsure
 from dr_core.analysis.grading import count_confusion, measure_calibration
+from dr_core.analysis.measures import measure_label
 from dr_core.data.grades import GRADES, READINGS
 from dr_core.experiments.answers import ANSWERS, is_graded, read_answers
 from dr_core.models.setups import Setup
@@ -38,8 +39,9 @@ def show_page(study: Study) -> None:
     with first:
         data = result_tables.choose_data(study, list(dict.fromkeys(predictions["data"])))
     with second:
-        readings = list(READINGS)
-        reading = st.selectbox("Positive eyes", readings, key="reading", bind="query-params") or readings[0]
+        readings = {reading.label: reading.name for reading in READINGS.values()}
+        label = st.selectbox("Positive grades", list(readings), key="reading", bind="query-params")
+        reading = readings[label or next(iter(readings))]
     with third:
         specificity = st.slider(
             "Operating point: specificity of at least",
@@ -99,7 +101,7 @@ def _show_measures(study: Study, data: str, reading: str) -> None:
     ]
     names = {name: setup.label for name, setup in study.setups.items() if name in set(rows["setup"])}
     rows = rows[rows["setup"].isin(names)].assign(setup=lambda table: table["setup"].map(names))
-    rows["measure"] = rows["measure"].str.replace("_", " ").replace("auc", "AUC")
+    rows["measure"] = [measure_label(name) for name in rows["measure"]]
     wide = rows.pivot_table(
         index=["reading", "measure"], columns="setup", values="shown", aggfunc="first", sort=False
     ).reset_index()

@@ -1,5 +1,6 @@
 """Robustness over many eyes: Figure 4 from the study's tables, and what it leaves out."""
 
+from collections.abc import Iterator
 from html import escape
 
 import pandas as pd
@@ -7,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
+from dr_core.analysis.measures import Measure, measure_label, measures_of
 from dr_core.corruption import CORRUPTIONS
 from dr_core.experiments.robustness import CLEAN, PAIRS, REFERENCE
 from dr_core.models.setups import Setup
@@ -19,13 +21,6 @@ _READING = (
     "higher than the supervised one, so it is the more robust; from ImageNet the two are level, with gains for noise, "
     "pixelation and low levels of saturation, and JPEG compression as an outlier."
 )
-_MEASURES = {
-    "AUC, grades 3-4": ("auc", "grades 3-4 against 0-2"),
-    "AUC, grades 2-4": ("auc", "grades 2-4 against 0-1"),
-    "quadratic kappa": ("quadratic_kappa", "five grades"),
-    "calibration error": ("calibration_error", "grades 2-4 against 0-1"),
-    "flips of the referable decision": ("flip rate", "grades 2-4 against 0-1"),
-}
 
 
 def show(study: Study) -> None:
@@ -147,13 +142,14 @@ def _title(name: str) -> str:
 def _show_measures(study: Study, summary: pd.DataFrame, data: str) -> None:
     setups = [name for name in study.setups if name in set(summary["setup"])]
     levels = sorted({float(level) for level in summary["severity"].dropna()} - {0.0})
-    rows = [(f"mean corruption error, relative to {_label(study, REFERENCE)}", _mean_errors(summary))]
-    for title, (measure, reading) in _MEASURES.items():
+    rows = [_mean_errors(summary, measure, _label(study, _reference(study))) for measure in measures_of("corruption")]
+    for measure, reading in _measured(summary):
         part = summary[(summary["measure"] == measure) & (summary["reading"] == reading)]
+        title = f"{measure_label(measure)}{f', {reading}' if reading else ''}"
         for level in [0.0, *levels]:
             of_level = part[part["severity"] == level].groupby("setup")["value"].mean()
             where = "clean" if level == 0 else f"severity {level:g}, mean over corruptions"
-            rows.append((f"{title}, {where}", {setup: f"{of_level[setup]:.3f}" for setup in setups}))
+            rows.append((f"{title}, {where}", {setup: f"{value:.3f}" for setup, value in of_level.items()}))
     moved = result_tables.read_table(study, "robustness_heatmaps")
     if moved is not None:
         for level in sorted(set(moved["severity"]) - {0.0}):
@@ -161,9 +157,11 @@ def _show_measures(study: Study, summary: pd.DataFrame, data: str) -> None:
             title = (
                 f"heatmap's rank correlation with the clean one, severity {level:g}, {moved['eye'].nunique()} real eyes"
             )
-            rows.append((title, {setup: f"{part[setup]:.3f}" for setup in setups}))
+            rows.append((title, {setup: f"{value:.3f}" for setup, value in part.items()}))
     body = "".join(
-        f'<tr><th scope="row">{title}</th>' + "".join(f"<td>{values[setup]}</td>" for setup in setups) + "</tr>"
+        f'<tr><th scope="row">{title}</th>'
+        + "".join(f"<td>{values.get(setup, '–')}</td>" for setup in setups)
+        + "</tr>"
         for title, values in rows
     )
     heads = style.setup_heads(study.setups[name] for name in setups)
@@ -174,13 +172,26 @@ def _show_measures(study: Study, summary: pd.DataFrame, data: str) -> None:
             f"</tr></thead><tbody>{body}</tbody></table></div>"
             f'<p class="lens-small">Source: results/robustness_summary.parquet of {study.name}, data set {data}; '
             "intervals stand in the table. Corruption error: wrong grades under a corruption over those of "
-            f"{_label(study, REFERENCE)}, below 1 is more robust.</p>"
+            f"{_label(study, _reference(study))}, below 1 is more robust.</p>"
         )
 
 
-def _mean_errors(summary: pd.DataFrame) -> dict[str, str]:
-    part = summary[(summary["measure"] == "corruption error") & (summary["corruption"] == "all")]
-    return {
+def _measured(summary: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """The measures of single severities and their readings, as the table has them."""
+    relative = {measure.name for measure in measures_of("corruption")}
+    for measure, reading in summary[["measure", "reading"]].drop_duplicates().itertuples(index=False):
+        if measure not in relative:
+            yield str(measure), str(reading)
+
+
+def _mean_errors(summary: pd.DataFrame, measure: Measure, reference: str) -> tuple[str, dict[str, str]]:
+    part = summary[(summary["measure"] == measure.name) & (summary["corruption"] == "all")]
+    values = {
         str(row["setup"]): f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
         for row in part.to_dict("records")
     }
+    return f"mean {measure.label}, relative to {reference}", values
+
+
+def _reference(study: Study) -> str:
+    return REFERENCE if REFERENCE in study.setups else next(iter(study.setups))

@@ -17,7 +17,7 @@ from dr_core.models.setups import Setup
 from dr_core.publish import overlay
 from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache
+from dr_ui.eyes import cache, chosen
 from dr_ui.eyes.cache import Eye
 from dr_ui.parts import charts, swipe
 from dr_ui.parts.operating_point import OperatingPoint
@@ -56,10 +56,7 @@ def _show_eye(study: Study) -> None:
             f"`python train_cli.py demo --out {study.path}` trains them."
         )
     choice = compare.choose()
-    eye = choice.eyes[0]
-    if len(choice.eyes) > 1:
-        named = {one.name: one for one in choice.eyes}
-        eye = named[st.selectbox("Which of your photographs", list(named), key="which") or eye.name]
+    eye = chosen.choose_one(choice.eyes, "Which of your photographs", "which")
     _play(study, eye, choice.point)
     _show_scan(study, eye, choice.point)
 
