@@ -51,7 +51,7 @@ def test_compare_prints_its_own_numbers_on_one_page(monkeypatch, written):
     if find_browser():
         pages = PdfReader(io.BytesIO(written["pdf"])).pages
         assert len(pages) == 1
-        assert "Nineteen corruptions" in pages[0].extract_text()
+        assert "19 corruptions at severity 3" in pages[0].extract_text()
 
 
 def test_explain_prints_its_own_scores(monkeypatch, written):
