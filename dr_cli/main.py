@@ -8,12 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from dr_cli.commands import render_remedy
 from dr_core.errors import InputError
 
 COMMANDS = {
     "app": "open a study, or the demo study, in the browser",
     "data": "check a data set, bring it to model size, split it",
-    "demo": "draw phantoms, train the four set-ups on them, write a study",
+    "demo": "a whole study on phantoms that are drawn for it",
     "pretrain": "MoCo v2 on prepared images",
     "finetune": "train one set-up on graded eyes",
     "evaluate": "measure the models of a study on prepared eyes",
@@ -45,12 +46,13 @@ def main(arguments: list[str] | None = None) -> int:
         Exit code: 0 done, 2 the input must be mended, 130 stopped by Ctrl-C; a check that fails gives 1.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    options = _build_parser(given).parse_args(given)
+    options = build_parser(given).parse_args(given)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells the precision of every training
     try:
         code: int | None = options.run(options)
     except InputError as error:
-        _complain(str(error))
+        command = f" The command: {render_remedy(error.remedy)}" if error.remedy else ""
+        _complain(f"{error}{command}")
         return 2
     except OSError as error:
         _complain(_explain(error))
@@ -90,7 +92,7 @@ def _explain(error: OSError) -> str:
     return f"{error.strerror or error}{where}. What was finished is kept; mend this and give the same command again."
 
 
-def _build_parser(given: list[str]) -> argparse.ArgumentParser:
+def build_parser(given: list[str]) -> argparse.ArgumentParser:
     """The commands; only the one that is asked for is imported, since most of them bring PyTorch along."""
     program = "train_cli.py" if Path(sys.argv[0]).name == "train_cli.py" else "dr-lens"
     parser = argparse.ArgumentParser(prog=program, description="Train, measure and show DR Lens studies.")

@@ -36,20 +36,6 @@ def show_progress(title: str, reports: Iterable[Counted]) -> None:
             progress.update(bar, completed=report.done, total=report.total, rate=f"{rate:.1f}/s")
 
 
-def show_stages(reports: Iterable) -> None:
-    """Draw a bar for each stage of `dr_core.pipeline.demo.DemoReport`s, and a line for each epoch that ended."""
-    with _bars() as progress:
-        bars: dict[int, TaskID] = {}
-        for report in reports:
-            if report.number not in bars:
-                title = f"{report.number}/{report.stages} {report.stage}"
-                bars[report.number] = progress.add_task(title, total=report.total, rate="")
-            rate = f"{report.rate:.0f} images/s" if report.rate else ""
-            progress.update(bars[report.number], completed=report.done, rate=rate)
-            if report.metrics:
-                progress.console.print(f"{report.stage}, {_describe(report.metrics)}", highlight=False)
-
-
 def show_training(title: str, reports: Iterable[TrainingReport]) -> None:
     """Draw one bar for a training, and a line for each epoch that ended; of many processes the first one does."""
     if find_job().rank > 0:

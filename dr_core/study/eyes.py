@@ -16,7 +16,7 @@ from dr_core.data.fundus import assess_quality, find_field_of_view
 from dr_core.data.grades import GRADES
 from dr_core.data.phantom import Phantom
 from dr_core.data.store import Store, open_store
-from dr_core.errors import InputError
+from dr_core.errors import InputError, Remedy
 from dr_core.study.drawn_data import DRAWN_DATA, DRAWN_PIXELS, redraw_eye
 from dr_core.study.folder import Study
 
@@ -177,8 +177,9 @@ def open_picture(
     folder = _find_store(data, eyes)
     if eyes is None or folder is None:
         raise InputError(
-            f"The pictures of {data!r} are not on this machine; `python train_cli.py evaluate --study {study.path} "
-            "--data STORE` measures prepared eyes and remembers where they lie."
+            f"The pictures of {data!r} are not on this machine; measuring the study on prepared eyes remembers where "
+            "they lie.",
+            Remedy("evaluate", {"study": str(study.path)}),
         )
     rows = eyes[(eyes["data"] == data) & (eyes["eye"] == name)]
     store = open_store(folder)
