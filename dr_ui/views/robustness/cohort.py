@@ -149,7 +149,7 @@ def _show_measures(study: Study, summary: pd.DataFrame, data: str) -> None:
         for level in [0.0, *levels]:
             of_level = part[part["severity"] == level].groupby("setup")["value"].mean()
             where = "clean" if level == 0 else f"severity {level:g}, mean over corruptions"
-            rows.append((f"{title}, {where}", {setup: f"{value:.3f}" for setup, value in of_level.items()}))
+            rows.append((f"{title}, {where}", {str(setup): f"{value:.3f}" for setup, value in of_level.items()}))
     moved = result_tables.read_table(study, "robustness_heatmaps")
     if moved is not None:
         for level in sorted(set(moved["severity"]) - {0.0}):
@@ -157,7 +157,7 @@ def _show_measures(study: Study, summary: pd.DataFrame, data: str) -> None:
             title = (
                 f"heatmap's rank correlation with the clean one, severity {level:g}, {moved['eye'].nunique()} real eyes"
             )
-            rows.append((title, {setup: f"{value:.3f}" for setup, value in part.items()}))
+            rows.append((title, {str(setup): f"{value:.3f}" for setup, value in part.items()}))
     body = "".join(
         f'<tr><th scope="row">{title}</th>'
         + "".join(f"<td>{values.get(setup, '–')}</td>" for setup in setups)
