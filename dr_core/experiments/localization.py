@@ -59,9 +59,9 @@ class LocalizeConfig:
         ("sum_pos", "l2_norm_sq"), "how the colors of a heatmap become one value", name="pooling", choices=POOLINGS
     )
     percentile: float = describe(1.0, "of the recall; the paper's controls imply 1")
-    controls: int = describe(5, "controls of each knock-out, at different positions")
-    draws: int = describe(1000, "bootstrap draws over eyes")
-    seed: int = describe(0, "seed of controls and draws")
+    controls: int = describe(5, "controls of each knock-out, at different positions", least=1)
+    draws: int = describe(1000, "bootstrap draws over eyes", least=1)
+    seed: int = describe(0, "seed of controls and draws", least=0)
 
 
 @dataclass(frozen=True, kw_only=True)
