@@ -1,4 +1,4 @@
-"""DR Lens: which study is open, its four models, and what each page answers."""
+"""DR Lens: which study is open, its models, and what each page answers."""
 
 from dr_ui.shell import page
 from dr_ui.views.home import running_trainings
@@ -6,7 +6,7 @@ from dr_ui.views.home import screen as home
 
 
 def render(study: page.Study) -> None:
-    """The study, its models, trainings that go on, the questions, and what the numbers rest on."""
+    """The study, its models, running trainings, the questions, and what the numbers rest on."""
     home.show_study(study)
     home.show_models(study)
     running_trainings.show_runs(study)

@@ -13,7 +13,7 @@ from dr_core.data.grades import LESIONS
 from dr_core.data.idrid import SegmentedEye, load_segmentation
 from dr_core.data.intake.lesion_mask import LesionMask, decode_mask, split_name
 from dr_core.errors import InputError
-from dr_ui.eyes import cache, choice
+from dr_ui.eyes import cache, choice, chosen, uploads
 from dr_ui.eyes.cache import Eye
 
 _OTHER_EYE = "another eye"
@@ -106,7 +106,7 @@ def choose() -> Specimen:
     published = published_eyes()
     upload, samples, *real = st.columns([2.3, 4.4, 1.5] if published else [2.3, 4.4], gap="small")
     with upload:
-        files = choice.carry(
+        files = uploads.keep(
             choice.upload_files(
                 "Your photograph, with masks if you have them",
                 "The photograph as JPEG, PNG, TIFF or DICOM; lesion masks as TIFF or PNG of the same size, named as "
@@ -167,13 +167,9 @@ def _uploaded(files: list[UploadedFile]) -> Specimen:
 
 
 def _ask_photograph(pictures: list[UploadedFile]) -> tuple[UploadedFile, list[UploadedFile]]:
-    number = st.selectbox(
-        "Several files name no lesion: which one is the eye?",
-        range(len(pictures)),
-        format_func=lambda at: pictures[at].name,
-        key="photograph",
-    )
-    return pictures[number], [file for at, file in enumerate(pictures) if at != number]
+    eyes = [cache.uploaded_eye(file) for file in pictures]
+    eye = chosen.choose_one(eyes, "Several files name no lesion: which one is the eye?", "photograph")
+    return pictures[eyes.index(eye)], [file for file in pictures if file is not eye.file]
 
 
 def _ask_lesions(files: list[UploadedFile]) -> list[tuple[str, UploadedFile]]:

@@ -80,4 +80,4 @@ def by_data(
 
 def label(setup: str) -> str:
     """Name of a set-up for people."""
-    return SETUPS[setup].label
+    return SETUPS[setup].label if setup in SETUPS else setup

@@ -14,7 +14,7 @@ from dr_core.analysis.faithfulness import Curves, PerturbationConfig, describe_f
 from dr_core.data.grades import GRADES
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.experiments.faithfulness import METHODS
-from dr_core.models.setups import SETUPS
+from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
@@ -44,9 +44,9 @@ def show(study: Study, specimen: Specimen, question: Question) -> None:
     if not asked:
         return
     followed = _follow(specimen.key, cache.study_stamp(study), question, specimen, study)
-    st.plotly_chart(_figure(followed, question), key="perturbation", config={"displayModeBar": False})
+    st.plotly_chart(_figure(followed, question, study.setups), key="perturbation", config={"displayModeBar": False})
     sentences = [
-        describe_faithfulness(SETUPS[setup].label, of[MAP].area, [of[name].area for name in of if name != MAP])
+        describe_faithfulness(study.setups[setup].label, of[MAP].area, [of[name].area for name in of if name != MAP])
         for setup, of in followed.curves.items()
     ]
     st.html("".join(f'<p class="lens-small">{sentence}</p>' for sentence in sentences))
@@ -84,15 +84,15 @@ def _jobs(maps: Mapping[str, controls.Controlled], ways: Mapping[str, Preprocess
     return jobs
 
 
-def _figure(followed: Followed, question: Question) -> go.Figure:
+def _figure(followed: Followed, question: Question, known: Mapping[str, Setup]) -> go.Figure:
     """A panel for each set-up: its own map in its color, the strongest control gray; full lines most relevant first."""
     setups = list(followed.curves)
-    figure = make_subplots(cols=len(setups), shared_yaxes=True, subplot_titles=[SETUPS[one].label for one in setups])
+    figure = make_subplots(cols=len(setups), shared_yaxes=True, subplot_titles=[known[one].label for one in setups])
     for column, setup in enumerate(setups, start=1):
         of = followed.curves[setup]
         strongest = max((name for name in of if name != MAP), key=lambda name: of[name].area, default=None)
         for name in filter(None, (strongest, MAP)):
-            color = SETUPS[setup].color if name == MAP else "#8a8f98"
+            color = known[setup].color if name == MAP else "#8a8f98"
             title = "the heatmap" if name == MAP else CONTROLS[name].label
             for values, dash, order in (
                 (of[name].most_first, "solid", "most relevant first"),

@@ -21,7 +21,6 @@ from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import PROTOCOLS, MaskRule, scale_mask
 from dr_core.data.regions import Regions, find_regions
 from dr_core.errors import InputError
-from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
@@ -250,8 +249,8 @@ def ask(specimen: Specimen, study: Study, question: Question) -> Answers:
     for setup, model in cache.models(study).items():
         if target >= len(model.info.classes):
             raise InputError(
-                f"{SETUPS[setup].label} has no output for grade {target}, {GRADES[target]}; it knows the grades 0 to "
-                f"{len(model.info.classes) - 1}. Choose one of them."
+                f"{study.setups[setup].label} has no output for grade {target}, {GRADES[target]}; it knows the grades "
+                f"0 to {len(model.info.classes) - 1}. Choose one of them."
             )
     return _ask(specimen.key, cache.study_stamp(study), question, specimen, study)
 
@@ -295,7 +294,7 @@ def maps_by_class(
             try:
                 found = class_maps(explainers[setup], inputs[ways[setup]].to(device), asked.target, classes)
             except InputError as error:
-                raise InputError(f"{SETUPS[setup].label}: {error}") from error
+                raise InputError(f"{_study.setups[setup].label}: {error}") from error
             return {method: relevance.float().cpu() for method, relevance in found.items()}
 
         return each(ways, explain)

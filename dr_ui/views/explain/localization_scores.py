@@ -13,8 +13,8 @@ from dr_core.analysis.controls import CONTROLS, MAP
 from dr_core.analysis.explanation import Explanation, Shares, describe_all, explain_map
 from dr_core.analysis.localization import relevance_mass_accuracy, relevance_rank_accuracy
 from dr_core.data.regions import Regions
-from dr_core.models.setups import SETUPS
-from dr_ui.parts import style
+from dr_core.models.setups import Setup
+from dr_ui.parts import charts, style
 from dr_ui.views.explain.controls import Controlled
 
 Heatmaps = Mapping[str, torch.Tensor]
@@ -96,9 +96,11 @@ class Asked:
         grade: Name of the target grade.
         probabilities: Set-up -> what it gives this grade.
         regions: Set-up -> the parts of the eye in its view.
+        setups: Name -> set-up.
     """
 
     grade: str
+    setups: Mapping[str, Setup]
     probabilities: Mapping[str, float]
     regions: Mapping[str, Regions]
 
@@ -124,7 +126,7 @@ def measure_controlled(
             of.pooled,
             mask,
             asked.regions[setup],
-            label=SETUPS[setup].label,
+            label=asked.setups[setup].label,
             name=name,
             grade=asked.grade,
             probability=asked.probabilities[setup],
@@ -164,12 +166,12 @@ def headline(row: Row) -> str:
     return f"<b>{shares}.</b> {verdict}" if verdict else f"<b>{shares}</b>"
 
 
-def table_html(rows: Sequence[Row], setups: Sequence[str]) -> str:
+def table_html(rows: Sequence[Row], setups: Mapping[str, Setup]) -> str:
     """All scores, each above its strongest control's; the best of a row is marked where it beats that."""
     heads = "".join(
         f'<th colspan="{len(setups)}" scope="colgroup" title="{told}">{title}</th>' for title, told in MEASURES.values()
     )
-    names = style.setup_heads(setups)
+    names = style.setup_heads(setups.values())
     body = "".join(_row_html(row, setups) for row in rows)
     return (
         '<div class="lens-scroll" tabindex="0" role="region" aria-label="Scores"><table class="lens-scores"><thead>'
@@ -178,7 +180,7 @@ def table_html(rows: Sequence[Row], setups: Sequence[str]) -> str:
     )
 
 
-def _row_html(row: Row, setups: Sequence[str]) -> str:
+def _row_html(row: Row, setups: Mapping[str, Setup]) -> str:
     head = f'<tr><th scope="row" title="{escape(row.name)}">{escape(row.code)}</th>'
     if row.empty:
         span = len(setups) * len(MEASURES)
@@ -187,7 +189,7 @@ def _row_html(row: Row, setups: Sequence[str]) -> str:
     return f"{head}<td>{100 * row.share:.2f} %</td>{cells}</tr>"
 
 
-def _measure_html(row: Row, key: str, setups: Sequence[str]) -> str:
+def _measure_html(row: Row, key: str, setups: Mapping[str, Setup]) -> str:
     best = row.best(key)
     cells = []
     for setup in setups:
@@ -201,10 +203,10 @@ def _figure(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.{_DIGITS}f}"
 
 
-def controls_html(row: Row) -> str:
+def controls_html(row: Row, known: Mapping[str, Setup]) -> str:
     """What every control puts on the lesions, and where the heatmaps lie beside them, HTML."""
     setups = list(row.explanations)
-    heads = style.setup_heads(setups)
+    heads = style.setup_heads(known[setup] for setup in setups)
     methods = [MAP, *(method for method in CONTROLS if any(method in row.explanations[one].controls for one in setups))]
     body = "".join(
         f'<tr><th scope="row">{_method_title(method)}</th>'
@@ -280,7 +282,7 @@ def recall_curves(heatmaps: Heatmaps, masks: Mapping[str, np.ndarray]) -> dict[s
     return curves
 
 
-def curve_figure(curves: Mapping[str, np.ndarray], percentile: float) -> go.Figure:
+def curve_figure(curves: Mapping[str, np.ndarray], percentile: float, setups: Mapping[str, Setup]) -> go.Figure:
     """Recall against percentile, with chance."""
     figure = go.Figure()
     figure.add_scatter(
@@ -288,14 +290,12 @@ def curve_figure(curves: Mapping[str, np.ndarray], percentile: float) -> go.Figu
         y=[1 - value / 100 for value in PERCENTILES],
         name="chance",
         mode="lines",
-        line={"color": "#8a8f98", "dash": "dot", "width": 1.5},
+        line={"color": charts.NEUTRAL, "dash": "dot", "width": 1.5},
     )
     for setup, curve in curves.items():
-        dash = SETUPS[setup].line
-        color = SETUPS[setup].color
-        line = {"color": color, "dash": dash, "width": 2.5}
-        figure.add_scatter(x=PERCENTILES, y=curve, name=SETUPS[setup].label, mode="lines", line=line)
-    figure.add_vline(x=percentile, line={"width": 1, "color": "#8a8f98"})
+        line = charts.setup_line(setups[setup]) | {"width": 2.5}
+        figure.add_scatter(x=PERCENTILES, y=curve, name=setups[setup].label, mode="lines", line=line)
+    figure.add_vline(x=percentile, line={"width": 1, "color": charts.NEUTRAL})
     figure.update_layout(
         height=300,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},

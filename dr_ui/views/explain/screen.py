@@ -13,11 +13,10 @@ from dr_core.analysis.sanity import describe_class_sensitivity, spearman
 from dr_core.data.grades import GRADES, LESIONS, lesion_code, total_lesions
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
-from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.parts import eye_report_button, viewer
-from dr_ui.parts.answer_cards import READINGS, Verdict
+from dr_ui.parts.operating_point import default_operating_point
 from dr_ui.parts.viewer import Panel, Picture, Region, Scene
 from dr_ui.views.explain import cohort, controls, faithfulness, heatmaps, inputs, knockouts, localization_scores
 from dr_ui.views.explain.heatmaps import Prepared, Question
@@ -42,7 +41,7 @@ def show(study: Study, choice: Choice) -> None:
     for note in [*prepared.notes, *_engine_notes(study, choice.question.rule)]:
         st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
     _show_scores(study, choice, prepared, region)
-    eye_report_button.show(study, choice.specimen, Verdict(next(iter(READINGS)), 0.5))
+    eye_report_button.show(study, choice.specimen, default_operating_point())
     faithfulness.show(study, choice.specimen, choice.question)
     if choice.specimen.masked:
         knockouts.show(study, choice.specimen, choice.question.target)
@@ -51,7 +50,7 @@ def show(study: Study, choice: Choice) -> None:
 
 def _engine_notes(study: Study, rule: str) -> list[str]:
     return [
-        f"{SETUPS[setup].label}: {reason}; zennit, the slower reference, drew its heatmap."
+        f"{study.setups[setup].label}: {reason}; zennit, the slower reference, drew its heatmap."
         for setup, reason in heatmaps.slow_engines(study, rule).items()
     ]
 
@@ -62,10 +61,10 @@ def _scene(study: Study, choice: Choice, prepared: Prepared, pictures: Mapping[s
     ways = heatmaps.ways_of(study, asked.protocol)
     panels = [
         Panel(
-            label=SETUPS[setup].label,
+            label=study.setups[setup].label,
             note=f"P({GRADES[asked.target]}) {100 * answers[setup][asked.target]:.0f} %",
-            color=SETUPS[setup].color,
-            line=SETUPS[setup].css_line,
+            color=study.setups[setup].color,
+            line=study.setups[setup].css_line,
             heatmap=picture,
             place=prepared.places[ways[setup]],
         )
@@ -96,18 +95,20 @@ def _show_scores(study: Study, choice: Choice, prepared: Prepared, region: Regio
     rows = _rows(study, choice, prepared, maps, region, wanted)
     first = rows[0]
     said = localization_scores.headline(first)
-    st.html(f'<p class="lens-said" role="status" style="font-size:.84rem;line-height:1.28">{said}</p>')
-    st.html(localization_scores.table_html(rows, list(maps)) + _method_note(study, choice))
+    st.html(f'<p class="lens-sentence" role="status">{said}</p>')
+    st.html(
+        localization_scores.table_html(rows, {name: study.setups[name] for name in maps}) + _method_note(study, choice)
+    )
     verdict = class_sensitivity(maps, _fields(study, choice, prepared), choice)
     st.html(f'<p class="lens-small">{escape(verdict, quote=False)}</p>')
     if first.empty:
         return
     with st.expander(f"Controls and regions: {first.name}"):
-        st.html(localization_scores.controls_html(first))
+        st.html(localization_scores.controls_html(first, study.setups))
     with st.expander(f"Recall at every percentile: {first.name}"):
         pooled = {setup: torch.from_numpy(of.pooled[MAP])[None] for setup, of in maps.items()}
         curves = localization_scores.recall_curves(pooled, wanted[0][2])
-        figure = localization_scores.curve_figure(curves, choice.percentile)
+        figure = localization_scores.curve_figure(curves, choice.percentile, study.setups)
         st.plotly_chart(figure, key="recall", config={"displayModeBar": False})
 
 
@@ -119,7 +120,7 @@ def _show_controls(study: Study, choice: Choice, prepared: Prepared) -> None:
     masks = {setup: prepared.regions[ways[setup]].disc for setup in maps}
     row = localization_scores.measure_controlled("disc", "the optic disc", maps, masks, _asked(study, choice, prepared))
     with st.expander("Where the heatmaps lie without any mask: optic disc and central macula, beside the controls"):
-        st.html(localization_scores.controls_html(row))
+        st.html(localization_scores.controls_html(row, study.setups))
 
 
 def _fields(study: Study, choice: Choice, prepared: Prepared) -> dict[str, np.ndarray]:
@@ -186,6 +187,7 @@ def _asked(study: Study, choice: Choice, prepared: Prepared) -> Asked:
     answers = heatmaps.probabilities(choice.specimen, study, protocol)
     ways = heatmaps.ways_of(study, protocol)
     return Asked(
+        setups=study.setups,
         grade=GRADES[target],
         probabilities={setup: float(answer[target]) for setup, answer in answers.items()},
         regions={setup: prepared.regions[way] for setup, way in ways.items()},

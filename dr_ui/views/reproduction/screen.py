@@ -7,7 +7,6 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from dr_core.models.setups import SETUPS
 from dr_core.publish.paper.published import FIGURE_2_POINTS
 from dr_core.publish.paper.review import (
     CLAIMS,
@@ -153,7 +152,7 @@ def _show_table2(study: Study) -> None:
     shown = pd.DataFrame(
         {
             "eyes": [result_tables.data_title(study, key) for key in rows["data"]],
-            "set-up": [SETUPS[setup].label for setup in rows["setup"]],
+            "set-up": [study.setups[setup].label for setup in rows["setup"]],
             "the paper's α": rows["paper"],
             "α by distfit, as the paper": rows["distfit"].round(3),
             "α by likelihood": [
@@ -183,7 +182,7 @@ def _show_table3(study: Study) -> None:
     shown = pd.DataFrame(
         {
             "lesion": rows["lesion"].map(_LESIONS),
-            "set-up": [SETUPS[setup].label for setup in rows["setup"]],
+            "set-up": [study.setups[setup].label for setup in rows["setup"]],
             "score": rows["score"].map(_SCORES),
             "pooling": rows["pooling"],
             "heatmap": rows["method"].map({"lrp": "LRP", "random": "random"}),
@@ -220,7 +219,7 @@ def _show_points(study: Study) -> None:
         told = pd.DataFrame(
             {
                 "eyes": [result_tables.data_title(study, key) for key in aucs["data"]],
-                "set-up": [SETUPS[setup].label for setup in aucs["setup"]],
+                "set-up": [study.setups[setup].label for setup in aucs["setup"]],
                 "AUC, grades 2-4 against 0-1": [
                     f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" for row in aucs.itertuples(index=False)
                 ],
