@@ -112,8 +112,8 @@ def auc_interval(scores: np.ndarray, labels: np.ndarray, patients: np.ndarray) -
     """AUC with a 95 % interval, patients as clusters.
 
     logit(A) +- t se / (A (1 - A)) with A = (AUC m n + 1/2) / (m n + 1), m and n patients with sick and healthy
-    eyes; se^2 = S10 / M + S01 / N + 2 S11 / (M N), at least a quarter of what Hanley and McNeil's formula gives, since a few
-    placements that hardly vary say little of their variance; t with Satterthwaite's degrees of freedom.
+    eyes; se^2 = S10 / M + S01 / N + 2 S11 / (M N), at least a quarter of what Hanley and McNeil's formula gives, since
+    a few placements that hardly vary say little of their variance; t with Satterthwaite's degrees of freedom.
 
     Args:
         scores: Float (N,), higher means more likely positive.
