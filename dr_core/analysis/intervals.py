@@ -196,15 +196,29 @@ def proportion_interval(hits: np.ndarray, patients: np.ndarray) -> Interval:
         effect = min(max(variance / binomial, 1.0), effect) if n > count else 1.0
     worth = n / effect
     t = float(student.isf((1 - CONFIDENCE) / 2, max(count - 1, 2)))
-    middle = (value + t**2 / (2 * worth)) / (1 + t**2 / worth)
-    half = t / (1 + t**2 / worth) * np.sqrt(value * (1 - value) / worth + t**2 / (4 * worth**2))
+    low, high = wilson(value, worth, t)
     return Interval(
         value=value,
-        low=float(max(0.0, middle - half)),
-        high=float(min(1.0, middle + half)),
+        low=low,
+        high=high,
         error=float(np.sqrt(binomial * effect)),
         warning=warn_few(hits) if n >= 2 * FEW_POSITIVES else f"only {n} eyes",
     )
+
+
+def wilson(value: float, n: float, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson's interval of a share, (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n).
+
+    Args:
+        value: The share p, 0..1.
+        n: Number of independent eyes that it is of, above 0.
+        z: Standard errors in half of the interval.
+
+    Source: Wilson 1927, JASA 22:209-212.
+    """
+    middle = (value + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(value * (1 - value) / n + z**2 / (4 * n**2))
+    return float(max(0.0, middle - half)), float(min(1.0, middle + half))
 
 
 def warn_few(labels: np.ndarray) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from dr_core.analysis.bootstrap import PatientDraws, draw_patients, interval
 from dr_core.analysis.discrimination import compare_aucs, measure_auc, measure_separation
 from dr_core.analysis.grading import accuracy, count_confusion, measure_calibration, quadratic_kappa
+from dr_core.analysis.intervals import auc_interval, proportion_interval, warn_few, wilson
 from dr_core.data.fundus import read_fundus
 from dr_core.data.grades import GRADES
 from dr_core.data.preprocessing import Preprocessing, standardize_color
@@ -102,7 +103,7 @@ def summarize_aucs(predictions: pd.DataFrame, config: MeasureConfig | None = Non
     for (data, setup), answers, draws in _each_model(predictions, config):
         for reading, lowest in GRADED_READINGS.items():
             labels, scores = read_answers(answers, lowest)
-            row = _row("auc", reading, measure_auc(scores, labels, draws), labels)
+            row = _auc_row(reading, scores, labels, draws)
             rows.append({"data": data, "setup": setup} | row)
     return pd.DataFrame(rows)
 
@@ -146,6 +147,7 @@ def read_answers(answers: pd.DataFrame, lowest: int) -> tuple[np.ndarray, np.nda
 def _row(measure: str, reading: str, values: np.ndarray, labels: np.ndarray | None = None, n: int = 0) -> dict:
     value, low, high = interval(values)
     n, positives = (len(labels), int(labels.sum())) if labels is not None else (n, -1)
+    dropped = int((~np.isfinite(values[1:])).sum()) if np.isfinite(value) else 0
     return {
         "measure": measure,
         "reading": reading,
@@ -154,7 +156,27 @@ def _row(measure: str, reading: str, values: np.ndarray, labels: np.ndarray | No
         "high": high,
         "n": n,
         "positives": positives,
+        "warning": f"{dropped} of {len(values) - 1} draws lacked a class and were left out" if dropped else "",
     }
+
+
+def _auc_row(reading: str, scores: np.ndarray, labels: np.ndarray, draws: PatientDraws) -> dict:
+    """An AUC with the interval that covers with few patients."""
+    found = auc_interval(scores, labels, draws.patient)
+    ends = {"low": found.low, "high": found.high, "warning": found.warning}
+    return _row("auc", reading, measure_auc(scores, labels, draws), labels) | ends
+
+
+def _share_row(
+    measure: str, reading: str, values: np.ndarray, labels: np.ndarray, of: np.ndarray, draws: PatientDraws
+) -> dict:
+    """A share of the eyes `of`, at least as wide as Wilson's interval of as many patients."""
+    row = _row(measure, reading, values, labels)
+    patients = len(np.unique(draws.patient[of]))
+    if patients and np.isfinite(row["value"]):
+        low, high = wilson(row["value"], patients)
+        row |= {"low": float(np.fmin(row["low"], low)), "high": float(np.fmax(row["high"], high))}
+    return row | {"warning": warn_few(labels) or row["warning"]}
 
 
 def _measure_readings(answers: pd.DataFrame, draws: PatientDraws, config: MeasureConfig) -> list[dict]:
@@ -164,14 +186,15 @@ def _measure_readings(answers: pd.DataFrame, draws: PatientDraws, config: Measur
         found = measure_separation(
             scores, labels, draws, at_specificity=config.at_specificity, at_sensitivity=config.at_sensitivity
         )
-        values = {
-            "auc": found.auc,
-            "average_precision": found.average_precision,
-            f"sensitivity at specificity {config.at_specificity:g}": found.sensitivity,
-            f"specificity at sensitivity {config.at_sensitivity:g}": found.specificity,
-            "calibration_error": measure_calibration(scores, labels, draws).error,
-        }
-        rows += [_row(measure, reading, value, labels) for measure, value in values.items()]
+        sensitivity = f"sensitivity at specificity {config.at_specificity:g}"
+        specificity = f"specificity at sensitivity {config.at_sensitivity:g}"
+        rows += [
+            _auc_row(reading, scores, labels, draws),
+            _row("average_precision", reading, found.average_precision, labels),
+            _share_row(sensitivity, reading, found.sensitivity, labels, labels, draws),
+            _share_row(specificity, reading, found.specificity, labels, ~labels, draws),
+            _row("calibration_error", reading, measure_calibration(scores, labels, draws).error, labels),
+        ]
     return rows
 
 
@@ -180,15 +203,22 @@ def _measure_grades(answers: pd.DataFrame, draws: PatientDraws) -> list[dict]:
     rows, aucs = [], []
     for grade in range(len(GRADES)):
         labels = grades == grade
-        aucs.append(measure_auc(softmax[:, grade], labels, draws))
-        rows.append(_row("auc", f"grade {grade} against the others", aucs[-1], labels))
+        rows.append(_auc_row(f"grade {grade} against the others", softmax[:, grade], labels, draws))
+        if 0 < labels.sum() < len(labels):  # as in training: the mean is over the grades that are there
+            aucs.append(measure_auc(softmax[:, grade], labels, draws))
     confusion = count_confusion(grades, softmax.argmax(axis=1), draws)
     rows += [
-        _row("auc", FIVE_GRADES, np.mean(aucs, axis=0), n=len(grades)),
+        _row("auc", FIVE_GRADES, np.mean(aucs, axis=0) if aucs else np.full(2, np.nan), n=len(grades)),
         _row("quadratic_kappa", FIVE_GRADES, quadratic_kappa(confusion), n=len(grades)),
-        _row("accuracy", FIVE_GRADES, accuracy(confusion), n=len(grades)),
+        _accuracy_row(softmax.argmax(axis=1) == grades, accuracy(confusion), draws),
     ]
     return rows
+
+
+def _accuracy_row(right: np.ndarray, values: np.ndarray, draws: PatientDraws) -> dict:
+    found = proportion_interval(right, draws.patient)
+    ends = {"low": found.low, "high": found.high, "warning": found.warning}
+    return _row("accuracy", FIVE_GRADES, values, n=len(right)) | ends
 
 
 def compare_setups(predictions: pd.DataFrame, config: MeasureConfig | None = None) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Table 3 and beyond: do the heatmaps of every set-up lie on the lesions, and do the lesions matter?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -18,6 +18,7 @@ from dr_core.analysis.localization import (
     relevance_rank_accuracy,
     relevance_recall,
 )
+from dr_core.analysis.multiplicity import holm_adjusted
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import LESIONS, referable_probability
 from dr_core.data.idrid import SegmentedEye
@@ -176,8 +177,9 @@ def summarize_localization(scores: pd.DataFrame, config: LocalizeConfig) -> pd.D
 
     Returns:
         Rows as `RESULT_COLUMNS` describes `localization_summary`: mean and median with 95 % bootstrap intervals over
-        eyes.
+        eyes, and the mean that the random control was measured to have on the same eyes, by the same pooling and score.
     """
+    controls = _mean_controls(scores)
     keys = ["protocol", "lesion", "setup", "method", "pooling", "score"]
     rows = []
     for key, part in scores.groupby(keys, sort=False):
@@ -190,10 +192,19 @@ def summarize_localization(scores: pd.DataFrame, config: LocalizeConfig) -> pd.D
         for statistic, reduce in (("mean", np.mean), ("median", np.median)):
             low, high = np.percentile(reduce(drawn, axis=1), (2.5, 97.5))
             about = dict(zip(keys, key, strict=True))
-            control = float(np.nanmean(part["share"])) if about["score"] != "recall" else 1 - config.percentile / 100
+            control = controls.get(tuple(about[name] for name in _CONTROL_KEYS), float("nan"))
             measured = {"statistic": statistic, "value": float(reduce(values)), "low": low, "high": high}
             rows.append(about | measured | {"n": len(values), "chance": control})
     return pd.DataFrame(rows)
+
+
+_CONTROL_KEYS = ("protocol", "lesion", "setup", "pooling", "score")
+
+
+def _mean_controls(scores: pd.DataFrame) -> dict[Hashable, float]:
+    """Protocol, lesion, set-up, pooling and score -> mean of the random heatmaps."""
+    random = scores[scores["method"] == "random"]
+    return random.groupby(list(_CONTROL_KEYS), sort=False)["value"].mean().to_dict()
 
 
 BEYOND = "beyond control"
@@ -234,7 +245,8 @@ def compare_setups(scores: pd.DataFrame) -> pd.DataFrame:
         scores: Rows of `localization`.
 
     Returns:
-        Rows as `RESULT_COLUMNS` describes `localization_tests`; p is NaN where no eye differs.
+        Rows as `RESULT_COLUMNS` describes `localization_tests`; p is NaN where no eye differs. Holm's correction is
+        over all tests of the table.
     """
     rows = []
     keys = ["protocol", "lesion", "pooling", "score"]
@@ -248,4 +260,6 @@ def compare_setups(scores: pd.DataFrame) -> pd.DataFrame:
             about = dict(zip(keys, key, strict=True))
             middle = float(np.median(difference)) if len(difference) else float("nan")
             rows.append(about | {"setup": first, "other": second, "difference": middle, "p": p, "n": len(difference)})
-    return pd.DataFrame(rows, columns=list(RESULT_COLUMNS["localization_tests"]))  # one set-up alone has no pairs
+    tests = pd.DataFrame(rows, columns=list(RESULT_COLUMNS["localization_tests"]))  # one set-up alone has no pairs
+    tests["p_holm"] = holm_adjusted(tests["p"].to_numpy(float))
+    return tests

@@ -1,7 +1,9 @@
 """The paper's Table 3 of a study, as CSV and LaTeX."""
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from dr_core.data.grades import LESION_CODES
@@ -34,14 +36,19 @@ def write_table3(summary: pd.DataFrame, folder: Path) -> list[Path]:
 
 
 def arrange_table3(summary: pd.DataFrame) -> pd.DataFrame:
-    """Arrange one protocol's summary as the paper does; cells are `mean / median`."""
+    """Arrange one protocol's summary as the paper does.
+
+    Cells are `mean / median`; as in the paper the best heatmap of each lesion, pooling, score and statistic is marked,
+    here by a star, as it is printed: ties are all marked, controls never.
+    """
     labels = {setup.name: setup.label for setup in SETUPS.values()}
     codes = {**LESION_CODES, "total": "total"}
     random = summary["method"] == "random"
+    marks = np.where(_best(summary), "*", "")
     shown = summary.assign(
         row=summary["setup"].map(labels).where(~random, "Random (" + summary["setup"].map(labels) + ")"),
         lesion=summary["lesion"].map(codes),
-        value=summary["value"].map("{:.4f}".format),
+        value=summary["value"].map("{:.4f}".format) + marks,
     )
     wide = shown.pivot_table(
         index=["pooling", "score", "row"],
@@ -55,11 +62,19 @@ def arrange_table3(summary: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(cells).sort_index(level=[0, 1], sort_remaining=False)
 
 
+def _best(summary: pd.DataFrame) -> np.ndarray:
+    """Whether each row is the best heatmap of its lesion, pooling, score and statistic, bool (N,)."""
+    printed = summary["value"].round(4).where(summary["method"] != "random")
+    groups = [summary[key] for key in ("lesion", "pooling", "score", "statistic")]
+    return (printed == printed.groupby(groups).transform("max")).to_numpy()
+
+
 def _latex(table: pd.DataFrame) -> str:
     lines = [r"\begin{tabular}{lll" + "r" * len(table.columns) + "}", r"\toprule"]
     lines.append(" & ".join(["pooling", "score", "set-up", *table.columns]) + r" \\")
     lines.append(r"\midrule")
     for key, row in table.iterrows():
         names = [str(name).replace("_", r"\_") for name in key] if isinstance(key, tuple) else [str(key)]
-        lines.append(" & ".join([*names, *map(str, row)]) + r" \\")
+        cells = [re.sub(r"([0-9.]+)\*", r"\\textbf{\1}", str(cell)) for cell in row]
+        lines.append(" & ".join([*names, *cells]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])

@@ -40,10 +40,11 @@ RESULT_COLUMNS: dict[str, dict[str, str]] = {
         "measure": "what is measured, such as auc",
         "reading": "which eyes count as positive",
         "value": "the value on all eyes",
-        "low": "lower end of the 95 % bootstrap interval by patients",
+        "low": "lower end of the 95 % interval by patients (docs/methods.md says which)",
         "high": "upper end",
         "n": "number of eyes",
         "positives": "number of positive eyes; -1 where a measure has none",
+        "warning": "why the interval deserves caution: few eyes of a class, or dropped draws; empty otherwise",
     },
     "comparisons": {
         "data": "key of the data set, as in study.json",
@@ -135,7 +136,7 @@ RESULT_COLUMNS: dict[str, dict[str, str]] = {
         "low": "lower end of the 95 % bootstrap interval over eyes",
         "high": "upper end",
         "n": "number of eyes",
-        "chance": "what a random heatmap is expected to score",
+        "chance": "mean of the random heatmaps, measured on the same eyes by the same pooling and score",
     },
     "localization_tests": {
         "protocol": "as in localization",
@@ -145,7 +146,8 @@ RESULT_COLUMNS: dict[str, dict[str, str]] = {
         "setup": "first set-up",
         "other": "second set-up",
         "difference": "median over eyes of the first minus the second",
-        "p": "two-sided p of Wilcoxon's signed-rank test on the same eyes; not corrected for many tests",
+        "p": "two-sided p of Wilcoxon's signed-rank test on the same eyes",
+        "p_holm": "p after Holm's correction for all tests of the table",
         "n": "number of eyes",
     },
     "knockout": {
@@ -225,6 +227,7 @@ RESULT_COLUMNS: dict[str, dict[str, str]] = {
         "high": "upper end",
         "n": "number of eyes",
         "positives": "number of positive eyes",
+        "warning": "as in performance",
     },
 }
 """Columns of each table in `results/`, with what they hold."""

@@ -127,7 +127,8 @@ def _ignores() -> Implication:
     wide = rows.pivot_table(index=["lesion", "pooling"], columns="method", values="value")
     small = wide.loc[["microaneurysms", "haemorrhages"]]
     ratios = (small["lrp"] / small["random"]).round(2)
-    listed = ", ".join(f"{lesion} {pooling} {ratio:.2f}" for (lesion, pooling), ratio in ratios.to_dict().items())
+    named = zip(ratios.index.to_frame(index=False).to_numpy(str), ratios, strict=True)
+    listed = ", ".join(f"{lesion} {pooling} {ratio:.2f}" for (lesion, pooling), ratio in named)
     same = bool(ratios.between(0.8, 1.25).all())
     return Implication(
         place="Table 3, section 4.4",

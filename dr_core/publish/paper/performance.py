@@ -129,7 +129,7 @@ def _influences(
     if min(len(set(patients[labels])), len(set(patients[~labels]))) < 2:
         return nothing
     found = auc_influence(wide.to_numpy().T, labels, patients)
-    columns = [(str(setup), int(seed), int(fraction)) for setup, seed, fraction in wide.columns.to_list()]
+    columns = [(str(key[0]), int(key[1]), int(key[2])) for key in map(tuple, wide.columns.to_list())]
     known = {key: (float(value), place) for place, (key, value) in enumerate(zip(columns, found.value, strict=True))}
     return known, found.influence, max(found.freedom, 2)
 

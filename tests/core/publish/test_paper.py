@@ -232,7 +232,9 @@ def test_claims_of_table_2_are_on_the_papers_scale():
 
 
 def test_table_2_of_a_study(study):
-    study.write_results("distributions", alphas(ALPHA).query("seed == 1").reindex(columns=RESULT_COLUMNS["distributions"]))
+    study.write_results(
+        "distributions", alphas(ALPHA).query("seed == 1").reindex(columns=RESULT_COLUMNS["distributions"])
+    )
     rows = compare_table2(study)
     assert rows["distfit"].tolist() == pytest.approx([1.45, 1.29, 0.86, 0.73])
     assert rows["paper"].tolist() == list(ALPHA.values())

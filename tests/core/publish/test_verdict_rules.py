@@ -8,6 +8,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 from statsmodels.stats.multitest import multipletests
 
+from dr_core.analysis.multiplicity import holm_adjusted
 from dr_core.publish.paper.evidence import Contrast, Evidence, Measured, combine, mean_influence
 from dr_core.publish.paper.verdicts import (
     LEVEL,
@@ -16,7 +17,6 @@ from dr_core.publish.paper.verdicts import (
     foresee_close,
     foresee_most,
     holm,
-    holm_adjusted,
     judge_all,
     judge_close,
     judge_description,
