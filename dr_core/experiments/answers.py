@@ -9,24 +9,22 @@ import numpy as np
 import pandas as pd
 
 from dr_core.analysis.bootstrap import PatientDraws, draw_patients, interval
-from dr_core.analysis.discrimination import compare_aucs, measure_auc, measure_separation
-from dr_core.analysis.grading import accuracy, count_confusion, measure_calibration, quadratic_kappa
-from dr_core.analysis.intervals import auc_interval, proportion_interval, warn_few, wilson
+from dr_core.analysis.discrimination import compare_aucs, measure_auc
+from dr_core.analysis.intervals import auc_interval, proportion_interval
+from dr_core.analysis.measures import FIVE_GRADES, MEASURES, GradedEyes, Measure, ReadEyes, measures_of
 from dr_core.data.fundus import read_fundus
-from dr_core.data.grades import GRADES
+from dr_core.data.grades import GRADES, READINGS
 from dr_core.data.preprocessing import Preprocessing, standardize_color
 from dr_core.errors import InputError
+from dr_core.experiments.settings import describe
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.prediction import predict_shared
 
 ANSWERS = [f"p{grade}" for grade in range(len(GRADES))]
 """Columns of the softmax."""
 
-GRADED_READINGS: dict[str, int] = {"grades 3-4 against 0-2": 3, "grades 2-4 against 0-1": 2, "any DR": 1}
-"""Reading -> lowest positive grade; the score is the probability of that grade or a worse one."""
-
-FIVE_GRADES = "five grades"
-"""Reading of the measures of all grades at once."""
+RUN = ("setup", "seed", "fraction")
+"""Columns that tell training runs apart; answers of a study's own seed alone may lack the last two."""
 
 _PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
 
@@ -38,13 +36,13 @@ def predict_table(
 
     Args:
         data: Key of the data set.
-        models: Set-up name -> model.
+        models: Name of a set-up or training run -> model.
         views: Uint8 (N, S, S, 3), eyes at model size.
         eyes: N rows with the columns `eye`, `patient`, `grade` and `has_dr`.
         device: Where the models lie.
 
     Returns:
-        A table with the columns of `RESULT_COLUMNS["predictions"]`, a row for each model and eye.
+        A row for each model and eye, whose name stands in the column `setup`.
     """
     parts = []
     for setup, softmax in predict_shared(models, views, device=device).items():
@@ -64,10 +62,10 @@ class MeasureConfig:
         seed: Seed of the draws.
     """
 
-    at_specificity: float = 0.9
-    at_sensitivity: float = 0.9
-    draws: int = 1000
-    seed: int = 0
+    at_specificity: float = describe(0.9, "specificity at which the sensitivity is taken, 0 to 1", name="specificity")
+    at_sensitivity: float = describe(0.9, "sensitivity at which the specificity is taken, 0 to 1", name="sensitivity")
+    draws: int = describe(1000, "bootstrap draws over patients")
+    seed: int = describe(0, "seed of the draws")
 
 
 def summarize(predictions: pd.DataFrame, config: MeasureConfig | None = None) -> pd.DataFrame:
@@ -77,52 +75,53 @@ def summarize(predictions: pd.DataFrame, config: MeasureConfig | None = None) ->
     five grades are measured as well. Where only the presence of DR is known, every score is held against that.
 
     Args:
-        predictions: A table of `predict_table`.
+        predictions: Rows of `predictions`.
         config: How it is measured.
 
     Returns:
-        A table with the columns of `RESULT_COLUMNS["performance"]`.
+        A table with the columns of `RESULT_COLUMNS["performance"]`, those of `RUN` as far as the predictions have them.
 
     Raises:
-        InputError: If a probability is not a number, or a set-up answers an eye twice.
+        InputError: If a probability is not a number, or a model answers an eye twice.
     """
     config = config or MeasureConfig()
     rows: list[dict[str, object]] = []
-    for (data, setup), answers, draws in _each_model(predictions, config):
+    for model, answers, draws in _each_model(predictions, config):
         found = _measure_readings(answers, draws, config)
         if is_graded(answers):
             found += _measure_grades(answers, draws)
-        rows += [{"data": data, "setup": setup} | row for row in found]
+        rows += [model | row for row in found]
     return pd.DataFrame(rows)
 
 
 def summarize_aucs(predictions: pd.DataFrame, config: MeasureConfig | None = None) -> pd.DataFrame:
-    """The AUCs of the three readings, as in `summarize`, and nothing else."""
+    """The AUCs of the readings, as in `summarize`, and nothing else."""
     config = config or MeasureConfig()
     rows = []
-    for (data, setup), answers, draws in _each_model(predictions, config):
-        for reading, lowest in GRADED_READINGS.items():
-            labels, scores = read_answers(answers, lowest)
-            row = _auc_row(reading, scores, labels, draws)
-            rows.append({"data": data, "setup": setup} | row)
+    for model, answers, draws in _each_model(predictions, config):
+        for reading in READINGS:
+            labels, scores = read_answers(answers, reading)
+            row = _row("auc", reading, measure_auc(scores, labels, draws), labels)
+            rows.append(model | row | _auc_ends(scores, labels, draws))
     return pd.DataFrame(rows)
 
 
 def _each_model(
     predictions: pd.DataFrame, config: MeasureConfig
-) -> Iterator[tuple[tuple[str, str], pd.DataFrame, PatientDraws]]:
+) -> Iterator[tuple[dict[str, object], pd.DataFrame, PatientDraws]]:
     """Answers of each model on each data set; the patients of a data set are drawn alike for all models."""
+    run = [column for column in RUN if column in predictions]
     if bool(predictions[ANSWERS].isna().any(axis=None)):
         raise InputError("Some probabilities in the table of predictions are not numbers; compute it again.")
-    if predictions.duplicated(["data", "setup", "patient", "eye"]).any():
+    if predictions.duplicated(["data", *run, "patient", "eye"]).any():
         raise InputError("The table of predictions holds an eye twice for one set-up; compute it again.")
     for data, of_data in predictions.groupby("data", sort=False):
         known: list[tuple[np.ndarray, PatientDraws]] = []
-        for setup, answers in of_data.groupby("setup", sort=False):
+        for key, answers in of_data.groupby(run, sort=False):
             patients = answers["patient"].astype(str).to_numpy()
             if not known or not np.array_equal(known[0][0], patients):
                 known[:] = [(patients, draw_patients(patients, draws=config.draws, seed=config.seed))]
-            yield (str(data), str(setup)), answers, known[0][1]
+            yield {"data": str(data)} | dict(zip(run, key, strict=True)), answers, known[0][1]
 
 
 def is_graded(answers: pd.DataFrame) -> bool:
@@ -130,24 +129,24 @@ def is_graded(answers: pd.DataFrame) -> bool:
     return bool((answers["grade"] >= 0).all())
 
 
-def read_answers(answers: pd.DataFrame, lowest: int) -> tuple[np.ndarray, np.ndarray]:
+def read_answers(answers: pd.DataFrame, reading: str) -> tuple[np.ndarray, np.ndarray]:
     """Truth and score of one reading.
 
     Args:
         answers: Rows of the table of predictions.
-        lowest: Lowest positive grade.
+        reading: Key of `READINGS`.
 
     Returns:
         Labels, bool (N,), and scores, float64 (N,), 0..1.
     """
-    labels = answers["grade"] >= lowest if is_graded(answers) else answers["has_dr"]
-    return labels.to_numpy(bool), answers[ANSWERS[lowest:]].sum(axis=1).to_numpy(np.float64)
+    known = READINGS.find(reading)
+    labels = known.positives(answers["grade"]) if is_graded(answers) else answers["has_dr"].to_numpy(bool)
+    return labels, known.score(answers[ANSWERS].to_numpy(np.float64))
 
 
 def _row(measure: str, reading: str, values: np.ndarray, labels: np.ndarray | None = None, n: int = 0) -> dict:
     value, low, high = interval(values)
     n, positives = (len(labels), int(labels.sum())) if labels is not None else (n, -1)
-    dropped = int((~np.isfinite(values[1:])).sum()) if np.isfinite(value) else 0
     return {
         "measure": measure,
         "reading": reading,
@@ -156,80 +155,65 @@ def _row(measure: str, reading: str, values: np.ndarray, labels: np.ndarray | No
         "high": high,
         "n": n,
         "positives": positives,
-        "warning": f"{dropped} of {len(values) - 1} draws lacked a class and were left out" if dropped else "",
     }
 
 
-def _auc_row(reading: str, scores: np.ndarray, labels: np.ndarray, draws: PatientDraws) -> dict:
-    """An AUC with the interval that covers with few patients."""
-    found = auc_interval(scores, labels, draws.patient)
-    ends = {"low": found.low, "high": found.high, "warning": found.warning}
-    return _row("auc", reading, measure_auc(scores, labels, draws), labels) | ends
-
-
-def _share_row(
-    measure: str, reading: str, values: np.ndarray, labels: np.ndarray, of: np.ndarray, draws: PatientDraws
-) -> dict:
-    """A share of the eyes `of`, at least as wide as Wilson's interval of as many patients."""
-    row = _row(measure, reading, values, labels)
-    patients = len(np.unique(draws.patient[of]))
-    if patients and np.isfinite(row["value"]):
-        low, high = wilson(row["value"], patients)
-        row |= {"low": float(np.fmin(row["low"], low)), "high": float(np.fmax(row["high"], high))}
-    return row | {"warning": warn_few(labels) or row["warning"]}
-
-
 def _measure_readings(answers: pd.DataFrame, draws: PatientDraws, config: MeasureConfig) -> list[dict]:
+    points = {"at_specificity": config.at_specificity, "at_sensitivity": config.at_sensitivity}
     rows = []
-    for reading, lowest in GRADED_READINGS.items():
-        labels, scores = read_answers(answers, lowest)
-        found = measure_separation(
-            scores, labels, draws, at_specificity=config.at_specificity, at_sensitivity=config.at_sensitivity
-        )
-        sensitivity = f"sensitivity at specificity {config.at_specificity:g}"
-        specificity = f"specificity at sensitivity {config.at_sensitivity:g}"
-        rows += [
-            _auc_row(reading, scores, labels, draws),
-            _row("average_precision", reading, found.average_precision, labels),
-            _share_row(sensitivity, reading, found.sensitivity, labels, labels, draws),
-            _share_row(specificity, reading, found.specificity, labels, ~labels, draws),
-            _row("calibration_error", reading, measure_calibration(scores, labels, draws).error, labels),
-        ]
+    for reading in READINGS:
+        labels, scores = read_answers(answers, reading)
+        eyes = ReadEyes(scores=scores, labels=labels, draws=draws, **points)
+        for measure in measures_of("reading"):
+            row = _row(measure.name_in_table(eyes), reading, measure.compute(eyes), labels)
+            rows.append(row | (_auc_ends(scores, labels, draws) if measure.name == "auc" else {}))
     return rows
+
+
+def _auc_ends(scores: np.ndarray, labels: np.ndarray, draws: PatientDraws) -> dict[str, float]:
+    """The ends of an AUC's interval that covers with few patients, in place of the bootstrap's."""
+    found = auc_interval(scores, labels, draws.patient)
+    return {"low": found.low, "high": found.high}
 
 
 def _measure_grades(answers: pd.DataFrame, draws: PatientDraws) -> list[dict]:
-    grades, softmax = answers["grade"].to_numpy(), answers[ANSWERS].to_numpy()
-    rows, aucs = [], []
-    for grade in range(len(GRADES)):
-        labels = grades == grade
-        rows.append(_auc_row(f"grade {grade} against the others", softmax[:, grade], labels, draws))
-        if 0 < labels.sum() < len(labels):  # as in training: the mean is over the grades that are there
-            aucs.append(measure_auc(softmax[:, grade], labels, draws))
-    confusion = count_confusion(grades, softmax.argmax(axis=1), draws)
-    rows += [
-        _row("auc", FIVE_GRADES, np.mean(aucs, axis=0) if aucs else np.full(2, np.nan), n=len(grades)),
-        _row("quadratic_kappa", FIVE_GRADES, quadratic_kappa(confusion), n=len(grades)),
-        _accuracy_row(softmax.argmax(axis=1) == grades, accuracy(confusion), draws),
-    ]
+    eyes = GradedEyes(softmax=answers[ANSWERS].to_numpy(), grades=answers["grade"].to_numpy(), draws=draws)
+    rows = []
+    for measure in (one for one in MEASURES.values() if one.by_grade):
+        rows += _measure_each_grade(measure, eyes)
+    for measure in measures_of("grades"):
+        row = _row(measure.name, FIVE_GRADES, measure.compute(eyes), n=len(eyes.grades))
+        if measure.name == "accuracy":
+            found = proportion_interval(eyes.softmax.argmax(axis=1) == eyes.grades, draws.patient)
+            row |= {"low": found.low, "high": found.high}
+        rows.append(row)
     return rows
 
 
-def _accuracy_row(right: np.ndarray, values: np.ndarray, draws: PatientDraws) -> dict:
-    found = proportion_interval(right, draws.patient)
-    ends = {"low": found.low, "high": found.high, "warning": found.warning}
-    return _row("accuracy", FIVE_GRADES, values, n=len(right)) | ends
+def _measure_each_grade(measure: Measure, eyes: GradedEyes) -> list[dict]:
+    """Each grade against the others, and the mean of all."""
+    rows, values = [], []
+    for grade in range(len(GRADES)):
+        labels = eyes.grades == grade
+        scores = eyes.softmax[:, grade]
+        found = measure.compute(ReadEyes(scores=scores, labels=labels, draws=eyes.draws))
+        row = _row(measure.name, f"grade {grade} against the others", found, labels)
+        rows.append(row | (_auc_ends(scores, labels, eyes.draws) if measure.name == "auc" else {}))
+        if 0 < labels.sum() < len(labels):  # as in training, the mean is over the grades that are there
+            values.append(found)
+    mean = np.mean(values, axis=0) if values else np.full(2, np.nan)
+    return [*rows, _row(measure.name, FIVE_GRADES, mean, n=len(eyes.grades))]
 
 
 def compare_setups(predictions: pd.DataFrame, config: MeasureConfig | None = None) -> pd.DataFrame:
-    """Compare the AUCs of every two set-ups on the same eyes.
+    """Compare the AUCs of every two set-ups of one seed and fraction on the same eyes.
 
     Args:
-        predictions: A table of `predict_table`.
+        predictions: Rows of `predictions`.
         config: How it is measured.
 
     Returns:
-        A table with the columns of `RESULT_COLUMNS["comparisons"]`.
+        A table with the columns of `RESULT_COLUMNS["comparisons"]`, those of `RUN` as far as the predictions have them.
 
     Raises:
         InputError: If two set-ups were not asked about the same eyes.
@@ -238,18 +222,25 @@ def compare_setups(predictions: pd.DataFrame, config: MeasureConfig | None = Non
     rows = []
     for data, of_data in predictions.groupby("data", sort=False):
         models = list(_each_model(of_data, config))
-        for (name, answers, draws), (other, others, _) in combinations(models, 2):
+        for (first, answers, draws), (second, others, _) in combinations(models, 2):
+            if any(first[column] != second[column] for column in first if column != "setup"):
+                continue
             if list(answers["eye"]) != list(others["eye"]):
-                raise InputError(f"{name[1]} and {other[1]} were not asked about the same eyes of {data}.")
-            for reading, lowest in GRADED_READINGS.items():
-                labels, first = read_answers(answers, lowest)
-                second = read_answers(others, lowest)[1]
-                test = compare_aucs(first, second, labels)
-                drawn = measure_auc(first, labels, draws) - measure_auc(second, labels, draws)
-                difference, low, high = interval(drawn)
-                about = {"data": data, "setup": name[1], "other": other[1], "reading": reading}
-                rows.append(about | {"difference": difference, "low": low, "high": high, "p": test.p})
+                raise InputError(
+                    f"{first['setup']} and {second['setup']} were not asked about the same eyes of {data}."
+                )
+            for reading in READINGS:
+                about = first | {"other": second["setup"], "reading": reading}
+                rows.append(about | _compare(answers, others, draws, reading))
     return pd.DataFrame(rows)
+
+
+def _compare(answers: pd.DataFrame, others: pd.DataFrame, draws: PatientDraws, reading: str) -> dict[str, float]:
+    labels, first = read_answers(answers, reading)
+    second = read_answers(others, reading)[1]
+    drawn = measure_auc(first, labels, draws) - measure_auc(second, labels, draws)
+    difference, low, high = interval(drawn)
+    return {"difference": difference, "low": low, "high": high, "p": compare_aucs(first, second, labels).p}
 
 
 def read_two_folders(with_dr: Path, without_dr: Path, preprocessing: Preprocessing) -> tuple[np.ndarray, pd.DataFrame]:

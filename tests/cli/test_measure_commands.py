@@ -55,18 +55,18 @@ def test_spectrum_writes_the_tables(study_path, tmp_path):
     assert set(layers["stage"]) == {"stem", "layer1", "layer2", "layer3", "layer4"}
     values = study.read_results("eigenvalues")
     assert (values.groupby(["setup", "layer"])["eigenvalue"].count() >= 16).all()
-    assert set(study.read_results("distributions")["setup"]) == set(study.info.setups)
+    assert set(study.read_results("distributions")["setup"]) == set(study.setups)
     single = study.read_results("image_spectra")
     assert single.groupby(["setup", "eye"]).size().to_dict() == {
-        (setup, f"eye-{number}"): 64 for setup in study.info.setups for number in range(6)
+        (setup, f"eye-{number}"): 64 for setup in study.setups for number in range(6)
     }
-    assert set(study.read_results("image_distributions")["setup"]) == set(study.info.setups)
+    assert set(study.read_results("image_distributions")["setup"]) == set(study.setups)
 
 
 def test_bad_stores(study_path, tmp_path, capsys):
     study = ["--study", str(study_path), "--data"]
     assert main(["evaluate", *study, str(write_store(tmp_path / "large", size=32))]) == 2
-    assert "--size 64" in capsys.readouterr().err
+    assert "prepare them at 64 px" in capsys.readouterr().err
     assert main(["evaluate", *study, str(write_store(tmp_path / "ungraded", grades=-1))]) == 2
     assert "must be 0 to 4" in capsys.readouterr().err
     assert main(["spectrum", *study, str(tmp_path / "nothing")]) == 2

@@ -12,9 +12,6 @@ from dr_core.publish.paper.evidence import Contrast, Evidence, Measured, combine
 from dr_core.publish.paper.verdicts import Rule
 from dr_core.study.folder import Study
 
-FIRST_READING = "grades 3-4 against 0-2"
-"""The reading of all AUCs of the paper. Source: section 3.1."""
-
 FOUR = ("iwne_fs", "iwne_cl", "ifi_fs", "ifi_cl")
 """The paper's set-ups."""
 

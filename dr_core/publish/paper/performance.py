@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from dr_core.analysis.intervals import auc_influence
+from dr_core.data.grades import PAPER_READING
 from dr_core.publish.paper.claim import (
-    FIRST_READING,
     FOUR,
     INITIALIZATIONS,
     MISSING,
@@ -59,7 +59,7 @@ def measure_aucs(tables: Tables) -> dict[str, _Aucs]:
     """
     rows = tables["fractions"] if tables.has("fractions") else pd.DataFrame()
     answers = tables["predictions"] if tables.has("predictions") else pd.DataFrame()
-    rows = rows[(rows["reading"] == FIRST_READING) & rows["setup"].isin(FOUR)] if len(rows) else rows
+    rows = rows[(rows["reading"] == PAPER_READING) & rows["setup"].isin(FOUR)] if len(rows) else rows
     answers = answers[answers["grade"].ge(0) & answers["setup"].isin(FOUR)] if len(answers) else answers
     keys = dict.fromkeys(str(data) for of in (rows, answers) if len(of) for data in of["data"])
     found = {}

@@ -5,16 +5,9 @@ from statsmodels.stats.multitest import multipletests
 
 from dr_core.data.phantom import draw_phantom
 from dr_core.errors import InputError
-from dr_core.experiments.localization import (
-    BEYOND,
-    SCORES,
-    LocalizeConfig,
-    compare_setups,
-    localize_eyes,
-    summarize_knockouts,
-    summarize_localization,
-)
-from dr_core.publish.table3 import arrange_table3, write_table3
+from dr_core.experiments.knockout import BEYOND, summarize_knockouts
+from dr_core.experiments.localization import LocalizeConfig, compare_setups, localize_eyes, summarize_localization
+from dr_core.experiments.table3 import arrange_table3, write_table3
 from dr_core.study.shards import Shard, join_parts, parse_shard, parts_folder, write_part
 
 
@@ -84,13 +77,13 @@ def test_means_medians_and_intervals(measured):
     assert row["low"] <= row["value"] <= row["high"]
     assert row["n"] == 3
     random = scores.query("setup == 'ifi_cl' and method == 'random' and pooling == 'sum_pos' and lesion == 'total'")
-    for score in SCORES:  # measured by the same code, not a closed form
+    for score in list_scores():  # measured by the same code, not a closed form
         found = summary.query(
             "setup == 'ifi_cl' and method == 'lrp' and pooling == 'sum_pos' and lesion == 'total' and score == @score"
         )
         assert found["chance"].tolist() == pytest.approx([random[random["score"] == score]["value"].mean()] * 2)
     recall = summary.query("method == 'lrp' and score == 'recall' and lesion == 'total'")
-    # half of a Gaussian map is clamped to exactly 0 by sum_pos and falls out; FACTS of the control, not .99
+    # half of a Gaussian map is clamped to exactly 0 by sum_pos and falls out of the recall
     assert recall[recall["pooling"] == "sum_pos"]["chance"].between(0.4, 0.6).all()
     assert recall[recall["pooling"] == "l2_norm_sq"]["chance"].between(0.95, 1).all()
 
@@ -173,7 +166,7 @@ def test_a_fall_is_held_against_the_mean_of_the_eyes_own_controls():
             *(fall("b", "removed", 0.2, 0.6), fall("b", "control", 0.6, 0.6), fall("b", "control", 0.6, 0.6)),
         ]
     )
-    found = summarize_knockouts(table, LocalizeConfig(draws=200)).set_index("kind")
+    found = summarize_knockouts(table, draws=200).set_index("kind")
     assert found.loc["removed", "value"] == pytest.approx(-0.45)  # -.5 and -.4
     assert found.loc["control", "value"] == pytest.approx(-0.025)  # -.05 and 0
     assert found.loc[BEYOND, "value"] == pytest.approx(-0.425)

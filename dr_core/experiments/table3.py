@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dr_core.data.grades import LESION_CODES
+from dr_core.data.grades import lesion_code
 from dr_core.files import replacing
 from dr_core.models.setups import SETUPS
 
@@ -42,12 +42,11 @@ def arrange_table3(summary: pd.DataFrame) -> pd.DataFrame:
     here by a star, as it is printed: ties are all marked, controls never.
     """
     labels = {setup.name: setup.label for setup in SETUPS.values()}
-    codes = {**LESION_CODES, "total": "total"}
     random = summary["method"] == "random"
     marks = np.where(_best(summary), "*", "")
     shown = summary.assign(
         row=summary["setup"].map(labels).where(~random, "Random (" + summary["setup"].map(labels) + ")"),
-        lesion=summary["lesion"].map(codes),
+        lesion=summary["lesion"].map(lesion_code),
         value=summary["value"].map("{:.4f}".format) + marks,
     )
     wide = shown.pivot_table(
