@@ -6,7 +6,13 @@ from statsmodels.stats.multitest import multipletests
 from dr_core.data.phantom import draw_phantom
 from dr_core.errors import InputError
 from dr_core.experiments.knockout import BEYOND, summarize_knockouts
-from dr_core.experiments.localization import LocalizeConfig, compare_setups, localize_eyes, summarize_localization
+from dr_core.experiments.localization import (
+    LocalizeConfig,
+    compare_setups,
+    list_scores,
+    localize_eyes,
+    summarize_localization,
+)
 from dr_core.experiments.table3 import arrange_table3, write_table3
 from dr_core.study.shards import Shard, join_parts, parse_shard, parts_folder, write_part
 
