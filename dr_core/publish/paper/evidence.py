@@ -95,10 +95,17 @@ class Evidence:
         """How many standard errors an upper tail leaves below it, float64 (K,)."""
         return np.asarray(student.isf(tail, np.maximum(self.freedom, 1)))
 
-    def tail(self, sign: int = 1) -> np.ndarray:
-        """One-sided p-value that each contrast is not on a side, float64 (K,); 1 where there is no error."""
+    def tail(self, sign: int = 1, *, strict: bool = False) -> np.ndarray:
+        """One-sided p-value that each contrast is not on a side, float64 (K,); 1 where there is no error.
+
+        Args:
+            sign: 1 for above 0, -1 for below.
+            strict: Whether the smaller freedom of the two levels counts, as it must far out in the tail that a
+                correction looks at: where few runs happen to agree, Satterthwaite's freedom is too large there.
+        """
+        least = np.full(len(self.values), min(self.patient_freedom, self.run_freedom))
         with np.errstate(invalid="ignore"):
-            p = student.sf(sign * self.values / self.error, np.maximum(self.freedom, 1))
+            p = student.sf(sign * self.values / self.error, np.maximum(least if strict else self.freedom, 1))
         return np.where(np.isfinite(self.error) & np.isfinite(self.values), p, 1.0)
 
     def draw(self, draws: int = DRAWS, seed: int = 0) -> np.ndarray:

@@ -140,7 +140,7 @@ def judge_all(evidence: Evidence) -> Judgment:
 
     Source: Berger 1982, Technometrics 24:295-300 (intersection-union tests); Holm 1979.
     """
-    in_favor, against = evidence.tail() <= LEVEL, holm(evidence.tail(-1))
+    in_favor, against = evidence.tail() <= LEVEL, holm(evidence.tail(-1, strict=True))
     return Judgment(
         verdict=_decide(bool(in_favor.all()) and len(in_favor) > 0, bool(against.any())),
         reason=_count(int(in_favor.sum()), int(against.sum()), len(in_favor)),
@@ -249,7 +249,7 @@ def judge_outlier(evidence: Evidence) -> Judgment:
     spread = float(values[1:].std(ddof=1)) * math.sqrt(1 + 1 / (number - 1))
     ratio = abs(float(values[0] - values[1:].mean())) / spread if spread > 0 else math.nan
     p = float(2 * student.sf(ratio, number - 2)) if math.isfinite(ratio) else 1.0
-    clear, beaten = farther.tail() <= LEVEL, holm(farther.tail(-1))
+    clear, beaten = farther.tail() <= LEVEL, holm(farther.tail(-1, strict=True))
     reason = (
         f"farther than {int(clear.sum())} of {number - 1} clearly; {int(beaten.sum())} clearly farther than it; as "
         f"far as "
