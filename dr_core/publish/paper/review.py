@@ -72,7 +72,7 @@ def review_claims(study: Study) -> list[Finding]:
     Raises:
         InputError: If a table is damaged.
     """
-    if not set(FOUR) & set(study.info.setups):
+    if not set(FOUR) & {setup.name for setup in study.info.setups}:
         reason = "the study has none of the paper's set-ups"
         return [_open(claim, reason) for claim in CLAIMS]
     return judge_claims(Tables.of_study(study))
