@@ -14,7 +14,8 @@ from scipy import stats
 from dr_core.analysis.attribution import Explainer
 from dr_core.analysis.controls import CONTROLS, control_maps
 from dr_core.analysis.localization import POOLINGS, pool
-from dr_core.analysis.measures import MEASURES, MaskedHeatmaps, measures_of
+from dr_core.analysis.measures import MaskedHeatmaps, measures_of
+from dr_core.analysis.multiplicity import holm_adjusted
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import TARGET_GRADE, mask_names
 from dr_core.data.idrid import SegmentedEye, load_segmentation
@@ -160,9 +161,12 @@ def summarize_localization(scores: pd.DataFrame, config: LocalizeConfig) -> pd.D
 
     Returns:
         Rows as `RESULT_COLUMNS` describes `localization_summary`: mean and median with 95 % bootstrap intervals over
-        eyes.
+        eyes, and the mean of the random control on the same eyes, measured by the same pooling and score.
     """
     keys = ["protocol", "lesion", *_run_columns(scores), "method", "pooling", "score"]
+    controlled = [key for key in keys if key != "method"]
+    random = scores[scores["method"] == "random"]
+    controls = random.groupby(controlled, sort=False)["value"].mean().to_dict()
     rows = []
     for key, part in scores.groupby(keys, sort=False):
         values = part["value"].to_numpy(float)
@@ -174,8 +178,7 @@ def summarize_localization(scores: pd.DataFrame, config: LocalizeConfig) -> pd.D
         for statistic, reduce in (("mean", np.mean), ("median", np.median)):
             low, high = np.percentile(reduce(drawn, axis=1), (2.5, 97.5))
             about = dict(zip(keys, key, strict=True))
-            expected = MEASURES[str(about["score"])].expected
-            chance = float("nan") if expected is None else expected(float(np.nanmean(part["share"])), config.percentile)
+            chance = controls.get(tuple(about[name] for name in controlled), float("nan"))
             measured = {"statistic": statistic, "value": float(reduce(values)), "low": low, "high": high}
             rows.append(about | measured | {"n": len(values), "chance": chance})
     return pd.DataFrame(rows)
@@ -192,7 +195,8 @@ def compare_setups(scores: pd.DataFrame) -> pd.DataFrame:
         scores: Rows of `localization`.
 
     Returns:
-        Rows as `RESULT_COLUMNS` describes `localization_tests`; p is NaN where no eye differs.
+        Rows as `RESULT_COLUMNS` describes `localization_tests`; p is NaN where no eye differs; Holm's correction is
+        over all tests.
     """
     rows = []
     runs = [column for column in _run_columns(scores) if column != "setup"]
@@ -207,7 +211,8 @@ def compare_setups(scores: pd.DataFrame) -> pd.DataFrame:
             about = dict(zip(keys, key, strict=True))
             middle = float(np.median(difference)) if len(difference) else float("nan")
             rows.append(about | {"setup": first, "other": second, "difference": middle, "p": p, "n": len(difference)})
-    return pd.DataFrame(rows, columns=list(RESULT_COLUMNS["localization_tests"]))  # one set-up alone has no pairs
+    tests = pd.DataFrame(rows, columns=list(RESULT_COLUMNS["localization_tests"]))  # one set-up alone has no pairs
+    return tests.assign(p_holm=holm_adjusted(tests["p"].to_numpy(float)))
 
 
 def _plan(study: Study, inputs: Inputs, config: LocalizeConfig, device: str) -> list[Step]:
