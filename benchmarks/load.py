@@ -19,7 +19,6 @@ import re
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -202,15 +201,23 @@ async def upload_many(address: str, uploads: int) -> Record:
 
 
 @contextmanager
-def start_server() -> Iterator[tuple[str, int]]:
-    """Start the app on the demo study; gives its address and process."""
+def start_server(log: Path | None = None, **environment: str) -> Iterator[tuple[str, int]]:
+    """Start the app on the demo study.
+
+    Args:
+        log: Where its output goes; None throws it away.
+        environment: Variables on top of this process's.
+
+    Yields:
+        Its address and process.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("DR_")}
-    with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DR_")}
+    with Path(log or os.devnull).open("wb") as output:
+        server = subprocess.Popen(command, cwd=ROOT, env=inherited | environment, stdout=output, stderr=output)
         try:
             for _ in range(120):
                 try:

@@ -184,14 +184,22 @@ def count_upload(session: str) -> None:
 def watch_media() -> None:
     """Note who is shown which picture or download, from now on."""
     manager = get_instance().media_file_mgr
-    add = manager.add
+    add, execute = manager.add, manager.execute_deferred
 
     def add_and_note(path_or_data: bytes | str, mimetype: str, coordinates: str, *more: object, **named: object) -> str:
         url = add(path_or_data, mimetype, coordinates, *more, **named)  # type: ignore[arg-type]
         OWNERS.show_file(file_of(url), _script_session(), manager._file_metadata)
         return url
 
+    def execute_and_note(file_id: str) -> str:
+        entry = manager._deferred_callables.get(file_id)
+        url = execute(file_id)
+        if entry is not None:
+            OWNERS.show_file(file_of(url), entry["session_id"], manager._file_metadata)
+        return url
+
     manager.add = add_and_note  # type: ignore[method-assign]
+    manager.execute_deferred = execute_and_note  # type: ignore[method-assign]
 
 
 def file_of(path: str) -> str:
