@@ -6,7 +6,10 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-from dr_ui.shell import connections, request_queue
+from streamlit.runtime import get_instance
+from streamlit.runtime.app_session import AppSessionState
+
+from dr_ui.shell import connections
 
 LONGEST = 20.0
 """Seconds for what is being computed."""
@@ -44,12 +47,19 @@ def _keep(task: asyncio.Task[None]) -> None:
     task.add_done_callback(_tasks.discard)
 
 
+def _is_busy() -> bool:
+    """Whether a page is being computed for somebody."""
+    sessions = get_instance()._session_mgr.list_active_sessions()
+    return any(one.session._state is AppSessionState.APP_IS_RUNNING for one in sessions)
+
+
 async def _drain(end: Callable[[], object]) -> None:
     loop = asyncio.get_running_loop()
     latest = loop.time() + LONGEST
     try:
         await asyncio.wait_for(asyncio.gather(*(tab.tell(_SENTENCE) for tab in list(connections.TABS))), LONGEST / 4)
-        while request_queue.is_busy() and loop.time() < latest:
+        while _is_busy() and loop.time() < latest:
             await asyncio.sleep(_LOOK)
+        await asyncio.sleep(_LOOK)  # the last words are on their way
     finally:
         end()

@@ -49,11 +49,6 @@ class Line:
         with self._changed:
             return self._waiting.index(ticket)
 
-    def is_busy(self) -> bool:
-        """Whether somebody is served or waits."""
-        with self._changed:
-            return bool(self._served or self._waiting)
-
     def leave(self, ticket: object) -> None:
         """Give the place back, or leave the line."""
         with self._changed:
@@ -66,11 +61,6 @@ class Line:
 
 _LINE = Line(2 * (os.cpu_count() or 1))
 """Twice the cores: two who ask for something long do not hold up those who move a slider."""
-
-
-def is_busy(line: Line = _LINE) -> bool:
-    """Whether somebody is being served or waits."""
-    return line.is_busy()
 
 
 @contextmanager
