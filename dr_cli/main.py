@@ -4,12 +4,14 @@ import argparse
 import importlib
 import logging
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
 from dr_core.errors import InputError
 
 COMMANDS = {
+    "app": "open a study, or the demo study, in the browser",
     "data": "check a data set, bring it to model size, split it",
     "demo": "draw phantoms, train the four set-ups on them, write a study",
     "pretrain": "MoCo v2 on prepared images",
@@ -36,8 +38,6 @@ def main(arguments: list[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else arguments
     options = _build_parser(given).parse_args(given)
-    from dr_core.devices import is_device_failure, leave_job  # not before: it brings PyTorch along
-
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells the precision of every training
     try:
         code: int | None = options.run(options)
@@ -48,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
         _complain(_explain(error))
         return 2
     except RuntimeError as error:
+        from dr_core.devices import is_device_failure
+
         if not is_device_failure(error):
             raise
         first = str(error).splitlines()[0]
@@ -59,6 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         Console(stderr=True).print("Stopped. The same command goes on where it was.")
         return 130
+    from dr_core.devices import leave_job  # not before: it brings PyTorch along
+
     leave_job()
     return code or 0
 
@@ -80,7 +84,8 @@ def _explain(error: OSError) -> str:
 
 def _build_parser(given: list[str]) -> argparse.ArgumentParser:
     """The commands; only the one that is asked for is imported, since most of them bring PyTorch along."""
-    parser = argparse.ArgumentParser(prog="train_cli.py", description="Train and measure DR Lens studies.")
+    program = "train_cli.py" if Path(sys.argv[0]).name == "train_cli.py" else "dr-lens"
+    parser = argparse.ArgumentParser(prog=program, description="Train, measure and show DR Lens studies.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, told in COMMANDS.items():
         if given[:1] == [name]:

@@ -47,7 +47,8 @@ class RunFolder:
         stored = path / "config.json"
         if not stored.is_file():
             raise InputError(f"There is no training in {path}; `python train_cli.py pretrain` makes one.")
-        return json.loads(stored.read_text(encoding="utf-8"))
+        config: dict[str, Any] = json.loads(stored.read_text(encoding="utf-8"))
+        return config
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Write the state after an epoch, in one step.

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from dr_core.data.fundus.budget import DECODER_DEFECTS
-from dr_core.data.grades import LESION_CODES
+from dr_core.data.grades import LESIONS
 from dr_core.data.intake.mask_picture import open_mask, read_levels
 from dr_core.errors import InputError
 
@@ -35,7 +35,7 @@ def split_name(name: str) -> tuple[str, str | None]:
     """
     stem = name.rsplit(".", 1)[0]
     eye, _, code = stem.rpartition("_")
-    lesions = {code: lesion for lesion, code in LESION_CODES.items()}
+    lesions = {lesion.code: name for name, lesion in LESIONS.items()}
     lesion = lesions.get(code.upper())
     return (eye, lesion) if lesion and eye else (stem, None)
 
