@@ -12,7 +12,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.RootContainer_pb2 import RootContainer
 from streamlit.runtime import get_instance
 
-from dr_ui.shell import audit
+from dr_ui.shell import audit, paths
 from dr_ui.shell.sessions import Login, Logins, Owners, Timeouts
 
 UPLOADS, MEDIA = "/_stcore/upload_file/", "/media/"
@@ -102,6 +102,7 @@ class Tab:
         self._receive, self._send = receive, send
         self._opened = time.monotonic()
         self._is_closed = False
+        self._is_local = self.login is None and paths.is_local()
 
     async def receive(self) -> Message:
         """The next message of the browser; a disconnection once the login is over."""
@@ -142,6 +143,8 @@ class Tab:
             return
         if not self.session and message["type"] == "websocket.send" and message.get("bytes"):
             self._learn_session(ForwardMsg.FromString(message["bytes"]))
+        if not self._is_local and message.get("bytes"):
+            message = {**message, "bytes": paths.without_folders(message["bytes"])}
         await self._send(message)
 
     def _learn_session(self, message: ForwardMsg) -> None:

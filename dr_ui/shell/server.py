@@ -23,10 +23,9 @@ import dr_ui
 from dr_ui.shell import audit, connections, drain, uploads
 from dr_ui.shell.access import LoginRequired, is_login_on, read_timeouts
 from dr_ui.shell.connections import MEDIA, own_path
+from dr_ui.shell.paths import LOCAL_NAMES
 
 _LOG = logging.getLogger("dr_lens")
-
-LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 
 _HEADERS = {
     "Content-Security-Policy": "; ".join(
