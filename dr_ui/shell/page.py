@@ -11,7 +11,7 @@ import streamlit as st
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui.parts import style
-from dr_ui.shell import access, request_queue, studies
+from dr_ui.shell import access, audit, request_queue, studies
 from dr_ui.shell.app_files import find_app_folder
 from dr_ui.shell.device import place
 
@@ -101,7 +101,9 @@ def show(title: str, question: str, render: Callable[[Study], None]) -> None:
 def _render(render: Callable[[Study], None]) -> None:
     if access.may_enter():
         with request_queue.take_turn():
-            render(_choose_study())
+            study = _choose_study()
+            audit.note_study(study.name)
+            render(study)
             if note := place().note:
                 st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
 

@@ -153,6 +153,23 @@ def test_cookies_are_guarded(cookie, scheme, guarded):
     assert server._guarded(cookie, scheme) == guarded
 
 
+@pytest.mark.parametrize(("scheme", "told"), [("https", True), ("http", False)])
+def test_behind_tls_browsers_are_told_to_stay_there(scheme, told):
+    sent = []
+
+    async def behind(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"set-cookie", b"a=b")]})
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "scheme": scheme, "path": "/", "headers": []}
+    run(server.SecurityHeaders(behind)(scope, None, send))
+    headers = dict(sent[0]["headers"])
+    assert (b"strict-transport-security" in headers) is told
+    assert (b"Secure" in headers[b"set-cookie"]) is told
+
+
 @pytest.mark.parametrize(
     ("target", "stays"),
     [

@@ -187,10 +187,15 @@ def test_signing_out_ends_every_tab_and_the_old_cookie_at_once(page, guarded):
 @pytest.mark.parametrize(
     "name", ["Compare", "Robustness", "Explain", "Representations", "Performance", "Reproduction", ""]
 )
-def test_every_page_names_the_user_and_offers_to_sign_out(signed_in, guarded, name):
+def test_every_page_names_the_user_and_offers_to_sign_out(signed_in, guarded, tiny_study, name):
     signed_in.goto(f"{guarded}/{name}")
     expect(signed_in.get_by_text("Signed in as erika@clinic.example")).to_be_visible()
     expect(signed_in.get_by_role("button", name="Sign out")).to_be_visible()
+    if name == "Representations":
+        expect(
+            signed_in.get_by_text(f"--study {tiny_study.name} ")
+        ).to_be_visible()  # what is missing, without a folder
+    assert str(tiny_study.path.parent) not in signed_in.content()
 
 
 @pytest.fixture(scope="module")
