@@ -13,12 +13,13 @@ from types import FrameType
 
 from rich.console import Console
 
+from dr_cli.commands import render_remedy
 from dr_core.errors import InputError
 
 COMMANDS = {
     "app": "open a study, or the demo study, in the browser",
     "data": "check a data set, bring it to model size, split it",
-    "demo": "draw phantoms, train the four set-ups on them, write a study",
+    "demo": "a whole study on phantoms that are drawn for it",
     "pretrain": "MoCo v2 on prepared images",
     "finetune": "train one set-up on graded eyes",
     "evaluate": "measure the models of a study on prepared eyes",
@@ -31,6 +32,14 @@ COMMANDS = {
 }
 """Command -> what it does. Its module, which has the same name, is imported when it is asked for."""
 
+EXPERIMENT_COMMANDS = {
+    "evaluate": "performance",
+    "spectrum": "spectrum",
+    "robustness": "robustness",
+    "localize": "localization",
+}
+"""Command -> name of the experiment that it runs. Any other experiment's command has the experiment's name."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command.
@@ -42,13 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
         Exit code: 0 done, 2 the input must be mended, 130 stopped by Ctrl-C, 143 by SIGTERM; a failed check gives 1.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    options = _build_parser(given).parse_args(given)
+    options = build_parser(given).parse_args(given)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells the precision of every training
     try:
         with _answering_sigterm():
             code: int | None = options.run(options)
     except InputError as error:
-        _complain(str(error))
+        command = f" The command: {render_remedy(error.remedy)}" if error.remedy else ""
+        _complain(f"{error}{command}")
         return 2
     except OSError as error:
         _complain(_explain(error))
@@ -109,14 +119,28 @@ def _explain(error: OSError) -> str:
     return f"{error.strerror or error}{where}. What was finished is kept; mend this and give the same command again."
 
 
-def _build_parser(given: list[str]) -> argparse.ArgumentParser:
+def build_parser(given: list[str]) -> argparse.ArgumentParser:
     """The commands; only the one that is asked for is imported, since most of them bring PyTorch along."""
     program = "train_cli.py" if Path(sys.argv[0]).name == "train_cli.py" else "dr-lens"
     parser = argparse.ArgumentParser(prog=program, description="Train, measure and show DR Lens studies.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, told in COMMANDS.items():
-        if given[:1] == [name]:
-            importlib.import_module(f"dr_cli.{name}").add_command(commands, told)
-        else:
+    for name, told in (COMMANDS | _further_commands(given)).items():
+        if given[:1] != [name]:
             commands.add_parser(name, help=told)
+        elif name in EXPERIMENT_COMMANDS or name not in COMMANDS:
+            from dr_cli import experiment
+            from dr_core.experiments.registry import EXPERIMENTS
+
+            experiment.add_command(commands, name, told, EXPERIMENTS[EXPERIMENT_COMMANDS.get(name, name)])
+        else:
+            importlib.import_module(f"dr_cli.{name}").add_command(commands, told)
     return parser
+
+
+def _further_commands(given: list[str]) -> dict[str, str]:
+    """Experiments beside those of `COMMANDS`; looked for only where the command that is asked for is none of these."""
+    if not given or given[0] in COMMANDS or given[0].startswith("-"):
+        return {}
+    from dr_core.experiments.registry import EXPERIMENTS
+
+    return {name: EXPERIMENTS[name].question for name in EXPERIMENTS if name not in EXPERIMENT_COMMANDS.values()}

@@ -110,7 +110,7 @@ class LoadedModel:
         return torch.from_numpy(scale_mask(mask, preprocessing.size, crop=crop, rule=rule, field=circle))
 
     def normalize(self, views: Tensor) -> Tensor:
-        """Turn views, uint8 (N, 3, S, S), into inputs, float32 (N, 3, S, S): contrast, mean and std."""
+        """Turn views, uint8 (N, 3, S, S), into inputs, float32 (N, 3, S, S), by the model's contrast, mean and std."""
         return self.info.preprocessing.standardize(views.float() / 255)
 
 
@@ -182,7 +182,7 @@ def read_info(path: str | Path) -> CheckpointInfo:
 
 def _read(path: Path, *, weights: bool = True) -> tuple[CheckpointInfo, dict[str, Tensor]]:
     if not path.is_file():
-        raise InputError(f"There is no checkpoint {path}; train one with `python train_cli.py demo --out DIR`.")
+        raise InputError(f"There is no checkpoint {path}; train the set-up, or put the file back.")
     _check_length(path)
     try:
         with safe_open(path, framework="pt") as file:
