@@ -12,7 +12,7 @@ from dr_cli.commands import render_remedy
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui.parts import style
-from dr_ui.shell import access, navigation, request_queue, studies
+from dr_ui.shell import access, audit, navigation, request_queue, studies
 from dr_ui.shell.app_files import find_app_folder
 from dr_ui.shell.device import place
 
@@ -104,6 +104,7 @@ def _render(render: Callable[[Study], None]) -> None:
     if access.may_enter():
         with request_queue.take_turn():
             study = _choose_study()
+            audit.note_study(study.name)
             st.html(style.setup_css(study.setups.values()))
             render(study)
             if note := place().note:
