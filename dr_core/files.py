@@ -1,15 +1,17 @@
 """Files: written so that a killed process leaves the last good state, and known by their digest."""
 
+import errno
 import fcntl
 import glob
 import hashlib
 import json
 import os
 import platform
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from dr_core.errors import InputError
 
@@ -89,6 +91,50 @@ def held(lock: Path, work: str) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def read_regular(path: Path, limit: int, name: str = "") -> bytes:
+    """Read a file that somebody else may have put there.
+
+    A pipe or a device is never opened for reading: it may never end, or never begin.
+
+    Args:
+        path: The file.
+        limit: Bytes that are read at most.
+        name: What to call it in messages; its path where this is empty.
+
+    Returns:
+        Its content.
+
+    Raises:
+        InputError: If it is missing, no regular file, too large, or may not be read.
+    """
+    name = name or f"`{path}`"
+    try:
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > limit:
+                raise InputError(f"{name} must have at most {_in_words(limit)}; make it smaller.")
+            content = file.read(limit + 1)
+    except (FileNotFoundError, ValueError):  # ValueError: a null character in the path
+        raise InputError(f"{name} does not exist; check the spelling of the path.") from None
+    except OSError as error:
+        raise InputError(f"{name} cannot be read ({error.strerror}); check what it is and who may read it.") from error
+    if len(content) > limit:
+        raise InputError(f"{name} must have at most {_in_words(limit)}; make it smaller.")
+    return content
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading; raises OSError where it is a pipe, a device, a socket or a folder."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe without a writer would wait
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def _in_words(size: int) -> str:
+    return f"{size >> 20} MB" if size >= 2**20 else f"{size >> 10} KB"
 
 
 def digest_file(path: Path) -> str:

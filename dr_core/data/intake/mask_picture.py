@@ -8,8 +8,9 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from dr_core.data.fundus.budget import MAX_DEEP_PIXELS, MAX_PIXELS, MAX_SIDE
-from dr_core.data.fundus.raster import check_directory, strip_png
+from dr_core.data.fundus.png import strip_png
 from dr_core.data.fundus.strips import strip_ends
+from dr_core.data.fundus.tiff import put_largest_first
 
 _BYTE_MODES = ("1", "L", "P", "LA", "PA", "RGB", "RGBA")
 
@@ -28,9 +29,9 @@ def open_mask(content: bytes) -> Image.Image:
             `dr_core.data.fundus.budget.DECODER_DEFECTS`.
     """
     if content[:8] == b"\x89PNG\r\n\x1a\n":
-        picture: Image.Image = PngImageFile(io.BytesIO(strip_png(content)[0]))
+        picture: Image.Image = PngImageFile(io.BytesIO(strip_png(content).data))
     elif content[:2] in (b"II", b"MM"):
-        check_directory(content)
+        content = put_largest_first(content)
         picture = TiffImageFile(io.BytesIO(content))
     else:
         raise ValueError("neither TIFF nor PNG")
