@@ -9,14 +9,13 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from dr_core.data.fundus import read_fundus
-from dr_core.data.fundus.budget import DECODER_DEFECTS
+from dr_core.data.fundus import MAX_BYTES, find_shape, read_fundus
 from dr_core.data.grades import LESION_CODES
 from dr_core.data.intake.index import ImageFolder, index_eyes, read_labels
-from dr_core.data.intake.mask_picture import open_mask, read_levels
+from dr_core.data.intake.lesion_mask import LesionMask, decode_mask
 from dr_core.errors import InputError
+from dr_core.files import read_regular
 
 TOTAL = ("microaneurysms", "haemorrhages", "hard_exudates")
 """Lesions of the mask "total". Source: paper, Table 3."""
@@ -73,39 +72,25 @@ class SegmentedEye:
         unknown = [part for part in parts if part not in LESION_CODES]
         if unknown:
             raise InputError(f"`lesion` must be one of {', '.join(LESION_CODES)} or total, not {unknown[0]!r}.")
-        with Image.open(self.image_path) as photograph:
-            width, height = photograph.size
-        mask = np.zeros((height, width), bool)
+        shape = find_shape(self.image_path)
+        mask = np.zeros(shape, bool)
         for part in parts:
             if part in self.mask_paths:
-                mask |= read_mask(self.mask_paths[part], (height, width))
+                mask |= self.decode_mask(part, shape).pixels
         return mask
 
+    def decode_mask(self, lesion: str, shape: tuple[int, int] | None = None) -> LesionMask:
+        """Read the mask file of a lesion that the eye has, with what is to be said of it.
 
-def read_mask(source: Path | bytes, shape: tuple[int, int] | None = None) -> np.ndarray:
-    """Read a lesion mask: a palette, gray or color picture that is 0 where there is no lesion.
+        Args:
+            lesion: A key of `mask_paths`.
+            shape: Height and width of the photograph; None asks its file.
 
-    Args:
-        source: A TIFF or PNG file, or its bytes.
-        shape: Height and width of the photograph that it belongs to, where known.
-
-    Returns:
-        Bool (H, W).
-
-    Raises:
-        InputError: If the file cannot be read, is too large or has another size than the photograph.
-    """
-    name = "The mask" if isinstance(source, bytes) else f"The mask {source}"
-    try:
-        inside = read_levels(open_mask(source if isinstance(source, bytes) else Path(source).read_bytes())) != 0
-    except DECODER_DEFECTS as error:
-        raise InputError(f"{name} cannot be read as TIFF or PNG ({error}); copy it again.") from error
-    if shape is not None and inside.shape != shape:
-        raise InputError(
-            f"{name} has {inside.shape[1]}x{inside.shape[0]} pixels, its photograph {shape[1]}x{shape[0]}; "
-            "it belongs to another photograph or was resized."
-        )
-    return inside
+        Raises:
+            InputError: If the mask is damaged, cannot be understood, or is of another size than the photograph.
+        """
+        path = self.mask_paths[lesion]
+        return decode_mask(path.name, read_regular(path, MAX_BYTES), shape or find_shape(self.image_path))
 
 
 def load_segmentation(root: str | Path) -> list[SegmentedEye]:

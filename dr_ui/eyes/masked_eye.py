@@ -73,8 +73,8 @@ class Specimen:
         """What a user should know of uploaded masks."""
         names = {lesion: file.name for lesion, file in self.masks}
         gray = [
-            f"The mask {name} has {masks[lesion].gray_levels} gray levels; what is at least half as bright as its "
-            "brightest counts as lesion."
+            f"The mask {name} has {masks[lesion].gray_levels} gray levels; what differs from its "
+            "background by half of the most counts as lesion."
             for lesion, name in names.items()
             if masks[lesion].gray_levels > _ON_AND_OFF
         ]
@@ -83,14 +83,15 @@ class Specimen:
             for lesion, name in names.items()
             if not masks[lesion].pixels.any()
         ]
-        return (*gray, *empty)
+        taken = [note for mask in masks.values() for note in mask.notes]
+        return (*gray, *empty, *taken)
 
 
 _ON_AND_OFF = 2
 
 
 def _published(eye: SegmentedEye, lesion: str) -> LesionMask:
-    return LesionMask(eye.read_mask(lesion), _ON_AND_OFF)
+    return eye.decode_mask(lesion)
 
 
 def _decode(file: UploadedFile, shape: tuple[int, int]) -> LesionMask:

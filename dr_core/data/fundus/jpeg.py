@@ -54,7 +54,7 @@ def read_jpeg(
     """Decode with libjpeg-turbo, whose every warning is an error here: a scan that is damaged is never a picture.
 
     libjpeg fills what it cannot decode with gray, or goes on with shifted blocks, and only warns; Pillow and OpenCV
-    drop the warning. What a JPEG cannot show, having no checksum, is a changed bit that is valid code of the same length.
+    drop the warning. A changed bit that is valid code of the same length cannot be found: a JPEG has no sums.
 
     Args:
         name: What to call it in messages.

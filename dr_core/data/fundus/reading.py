@@ -1,13 +1,14 @@
 """Read a fundus photograph from a file or from uploaded bytes, whatever camera or software wrote it."""
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from dr_core.data.fundus.budget import MAX_BYTES
-from dr_core.data.fundus.jpeg import read_jpeg
+from dr_core.data.fundus.budget import MAX_BYTES, damaged
+from dr_core.data.fundus.jpeg import read_jpeg, strip_jpeg
 from dr_core.data.fundus.newer import read_newer
 from dr_core.data.fundus.png import read_png
 from dr_core.data.fundus.tiff import read_tiff
@@ -80,6 +81,23 @@ def open_fundus(source: str | Path | bytes, *, longest_side: int | None = None) 
     else:
         image = _read_other(name, data)
     return FundusFile(image=np.ascontiguousarray(image), notes=tuple(notes))
+
+
+def find_shape(path: Path) -> tuple[int, int]:
+    """Height and width of an upright photograph; of a JPEG from its header alone.
+
+    Raises:
+        InputError: As `read_fundus`.
+    """
+    name, data = _load_bytes(path)
+    if data[:3] != b"\xff\xd8\xff":
+        height, width, _ = read_fundus(data).shape
+        return height, width
+    try:
+        jpeg = strip_jpeg(data)
+    except (struct.error, ValueError):
+        raise damaged(name) from None
+    return (jpeg.width, jpeg.height) if jpeg.orientation >= 5 else (jpeg.height, jpeg.width)
 
 
 def _read_other(name: str, data: bytes) -> npt.NDArray[np.uint8]:
