@@ -19,8 +19,7 @@ from compare import encode_photograph, enlarge
 from load import start_server
 from playwright.sync_api import Page, expect, sync_playwright
 
-from dr_core.data.grades import LESION_CODES
-from dr_core.data.idrid import TOTAL
+from dr_core.data.grades import lesion_code, total_lesions
 from dr_core.data.phantom import draw_phantom
 from dr_core.publish.pdf import find_browser
 
@@ -57,10 +56,10 @@ def draw_files(seed: int) -> list[File]:
     """A photograph of an eye with lesions, and its masks of MA, HE and EX."""
     name, phantom = f"eye-{seed}", draw_phantom(3, 1024, seed)
     files: list[File] = [{"name": f"{name}.jpg", "mimeType": "image/jpeg", "buffer": encode_photograph(phantom.image)}]
-    for lesion in TOTAL:
+    for lesion in total_lesions():
         mask = enlarge(255 * phantom.masks[lesion].astype(np.uint8), cv2.INTER_NEAREST)
         png = cv2.imencode(".png", mask)[1].tobytes()
-        files.append({"name": f"{name}_{LESION_CODES[lesion]}.png", "mimeType": "image/png", "buffer": png})
+        files.append({"name": f"{name}_{lesion_code(lesion)}.png", "mimeType": "image/png", "buffer": png})
     return files
 
 

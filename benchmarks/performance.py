@@ -12,7 +12,8 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from dr_core.analysis.bootstrap import draw_patients
-from dr_core.experiments.answers import ANSWERS, GRADED_READINGS, MeasureConfig, read_answers, summarize
+from dr_core.data.grades import READINGS
+from dr_core.experiments.answers import ANSWERS, MeasureConfig, read_answers, summarize
 
 EYES, TARGET, PEER_DRAWS = 53_576, 10.0, 10
 
@@ -26,8 +27,8 @@ def main() -> None:
     one = table[table["setup"] == "a"]
     draws = draw_patients(one["patient"].to_numpy(), draws=PEER_DRAWS)
     started = time.perf_counter()
-    for lowest in GRADED_READINGS.values():
-        labels, scores = read_answers(one, lowest)
+    for reading in READINGS:
+        labels, scores = read_answers(one, reading)
         for column in range(PEER_DRAWS):
             roc_auc_score(labels, scores, sample_weight=draws.times[draws.patient, column])
     peer = (time.perf_counter() - started) / PEER_DRAWS * 1000 * 4

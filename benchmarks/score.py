@@ -64,7 +64,7 @@ def make_study(folder: Path, arch: str) -> Study:
             data_fingerprint="",
         )
         save_model(folder / "checkpoints" / f"{setup}.safetensors", build_backbone(arch, 5, seed), info)
-    info = StudyInfo(title="benchmark", summary="", protocol="-", seed=0, setups=tuple(SETUPS), data=())
+    info = StudyInfo(title="benchmark", summary="", protocol="-", seed=0, setups=tuple(SETUPS.values()), data=())
     return write_study_info(folder, info)
 
 

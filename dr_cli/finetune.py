@@ -6,7 +6,7 @@ from pathlib import Path
 from dr_cli import recipe_options
 from dr_cli.progress import show_progress, show_training
 from dr_core.devices import find_job
-from dr_core.models.setups import SETUPS, get_setup
+from dr_core.models.setups import SETUPS
 from dr_core.training.jobs import FinetuneRequest, finetune, needs_download, obtain_weights, plan_finetuning
 from dr_core.training.recipes import FINETUNE
 
@@ -42,7 +42,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 
 
 def _run(options: argparse.Namespace) -> None:
-    setup = get_setup(options.setup)
+    setup = SETUPS.find(options.setup)
     recipe = FINETUNE[options.preset][setup.initialization]
     request = FinetuneRequest(
         data=options.data,

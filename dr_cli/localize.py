@@ -57,7 +57,7 @@ def _run(options: argparse.Namespace) -> None:
         study.path, "localize", replace(config, draws=0), [(eye.name, str(eye.image_path)) for eye in everything]
     )
     missing = [eye for eye in eyes if eye.name not in _done(parts, shard)]
-    models = {setup: study.load_model(setup) for setup in study.info.setups if study.has_checkpoint(setup)}
+    models = study.load_models()
     if missing:
         show_progress("localize", _keep(localize_eyes(models, missing, config), missing, parts, shard))
     tables = join_parts(parts, _TABLES, shard)

@@ -57,7 +57,7 @@ def _run(options: argparse.Namespace) -> None:
         draws=options.draws,
         seed=options.seed,
     )
-    models = {setup: study.load_model(setup) for setup in study.info.setups if study.has_checkpoint(setup)}
+    models = study.load_models()
     for model in models.values():
         model.model.to(options.device)
     console = Console(soft_wrap=True)

@@ -57,7 +57,7 @@ def make_study(folder):
         save_model(path, build_backbone("resnet50_slim", 5, seed), info, half=True)
     data = DataSet(key="noise", title="noise", role="test", images=20, real=False, description="Random pixels.")
     info = StudyInfo(
-        title="Tiny", summary="Untrained models.", protocol="-", seed=0, setups=tuple(SETUPS), data=(data,)
+        title="Tiny", summary="Untrained models.", protocol="-", seed=0, setups=tuple(SETUPS.values()), data=(data,)
     )
     study = write_study_info(folder, info)
     views = np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3), np.uint8)

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from dr_core.data.fundus import find_field_of_view, read_fundus
-from dr_core.data.grades import LESION_CODES, LESIONS
+from dr_core.data.grades import LESIONS
 from dr_core.data.phantom import draw_phantom
 
 Eye = tuple[np.ndarray, dict[str, np.ndarray]]
@@ -64,7 +64,7 @@ def read_segmented(root: Path) -> Iterator[Eye]:
         image = read_fundus(photograph)
         masks = {}
         for lesion in LESIONS:
-            found = list(root.glob(f"**/{photograph.stem}_{LESION_CODES[lesion]}.tif"))
+            found = list(root.glob(f"**/{photograph.stem}_{LESIONS[lesion].code}.tif"))
             masks[lesion] = read_mask(found[0]) if found else np.zeros(image.shape[:2], bool)
         yield image, masks
 
@@ -99,7 +99,7 @@ def measure_lesions(eyes: Iterable[Eye]) -> Table:
         for lesion, mask in masks.items():
             if not mask.any():
                 continue
-            code = LESION_CODES[lesion]
+            code = LESIONS[lesion].code
             count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
             diameters = 2 * np.sqrt(stats[1:, cv2.CC_STAT_AREA] / np.pi) / radius
             for name, value in {

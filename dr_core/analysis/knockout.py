@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from dr_core.data.fundus import find_field_of_view
-from dr_core.data.grades import LESIONS
+from dr_core.data.grades import LESIONS, TOTAL, mask_names
 from dr_core.errors import InputError
 from dr_core.seeds import numpy_generator
 
@@ -120,16 +120,16 @@ def knock_out(
     Raises:
         InputError: If the lesion is unknown.
     """
-    if lesion not in (*LESIONS, "total"):
+    if lesion not in mask_names():
         raise InputError(f"`lesion` must be one of {', '.join(LESIONS)} or total, not {lesion!r}.")
     everything = np.zeros(image.shape[:2], bool)
     for mask in masks.values():
         everything |= mask
-    mask = everything if lesion == "total" else masks.get(lesion, np.zeros_like(everything))
+    mask = everything if lesion == TOTAL else masks.get(lesion, np.zeros_like(everything))
     if not mask.any():
         return []
     result = [KnockOut(lesion=lesion, kind="removed", image=paint_out(image, mask), painted=_painted(mask))]
-    if lesion != "total":
+    if lesion != TOTAL:
         others = everything & ~_widen(mask)
         kept = KnockOut(lesion=lesion, kind="kept_only", image=paint_out(image, others), painted=_painted(others))
         result.append(kept)

@@ -1,32 +1,157 @@
-"""Grades, lesions and what makes an eye referable: the clinical words of the whole project."""
+"""Grades, lesions and readings: the clinical words of the whole project, each vocabulary in one registry."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from dr_core.registry import Registry
+
 GRADES: tuple[str, ...] = ("no DR", "mild", "moderate", "severe", "proliferative")
-"""Names of the ICDR severity grades 0..4."""
+"""Names of the ICDR severity grades 0..4. Source: Wilkinson et al. 2003, Ophthalmology 110(9):1677-1682, table 2."""
 
-LESIONS: tuple[str, ...] = ("microaneurysms", "haemorrhages", "hard_exudates", "soft_exudates")
-"""Lesion types in IDRiD's order and spelling."""
-
-LESION_CODES: dict[str, str] = {
-    "microaneurysms": "MA",
-    "haemorrhages": "HE",
-    "hard_exudates": "EX",
-    "soft_exudates": "SE",
-}
-"""Two-letter codes of the lesion types, as in IDRiD's file names."""
+TARGET_GRADE = 3
+"""The grade whose output neuron the paper explains: severe DR. Source: paper, section 4.4."""
 
 Side = Literal["right", "left"]
 
-ReferableFrom = Literal[2, 3]
-"""Lowest grade read as referable: 3 is the paper's reading (0-2 against 3-4), 2 the ICDR standard."""
 
-REFERABLE_READINGS: tuple[ReferableFrom, ...] = (3, 2)
-"""Both readings, the paper's first; reports always give both."""
+@dataclass(frozen=True, kw_only=True)
+class Lesion:
+    """A type of lesion.
+
+    Attributes:
+        name: Name in code and tables, as in IDRiD, such as `"hard_exudates"`.
+        code: Letters beside its outline and in file names, such as `"EX"`.
+        folder: Folder of its masks in IDRiD's layout.
+        color: Of its outline over the eye.
+        dash: Of its outline, as in SVG's `stroke-dasharray`; empty for a solid one.
+        in_total: Whether it counts in the mask `total`. Source: paper, Table 3 (MA, HE or EX).
+    """
+
+    name: str
+    code: str
+    folder: str
+    color: str
+    dash: str = ""
+    in_total: bool = False
+
+    @property
+    def label(self) -> str:
+        """Name for people."""
+        return self.name.replace("_", " ")
+
+
+LESIONS: Registry[Lesion] = Registry(
+    "lesion",
+    (
+        Lesion(
+            name="microaneurysms", code="MA", folder="1. Microaneurysms", color="#f000d8", dash="2 3", in_total=True
+        ),
+        Lesion(name="haemorrhages", code="HE", folder="2. Haemorrhages", color="#22e6ff", dash="7 3", in_total=True),
+        Lesion(name="hard_exudates", code="EX", folder="3. Hard Exudates", color="#ffe600", in_total=True),
+        Lesion(name="soft_exudates", code="SE", folder="4. Soft Exudates", color="#ffffff", dash="10 3 2 3"),
+    ),
+)
+"""Lesion types, in IDRiD's order and spelling. Source: Porwal et al. 2020, Medical Image Analysis 59:101561."""
+
+TOTAL = "total"
+"""Name of the mask of all lesions that count together."""
+
+TOTAL_COLOR = "#22ad4f"
+"""Of its outline over the eye."""
+
+
+def total_lesions() -> tuple[str, ...]:
+    """Names of the lesions that the mask `total` joins."""
+    return tuple(name for name, lesion in LESIONS.items() if lesion.in_total)
+
+
+def mask_names() -> tuple[str, ...]:
+    """Names of all masks that are scored: each lesion's, then `total`."""
+    return (*LESIONS, TOTAL)
+
+
+def lesion_label(name: str) -> str:
+    """Name of a mask for people."""
+    if name == TOTAL:
+        return " or ".join(LESIONS[one].code for one in total_lesions())
+    return LESIONS.find(name).label
+
+
+def lesion_code(name: str) -> str:
+    """Letters of a mask: the lesion's code, or `total`."""
+    return TOTAL if name == TOTAL else LESIONS.find(name).code
+
+
+ReferableFrom = Literal[1, 2, 3, 4]
+"""Lowest grade that is read as positive."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A binary reading of the grades.
+
+    Attributes:
+        name: Name in tables and on axes, such as `"grades 3-4 against 0-2"`.
+        label: A few characters for a control, such as `"3-4 (paper)"`.
+        positive_from: Lowest positive grade; the score is the probability of that grade or a worse one.
+        referable: Whether it reads eyes as to be referred or not.
+        source: Where the reading comes from.
+    """
+
+    name: str
+    label: str
+    positive_from: ReferableFrom
+    referable: bool
+    source: str
+
+    def positives(self, grades: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Which of the grades 0..4 (any shape) count as positive."""
+        return is_referable(grades, self.positive_from)
+
+    def score(self, probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """Probability of a positive eye, float (...), from float (..., 5), softmax over the grades 0..4."""
+        return referable_probability(probabilities, self.positive_from)
+
+
+READINGS: Registry[Reading] = Registry(
+    "reading",
+    (
+        Reading(
+            name="grades 3-4 against 0-2",
+            label="3-4 (paper)",
+            positive_from=3,
+            referable=True,
+            source="paper, section 3.1",
+        ),
+        Reading(
+            name="grades 2-4 against 0-1",
+            label="2-4 (ICDR)",
+            positive_from=2,
+            referable=True,
+            source="Wilkinson et al. 2003: moderate DR or worse",
+        ),
+        Reading(
+            name="any DR",
+            label="1-4 (any DR)",
+            positive_from=1,
+            referable=False,
+            source="all that a set with nothing but the presence of DR can be read by",
+        ),
+    ),
+)
+"""The readings, the paper's first."""
+
+PAPER_READING = "grades 3-4 against 0-2"
+"""The reading of all AUCs of the paper. Source: paper, section 3.1."""
+
+
+def referable_readings() -> Iterator[Reading]:
+    """The readings by which an eye is referred, the paper's first; reports always give all of them."""
+    return (reading for reading in READINGS.values() if reading.referable)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,14 +11,11 @@ import numpy as np
 import pandas as pd
 
 from dr_core.data.fundus import MAX_BYTES, find_shape, read_fundus
-from dr_core.data.grades import LESION_CODES
+from dr_core.data.grades import LESIONS, TOTAL, total_lesions
 from dr_core.data.intake.index import ImageFolder, index_eyes, read_labels
 from dr_core.data.intake.lesion_mask import LesionMask, decode_mask
 from dr_core.errors import InputError
 from dr_core.files import read_regular
-
-TOTAL = ("microaneurysms", "haemorrhages", "hard_exudates")
-"""Lesions of the mask "total". Source: paper, Table 3."""
 
 IDRID_EXPECTED: dict[str, int] = {"train": 54, "test": 27}
 """Eyes with masks in each split, as published; the paper used 80 of the 81."""
@@ -27,13 +24,6 @@ GRADING_EXPECTED: dict[str, tuple[int, ...]] = {"train": (134, 20, 136, 74, 49),
 """Eyes of each grade in each split, as the published label files hold them."""
 
 _SPLITS: dict[Literal["train", "test"], str] = {"train": "a. Training Set", "test": "b. Testing Set"}
-MASK_FOLDERS = {
-    "microaneurysms": "1. Microaneurysms",
-    "haemorrhages": "2. Haemorrhages",
-    "hard_exudates": "3. Hard Exudates",
-    "soft_exudates": "4. Soft Exudates",
-}
-"""Lesion -> folder of its masks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +58,10 @@ class SegmentedEye:
         Raises:
             InputError: If the lesion is unknown, or the mask is damaged or of another size than the photograph.
         """
-        parts = TOTAL if lesion == "total" else (lesion,)
-        unknown = [part for part in parts if part not in LESION_CODES]
+        parts = total_lesions() if lesion == TOTAL else (lesion,)
+        unknown = [part for part in parts if part not in LESIONS]
         if unknown:
-            raise InputError(f"`lesion` must be one of {', '.join(LESION_CODES)} or total, not {unknown[0]!r}.")
+            raise InputError(f"`lesion` must be one of {', '.join(LESIONS)} or total, not {unknown[0]!r}.")
         shape = find_shape(self.image_path)
         mask = np.zeros(shape, bool)
         for part in parts:
@@ -134,7 +124,7 @@ def find_folder(root: Path, name: str) -> Path:
 
 def _mask_paths(folder: Path, place: str, eye: str) -> dict[str, Path]:
     masks = folder / "2. All Segmentation Groundtruths" / place
-    paths = {lesion: masks / MASK_FOLDERS[lesion] / f"{eye}_{code}.tif" for lesion, code in LESION_CODES.items()}
+    paths = {name: masks / lesion.folder / f"{eye}_{lesion.code}.tif" for name, lesion in LESIONS.items()}
     return {lesion: path for lesion, path in paths.items() if path.is_file()}
 
 

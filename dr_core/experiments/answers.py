@@ -12,7 +12,7 @@ from dr_core.analysis.bootstrap import PatientDraws, draw_patients, interval
 from dr_core.analysis.discrimination import compare_aucs, measure_auc, measure_separation
 from dr_core.analysis.grading import accuracy, count_confusion, measure_calibration, quadratic_kappa
 from dr_core.data.fundus import read_fundus
-from dr_core.data.grades import GRADES
+from dr_core.data.grades import GRADES, READINGS
 from dr_core.data.preprocessing import Preprocessing, standardize_color
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel
@@ -20,9 +20,6 @@ from dr_core.models.prediction import predict_shared
 
 ANSWERS = [f"p{grade}" for grade in range(len(GRADES))]
 """Columns of the softmax."""
-
-GRADED_READINGS: dict[str, int] = {"grades 3-4 against 0-2": 3, "grades 2-4 against 0-1": 2, "any DR": 1}
-"""Reading -> lowest positive grade; the score is the probability of that grade or a worse one."""
 
 FIVE_GRADES = "five grades"
 """Reading of the measures of all grades at once."""
@@ -100,8 +97,8 @@ def summarize_aucs(predictions: pd.DataFrame, config: MeasureConfig | None = Non
     config = config or MeasureConfig()
     rows = []
     for (data, setup), answers, draws in _each_model(predictions, config):
-        for reading, lowest in GRADED_READINGS.items():
-            labels, scores = read_answers(answers, lowest)
+        for reading in READINGS:
+            labels, scores = read_answers(answers, reading)
             row = _row("auc", reading, measure_auc(scores, labels, draws), labels)
             rows.append({"data": data, "setup": setup} | row)
     return pd.DataFrame(rows)
@@ -129,18 +126,19 @@ def is_graded(answers: pd.DataFrame) -> bool:
     return bool((answers["grade"] >= 0).all())
 
 
-def read_answers(answers: pd.DataFrame, lowest: int) -> tuple[np.ndarray, np.ndarray]:
+def read_answers(answers: pd.DataFrame, reading: str) -> tuple[np.ndarray, np.ndarray]:
     """Truth and score of one reading.
 
     Args:
         answers: Rows of the table of predictions.
-        lowest: Lowest positive grade.
+        reading: Key of `READINGS`.
 
     Returns:
         Labels, bool (N,), and scores, float64 (N,), 0..1.
     """
-    labels = answers["grade"] >= lowest if is_graded(answers) else answers["has_dr"]
-    return labels.to_numpy(bool), answers[ANSWERS[lowest:]].sum(axis=1).to_numpy(np.float64)
+    known = READINGS.find(reading)
+    labels = known.positives(answers["grade"]) if is_graded(answers) else answers["has_dr"].to_numpy(bool)
+    return labels, known.score(answers[ANSWERS].to_numpy(np.float64))
 
 
 def _row(measure: str, reading: str, values: np.ndarray, labels: np.ndarray | None = None, n: int = 0) -> dict:
@@ -159,8 +157,8 @@ def _row(measure: str, reading: str, values: np.ndarray, labels: np.ndarray | No
 
 def _measure_readings(answers: pd.DataFrame, draws: PatientDraws, config: MeasureConfig) -> list[dict]:
     rows = []
-    for reading, lowest in GRADED_READINGS.items():
-        labels, scores = read_answers(answers, lowest)
+    for reading in READINGS:
+        labels, scores = read_answers(answers, reading)
         found = measure_separation(
             scores, labels, draws, at_specificity=config.at_specificity, at_sensitivity=config.at_sensitivity
         )
@@ -211,9 +209,9 @@ def compare_setups(predictions: pd.DataFrame, config: MeasureConfig | None = Non
         for (name, answers, draws), (other, others, _) in combinations(models, 2):
             if list(answers["eye"]) != list(others["eye"]):
                 raise InputError(f"{name[1]} and {other[1]} were not asked about the same eyes of {data}.")
-            for reading, lowest in GRADED_READINGS.items():
-                labels, first = read_answers(answers, lowest)
-                second = read_answers(others, lowest)[1]
+            for reading in READINGS:
+                labels, first = read_answers(answers, reading)
+                second = read_answers(others, reading)[1]
                 test = compare_aucs(first, second, labels)
                 drawn = measure_auc(first, labels, draws) - measure_auc(second, labels, draws)
                 difference, low, high = interval(drawn)

@@ -19,7 +19,7 @@ from dr_core.analysis.localization import (
     relevance_recall,
 )
 from dr_core.data.fundus import find_field_of_view
-from dr_core.data.grades import LESIONS, referable_probability
+from dr_core.data.grades import LESIONS, TARGET_GRADE, mask_names, referable_readings
 from dr_core.data.idrid import SegmentedEye
 from dr_core.data.protocol import PROTOCOLS, Protocol, view_with_masks
 from dr_core.errors import InputError
@@ -30,11 +30,6 @@ from dr_core.study.tables import RESULT_COLUMNS
 
 SCORES = ("mass accuracy", "rank accuracy", "recall")
 """Equation 2, CLEVR-XAI's rank accuracy, equation 3 as its controls imply."""
-
-MASKS = (*LESIONS, "total")
-
-TARGET = 3
-"""Severe DR, from whose neuron the paper starts. Source: paper, section 4.4."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +86,7 @@ def localize_eyes(
     explainers = {setup: Explainer(model.model) for setup, model in models.items()}
     for done, eye in enumerate(eyes, start=1):
         image = eye.read_image()
-        masks = {mask: eye.read_mask(mask) for mask in MASKS}
+        masks = {mask: eye.read_mask(mask) for mask in mask_names()}
         rows: list[dict[str, object]] = []
         for name in config.protocols:
             rows += _score_eye(eye.name, PROTOCOLS[name], image, masks, models, explainers, config)
@@ -115,7 +110,7 @@ def _score_eye(
         way = replace(model.info.preprocessing, size=protocol.size, crop=protocol.crop)
         inputs = way.normalize(view[None])
         random = draw_random_relevance(tuple(inputs.shape), derive_seed(config.seed, eye, setup, protocol.name))
-        maps = {"lrp": explainers[setup].attribute(inputs, TARGET), "random": random}
+        maps = {"lrp": explainers[setup].attribute(inputs, TARGET_GRADE), "random": random}
         for method, relevance in maps.items():
             for pooling in config.poolings:
                 about = {"eye": eye, "setup": setup, "protocol": protocol.name, "method": method, "pooling": pooling}
@@ -144,7 +139,7 @@ def _knock_out_eye(
 ) -> list[dict[str, object]]:
     small, reduced = reduce_eye(image, {lesion: masks[lesion] for lesion in LESIONS})
     seed = derive_seed(config.seed, eye, "knock-out")
-    cases = [case for mask in MASKS for case in knock_out(small, reduced, mask, seed, config.controls)]
+    cases = [case for mask in mask_names() for case in knock_out(small, reduced, mask, seed, config.controls)]
     field = find_field_of_view(small)  # one crop for all, so that nothing but the painting differs
     pictures = [small, *(case.image for case in cases)]
     ways = dict.fromkeys(model.info.preprocessing for model in models.values())
@@ -153,9 +148,8 @@ def _knock_out_eye(
     for setup, model in models.items():
         answers = predict_views(model, views[model.info.preprocessing])
         measures = {
-            "severe": answers[:, TARGET],
-            "referable_3": referable_probability(answers, 3),
-            "referable_2": referable_probability(answers, 2),
+            "severe": answers[:, TARGET_GRADE],
+            **{f"referable_{reading.positive_from}": reading.score(answers) for reading in referable_readings()},
         }
         for number, case in enumerate(cases, start=1):
             about = {"eye": eye, "setup": setup, "lesion": case.lesion, "kind": case.kind}

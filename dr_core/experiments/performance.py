@@ -50,7 +50,7 @@ def evaluate_study(
             raise InputError("The study has no predictions yet; name prepared eyes with --data.")
         predictions = old
     else:
-        models = {setup: study.load_model(setup) for setup in study.info.setups if study.has_checkpoint(setup)}
+        models = study.load_models()
         if not models:
             raise InputError(f"The study {study.name} has no trained model yet.")
         key, store = key or data.name, open_graded(data, models)
@@ -136,7 +136,7 @@ def _fraction_runs(study: Study) -> dict[tuple[str, int, int], Path]:
     for path in sorted(study.path.glob("runs/*-f*-s*/best.safetensors")):
         setup, _, rest = path.parent.name.rpartition("-f")
         percent, _, seed = rest.partition("-s")
-        if setup not in study.info.setups or not (percent.isdigit() and seed.isdigit()):
+        if setup not in study.setups or not (percent.isdigit() and seed.isdigit()):
             continue
         if (int(percent), int(seed)) != (100, study.info.seed):
             found[setup, int(percent), int(seed)] = path

@@ -24,6 +24,7 @@ from dr_core.analysis.robustness import (
 )
 from dr_core.corruption import IMAGENET_C, MAX_SEVERITY, corrupt, find_corruption
 from dr_core.data.fundus import find_field_of_view
+from dr_core.data.grades import READINGS, TARGET_GRADE, TOTAL, referable_readings
 from dr_core.data.idrid import SegmentedEye
 from dr_core.data.protocol import scale_mask
 from dr_core.data.store import Store
@@ -42,9 +43,9 @@ REFERENCE = "iwne_fs"
 PAIRS = {"iwne": ("iwne_cl", "iwne_fs"), "ifi": ("ifi_cl", "ifi_fs")}
 """Rows of Figure 4: contrastive minus supervised."""
 
-_READINGS: dict[str, int] = {"grades 3-4 against 0-2": 3, "grades 2-4 against 0-1": 2}
 _REFERABLE = "grades 2-4 against 0-1"
-_TARGET = 3
+"""The reading of flips and of calibration: the ICDR standard's."""
+
 _BATCH = 32
 """Eyes that are damaged at once; what a stopped run loses."""
 
@@ -215,15 +216,15 @@ def _row(cell: tuple[str, float], measure: str, reading: str, values: np.ndarray
 def _measure_cells(grid: _Grid, answers: np.ndarray) -> Iterator[dict[str, object]]:
     eyes, n = np.arange(len(grid.grades)), len(grid.grades)
     true = draw_means(answers[:, eyes, grid.grades], grid.draws)
-    referable = answers[..., _READINGS[_REFERABLE] :].sum(axis=-1)
+    referable = READINGS[_REFERABLE].score(answers)
     flips = draw_means(find_flips(referable[0], referable), grid.draws)
-    labels = grid.grades >= _READINGS[_REFERABLE]
+    labels = READINGS[_REFERABLE].positives(grid.grades)
     for number, cell in enumerate(grid.cells):
         yield _row(cell, "score of the true grade", "", true[number], n)
         yield _row(cell, "flip rate", _REFERABLE, flips[number], n)
-        for reading, lowest in _READINGS.items():
-            scores = answers[number, :, lowest:].sum(axis=-1)
-            yield _row(cell, "auc", reading, measure_auc(scores, grid.grades >= lowest, grid.draws), n)
+        for reading in referable_readings():
+            scores, truth = reading.score(answers[number]), reading.positives(grid.grades)
+            yield _row(cell, "auc", reading.name, measure_auc(scores, truth, grid.draws), n)
         confusion = count_confusion(grid.grades, answers[number].argmax(axis=1), grid.draws)
         yield _row(cell, "quadratic_kappa", "five grades", quadratic_kappa(confusion), n)
         error = measure_calibration(np.clip(referable[number], 0, 1), labels, grid.draws).error
@@ -290,7 +291,7 @@ def move_heatmaps(
     cells = list(product(config.corruptions, config.severities))
     for done, eye in enumerate(eyes, start=1):
         image = eye.read_image()
-        field, total = find_field_of_view(image), eye.read_mask("total")
+        field, total = find_field_of_view(image), eye.read_mask(TOTAL)
         seed = derive_seed(config.seed, "damage", eye.name)
         rows: list[dict[str, object]] = []
         for setup, model in models.items():
@@ -309,4 +310,4 @@ def move_heatmaps(
 
 
 def _explain(explainer: Explainer, inputs: Tensor) -> Tensor:
-    return torch.cat([pool(explainer.attribute(batch, _TARGET), "sum_pos") for batch in inputs.split(16)])
+    return torch.cat([pool(explainer.attribute(batch, TARGET_GRADE), "sum_pos") for batch in inputs.split(16)])

@@ -68,7 +68,7 @@ def measure_spectra(
     """
     key, store = key or data.name, open_store(data)
     count = min(config.limit or len(store), len(store))
-    models = {setup: study.load_model(setup) for setup in study.info.setups if study.has_checkpoint(setup)}
+    models = study.load_models()
     if not models or count == 0:
         raise InputError(f"{data} holds no image." if models else f"The study {study.name} has no trained model yet.")
     for setup, model in models.items():

@@ -71,14 +71,14 @@ EXTERNAL: dict[str, ExternalWeights] = {
         digest=("sha256", "0676ba61"),
         extract=_drop_head,
     ),
-    "contrastive": ExternalWeights(
+    "moco": ExternalWeights(
         title="ResNet-50 by MoCo v2 on ImageNet, 800 epochs (its authors)",
         url="https://dl.fbaipublicfiles.com/moco/moco_checkpoints/moco_v2_800ep/moco_v2_800ep_pretrain.pth.tar",
         digest=("md5", "a04e12f8"),
         extract=_take_query_encoder,
     ),
 }
-"""Training of a set-up (`Setup.training`) -> weights that its IFI variant starts from."""
+"""Training of a set-up (`Setup.pretraining`) -> weights that its IFI variant starts from."""
 
 
 def cache_folder() -> Path:

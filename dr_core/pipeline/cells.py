@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dr_core.models.setups import SETUPS, get_setup
+from dr_core.models.setups import SETUPS
 from dr_core.pipeline.config import DrawnData, Kind, Options, StudyConfig
 
 _RECIPES = {"paper": "paper", "fine": "paper", "quick": "quick"}
@@ -119,7 +119,7 @@ class _Plan:
 
     def _finetune(self, setup: str, percent: int, seed: int) -> Cell:
         start, needs = self._start(setup)
-        recipe = self.config.iwne if get_setup(setup).initialization == "none" else self.config.ifi
+        recipe = self.config.iwne if SETUPS.find(setup).initialization == "none" else self.config.ifi
         arguments = ["finetune", "--setup", setup, "--fraction", str(percent), "--data", str(self.train)]
         if self.validation is not None:
             arguments += ["--validation", str(self.validation)]

@@ -349,7 +349,7 @@ class _Demo:
             "works and proves nothing about the paper's data.",
             protocol="field of view, 224 px",
             seed=self.config.seed,
-            setups=tuple(SETUPS),
+            setups=tuple(SETUPS.values()),
             data=tuple(data),
             settings=recipe_values(self.config) | {"arch": ARCH},
         )

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dr_core.data.grades import LESION_CODES
-from dr_core.data.idrid import MASK_FOLDERS
+from dr_core.data.grades import LESIONS
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import FillReport, fill_store
@@ -68,8 +67,9 @@ def draw_segmented(out: Path, eyes: int, *, size: int = 768, seed: int = 0) -> I
         if not (photographs / f"{name}.jpg").is_file():
             phantom = draw_phantom(_GRADES[number % len(_GRADES)], size, derive_seed(seed, "segmented", number))
             for lesion, mask in phantom.masks.items():
-                if lesion in MASK_FOLDERS and mask.any():
-                    _write_mask(masks / MASK_FOLDERS[lesion] / f"{name}_{LESION_CODES[lesion]}.tif", mask)
+                if lesion in LESIONS and mask.any():
+                    known = LESIONS[lesion]
+                    _write_mask(masks / known.folder / f"{name}_{known.code}.tif", mask)
             with replacing(photographs / f"{name}.jpg") as temporary:  # last: an eye with a photograph is whole
                 Image.fromarray(phantom.image).save(temporary, quality=95)
         yield FillReport(number, eyes)

@@ -13,7 +13,7 @@ from dr_core.corruption import IMAGENET_C
 from dr_core.data.splits import VALIDATION_SHARE
 from dr_core.data.store import open_store
 from dr_core.models.architectures import build_backbone
-from dr_core.models.setups import get_setup
+from dr_core.models.setups import SETUPS
 from dr_core.pipeline.cells import Cell, build_cells
 from dr_core.pipeline.config import DrawnData, StudyConfig
 from dr_core.training.execution import resolve_precision
@@ -205,7 +205,7 @@ def _estimate_training(cell: Cell, config: StudyConfig, sizes: _Sizes, rates: Ra
     weights = rates.parameters * _FLOAT
     if cell.kind == "finetune":
         setup, percent = (words[words.index(name) + 1] for name in ("--setup", "--fraction"))
-        initialization = get_setup(setup).initialization
+        initialization = SETUPS.find(setup).initialization
         options = config.iwne if initialization == "none" else config.ifi
         epochs = int(options.get("epochs", FINETUNE[recipes][initialization].epochs))
         images = sizes.train * int(percent) / 100 + sizes.validation / 3

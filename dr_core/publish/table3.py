@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from dr_core.data.grades import LESION_CODES
+from dr_core.data.grades import lesion_code
 from dr_core.files import replacing
 from dr_core.models.setups import SETUPS
 
@@ -36,11 +36,10 @@ def write_table3(summary: pd.DataFrame, folder: Path) -> list[Path]:
 def arrange_table3(summary: pd.DataFrame) -> pd.DataFrame:
     """Arrange one protocol's summary as the paper does; cells are `mean / median`."""
     labels = {setup.name: setup.label for setup in SETUPS.values()}
-    codes = {**LESION_CODES, "total": "total"}
     random = summary["method"] == "random"
     shown = summary.assign(
         row=summary["setup"].map(labels).where(~random, "Random (" + summary["setup"].map(labels) + ")"),
-        lesion=summary["lesion"].map(codes),
+        lesion=summary["lesion"].map(lesion_code),
         value=summary["value"].map("{:.4f}".format),
     )
     wide = shown.pivot_table(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dr_core
-from dr_core.data.grades import GRADES
+from dr_core.data.grades import GRADES, TARGET_GRADE
 from dr_core.data.photographs import HEATMAPS, Photograph, find_photographs
 from dr_core.errors import InputError
 from dr_core.files import digest_file, write_json
@@ -40,9 +40,6 @@ SCORE_COLUMNS: dict[str, str] = {
 
 SCHEMA = 1
 """Version of the table and of what stands beside it."""
-
-TARGET = 3
-"""The heatmaps start from severe DR. Source: paper, section 4.4."""
 
 _AUTHOR = "DR Lens score"
 _CPU_BATCH, _DEVICE_BATCH = 16, 64
@@ -128,7 +125,7 @@ def plan_scoring(study: Study, given: Sequence[Path], out: Path, config: ScoreCo
     if out.suffix != ".csv":
         raise InputError(f"The table must end in .csv, not {out.name!r}.")
     photographs = tuple(find_photographs(given))
-    trained = [name for name in study.info.setups if study.has_checkpoint(name)]
+    trained = [name for name in study.setups if study.has_checkpoint(name)]
     models = {setup: study.load_model(setup) for setup in sorted(config.setups or trained, key=list(SETUPS).index)}
     if not models:
         raise InputError(f"The study {study.name} has no trained model yet.")
@@ -159,7 +156,7 @@ def _describe(
         "given": hashlib.sha256("\n".join(roots).encode("utf-8", "surrogateescape")).hexdigest()[:16],
         "models": {setup: _describe_model(study, setup, model) for setup, model in models.items()},
         "device": config.device.partition(":")[0],
-        "heatmaps": {"rule": "alpha1_beta0", "grade": TARGET} if config.heatmaps else None,
+        "heatmaps": {"rule": "alpha1_beta0", "grade": TARGET_GRADE} if config.heatmaps else None,
         "versions": versions,
         "columns": SCORE_COLUMNS,
     }

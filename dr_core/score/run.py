@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dr_core.analysis.attribution import Explainer
-from dr_core.data.grades import referable_probability
+from dr_core.data.grades import TARGET_GRADE, referable_probability
 from dr_core.data.photographs import Photograph, PhotographView, view_photographs
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
@@ -17,7 +17,7 @@ from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.prediction import predict_shared
 from dr_core.score.heatmaps import write_heatmaps
 from dr_core.score.journal import Row, cut_half_line, journal_line, read_journals
-from dr_core.score.plan import SCORE_COLUMNS, TARGET, Scoring
+from dr_core.score.plan import SCORE_COLUMNS, Scoring
 from dr_core.study.shards import Shard
 
 _EXPLAINED_AT_ONCE = 4
@@ -156,7 +156,7 @@ def _write_maps(
         relevances = {}
         for setup, model in scoring.models.items():
             inputs = model.info.preprocessing.normalize(stacks[_way(model)][part]).to(scoring.config.device)
-            relevances[setup] = explainers[setup].attribute(inputs, TARGET).float().cpu().numpy()
+            relevances[setup] = explainers[setup].attribute(inputs, TARGET_GRADE).float().cpu().numpy()
         for n, (photograph, view) in enumerate(zip(photographs[part], seen[part], strict=True)):
             places = {setup: ways.index(_way(model)) for setup, model in scoring.models.items()}
             write_heatmaps(
@@ -164,7 +164,7 @@ def _write_maps(
                 {setup: view.views[place] for setup, place in places.items()},
                 {setup: found[n] for setup, found in relevances.items()},
                 {setup: view.parts[place] for setup, place in places.items()},
-                TARGET,
+                TARGET_GRADE,
             )
 
 

@@ -20,14 +20,14 @@ from dr_core.models.checkpoint import (
     read_info,
     software_versions,
 )
-from dr_core.models.setups import SETUPS
+from dr_core.models.setups import Setup, declare_setups, parse_setup
 from dr_core.study.tables import RESULT_COLUMNS, read_table
 
 CONFIGURATION = "configuration"
 """Key of a study's settings under which the TOML file of a whole study stands."""
 
-SCHEMA = 1
-"""Version of the folder's layout; a reader refuses a newer one."""
+SCHEMA = 2
+"""Version of the folder's layout; a reader refuses a newer one. Schema 1 had set-ups of the paper's preset, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class StudyInfo:
         summary: What the study is, one or two sentences.
         protocol: `"paper"` or `"fine"`: how images and masks are brought to model size.
         seed: Seed of everything.
-        setups: Names of the set-ups that it compares, in their one order.
+        setups: The set-ups that it compares, in the order of every page and table.
         data: The data sets.
         settings: Further settings, plain values.
         versions: Versions of the software that wrote it.
@@ -76,7 +76,7 @@ class StudyInfo:
     summary: str
     protocol: str
     seed: int
-    setups: tuple[str, ...]
+    setups: tuple[Setup, ...]
     data: tuple[DataSet, ...]
     settings: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=software_versions)
@@ -106,6 +106,11 @@ class Study:
         """Name of the folder."""
         return self.path.name
 
+    @property
+    def setups(self) -> dict[str, Setup]:
+        """Name -> set-up, in the order of every page and table."""
+        return {setup.name: setup for setup in self.info.setups}
+
     def data(self, key: str) -> DataSet:
         """The data set of this key."""
         return next(data for data in self.info.data if data.key == key)
@@ -125,6 +130,13 @@ class Study:
     def load_model(self, setup: str) -> LoadedModel:
         """Model of a set-up; raises as `dr_core.models.checkpoint.load_model` does."""
         return load_model(self.checkpoint_path(setup))
+
+    def load_models(self, device: str = "cpu") -> dict[str, LoadedModel]:
+        """Models of the set-ups that have been trained, by name, on `device`; raises as `load_model`."""
+        models = {setup: self.load_model(setup) for setup in self.setups if self.has_checkpoint(setup)}
+        for model in models.values():
+            model.model.to(device)
+        return models
 
     def has_results(self, table: str) -> bool:
         """Whether the table has been computed."""
@@ -186,8 +198,8 @@ _MAX_HEAD_BYTES = 2**20
 def write_study_info(path: Path, info: StudyInfo) -> Study:
     """Write the head of a study, last of all, and give the open study."""
     path.mkdir(parents=True, exist_ok=True)
-    values = {name: value for name, value in vars(info).items() if name != "data"}
-    write_json(path / "study.json", values | {"data": [vars(data) for data in info.data]})
+    lists = {name: [vars(one) for one in getattr(info, name)] for name in ("setups", "data")}
+    write_json(path / "study.json", vars(info) | lists)
     return Study(path, info)
 
 
@@ -237,7 +249,8 @@ def _parse_info(path: Path, values: dict[str, Any]) -> StudyInfo:
             "update DR Lens to open it."
         )
     values["data"] = tuple(DataSet(**data) for data in values["data"])
-    values["setups"] = tuple(name for name in SETUPS if name in values["setups"])
+    values["setups"] = declare_setups(parse_setup(one) for one in values["setups"]) if values["setups"] else ()
+    values["schema"] = SCHEMA
     info = StudyInfo(**values)
     check_types(info, str, ("title", "summary", "protocol", "created"))
     check_types(info, dict, ("settings", "versions"))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import ResNet
 
 from dr_core.data.augment import FUNDUS, AugmentConfig, augment, draw_parameters
-from dr_core.data.grades import GRADES, REFERABLE_READINGS, is_referable, referable_probability
+from dr_core.data.grades import GRADES, PAPER_READING, READINGS, referable_readings
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store
 from dr_core.errors import InputError
@@ -145,7 +145,7 @@ class FinetuneTask(ClassificationTask):
         describe: Gives the checkpoint's header for a validation AUC.
     """
 
-    monitor = f"auc_referable_{REFERABLE_READINGS[0]}"
+    monitor = f"auc_referable_{READINGS[PAPER_READING].positive_from}"
 
     def __init__(
         self,
@@ -184,10 +184,10 @@ class FinetuneTask(ClassificationTask):
         """AUC of both referable readings and of five classes, accuracy, quadratic kappa and loss, on validation."""
         answers, grades = self.answer(self.validation, share), self.validation_labels
         measures = {
-            f"auc_referable_{reading}": float(
-                roc_auc_score(is_referable(grades, reading), referable_probability(answers, reading))
+            f"auc_referable_{reading.positive_from}": float(
+                roc_auc_score(reading.positives(grades), reading.score(answers))
             )
-            for reading in REFERABLE_READINGS
+            for reading in referable_readings()
         }
         chosen = answers.argmax(axis=1)
         return measures | {
@@ -233,10 +233,10 @@ def mean_auc_one_vs_rest(answers: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _check_grades(grades: np.ndarray) -> None:
-    for reading in REFERABLE_READINGS:
-        referable = is_referable(grades, reading)
+    for reading in referable_readings():
+        referable, lowest = reading.positives(grades), reading.positive_from
         if referable.all() or not referable.any():
             raise InputError(
-                f"The {len(grades)} validation eyes must have grades below {reading} and from {reading} on, since the "
+                f"The {len(grades)} validation eyes must have grades below {lowest} and from {lowest} on, since the "
                 "best epoch is chosen by AUC; use more eyes."
             )

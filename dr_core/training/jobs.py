@@ -28,7 +28,7 @@ from dr_core.models.imagenet_weights import (
     start_from,
 )
 from dr_core.models.moco import MoCo
-from dr_core.models.setups import SETUPS, Setup, get_setup
+from dr_core.models.setups import SETUPS, Setup, declare_setups
 from dr_core.seeds import derive_seed
 from dr_core.study.folder import DataSet, Study, StudyInfo, add_data, open_study, write_study_info
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
@@ -160,7 +160,7 @@ def _build_contrastive(request: PretrainRequest) -> ContrastiveTask:
 
 def needs_download(request: FinetuneRequest) -> bool:
     """Whether the set-up starts from published weights that no path names."""
-    setup = get_setup(request.setup)
+    setup = SETUPS.find(request.setup)
     return setup.initialization == "imagenet" and request.weights is None and request.pretrained is None
 
 
@@ -170,7 +170,7 @@ def obtain_weights(setup: str) -> Iterator[DownloadReport]:
     Raises:
         InputError: As `dr_core.models.imagenet_weights.fetch_weights`.
     """
-    weights, job = EXTERNAL[get_setup(setup).training], find_job()
+    weights, job = EXTERNAL[SETUPS.find(setup).pretraining], find_job()
     if job.rank % job.per_node == 0:
         yield from fetch_weights(weights, cache_folder())
     while not (cache_folder() / weights.file_name).is_file():
@@ -179,7 +179,7 @@ def obtain_weights(setup: str) -> Iterator[DownloadReport]:
 
 def plan_finetuning(request: FinetuneRequest) -> Plan:
     """Tell what a finetuning would take, from a few timed steps; nothing is written or fetched."""
-    start = None if needs_download(request) else _build_start(get_setup(request.setup), request)
+    start = None if needs_download(request) else _build_start(SETUPS.find(request.setup), request)
     network = start or build_backbone(request.arch, CLASSES)
     return measure_plan(_build_finetune(request, network), request.config, request.execution)
 
@@ -197,7 +197,7 @@ def finetune(request: FinetuneRequest) -> Iterator[TrainingReport]:
         InputError: If a store, the weights or the pretraining do not fit, or as `dr_core.training.loop.train`.
     """
     request = dataclasses.replace(request, config=settle(request.config, request.execution.device))
-    setup = get_setup(request.setup)
+    setup = SETUPS.find(request.setup)
     about = {
         "arch": request.arch,
         "setup": setup.name,
@@ -218,7 +218,7 @@ def _open_run(path: Path, about: dict[str, Any], config: LoopConfig) -> RunFolde
 
 
 def _build_finetune(request: FinetuneRequest, network: ResNet) -> FinetuneTask:
-    setup, store = get_setup(request.setup), _open_graded(request.data)
+    setup, store = SETUPS.find(request.setup), _open_graded(request.data)
     config, seed = request.config, request.config.seed
     preprocessing = describe_preprocessing(request.data, store, request.contrast)
     if request.validation is None:
@@ -266,7 +266,7 @@ def _build_start(setup: Setup, request: FinetuneRequest) -> ResNet:
     elif setup.name == "iwne_cl":
         raise InputError("IWNE-CL starts from a pretraining on eyes; name its folder with --pretrained.")
     else:
-        weights = EXTERNAL[setup.training]
+        weights = EXTERNAL[setup.pretraining]
         path = request.weights or cache_folder() / weights.file_name
         start_from(network, read_weights(weights, path), str(path))
     return replace_head(network, CLASSES, derive_seed(seed, "head"))
@@ -275,7 +275,7 @@ def _build_start(setup: Setup, request: FinetuneRequest) -> ResNet:
 def _describe_start(setup: Setup, request: FinetuneRequest) -> str:
     if request.pretrained is not None:
         return request.pretrained.name
-    return EXTERNAL[setup.training].title if setup.initialization == "imagenet" else "random weights"
+    return EXTERNAL[setup.pretraining].title if setup.initialization == "imagenet" else "random weights"
 
 
 def describe_preprocessing(folder: Path, store: Store, contrast: Contrast) -> Preprocessing:
@@ -316,7 +316,9 @@ def _register(request: FinetuneRequest, task: FinetuneTask) -> None:
         best = load_model(request.run / "best.safetensors")
         study.checkpoint_path(request.setup).parent.mkdir(exist_ok=True)
         save_model(study.checkpoint_path(request.setup), best.model, best.info)
-        held = tuple(name for name in SETUPS if study.has_checkpoint(name))
+        known = {**study.setups, request.setup: SETUPS.find(request.setup)}
+        order = [*SETUPS, *(name for name in known if name not in SETUPS)]
+        held = declare_setups(known[name] for name in order if name in known and study.has_checkpoint(name))
         write_study_info(request.study, dataclasses.replace(study.info, setups=held))
         add_data(request.study, *_describe_data(request, task))
 

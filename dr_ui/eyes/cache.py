@@ -159,7 +159,7 @@ def digest(file_id: str, _file: UploadedFile) -> str:
 
 def study_stamp(study: Study) -> Stamp:
     """What changes when a study on disk is replaced: names, times and sizes of its files."""
-    files = [study.path / "study.json", *(study.checkpoint_path(setup) for setup in study.info.setups)]
+    files = [study.path / "study.json", *(study.checkpoint_path(setup) for setup in study.setups)]
     present = [(path.name, path.stat()) for path in files if path.is_file()]
     return str(study.path), tuple((name, status.st_mtime_ns, status.st_size) for name, status in present)
 
@@ -167,7 +167,7 @@ def study_stamp(study: Study) -> Stamp:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _models(stamp: Stamp, device: str) -> dict[str, LoadedModel]:
     study = open_study(stamp[0])
-    loaded = {setup: study.load_model(setup) for setup in study.info.setups if study.has_checkpoint(setup)}
+    loaded = study.load_models()
     for model in loaded.values():
         model.model.to(device)
     return loaded

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from dr_core.data.grades import LESION_CODES, LESIONS
+from dr_core.data.grades import LESIONS
 from dr_core.data.idrid import SegmentedEye, load_segmentation
 from dr_core.data.intake.lesion_mask import LesionMask, decode_mask, split_name
 from dr_core.errors import InputError
@@ -156,7 +156,7 @@ def _uploaded(files: list[UploadedFile]) -> Specimen:
     if not pictures:
         raise InputError(
             "Only masks were uploaded; add the photograph that they were drawn on. Files whose names end in "
-            f"{', '.join('_' + code for code in LESION_CODES.values())} are taken as masks."
+            f"{', '.join('_' + lesion.code for lesion in LESIONS.values())} are taken as masks."
         )
     photograph, others = (pictures[0], []) if len(pictures) == 1 else _ask_photograph(pictures)
     eye, _ = named[photograph.file_id]
@@ -197,4 +197,4 @@ def _one_a_lesion(masks: list[tuple[str, UploadedFile]]) -> tuple[tuple[str, Upl
         same = [file.name for other, file in masks if other == lesion]
         if len(same) > 1:
             raise InputError(f"{' and '.join(same)} are both masks of {lesion.replace('_', ' ')}; remove all but one.")
-    return tuple(sorted(masks, key=lambda pair: LESIONS.index(pair[0])))
+    return tuple(sorted(masks, key=lambda pair: list(LESIONS).index(pair[0])))

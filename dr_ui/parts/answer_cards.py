@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from dr_core.analysis.agreement import Agreement
-from dr_core.data.grades import GRADES, ReferableFrom, referable_probability
+from dr_core.data.grades import GRADES, ReferableFrom, referable_probability, referable_readings
 from dr_core.models.setups import SETUPS
 from dr_core.publish.palette import GRADE_RAMP
 
-READINGS: dict[str, ReferableFrom] = {"3-4 (paper)": 3, "2-4 (ICDR)": 2}
+READINGS: dict[str, ReferableFrom] = {reading.label: reading.positive_from for reading in referable_readings()}
 """Grades that count as referable -> the lowest of them; the paper's first."""
 
 

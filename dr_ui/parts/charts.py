@@ -4,19 +4,18 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dr_core.models.setups import SETUPS
-from dr_core.publish.palette import setup_color
 
 
 def setup_line(setup: str) -> dict[str, object]:
     """Plotly's `line` of a set-up."""
-    dash = "solid" if SETUPS[setup].training == "contrastive" else "dash"
-    return {"color": setup_color(SETUPS[setup]), "dash": dash, "width": 2}
+    dash = SETUPS[setup].line
+    return {"color": SETUPS[setup].color, "dash": dash, "width": 2}
 
 
 def setup_marker(setup: str, size: int = 7) -> dict[str, object]:
     """Plotly's `marker` of a set-up: filled for contrastive training, hollow for supervised."""
-    symbol = "circle" if SETUPS[setup].training == "contrastive" else "circle-open"
-    color = setup_color(SETUPS[setup])
+    symbol = "circle" if SETUPS[setup].filled else "circle-open"
+    color = SETUPS[setup].color
     return {"color": color, "symbol": symbol, "size": size, "line": {"width": 2, "color": color}}
 
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from dr_core.analysis.agreement import find_agreement
 from dr_core.corruption import CORRUPTIONS, IMAGENET_C
-from dr_core.data.grades import GRADES, LESION_CODES, referable_probability
+from dr_core.data.grades import GRADES, LESIONS, referable_probability
 from dr_core.files import digest_file
 from dr_core.models.checkpoint import software_versions
 from dr_core.models.setups import SETUPS
-from dr_core.publish.palette import GRADE_RAMP, setup_color
+from dr_core.publish.palette import GRADE_RAMP
 from dr_core.publish.report.document import page
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
@@ -29,7 +29,7 @@ _SEVERITY = 3.0
 _QUESTION = Question(rule="alpha1_beta0", target=3, pooling="sum_pos", protocol=OWN)
 """As the paper explains: LRP alpha1-beta0 from the severe neuron, the positive sum of the colors."""
 
-_MASKS = {"total": "MA, HE and EX", **{lesion: lesion.replace("_", " ") for lesion in LESION_CODES}}
+_MASKS = {"total": "MA, HE and EX", **{lesion: lesion.replace("_", " ") for lesion in LESIONS}}
 
 
 def make_sheet(study: Study, specimen: Specimen, verdict: Verdict) -> str:
@@ -90,8 +90,8 @@ def _answers(answers: Mapping[str, np.ndarray], verdict: Verdict) -> str:
 
 def _swatch(setup: str) -> str:
     known = SETUPS[setup]
-    color = setup_color(known)
-    filled = color if known.training == "contrastive" else "transparent"
+    color = known.color
+    filled = color if known.self_supervised else "transparent"
     return f"<b class='dot' style='border-color:{color};background:{filled}'></b>"
 
 
@@ -162,7 +162,7 @@ def _caveats(study: Study) -> str:
     drawn = " These networks were trained on drawn eyes, not photographs." if study.info.rests_on_drawings else ""
     prints = ", ".join(
         f"{SETUPS[setup].label} {digest_file(study.checkpoint_path(setup))[:12]}"
-        for setup in info.setups
+        for setup in study.setups
         if study.has_checkpoint(setup)
     )
     return (

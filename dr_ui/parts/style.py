@@ -3,16 +3,6 @@
 from collections.abc import Iterable
 
 from dr_core.models.setups import SETUPS
-from dr_core.publish.palette import setup_color, setup_line
-
-LESION_COLORS = {
-    "microaneurysms": "#f000d8",
-    "haemorrhages": "#22e6ff",
-    "hard_exudates": "#ffe600",
-    "soft_exudates": "#ffffff",
-    "total": "#22ad4f",
-}
-"""Outlines over the eye: magenta, cyan, yellow, white, green; a letter key always stands beside them."""
 
 POOLING_TITLES = {"sum_pos": "positive sum", "l2_norm_sq": "squared length"}
 """The paper's two poolings in plain words; the others go by CLEVR-XAI's names."""
@@ -21,8 +11,7 @@ POOLING_TITLES = {"sum_pos": "positive sum", "l2_norm_sq": "squared length"}
 def setup_variables() -> str:
     """CSS classes that give each set-up its color and line."""
     return "\n".join(
-        f".lens-{setup.name} {{ --hue: {setup_color(setup)}; --line: {setup_line(setup)}; }}"
-        for setup in SETUPS.values()
+        f".lens-{setup.name} {{ --hue: {setup.color}; --line: {setup.css_line}; }}" for setup in SETUPS.values()
     )
 
 

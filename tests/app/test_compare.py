@@ -25,7 +25,7 @@ def test_cold_it_shows_a_phantom_and_four_answers(page, tiny_study):
     assert not app.error
     shown = html_of(app)
     grade, seed = SAMPLES[FIRST_SAMPLE]
-    models = {setup: tiny_study.load_model(setup) for setup in tiny_study.info.setups}
+    models = {setup: tiny_study.load_model(setup) for setup in tiny_study.setups}
     for softmax in predict_photographs(models, [draw_phantom(grade, 768, seed).image]).values():
         assert f"grade {softmax[0].argmax()}, {100 * softmax[0].max():.0f} %" in shown
         assert f"{softmax[0][3:].sum():.2f}</b>" in shown  # the paper's reading, large
@@ -41,7 +41,7 @@ def test_threshold_and_reading_move_the_verdict(page, tiny_study, reading, thres
     app.slider(key="threshold").set_value(threshold)
     shown = html_of(app.segmented_control(key="reading").set_value(reading).run())
     lowest, (grade, seed) = int(reading[0]), SAMPLES[FIRST_SAMPLE]
-    models = {setup: tiny_study.load_model(setup) for setup in tiny_study.info.setups}
+    models = {setup: tiny_study.load_model(setup) for setup in tiny_study.setups}
     answers = predict_photographs(models, [draw_phantom(grade, 768, seed).image])
     ayes = sum(softmax[0][lowest:].sum() >= threshold for softmax in answers.values())
     assert shown.count("▲ referable</span>") == ayes
@@ -74,7 +74,7 @@ def test_an_upload_is_answered_like_the_core_answers(page, tiny_study):
     content = encoded(draw_phantom(4, 300, 77).image)
     app = upload(page.run(), ("my eye.png", content))
     assert not app.exception
-    models = {setup: tiny_study.load_model(setup) for setup in tiny_study.info.setups}
+    models = {setup: tiny_study.load_model(setup) for setup in tiny_study.setups}
     for softmax in predict_photographs(models, [read_fundus(content)]).values():
         assert f"{100 * softmax[0].max():.0f} %" in html_of(app)
     assert "my eye.png" in html_of(app)

@@ -43,7 +43,7 @@ def expected(study, lesions, *, pooling="sum_pos", target=3, percentile=1.0):
     phantom = draw_phantom(grade, 768, seed)
     field = find_field_of_view(phantom.image)
     columns = [[], [], []]
-    for setup in study.info.setups:
+    for setup in study.setups:
         loaded = study.load_model(setup)
         way = loaded.info.preprocessing
         masks = [phantom.masks[one] for one in lesions]
@@ -135,7 +135,7 @@ class DrawnEye:
 
 @pytest.fixture(scope="module")
 def localized(tiny_study):
-    models = {setup: tiny_study.load_model(setup) for setup in tiny_study.info.setups}
+    models = {setup: tiny_study.load_model(setup) for setup in tiny_study.setups}
     config = LocalizeConfig(poolings=("sum_pos",), controls=0)
     return next(iter(localize_eyes(models, [DrawnEye()], config))).scores
 
@@ -148,7 +148,7 @@ def test_a_protocol_gives_the_numbers_of_localize(page, tiny_study, localized, p
     rows = rows_of(app)
     for lesion, code in {"total": "total", "haemorrhages": "HE", "hard_exudates": "EX"}.items():
         wide = heatmaps[heatmaps["lesion"] == lesion].pivot_table(index="score", columns="setup", values="value")
-        wanted = [[wide.loc[score, setup] for setup in tiny_study.info.setups] for score in SCORES]
+        wanted = [[wide.loc[score, setup] for setup in tiny_study.setups] for score in SCORES]
         assert close(rows[code], wanted)
 
 

@@ -34,7 +34,7 @@ def expected(study, *steps):
     grade, seed = SAMPLES[FIRST_SAMPLE]
     image = draw_phantom(grade, 768, seed).image
     scores = []
-    for setup in study.info.setups:
+    for setup in study.setups:
         model = study.load_model(setup)
         view = torch.from_numpy(model.info.preprocessing.to_model_view(image)).permute(2, 0, 1)[None].contiguous()
         damaged = view
@@ -81,7 +81,7 @@ def test_the_scan_opens_a_cell(page, tiny_study):
     assert {values.shape for values in answers.values()} == {(19, 5, 5)}
     place = list(IMAGENET_C).index("contrast")
     wanted = expected(tiny_study, ("contrast", 4.0))
-    assert [answers[setup][place, 3, 3:].sum() for setup in tiny_study.info.setups] == pytest.approx(
+    assert [answers[setup][place, 3, 3:].sum() for setup in tiny_study.setups] == pytest.approx(
         [damaged for damaged, _ in wanted], abs=1e-6
     )
 
@@ -95,7 +95,7 @@ def test_heatmaps_of_clean_and_damaged(page):
 
 def test_figure_4_from_the_study(monkeypatch, tmp_path):
     study = make_study(tmp_path / "study")
-    models = {setup: study.load_model(setup) for setup in study.info.setups}
+    models = {setup: study.load_model(setup) for setup in study.setups}
     index = pd.DataFrame({"eye": list("abcdef"), "patient": list("uuvvww"), "grade": [0, 1, 2, 3, 4, 0]})
     images = np.random.default_rng(0).integers(0, 256, (6, 3, 64, 64), np.uint8)
     config = RobustnessConfig(corruptions=("contrast", "fog"), severities=(2,), draws=20)

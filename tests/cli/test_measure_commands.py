@@ -55,12 +55,12 @@ def test_spectrum_writes_the_tables(study_path, tmp_path):
     assert set(layers["stage"]) == {"stem", "layer1", "layer2", "layer3", "layer4"}
     values = study.read_results("eigenvalues")
     assert (values.groupby(["setup", "layer"])["eigenvalue"].count() >= 16).all()
-    assert set(study.read_results("distributions")["setup"]) == set(study.info.setups)
+    assert set(study.read_results("distributions")["setup"]) == set(study.setups)
     single = study.read_results("image_spectra")
     assert single.groupby(["setup", "eye"]).size().to_dict() == {
-        (setup, f"eye-{number}"): 64 for setup in study.info.setups for number in range(6)
+        (setup, f"eye-{number}"): 64 for setup in study.setups for number in range(6)
     }
-    assert set(study.read_results("image_distributions")["setup"]) == set(study.info.setups)
+    assert set(study.read_results("image_distributions")["setup"]) == set(study.setups)
 
 
 def test_bad_stores(study_path, tmp_path, capsys):

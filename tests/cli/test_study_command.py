@@ -53,7 +53,7 @@ def given(folder, *more):
 def test_one_command_makes_the_whole_study(small):
     study = open_study(small / "out")
     assert study.info.title == "Small"
-    assert study.info.setups == ("iwne_fs", "ifi_cl")
+    assert tuple(study.setups) == ("iwne_fs", "ifi_cl")
     assert [data.key for data in study.info.data] == ["train", "validation", "textures", "phantoms_test"]
     for table in ("predictions", "fractions", "spectrum", "distributions", "robustness", "localization"):
         assert study.has_results(table)

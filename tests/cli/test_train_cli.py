@@ -41,8 +41,8 @@ def test_a_killed_demo_is_finished_by_the_same_command(quick_demo):
 
 def test_the_study_is_whole(quick_demo):
     study = open_study(quick_demo[0])
-    assert study.info.setups == ("iwne_fs", "iwne_cl", "ifi_fs", "ifi_cl")
-    assert all(study.load_model(setup).info.setup == setup for setup in study.info.setups)
+    assert tuple(study.setups) == ("iwne_fs", "iwne_cl", "ifi_fs", "ifi_cl")
+    assert all(study.load_model(setup).info.setup == setup for setup in study.setups)
     predictions = study.read_results("predictions")
     assert len(predictions) == 4 * 32
     assert predictions[["p0", "p1", "p2", "p3", "p4"]].sum(axis=1).to_numpy() == pytest.approx(1.0)
@@ -58,7 +58,7 @@ def test_the_study_is_whole(quick_demo):
 
 def test_contrastive_set_ups_differ_from_supervised_ones(quick_demo):
     study = open_study(quick_demo[0])
-    weights = {setup: study.load_model(setup).model.conv1.weight for setup in study.info.setups}
+    weights = {setup: study.load_model(setup).model.conv1.weight for setup in study.setups}
     assert not weights["iwne_fs"].equal(weights["iwne_cl"])
     assert not weights["ifi_fs"].equal(weights["ifi_cl"])
 

@@ -71,7 +71,7 @@ def test_pretraining_and_finetuning_make_a_study(eyes, validation, pretrained, t
     assert finetune(eyes, study, *start, "--fraction", "50", setup="iwne_cl") == 0
     assert finetune(eyes, study, "--seed", "7", "--sampling", "balanced", "--class-weighting", "inverse_root") == 0
     made = open_study(study)
-    assert made.info.setups == ("iwne_cl",)  # the other was trained with another seed than the study's
+    assert tuple(made.setups) == ("iwne_cl",)  # the other was trained with another seed than the study's
     assert made.load_model("iwne_cl").info.training_data == "60 eyes of train"
     assert {path.name for path in study.glob("runs/*")} == {"iwne_cl-f100-s0", "iwne_cl-f50-s0", "iwne_fs-f100-s7"}
     logged = read_metrics(study / "runs" / "iwne_cl-f100-s0" / "metrics.jsonl")

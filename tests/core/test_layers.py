@@ -10,6 +10,7 @@ LADDER = [
     "seeds",
     "processes",
     "devices",
+    "registry",
     "data",
     "models",
     "corruption",

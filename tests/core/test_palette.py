@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from dr_core.data.grades import LESIONS, TOTAL_COLOR
 from dr_core.models.setups import SETUPS
-from dr_core.publish.palette import GRADE_RAMP, setup_color
-from dr_ui.parts.style import LESION_COLORS
+from dr_core.publish.palette import GRADE_RAMP
 from tests.conftest import ROOT
 
 # Machado, Oliveira and Fernandes 2009, table 1, severity 1; they act on linear RGB.
@@ -51,11 +51,11 @@ def test_the_measures_are_right():
 @pytest.mark.parametrize("vision", VISION)
 def test_initializations_lesions_and_grades_are_told_apart(vision):
     """A difference of 2.3 is just noticed; training is told by the line, lesions also by their letters."""
-    hues = sorted({setup_color(setup) for setup in SETUPS.values()})
+    hues = sorted({setup.color for setup in SETUPS.values()})
     assert len(hues) == 2
     assert distance(*hues, vision) > 40
-    for first, second in combinations(LESION_COLORS, 2):
-        assert distance(LESION_COLORS[first], LESION_COLORS[second], vision) > 14, (first, second)
+    for first, second in combinations([*(lesion.color for lesion in LESIONS.values()), TOTAL_COLOR], 2):
+        assert distance(first, second, vision) > 14, (first, second)
     lightness = [seen(color, vision)[0] for color in GRADE_RAMP]
     assert (np.diff(lightness) < -12).all()
 
@@ -64,7 +64,7 @@ def test_hues_and_outlines_stand_out():
     themes = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
     for theme in (themes["light"], themes["dark"]):
         for setup in SETUPS.values():
-            assert contrast(setup_color(setup), theme["backgroundColor"]) >= 3  # WCAG 1.4.11, graphics
+            assert contrast(setup.color, theme["backgroundColor"]) >= 3  # WCAG 1.4.11, graphics
         assert contrast(theme["textColor"], theme["secondaryBackgroundColor"]) >= 7  # WCAG 1.4.6, text
-    for color in LESION_COLORS.values():
+    for color in [*(lesion.color for lesion in LESIONS.values()), TOTAL_COLOR]:
         assert contrast(color, "#0b0b0d") >= 3  # the photograph's surround, as dark as the outlines' halo

@@ -18,11 +18,10 @@ import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
-
-import hostile_files  # noqa: E402 - needs the path above
+sys.path.insert(0, str(ROOT))
 
 from dr_core.errors import InputError  # noqa: E402
+from tests.fuzz import hostile_files  # noqa: E402 - needs the path above
 
 SECONDS, MEMORY = 5, 2**30
 KINDS = tuple(hostile_files.READERS)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile_files import draw_picture, encode
 from PIL import Image
 
 from dr_core.data.fundus import encode_jpeg, read_fundus
 from dr_core.data.intake.lesion_mask import decode_mask
 from dr_core.errors import InputError
+from tests.fuzz.hostile_files import draw_picture, encode
 
 ROOT = Path(__file__).parents[2]
 PICTURE = draw_picture()

@@ -1,9 +1,9 @@
 import pytest
-from hostile_files import READERS, make_input, seeds
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dr_core.errors import InputError
+from tests.fuzz.hostile_files import READERS, make_input, seeds
 
 FILES = seeds()
 

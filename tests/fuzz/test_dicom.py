@@ -4,13 +4,13 @@ import logging
 import numpy as np
 import pydicom
 import pytest
-from hostile_files import JPEG, JPEG_2000, NATIVE, draw_picture, encode, encode_dicom
 from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 
 from dr_core.data.fundus import encode_jpeg, read_fundus
 from dr_core.errors import InputError
+from tests.fuzz.hostile_files import JPEG, JPEG_2000, NATIVE, draw_picture, encode, encode_dicom
 
 PICTURE = draw_picture()
 GRAY = np.repeat(PICTURE[..., :1], 3, axis=2)

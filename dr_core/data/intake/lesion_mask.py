@@ -1,7 +1,7 @@
 """Lesion masks from files, of the app and of folders alike: lesion and eye by the name, pixels by the picture."""
 
 from dr_core.data.fundus.budget import DECODER_DEFECTS
-from dr_core.data.grades import LESION_CODES
+from dr_core.data.grades import LESIONS
 from dr_core.data.intake.mask_meaning import LesionMask, find_lesion
 from dr_core.data.intake.mask_picture import open_mask, read_colors
 from dr_core.errors import InputError
@@ -20,7 +20,7 @@ def split_name(name: str) -> tuple[str, str | None]:
     """
     stem = name.rsplit(".", 1)[0]
     eye, _, code = stem.rpartition("_")
-    lesions = {code: lesion for lesion, code in LESION_CODES.items()}
+    lesions = {lesion.code: name for name, lesion in LESIONS.items()}
     lesion = lesions.get(code.upper())
     return (eye, lesion) if lesion and eye else (stem, None)
 

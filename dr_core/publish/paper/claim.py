@@ -9,9 +9,6 @@ import pandas as pd
 from dr_core.models.setups import SETUPS
 from dr_core.publish.paper.verdicts import Comparison, Rule
 
-FIRST_READING = "grades 3-4 against 0-2"
-"""The reading of all AUCs of the paper. Source: section 3.1."""
-
 _HALF = 1.959964
 """Standard errors in half of a 95 % interval of a normal law."""
 

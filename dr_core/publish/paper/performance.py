@@ -6,9 +6,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from dr_core.data.grades import PAPER_READING
 from dr_core.models.setups import SETUPS
 from dr_core.publish.paper.claim import (
-    FIRST_READING,
     INITIALIZATIONS,
     TRAININGS,
     Claim,
@@ -23,7 +23,7 @@ from dr_core.publish.paper.verdicts import ALL, MOST, Comparison
 def _aucs(rows: pd.DataFrame) -> dict[tuple[str, int], Estimate]:
     """Set-up and percent -> AUC, the mean over seeds; with several seeds their spread counts as well as the eyes'."""
     found = {}
-    rows = rows[rows["reading"] == FIRST_READING]
+    rows = rows[rows["reading"] == PAPER_READING]
     for (setup, percent), part in rows.groupby(["setup", rows["percent"].astype(str)], sort=False):
         of_eyes = [estimate(*ends).error for ends in part[["value", "low", "high"]].to_numpy(float)]
         of_seeds = part["value"].var(ddof=1) / len(part) if len(part) > 1 else 0.0

@@ -261,7 +261,7 @@ def _sources(study: Study) -> str:
 
 def _checkpoints(study: Study) -> str:
     lines = []
-    for setup in study.info.setups:
+    for setup in study.setups:
         if study.has_checkpoint(setup):
             info = study.read_checkpoint_info(setup)
             lines.append(

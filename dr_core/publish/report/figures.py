@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 
 from dr_core.analysis.spectrum import mirrored_density
 from dr_core.corruption import CORRUPTIONS
+from dr_core.data.grades import PAPER_READING
 from dr_core.experiments.robustness import CLEAN
 from dr_core.models.setups import SETUPS
-from dr_core.publish.palette import setup_color, setup_line
-from dr_core.publish.paper.claim import FIRST_READING
 from dr_core.study.folder import Study
 
 _WIDTH = 7.4
@@ -68,13 +67,13 @@ def describe_data(study: Study, key: str) -> str:
 
 def _look(setup: str, size: float = 4) -> dict[str, object]:
     known = SETUPS[setup]
-    filled = known.training == "contrastive"
+    filled = known.self_supervised
     return {
-        "color": setup_color(known),
-        "linestyle": setup_line(known),
+        "color": known.color,
+        "linestyle": known.css_line,
         "marker": "o",
         "markersize": size,
-        "markerfacecolor": setup_color(known) if filled else "white",
+        "markerfacecolor": known.color if filled else "white",
         "label": known.label,
     }
 
@@ -96,7 +95,7 @@ def _finish(figure: Figure, axes: np.ndarray) -> str:
 
 
 def _draw_fractions(rows: pd.DataFrame) -> str:
-    rows = rows[rows["reading"] == FIRST_READING]
+    rows = rows[rows["reading"] == PAPER_READING]
     if rows.empty:
         return ""
     figure, axes = _sheet(1, 2.9)
@@ -104,7 +103,7 @@ def _draw_fractions(rows: pd.DataFrame) -> str:
         of = rows[rows["setup"] == setup].groupby("percent")[["value", "low", "high"]].mean()
         ends = np.maximum(0, np.stack([of["value"] - of["low"], of["high"] - of["value"]]))
         axes[0].errorbar(of.index, of["value"], yerr=ends, capsize=2, elinewidth=0.8, **_look(setup))
-    axes[0].set(xlabel="share of the training labels, %", ylabel=f"AUC, {FIRST_READING}")
+    axes[0].set(xlabel="share of the training labels, %", ylabel=f"AUC, {PAPER_READING}")
     axes[0].legend(fontsize=7, frameon=False)
     return _finish(figure, axes)
 
@@ -147,7 +146,7 @@ def _draw_differences(rows: pd.DataFrame) -> str:
     figure, axes = _sheet(2, 4.8, sharex=True)
     names = [name for name in dict.fromkeys(rows["corruption"]) if name != CLEAN]
     levels = sorted(set(rows["severity"]) - {0.0})
-    hues = {"iwne": setup_color(SETUPS["iwne_cl"]), "ifi": setup_color(SETUPS["ifi_cl"])}
+    hues = {"iwne": SETUPS["iwne_cl"].color, "ifi": SETUPS["ifi_cl"].color}
     for axis, (initialization, title) in zip(axes, _TITLES.items(), strict=True):
         _draw_bars(axis, rows[rows["initialization"] == initialization], names, levels, hues[initialization])
         axis.set(title=title, ylabel="difference of the score")

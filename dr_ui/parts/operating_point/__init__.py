@@ -14,7 +14,6 @@ import streamlit as st
 
 from dr_core.analysis.discrimination import Operation, operate_at, roc_points
 from dr_core.models.setups import SETUPS
-from dr_core.publish.palette import setup_color
 
 STOPS = tuple(round(0.01 * stop, 2) for stop in range(101))
 """Specificities on which the point can stand."""
@@ -54,8 +53,8 @@ def _model(setup: str, scores: np.ndarray, labels: np.ndarray, stops: Sequence[f
     kept = np.unique(np.linspace(0, len(sensitivity) - 1, min(_CORNERS, len(sensitivity))).astype(int))
     return {
         "label": SETUPS[setup].label,
-        "color": setup_color(SETUPS[setup]),
-        "solid": SETUPS[setup].training == "contrastive",
+        "color": SETUPS[setup].color,
+        "solid": SETUPS[setup].self_supervised,
         "alarms": (1 - spared[kept]).round(5).tolist(),
         "sensitivity": sensitivity[kept].round(5).tolist(),
         "points": [_point(point) for point in operate_at(scores, labels, stops)],

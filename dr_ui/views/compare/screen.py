@@ -104,7 +104,7 @@ def _ways_on_html(eye: Eye) -> str:
 
 
 def _missing_html(study: Study, present: set[str]) -> str:
-    missing = [SETUPS[setup].label for setup in study.info.setups if setup not in present]
+    missing = [SETUPS[setup].label for setup in study.setups if setup not in present]
     if not missing:
         return ""
     return (

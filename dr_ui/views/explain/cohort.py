@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dr_core.analysis.localization import POOLINGS
-from dr_core.data.grades import LESION_CODES
+from dr_core.data.grades import LESIONS
 from dr_core.data.protocol import PROTOCOLS
 from dr_core.experiments.localization import BEYOND, SCORES
 from dr_core.study.folder import Study
@@ -14,9 +14,9 @@ from dr_ui.parts import style
 from dr_ui.shell import result_tables
 from dr_ui.views.explain.knockouts import signed
 
-_LESIONS = {"total": "MA, HE and EX", **{lesion: lesion.replace("_", " ") for lesion in LESION_CODES}}
+_LESIONS = {"total": "MA, HE and EX", **{lesion: lesion.replace("_", " ") for lesion in LESIONS}}
 _MEASURES = {"severe": "P(severe)", "referable_2": "P(referable: grades 2 to 4)"}
-_PAINTED = {"total": "all lesions", **{lesion: lesion.replace("_", " ") for lesion in LESION_CODES}}
+_PAINTED = {"total": "all lesions", **{lesion: lesion.replace("_", " ") for lesion in LESIONS}}
 
 
 def show(study: Study) -> None:

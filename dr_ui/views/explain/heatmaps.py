@@ -14,8 +14,7 @@ from dr_core.analysis.attribution import RULES, Explainer
 from dr_core.analysis.localization import pool
 from dr_core.data.fundus import FieldOfView, encode_jpeg
 from dr_core.data.fundus.field_of_view import cut_square, square_of
-from dr_core.data.grades import GRADES, LESION_CODES
-from dr_core.data.idrid import TOTAL
+from dr_core.data.grades import GRADES, LESIONS, lesion_code, total_lesions
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import PROTOCOLS, MaskRule, scale_mask
 from dr_core.errors import InputError
@@ -23,7 +22,6 @@ from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
-from dr_ui.parts import style
 from dr_ui.parts.viewer import Outline, Picture, Rectangle, Region, outline_of
 from dr_ui.shell.device import each, place
 
@@ -109,7 +107,7 @@ def _prepare(key: str, ways: tuple[Preprocessing, ...], rule: MaskRule, _specime
         photograph = workers.submit(lambda: encode_jpeg(_cut(image, part), _PHOTOGRAPH_SIDE))
         masks = {lesion: read.result() for lesion, read in reading.items()}
         pixels = {lesion: mask.pixels for lesion, mask in masks.items()}
-        counted = [pixels[lesion] for lesion in TOTAL if lesion in pixels]
+        counted = [pixels[lesion] for lesion in total_lesions() if lesion in pixels]
         if counted:  # before scaling, as `localize` does: a pixel that two lesions halve is covered
             pixels["total"] = reduce(np.logical_or, counted)
         scaling = {
@@ -118,7 +116,7 @@ def _prepare(key: str, ways: tuple[Preprocessing, ...], rule: MaskRule, _specime
             for lesion, mask in pixels.items()
         }
         tracing = [
-            workers.submit(_outline, lesion, masks[lesion].pixels, part) for lesion in LESION_CODES if lesion in masks
+            workers.submit(_outline, lesion, masks[lesion].pixels, part) for lesion in LESIONS if lesion in masks
         ]
         return Prepared(
             photograph=photograph.result(),
@@ -160,9 +158,9 @@ def _outline(lesion: str, mask: np.ndarray, part: Pixels) -> Outline:
     largest = np.array(rings[0] if rings else (0.0, 0.0)).reshape(-1, 2)
     corner = largest[(largest[:, 0] - largest[:, 1]).argmax()]
     return Outline(
-        code=LESION_CODES[lesion],
+        code=lesion_code(lesion),
         name=lesion.replace("_", " "),
-        color=style.LESION_COLORS[lesion],
+        color=LESIONS[lesion].color,
         rings=rings,
         anchor=(float(corner[0]), float(corner[1])),
     )

@@ -10,7 +10,7 @@ import streamlit as st
 
 from dr_core.analysis.knockout import KINDS, Kind, knock_out, reduce_eye
 from dr_core.data.fundus import find_field_of_view
-from dr_core.data.grades import GRADES, LESION_CODES, referable_probability
+from dr_core.data.grades import GRADES, TOTAL, lesion_code, mask_names, referable_probability
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
@@ -22,7 +22,6 @@ _REFERABLE: Literal[2] = 2
 """Lowest grade of the reading that is shown beside the grade that the user asks about."""
 
 _WORDS: dict[Kind, str] = {"removed": "painted out", "kept_only": "all others painted out"}
-_MASKS = (*LESION_CODES, "total")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +61,7 @@ def _falls(key: str, stamp: cache.Stamp, target: int, _specimen: Specimen, _stud
     image, readers = _specimen.read()
     eye, masks = reduce_eye(image, {lesion: reader().pixels for lesion, reader in readers.items()})
     with ThreadPoolExecutor() as workers:  # painting leaves the interpreter's lock
-        of_lesion = list(workers.map(lambda lesion: knock_out(eye, masks, lesion, _SEED, _CONTROLS), _MASKS))
+        of_lesion = list(workers.map(lambda lesion: knock_out(eye, masks, lesion, _SEED, _CONTROLS), mask_names()))
     outs = [out for found in of_lesion for out in found]
     if not outs:
         return []
@@ -111,7 +110,7 @@ def _table_html(falls: Sequence[Fall], setups: Sequence[str]) -> str:
 def _row_html(fall: Fall, controls: Mapping[str, Mapping[str, np.ndarray]], setups: Sequence[str]) -> str:
     first = "<td></td>"
     if fall.kind == "removed":
-        first = f'<th scope="row">{LESION_CODES.get(fall.lesion, "all")}</th>'
+        first = f'<th scope="row">{"all" if fall.lesion == TOTAL else lesion_code(fall.lesion)}</th>'
     cells = "".join(
         _cell_html(fall.kind, float(changes[setup][0]), controls[measure][setup])
         for measure, changes in fall.changes.items()

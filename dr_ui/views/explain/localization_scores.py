@@ -15,7 +15,6 @@ from dr_core.analysis.localization import (
     relevance_recall,
 )
 from dr_core.models.setups import SETUPS
-from dr_core.publish.palette import setup_color
 from dr_ui.parts import style
 
 Heatmaps = Mapping[str, torch.Tensor]
@@ -185,8 +184,8 @@ def curve_figure(curves: Mapping[str, np.ndarray], percentile: float) -> go.Figu
         line={"color": "#8a8f98", "dash": "dot", "width": 1.5},
     )
     for setup, curve in curves.items():
-        dash = "dash" if SETUPS[setup].training == "supervised" else "solid"
-        color = setup_color(SETUPS[setup])
+        dash = SETUPS[setup].line
+        color = SETUPS[setup].color
         line = {"color": color, "dash": dash, "width": 2.5}
         figure.add_scatter(x=PERCENTILES, y=curve, name=SETUPS[setup].label, mode="lines", line=line)
     figure.add_vline(x=percentile, line={"width": 1, "color": "#8a8f98"})

@@ -11,13 +11,11 @@ import torch
 
 from dr_core.analysis.attribution import RULES
 from dr_core.analysis.localization import POOLINGS
-from dr_core.data.grades import GRADES, LESION_CODES
-from dr_core.data.idrid import TOTAL
+from dr_core.data.grades import GRADES, LESIONS, lesion_code, total_lesions
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import PROTOCOLS
 from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
-from dr_core.publish.palette import setup_color, setup_line
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, masked_eye
 from dr_ui.eyes.masked_eye import Specimen
@@ -33,8 +31,8 @@ _Asked = tuple[str, cache.Stamp, Question, float]
 
 _Value = TypeVar("_Value")
 
-_CODES = {code: lesion for lesion, code in LESION_CODES.items()}
-_TOTAL_CODES = [LESION_CODES[lesion] for lesion in TOTAL]
+_CODES = {lesion.code: name for name, lesion in LESIONS.items()}
+_TOTAL_CODES = [lesion_code(name) for name in total_lesions()]
 _PERCENTILES = (0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0)
 _SEVERE = 3
 """The grade whose output the paper explains."""
@@ -193,8 +191,8 @@ def _scene(study: Study, choice: Choice, prepared: Prepared, pictures: Mapping[s
         Panel(
             label=SETUPS[setup].label,
             note=f"P({GRADES[asked.target]}) {100 * answers[setup][asked.target]:.0f} %",
-            color=setup_color(SETUPS[setup]),
-            line=setup_line(SETUPS[setup]),
+            color=SETUPS[setup].color,
+            line=SETUPS[setup].css_line,
             heatmap=picture,
             place=prepared.places[ways[setup]],
         )
@@ -250,7 +248,7 @@ def _rows(
         drawn = {way: prepared.region_mask(region, way) for way in set(ways.values())}
         wanted.append(("region", "the drawn region", {setup: drawn[ways[setup]] for setup in pooled}))
     if choice.specimen.masked:
-        alone = [(lesion,) for lesion in LESION_CODES if choice.lesions != (lesion,)]
+        alone = [(lesion,) for lesion in LESIONS if choice.lesions != (lesion,)]
         for lesions in [choice.lesions, *alone] if choice.lesions else alone:
             masks = {setup: _union(prepared, ways[setup], lesions) for setup in pooled}
             wanted.append((*_union_name(lesions), masks))
@@ -276,14 +274,14 @@ def _row(
 
 def _union(prepared: Prepared, way: Preprocessing, lesions: tuple[str, ...]) -> np.ndarray:
     mask = np.zeros((way.size, way.size), bool)
-    for lesion in ["total"] if lesions == TOTAL else lesions:
+    for lesion in ["total"] if lesions == total_lesions() else lesions:
         mask |= prepared.masks[way].get(lesion, False)
     return mask
 
 
 def _union_name(lesions: tuple[str, ...]) -> tuple[str, str]:
     names = [lesion.replace("_", " ") for lesion in lesions]
-    code = "total" if lesions == TOTAL else "+".join(LESION_CODES[lesion] for lesion in lesions)
+    code = "total" if lesions == total_lesions() else "+".join(lesion_code(lesion) for lesion in lesions)
     return code, " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 

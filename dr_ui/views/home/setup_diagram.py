@@ -44,7 +44,7 @@ def _way(setup: Setup, row: int, imagenet: str) -> list[str]:
 
 
 def _first_lesson(setup: Setup, imagenet: str) -> str:
-    if setup.training == "contrastive":
+    if setup.self_supervised:
         return f"MoCo v2 on {'eyes without labels' if setup.initialization == 'none' else imagenet}"
     return f"supervised on {imagenet}" if setup.initialization == "imagenet" else ""
 

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dr_core.data.grades import GRADES
-from dr_core.experiments.answers import GRADED_READINGS, read_answers
+from dr_core.experiments.answers import read_answers
 from dr_core.models.setups import SETUPS
 from dr_core.study.eyes import can_open
 from dr_core.study.folder import Study
@@ -28,7 +28,7 @@ def show(study: Study, mine: pd.DataFrame, reading: str) -> None:
         mine: Rows of its table `predictions` about one data set.
         reading: Which eyes count as positive.
     """
-    scored = mine.assign(score=read_answers(mine, GRADED_READINGS[reading])[1])
+    scored = mine.assign(score=read_answers(mine, reading)[1])
     wide = scored.pivot_table(index=["eye", "grade"], columns="setup", values="score", aggfunc="first")
     wide = wide[[setup for setup in SETUPS if setup in wide]]
     spread = (wide.max(axis=1) - wide.min(axis=1)).sort_values(ascending=False, kind="stable").head(_LISTED)

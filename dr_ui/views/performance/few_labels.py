@@ -41,7 +41,7 @@ def show(study: Study, fractions: pd.DataFrame | None, data: str, reading: str) 
 
 def _draw(study: Study, fractions: pd.DataFrame) -> go.Figure:
     figure = go.Figure()
-    for setup in study.info.setups:
+    for setup in study.setups:
         rows = fractions[fractions["setup"] == setup]
         if rows.empty:
             continue

@@ -11,10 +11,10 @@ from plotly.subplots import make_subplots
 from dr_core.analysis.bootstrap import draw_patients
 from dr_core.analysis.discrimination import Operation, Referral, operate, refer_unsure
 from dr_core.analysis.grading import count_confusion, measure_calibration
-from dr_core.data.grades import GRADES
-from dr_core.experiments.answers import ANSWERS, GRADED_READINGS, is_graded, read_answers
+from dr_core.data.grades import GRADES, READINGS
+from dr_core.experiments.answers import ANSWERS, is_graded, read_answers
 from dr_core.models.setups import SETUPS
-from dr_core.publish.palette import GRADE_RAMP, setup_color
+from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
 from dr_ui.parts import charts, operating_point
 from dr_ui.shell import result_tables
@@ -40,7 +40,7 @@ def show_page(study: Study) -> None:
     with first:
         data = result_tables.choose_data(study, list(dict.fromkeys(predictions["data"])))
     with second:
-        readings = list(GRADED_READINGS)
+        readings = list(READINGS)
         reading = st.selectbox("Positive eyes", readings, key="reading", bind="query-params") or readings[0]
     with third:
         specificity = st.slider(
@@ -55,7 +55,7 @@ def show_page(study: Study) -> None:
             "point can be dragged in the chart, too.",
         )
     mine = predictions[predictions["data"] == data]
-    answers = {str(setup): read_answers(rows, GRADED_READINGS[reading]) for setup, rows in mine.groupby("setup")}
+    answers = {str(setup): read_answers(rows, reading) for setup, rows in mine.groupby("setup")}
     answers = {setup: answers[setup] for setup in SETUPS if setup in answers}
     labels = next(iter(answers.values()))[0]
     if not 0 < labels.sum() < len(labels):
@@ -135,7 +135,7 @@ def _show_groups(eyes: pd.DataFrame | None, mine: pd.DataFrame, points: Mapping[
         part = known[chosen]
         row: dict[str, object] = {"eyes of": name, "number": part["eye"].nunique() if part.size else 0}
         for setup, point in points.items():
-            scores = read_answers(part[part["setup"] == setup], GRADED_READINGS[reading])[1]
+            scores = read_answers(part[part["setup"] == setup], reading)[1]
             row[SETUPS[setup].label] = float((scores >= point.threshold).mean()) if len(scores) else np.nan
         rows.append(row)
     st.dataframe(pd.DataFrame(rows).round(3), hide_index=True)
@@ -260,7 +260,7 @@ def _show_referral(mine: pd.DataFrame, answers: Answers, points: Mapping[str, Op
             x=np.concatenate([curve.referred, curve.referred[::-1]]),
             y=np.concatenate([curve.low, curve.high[::-1]]),
             fill="toself",
-            fillcolor=setup_color(SETUPS[setup]),
+            fillcolor=SETUPS[setup].color,
             opacity=0.12,
             line={"width": 0},
             mode="lines",

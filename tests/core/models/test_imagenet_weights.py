@@ -51,14 +51,14 @@ def test_both_published_forms_start_a_network(published, kind):
 
 def test_the_published_addresses_and_hashes():
     assert EXTERNAL["supervised"].digest == ("sha256", "0676ba61")
-    assert EXTERNAL["contrastive"].digest == ("md5", "a04e12f8")
+    assert EXTERNAL["moco"].digest == ("md5", "a04e12f8")
     assert EXTERNAL["supervised"].file_name == "resnet50-0676ba61.pth"
 
 
 def test_the_wrong_one_of_the_two_is_told(published):
     folder, _ = published
     with pytest.raises(InputError, match="holds something else; expected ResNet-50 by MoCo v2"):
-        read_weights(EXTERNAL["contrastive"], folder / "resnet50-0676ba61.pth")
+        read_weights(EXTERNAL["moco"], folder / "resnet50-0676ba61.pth")
     with pytest.raises(InputError, match="holds something else; expected ResNet-50 supervised"):
         read_weights(EXTERNAL["supervised"], folder / "moco_v2_800ep_pretrain.pth.tar")
 

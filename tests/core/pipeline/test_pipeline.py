@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.core.study.grid_commands import copy, wait_to_be_cut_off
 
 from dr_core.errors import InputError
 from dr_core.pipeline.cells import Cell, build_cells
@@ -13,6 +12,7 @@ from dr_core.pipeline.config import QUICK, Data, Resources, StudyConfig, read_co
 from dr_core.pipeline.estimate import Rates, estimate_cells
 from dr_core.pipeline.executors import ClusterExecutor, LocalExecutor
 from dr_core.pipeline.schedule import run_grid
+from tests.core.pipeline.grid_commands import copy, wait_to_be_cut_off
 
 PAPER = """
 preset = "paper"

@@ -101,7 +101,7 @@ def test_table3_is_that_of_the_paper():
 
 @pytest.fixture
 def study(tmp_path):
-    info = StudyInfo(title="T", summary="", protocol="-", seed=0, setups=tuple(SETUPS), data=())
+    info = StudyInfo(title="T", summary="", protocol="-", seed=0, setups=tuple(SETUPS.values()), data=())
     return write_study_info(tmp_path / "study", info)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from dr_core.data.store import Store, open_store
 from dr_core.errors import InputError
+from dr_core.models.setups import SETUPS
 from dr_core.pipeline.demo import PREPROCESSING
 from dr_core.study.drawn_data import DRAWN_DATA, draw_patient_views
 from dr_core.study.eyes import can_open, list_eyes, open_picture
@@ -15,7 +16,7 @@ from dr_core.study.folder import StudyInfo, write_study_info
 @pytest.fixture
 def study(tmp_path):
     data = dataclasses.replace(DRAWN_DATA["test"], images=2)
-    info = StudyInfo(title="T", summary="", protocol="-", seed=5, setups=("ifi_cl",), data=(data,))
+    info = StudyInfo(title="T", summary="", protocol="-", seed=5, setups=(SETUPS["ifi_cl"],), data=(data,))
     return write_study_info(tmp_path / "study", info)
 
 

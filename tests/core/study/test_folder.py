@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from dr_core.errors import InputError
+from dr_core.models.setups import SETUPS, Setup, declare_setups
 from dr_core.study.folder import (
     SCHEMA,
     DataSet,
@@ -19,7 +20,14 @@ from dr_core.study.tables import RESULT_COLUMNS
 
 def make_info(**changes):
     data = DataSet(key="eyes", title="Eyes", role="test", images=3, real=False, description="Three eyes.")
-    values = {"title": "T", "summary": "S", "protocol": "paper", "seed": 1, "setups": ("ifi_cl",), "data": (data,)}
+    values = {
+        "title": "T",
+        "summary": "S",
+        "protocol": "paper",
+        "seed": 1,
+        "setups": (SETUPS["ifi_cl"],),
+        "data": (data,),
+    }
     return StudyInfo(**values | changes)
 
 
@@ -82,7 +90,36 @@ def test_a_missing_folder_of_studies_is_named(tmp_path):
         list_studies(tmp_path / "none")
 
 
-def test_unknown_setups_are_left_out_and_the_order_is_kept(tmp_path):
-    write_head(tmp_path, setups=["ifi_cl", "other", "iwne_fs"])
-    assert open_study(tmp_path).info.setups == ("iwne_fs", "ifi_cl")
-    assert isinstance(open_study(tmp_path), Study)
+def test_setups_of_schema_1_are_those_of_the_preset_in_the_studys_order(tmp_path):
+    write_head(tmp_path, schema=1, setups=["ifi_cl", "iwne_fs"])
+    study = open_study(tmp_path)
+    assert isinstance(study, Study)
+    assert tuple(study.setups) == ("ifi_cl", "iwne_fs")
+    assert study.setups["ifi_cl"] == SETUPS["ifi_cl"]
+
+
+def test_a_study_declares_its_own_setups(tmp_path):
+    own = declare_setups([SETUPS["iwne_fs"], Setup(name="retfound", label="RETFound", initialization="retfound")])
+    write_study_info(tmp_path / "a", make_info(setups=own))
+    assert open_study(tmp_path / "a").info.setups == own
+
+
+@pytest.mark.parametrize(
+    ("setups", "sentence"),
+    [
+        (["ifi_cl", "other"], "'other' is not known to this version"),
+        (["ifi_cl", "ifi_cl"], "Two set-ups have the name 'ifi_cl'"),
+        ([{"name": f"s{number}"} for number in range(9)], "at most 8 set-ups"),
+        ([{"name": "a", "colour": "#000000"}], "no field 'colour'"),
+        ([{"label": "A"}], "name of a set-up must be a text"),
+        ([{"name": "../a"}], "begin with a lower-case letter"),
+        ([{"name": "a", "color": "red"}], "must be like #D55E00"),
+        ([{"name": "a", "line": "wavy"}], "must be one of solid"),
+        ([{"name": "a", "label": 3}], "`label` of the set-up 'a' is of the wrong type"),
+        ([7], "must be a name or a table"),
+    ],
+)
+def test_setups_that_no_study_can_have_are_a_sentence(tmp_path, setups, sentence):
+    write_head(tmp_path, setups=setups)
+    with pytest.raises(InputError, match=sentence):
+        open_study(tmp_path)

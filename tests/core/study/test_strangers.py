@@ -70,7 +70,7 @@ def test_a_malicious_pickle_is_refused_under_every_name_and_does_nothing(form, s
         run.epochs_done,
         lambda: study.read_results("predictions"),
         lambda: read_weights(EXTERNAL["supervised"], tmp_path / "resnet50.pth"),
-        lambda: read_weights(EXTERNAL["contrastive"], tmp_path / "resnet50.pth"),
+        lambda: read_weights(EXTERNAL["moco"], tmp_path / "resnet50.pth"),
     ):
         with pytest.raises(InputError):
             read()
