@@ -12,8 +12,10 @@ import pandas as pd
 
 from dr_core.data.fundus import MAX_BYTES, find_shape, read_fundus
 from dr_core.data.grades import LESIONS, TOTAL, total_lesions
-from dr_core.data.intake.index import ImageFolder, index_eyes, read_labels
+from dr_core.data.intake.image_folder import ImageFolder
+from dr_core.data.intake.index import Intake, index_eyes
 from dr_core.data.intake.lesion_mask import LesionMask, decode_mask
+from dr_core.data.intake.table import ROW, read_label_table
 from dr_core.errors import InputError
 from dr_core.files import read_regular
 
@@ -128,7 +130,7 @@ def _mask_paths(folder: Path, place: str, eye: str) -> dict[str, Path]:
     return {lesion: path for lesion, path in paths.items() if path.is_file()}
 
 
-def index_segmentation(root: Path) -> pd.DataFrame:
+def index_segmentation(root: Path) -> Intake:
     """Index the eyes with masks; grades are not published with them, so the column holds -1."""
     rows = [
         {"eye": eye.name, "path": eye.image_path.relative_to(root).as_posix(), "grade": -1, "split": eye.split}
@@ -138,17 +140,20 @@ def index_segmentation(root: Path) -> pd.DataFrame:
     return index_eyes(pd.DataFrame(rows), "IDRiD segmentation")
 
 
-def index_grading(root: Path) -> pd.DataFrame:
+def index_grading(root: Path) -> Intake:
     """Index the graded eyes, from both label files."""
     folder = find_folder(root, "B. Disease Grading")
-    parts = []
+    parts: list[pd.DataFrame] = []
+    notes: list[str] = []
     for split, place in _SPLITS.items():
         word = {"train": "Training", "test": "Testing"}[split]
         file = folder / "2. Groundtruths" / f"{place[0]}. IDRiD_Disease Grading_{word} Labels.csv"
-        labels = read_labels(file, ["Image name", "Retinopathy grade"])
+        table = read_label_table(file, ["Image name", "Retinopathy grade"])
+        labels, notes = table.frame, [*notes, *table.notes]
         images = ImageFolder(root, (folder / "1. Original Images" / place).relative_to(root).as_posix())
         names = labels["Image name"]
         paths = [images.find(name, ".jpg") for name in names]
         eyes = [f"{split}_{name}" for name in names]  # the numbers begin at 1 in both splits
-        parts.append(pd.DataFrame({"eye": eyes, "path": paths, "grade": labels["Retinopathy grade"], "split": split}))
-    return index_eyes(pd.concat(parts, ignore_index=True), "IDRiD grading")
+        part = {"eye": eyes, "path": paths, "grade": labels["Retinopathy grade"], "split": split, ROW: labels[ROW]}
+        parts.append(pd.DataFrame(part))
+    return index_eyes(pd.concat(parts, ignore_index=True), "IDRiD grading", tuple(notes))
