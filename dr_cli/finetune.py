@@ -4,11 +4,15 @@ import argparse
 from pathlib import Path
 
 from dr_cli import recipe_options
+from dr_cli.commands import render_remedy
 from dr_cli.progress import show_progress, show_training
 from dr_core.devices import find_job
+from dr_core.errors import Remedy
 from dr_core.models.setups import SETUPS
-from dr_core.training.jobs import FinetuneRequest, finetune, needs_download, obtain_weights, plan_finetuning
-from dr_core.training.recipes import FINETUNE
+from dr_core.study.ownership import check_training
+from dr_core.training.jobs.finetune import FinetuneRequest, find_setup, finetune, plan_finetuning
+from dr_core.training.jobs.start import choose_start, obtain_weights
+from dr_core.training.recipes import FINETUNE, choose_finetuning
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
@@ -21,7 +25,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     )
     recipe_options.add_common_options(parser)
     parser.add_argument("--study", type=Path, required=True, help="the study's folder; made where there is none")
-    parser.add_argument("--setup", required=True, help=f"{', '.join(SETUPS)} (paper, 3.2)")
+    parser.add_argument(
+        "--setup", required=True, help=f"{', '.join(SETUPS)} (paper, 3.2), or one that the study declares"
+    )
     parser.add_argument("--fraction", type=int, default=100, help="percent of the training patients (default: 100)")
     parser.add_argument("--validation", type=Path, help="prepared validation eyes (default: 15 %% of the patients)")
     parser.add_argument(
@@ -31,8 +37,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
         help="patient keeps both eyes together (default); image is what the paper did",
     )
     start = parser.add_argument_group("start", "IFI without either fetches the published ImageNet weights once")
-    start.add_argument("--pretrained", type=Path, metavar="RUN", help="folder of a pretraining; IWNE-CL needs one")
-    start.add_argument("--weights", type=Path, metavar="FILE", help="file of the published ImageNet weights, for IFI")
+    start.add_argument("--pretrained", type=Path, metavar="RUN", help="run folder of a pretraining; IWNE-CL needs one")
+    start.add_argument("--weights", type=Path, metavar="FILE", help="file of weights, such as the published ones (IFI)")
     presets = {preset: list(recipes.values()) for preset, recipes in FINETUNE.items()}
     recipe_options.add_recipe_options(parser, recipe_options.FINETUNE, presets)
     parser.add_argument(
@@ -42,18 +48,17 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 
 
 def _run(options: argparse.Namespace) -> None:
-    setup = SETUPS.find(options.setup)
-    recipe = FINETUNE[options.preset][setup.initialization]
+    setup = find_setup(options.study, options.setup)
+    recipe = choose_finetuning(options.preset, setup)
     request = FinetuneRequest(
         data=options.data,
         study=options.study,
-        setup=setup.name,
+        setup=setup,
+        start=choose_start(setup, options.pretrained, options.weights),
         config=recipe_options.choose_recipe(recipe, options, recipe_options.FINETUNE),
         validation=options.validation,
         percent=options.fraction,
         split_by=options.split_by,
-        pretrained=options.pretrained,
-        weights=options.weights,
         arch=options.arch,
         contrast=options.contrast,
         execution=recipe_options.choose_execution(options, options.accumulate),
@@ -61,14 +66,13 @@ def _run(options: argparse.Namespace) -> None:
     if options.dry_run:
         recipe_options.print_plan(f"{setup.label} on {options.fraction} %", plan_finetuning(request))
         return
-    if needs_download(request):
-        fetch = obtain_weights(setup.name)
+    if request.start.source == "published":
+        check_training(request.study, setup.name, request.percent, request.config.seed)  # before a long download
+        fetch = obtain_weights(setup)
         if find_job().rank == 0:
             show_progress("fetch ImageNet weights, bytes", fetch)
         else:
             list(fetch)
     show_training(f"{setup.label} on {options.fraction} %", finetune(request))
-    recipe_options.announce(
-        f"The best epoch is in {request.run}. Measure it: python train_cli.py evaluate --study {options.study} "
-        "--data STORE"
-    )
+    measure = render_remedy(Remedy("evaluate", {"study": str(options.study)}))
+    recipe_options.announce(f"The best epoch is in {request.run}. Measure it: {measure}")

@@ -4,14 +4,17 @@ import argparse
 import importlib
 import logging
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
+from dr_cli.commands import render_remedy
 from dr_core.errors import InputError
 
 COMMANDS = {
+    "app": "open a study, or the demo study, in the browser",
     "data": "check a data set, bring it to model size, split it",
-    "demo": "draw phantoms, train the four set-ups on them, write a study",
+    "demo": "a whole study on phantoms that are drawn for it",
     "pretrain": "MoCo v2 on prepared images",
     "finetune": "train one set-up on graded eyes",
     "evaluate": "measure the models of a study on prepared eyes",
@@ -23,6 +26,14 @@ COMMANDS = {
     "report": "one page with every figure, table and verdict of a study",
 }
 """Command -> what it does. Its module, which has the same name, is imported when it is asked for."""
+
+EXPERIMENT_COMMANDS = {
+    "evaluate": "performance",
+    "spectrum": "spectrum",
+    "robustness": "robustness",
+    "localize": "localization",
+}
+"""Command -> name of the experiment that it runs. Any other experiment's command has the experiment's name."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,18 +47,19 @@ def main(arguments: list[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else arguments
     options = _build_parser(given).parse_args(given)
-    from dr_core.devices import is_device_failure, leave_job  # not before: it brings PyTorch along
-
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells the precision of every training
     try:
         code: int | None = options.run(options)
     except InputError as error:
-        _complain(str(error))
+        command = f" The command: {render_remedy(error.remedy)}" if error.remedy else ""
+        _complain(f"{error}{command}")
         return 2
     except OSError as error:
         _complain(_explain(error))
         return 2
     except RuntimeError as error:
+        from dr_core.devices import is_device_failure
+
         if not is_device_failure(error):
             raise
         first = str(error).splitlines()[0]
@@ -59,6 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         Console(stderr=True).print("Stopped. The same command goes on where it was.")
         return 130
+    from dr_core.devices import leave_job  # not before: it brings PyTorch along
+
     leave_job()
     return code or 0
 
@@ -80,11 +94,26 @@ def _explain(error: OSError) -> str:
 
 def _build_parser(given: list[str]) -> argparse.ArgumentParser:
     """The commands; only the one that is asked for is imported, since most of them bring PyTorch along."""
-    parser = argparse.ArgumentParser(prog="train_cli.py", description="Train and measure DR Lens studies.")
+    program = "train_cli.py" if Path(sys.argv[0]).name == "train_cli.py" else "dr-lens"
+    parser = argparse.ArgumentParser(prog=program, description="Train, measure and show DR Lens studies.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, told in COMMANDS.items():
-        if given[:1] == [name]:
-            importlib.import_module(f"dr_cli.{name}").add_command(commands, told)
-        else:
+    for name, told in (COMMANDS | _further_commands(given)).items():
+        if given[:1] != [name]:
             commands.add_parser(name, help=told)
+        elif name in EXPERIMENT_COMMANDS or name not in COMMANDS:
+            from dr_cli import experiment
+            from dr_core.experiments.registry import EXPERIMENTS
+
+            experiment.add_command(commands, name, told, EXPERIMENTS[EXPERIMENT_COMMANDS.get(name, name)])
+        else:
+            importlib.import_module(f"dr_cli.{name}").add_command(commands, told)
     return parser
+
+
+def _further_commands(given: list[str]) -> dict[str, str]:
+    """Experiments beside those of `COMMANDS`; looked for only where the command that is asked for is none of these."""
+    if not given or given[0] in COMMANDS or given[0].startswith("-"):
+        return {}
+    from dr_core.experiments.registry import EXPERIMENTS
+
+    return {name: EXPERIMENTS[name].question for name in EXPERIMENTS if name not in EXPERIMENT_COMMANDS.values()}

@@ -7,9 +7,9 @@ from dr_cli import recipe_options
 from dr_cli.progress import show_training
 from dr_core.data.store import open_store
 from dr_core.errors import InputError
-from dr_core.training.jobs import PretrainRequest, find_doubts, plan_pretraining, pretrain
+from dr_core.training.jobs.pretrain import PretrainRequest, find_doubts, plan_pretraining, pretrain
+from dr_core.training.jobs.supervised import SupervisedRequest, pretrain_supervised
 from dr_core.training.recipes import CONTRASTIVE, SUPERVISED
-from dr_core.training.supervised import SupervisedRequest, pretrain_supervised
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:

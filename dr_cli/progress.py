@@ -24,28 +24,16 @@ class Counted(Protocol):
 
 
 def show_progress(title: str, reports: Iterable[Counted]) -> None:
-    """Draw one bar while `reports` are yielded."""
+    """Draw a bar while `reports` are yielded; one of each step where they name steps."""
     with _bars() as progress:
-        bar = progress.add_task(title, total=None, rate="")
-        started, before = time.perf_counter(), None
+        bars: dict[str, tuple[TaskID, float, int]] = {}
         for report in reports:
-            before = report.done - 1 if before is None else before  # done by an earlier run
-            rate = (report.done - before) / (time.perf_counter() - started)
+            step = getattr(report, "step", "") or title
+            if step not in bars:  # what an earlier run has done does not count for the rate
+                bars[step] = progress.add_task(step, total=None, rate=""), time.perf_counter(), report.done - 1
+            bar, started, before = bars[step]
+            rate = (report.done - before) / max(time.perf_counter() - started, 1e-9)
             progress.update(bar, completed=report.done, total=report.total, rate=f"{rate:.1f}/s")
-
-
-def show_stages(reports: Iterable) -> None:
-    """Draw a bar for each stage of `dr_core.pipeline.demo.DemoReport`s, and a line for each epoch that ended."""
-    with _bars() as progress:
-        bars: dict[int, TaskID] = {}
-        for report in reports:
-            if report.number not in bars:
-                title = f"{report.number}/{report.stages} {report.stage}"
-                bars[report.number] = progress.add_task(title, total=report.total, rate="")
-            rate = f"{report.rate:.0f} images/s" if report.rate else ""
-            progress.update(bars[report.number], completed=report.done, rate=rate)
-            if report.metrics:
-                progress.console.print(f"{report.stage}, {_describe(report.metrics)}", highlight=False)
 
 
 def show_training(title: str, reports: Iterable[TrainingReport]) -> None:

@@ -12,44 +12,64 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from dr_cli.main import main
+from dr_cli.cells import CellCommand
 from dr_core.errors import InputError
 from dr_core.pipeline.cells import Cell, build_cells
-from dr_core.pipeline.config import StudyConfig, read_config
-from dr_core.pipeline.describe import check_stores, describe_study
+from dr_core.pipeline.config import StudyConfig
 from dr_core.pipeline.estimate import Estimate, estimate_cells, side_of, time_network
 from dr_core.pipeline.executors import ClusterExecutor, LocalExecutor
-from dr_core.pipeline.schedule import CellReport, Executor, digest_cells, read_digest, run_grid
+from dr_core.pipeline.head import begin_study, check_owner, check_stores
+from dr_core.pipeline.schedule import CellReport, Executor, find_done, run_grid
+from dr_core.pipeline.study_toml import read_config
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
     """Add the command to the parser; `told` stands beside its name."""
     parser = commands.add_parser("study", help=told, description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="a TOML file (docs/reproduce.md)")
+    add_run_options(parser)
+    parser.add_argument("--resume", action="store_true", help="go on with a study that was begun")
+    parser.set_defaults(run=_run)
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that makes a whole study has."""
     parser.add_argument("--out", type=Path, required=True, help="the study's folder")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a value in place of the file's, such as seed=3 or data.draw.patients=20; may be given often",
+    )
     parser.add_argument("--plan", action="store_true", help="print the cells with estimated time and disk; do nothing")
     parser.add_argument("--only", action="append", metavar="NAME", help="only cells of this name, * for any letters")
-    parser.add_argument("--resume", action="store_true", help="go on with a study that was begun")
     parser.add_argument("--cluster", choices=("local", "slurm"), default="local", help="who computes (default: local)")
     parser.add_argument(
         "--at-once", type=int, help="cells side by side on this machine (default: a GPU each, or 2 without a GPU)"
     )
-    parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
-    config = read_config(options.config)
+    return run_study(options)
+
+
+def run_study(options: argparse.Namespace) -> int:
+    """Make the study that `--config` describes, or go on with it; gives the exit code."""
+    config = read_config(options.config, options.set)
     cells = build_cells(config, options.out)
     chosen = _choose(cells, options.only)
+    check_stores(config)
+    check_owner(config, options.out)
     if options.plan:
-        check_stores(config)
         _print_plan(config, cells, chosen, options.out)
         return 0
     if (options.out / "grid").is_dir() and not options.resume:
         raise InputError(f"A study was begun in {options.out}; --resume goes on with it, or choose another folder.")
-    check_stores(config)
     executor = _choose_executor(config, options)
-    reports = _watch(config, options, cells, chosen, executor)
+    changes = "".join(f"# set on the command line: {change}\n" for change in options.set)
+    begin_study(config, changes + options.config.read_text(encoding="utf-8"), options.out)
+    reports = _watch(cells, options.out, chosen, executor)
     failed = [report for report in reports if report.state in ("failed", "left out")]
     return _conclude(failed, options.out)
 
@@ -66,23 +86,19 @@ def _choose(cells: Sequence[Cell], patterns: list[str] | None) -> set[str]:
 
 def _choose_executor(config: StudyConfig, options: argparse.Namespace) -> Executor:
     if options.cluster == "slurm":
-        return ClusterExecutor(config, main, options.out / "grid" / "jobs")
+        return ClusterExecutor(config, CellCommand(), options.out / "grid" / "jobs")
     gpus = torch.cuda.device_count() if config.device != "cpu" else 0
-    at_once = options.at_once or gpus or 2
+    at_once = options.at_once if options.at_once is not None else gpus or 2
     if at_once < 1:
         raise InputError(f"--at-once must be 1 or more, not {at_once}.")
-    return LocalExecutor(config, main, at_once)
+    return LocalExecutor(config, CellCommand(), at_once)
 
 
-def _watch(
-    config: StudyConfig, options: argparse.Namespace, cells: Sequence[Cell], chosen: set[str], executor: Executor
-) -> list[CellReport]:
+def _watch(cells: Sequence[Cell], out: Path, chosen: set[str], executor: Executor) -> list[CellReport]:
     """Run the cells and print a line for each that starts or ends."""
     console, reports = Console(soft_wrap=True), []
-    for report in run_grid(cells, options.out, executor, chosen):
+    for report in run_grid(cells, out, executor, chosen):
         reports.append(report)
-        if report.cell.kind == "finetune" and report.state == "done":  # the first one begins the study
-            describe_study(config, options.config, options.out)
         time = f" in {_write_time(report.seconds)}" if report.state in ("done", "failed") else ""
         console.print(f"{report.done}/{report.total} {report.cell.name}: {report.state}{time}", highlight=False)
     return reports
@@ -110,14 +126,14 @@ def _last_line(log: Path) -> str:
 def _print_plan(config: StudyConfig, cells: Sequence[Cell], chosen: set[str], out: Path) -> None:
     device: Literal["cpu", "cuda"] = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
     rates = time_network(config.arch, side_of(config), device)
-    estimates, digests = estimate_cells(config, out, rates), digest_cells(cells)
+    estimates, finished = estimate_cells(config, cells, rates), find_done(cells, out)
     table = Table(title=f"{len(chosen)} cells; nothing was done")
     for column in ("cell", "after", "time", "disk", ""):
         table.add_column(column, justify="right" if column in ("time", "disk") else "left", overflow="fold")
     total = Estimate(seconds=0.0, disk=0.0)
     for cell in (one for one in cells if one.name in chosen):
         estimate = estimates[cell.name]
-        done = read_digest(out / "grid", cell.name) == digests[cell.name]
+        done = cell.name in finished
         if not done:
             total = dataclasses.replace(
                 total, seconds=total.seconds + estimate.seconds, disk=total.disk + estimate.disk

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dr_core.data.idrid import load_segmentation
     from dr_core.data.phantom import draw_phantom
     from dr_core.errors import InputError
-    from dr_core.models.checkpoint import load_model
+    from dr_core.models.checkpoint import LoadedModel, load_model
     from dr_core.models.moco import MoCo
 
 __version__ = "0.1.0"
@@ -31,6 +31,7 @@ __all__ = [
     "CORRUPTIONS",
     "Explainer",
     "InputError",
+    "LoadedModel",
     "MoCo",
     "activation_eigenvalues",
     "condition_number",
@@ -59,7 +60,7 @@ _HOMES = {
     "dr_core.data.idrid": ("load_segmentation",),
     "dr_core.data.phantom": ("draw_phantom",),
     "dr_core.errors": ("InputError",),
-    "dr_core.models.checkpoint": ("load_model",),
+    "dr_core.models.checkpoint": ("LoadedModel", "load_model"),
     "dr_core.models.moco": ("MoCo",),
 }
 """Module -> public names in it."""

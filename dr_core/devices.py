@@ -67,7 +67,7 @@ def resolve_device(name: str) -> str:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError("There is no CUDA device here; choose --device cpu, or auto.")
+        raise InputError("There is no CUDA device here; choose the device cpu, or auto.")
     if name == "cuda" and torch.cuda.device_count() > 1:
         local = int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")))
         return f"cuda:{local % torch.cuda.device_count()}"

@@ -69,8 +69,9 @@ def scatter_dust(images: Tensor, amount: float, draws: Draws) -> Tensor:
     noise = blur_gaussian(draws.normal("dust", 1, *images.shape[-2:]), images.shape[-1] / 75)
     noise = noise / noise.std((2, 3), keepdim=True)
     specks = torch.cat([noise - 2.9, -noise - 3.1], dim=1) + 1.2 * amount
-    dark, light = blur_gaussian((specks * 2).clamp(0, 1), images.shape[-1] / 150).split(1, dim=1)
-    return images * (1 - 0.75 * dark) + 0.35 * light * _inside(images)
+    dark, light = torch.split(blur_gaussian((specks * 2).clamp(0, 1), images.shape[-1] / 150), 1, dim=1)
+    specked: Tensor = images * (1 - 0.75 * dark) + 0.35 * light * _inside(images)
+    return specked
 
 
 def reflect_lens(images: Tensor, amount: float, draws: Draws) -> Tensor:

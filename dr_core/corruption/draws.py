@@ -68,4 +68,4 @@ class Draws:
 
     def spread(self, images: Tensor) -> list[Tensor]:
         """Images (N, ...) in groups of one seed: the whole batch, or one by one."""
-        return [images] if len(self.seeds) == 1 else list(images.split(1))
+        return [images] if len(self.seeds) == 1 else list(torch.split(images, 1))

@@ -73,7 +73,10 @@ def convolve_fourier(images: Tensor, kernel: Tensor) -> Tensor:
     padded = pad(images, radius, radius, "reflect")
     size = padded.shape[-2:]
     product = torch.fft.rfft2(padded) * torch.fft.rfft2(kernel.to(images), s=size)
-    return torch.fft.irfft2(product, s=size)[..., 2 * radius : 2 * radius + height, 2 * radius : 2 * radius + width]
+    filtered: Tensor = torch.fft.irfft2(product, s=size)[
+        ..., 2 * radius : 2 * radius + height, 2 * radius : 2 * radius + width
+    ]
+    return filtered
 
 
 def blur_motion(images: Tensor, radius: int, sigma: float, angle: float) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dr_core.errors import InputError
+from dr_core.errors import InputError, Remedy
 from dr_core.files import replacing
 from dr_core.processes import start_workers
 
@@ -85,8 +85,10 @@ def open_store(folder: Path) -> Store:
         InputError: If there is none, it is not finished, or it is damaged.
     """
     if not (folder / INDEX).is_file():
-        begun = "is not finished; the same command goes on" if (folder / HEADER).is_file() else "holds no prepared data"
-        raise InputError(f"{folder} {begun}; `python train_cli.py data prepare NAME ROOT --out {folder}` makes it.")
+        begun = "holds no prepared data"
+        if (folder / HEADER).is_file():
+            begun = "is not finished yet; preparing it again goes on"
+        raise InputError(f"{folder} {begun}.", Remedy("prepare data", {"out": str(folder)}))
     try:
         store = Store(np.load(folder / IMAGES, mmap_mode="r"), pd.read_parquet(folder / INDEX))
     except (OSError, ValueError) as error:

@@ -9,20 +9,21 @@ import numpy as np
 import pandas as pd
 
 from dr_core.analysis.bootstrap import PatientDraws, draw_patients, interval
-from dr_core.analysis.discrimination import compare_aucs, measure_auc, measure_separation
-from dr_core.analysis.grading import accuracy, count_confusion, measure_calibration, quadratic_kappa
+from dr_core.analysis.discrimination import compare_aucs, measure_auc
+from dr_core.analysis.measures import FIVE_GRADES, MEASURES, GradedEyes, Measure, ReadEyes, measures_of
 from dr_core.data.fundus import read_fundus
 from dr_core.data.grades import GRADES, READINGS
 from dr_core.data.preprocessing import Preprocessing, standardize_color
 from dr_core.errors import InputError
+from dr_core.experiments.settings import describe
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.prediction import predict_shared
 
 ANSWERS = [f"p{grade}" for grade in range(len(GRADES))]
 """Columns of the softmax."""
 
-FIVE_GRADES = "five grades"
-"""Reading of the measures of all grades at once."""
+RUN = ("setup", "seed", "fraction")
+"""Columns that tell training runs apart; answers of a study's own seed alone may lack the last two."""
 
 _PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
 
@@ -34,13 +35,13 @@ def predict_table(
 
     Args:
         data: Key of the data set.
-        models: Set-up name -> model.
+        models: Name of a set-up or training run -> model.
         views: Uint8 (N, S, S, 3), eyes at model size.
         eyes: N rows with the columns `eye`, `patient`, `grade` and `has_dr`.
         device: Where the models lie.
 
     Returns:
-        A table with the columns of `RESULT_COLUMNS["predictions"]`, a row for each model and eye.
+        A row for each model and eye, whose name stands in the column `setup`.
     """
     parts = []
     for setup, softmax in predict_shared(models, views, device=device).items():
@@ -60,10 +61,10 @@ class MeasureConfig:
         seed: Seed of the draws.
     """
 
-    at_specificity: float = 0.9
-    at_sensitivity: float = 0.9
-    draws: int = 1000
-    seed: int = 0
+    at_specificity: float = describe(0.9, "specificity at which the sensitivity is taken, 0 to 1", name="specificity")
+    at_sensitivity: float = describe(0.9, "sensitivity at which the specificity is taken, 0 to 1", name="sensitivity")
+    draws: int = describe(1000, "bootstrap draws over patients")
+    seed: int = describe(0, "seed of the draws")
 
 
 def summarize(predictions: pd.DataFrame, config: MeasureConfig | None = None) -> pd.DataFrame:
@@ -73,52 +74,52 @@ def summarize(predictions: pd.DataFrame, config: MeasureConfig | None = None) ->
     five grades are measured as well. Where only the presence of DR is known, every score is held against that.
 
     Args:
-        predictions: A table of `predict_table`.
+        predictions: Rows of `predictions`.
         config: How it is measured.
 
     Returns:
-        A table with the columns of `RESULT_COLUMNS["performance"]`.
+        A table with the columns of `RESULT_COLUMNS["performance"]`, those of `RUN` as far as the predictions have them.
 
     Raises:
-        InputError: If a probability is not a number, or a set-up answers an eye twice.
+        InputError: If a probability is not a number, or a model answers an eye twice.
     """
     config = config or MeasureConfig()
     rows: list[dict[str, object]] = []
-    for (data, setup), answers, draws in _each_model(predictions, config):
+    for model, answers, draws in _each_model(predictions, config):
         found = _measure_readings(answers, draws, config)
         if is_graded(answers):
             found += _measure_grades(answers, draws)
-        rows += [{"data": data, "setup": setup} | row for row in found]
+        rows += [model | row for row in found]
     return pd.DataFrame(rows)
 
 
 def summarize_aucs(predictions: pd.DataFrame, config: MeasureConfig | None = None) -> pd.DataFrame:
-    """The AUCs of the three readings, as in `summarize`, and nothing else."""
+    """The AUCs of the readings, as in `summarize`, and nothing else."""
     config = config or MeasureConfig()
     rows = []
-    for (data, setup), answers, draws in _each_model(predictions, config):
+    for model, answers, draws in _each_model(predictions, config):
         for reading in READINGS:
             labels, scores = read_answers(answers, reading)
-            row = _row("auc", reading, measure_auc(scores, labels, draws), labels)
-            rows.append({"data": data, "setup": setup} | row)
+            rows.append(model | _row("auc", reading, measure_auc(scores, labels, draws), labels))
     return pd.DataFrame(rows)
 
 
 def _each_model(
     predictions: pd.DataFrame, config: MeasureConfig
-) -> Iterator[tuple[tuple[str, str], pd.DataFrame, PatientDraws]]:
+) -> Iterator[tuple[dict[str, object], pd.DataFrame, PatientDraws]]:
     """Answers of each model on each data set; the patients of a data set are drawn alike for all models."""
+    run = [column for column in RUN if column in predictions]
     if bool(predictions[ANSWERS].isna().any(axis=None)):
         raise InputError("Some probabilities in the table of predictions are not numbers; compute it again.")
-    if predictions.duplicated(["data", "setup", "patient", "eye"]).any():
+    if predictions.duplicated(["data", *run, "patient", "eye"]).any():
         raise InputError("The table of predictions holds an eye twice for one set-up; compute it again.")
     for data, of_data in predictions.groupby("data", sort=False):
         known: list[tuple[np.ndarray, PatientDraws]] = []
-        for setup, answers in of_data.groupby("setup", sort=False):
+        for key, answers in of_data.groupby(run, sort=False):
             patients = answers["patient"].astype(str).to_numpy()
             if not known or not np.array_equal(known[0][0], patients):
                 known[:] = [(patients, draw_patients(patients, draws=config.draws, seed=config.seed))]
-            yield (str(data), str(setup)), answers, known[0][1]
+            yield {"data": str(data)} | dict(zip(run, key, strict=True)), answers, known[0][1]
 
 
 def is_graded(answers: pd.DataFrame) -> bool:
@@ -156,48 +157,45 @@ def _row(measure: str, reading: str, values: np.ndarray, labels: np.ndarray | No
 
 
 def _measure_readings(answers: pd.DataFrame, draws: PatientDraws, config: MeasureConfig) -> list[dict]:
+    points = {"at_specificity": config.at_specificity, "at_sensitivity": config.at_sensitivity}
     rows = []
     for reading in READINGS:
         labels, scores = read_answers(answers, reading)
-        found = measure_separation(
-            scores, labels, draws, at_specificity=config.at_specificity, at_sensitivity=config.at_sensitivity
-        )
-        values = {
-            "auc": found.auc,
-            "average_precision": found.average_precision,
-            f"sensitivity at specificity {config.at_specificity:g}": found.sensitivity,
-            f"specificity at sensitivity {config.at_sensitivity:g}": found.specificity,
-            "calibration_error": measure_calibration(scores, labels, draws).error,
-        }
-        rows += [_row(measure, reading, value, labels) for measure, value in values.items()]
+        eyes = ReadEyes(scores=scores, labels=labels, draws=draws, **points)
+        for measure in measures_of("reading"):
+            rows.append(_row(measure.name_in_table(eyes), reading, measure.compute(eyes), labels))
     return rows
 
 
 def _measure_grades(answers: pd.DataFrame, draws: PatientDraws) -> list[dict]:
-    grades, softmax = answers["grade"].to_numpy(), answers[ANSWERS].to_numpy()
-    rows, aucs = [], []
-    for grade in range(len(GRADES)):
-        labels = grades == grade
-        aucs.append(measure_auc(softmax[:, grade], labels, draws))
-        rows.append(_row("auc", f"grade {grade} against the others", aucs[-1], labels))
-    confusion = count_confusion(grades, softmax.argmax(axis=1), draws)
-    rows += [
-        _row("auc", FIVE_GRADES, np.mean(aucs, axis=0), n=len(grades)),
-        _row("quadratic_kappa", FIVE_GRADES, quadratic_kappa(confusion), n=len(grades)),
-        _row("accuracy", FIVE_GRADES, accuracy(confusion), n=len(grades)),
-    ]
+    eyes = GradedEyes(softmax=answers[ANSWERS].to_numpy(), grades=answers["grade"].to_numpy(), draws=draws)
+    rows = []
+    for measure in (one for one in MEASURES.values() if one.by_grade):
+        rows += _measure_each_grade(measure, eyes)
+    for measure in measures_of("grades"):
+        rows.append(_row(measure.name, FIVE_GRADES, measure.compute(eyes), n=len(eyes.grades)))
     return rows
 
 
+def _measure_each_grade(measure: Measure, eyes: GradedEyes) -> list[dict]:
+    """Each grade against the others, and the mean of all."""
+    rows, values = [], []
+    for grade in range(len(GRADES)):
+        labels = eyes.grades == grade
+        values.append(measure.compute(ReadEyes(scores=eyes.softmax[:, grade], labels=labels, draws=eyes.draws)))
+        rows.append(_row(measure.name, f"grade {grade} against the others", values[-1], labels))
+    return [*rows, _row(measure.name, FIVE_GRADES, np.mean(values, axis=0), n=len(eyes.grades))]
+
+
 def compare_setups(predictions: pd.DataFrame, config: MeasureConfig | None = None) -> pd.DataFrame:
-    """Compare the AUCs of every two set-ups on the same eyes.
+    """Compare the AUCs of every two set-ups of one seed and fraction on the same eyes.
 
     Args:
-        predictions: A table of `predict_table`.
+        predictions: Rows of `predictions`.
         config: How it is measured.
 
     Returns:
-        A table with the columns of `RESULT_COLUMNS["comparisons"]`.
+        A table with the columns of `RESULT_COLUMNS["comparisons"]`, those of `RUN` as far as the predictions have them.
 
     Raises:
         InputError: If two set-ups were not asked about the same eyes.
@@ -206,18 +204,25 @@ def compare_setups(predictions: pd.DataFrame, config: MeasureConfig | None = Non
     rows = []
     for data, of_data in predictions.groupby("data", sort=False):
         models = list(_each_model(of_data, config))
-        for (name, answers, draws), (other, others, _) in combinations(models, 2):
+        for (first, answers, draws), (second, others, _) in combinations(models, 2):
+            if any(first[column] != second[column] for column in first if column != "setup"):
+                continue
             if list(answers["eye"]) != list(others["eye"]):
-                raise InputError(f"{name[1]} and {other[1]} were not asked about the same eyes of {data}.")
+                raise InputError(
+                    f"{first['setup']} and {second['setup']} were not asked about the same eyes of {data}."
+                )
             for reading in READINGS:
-                labels, first = read_answers(answers, reading)
-                second = read_answers(others, reading)[1]
-                test = compare_aucs(first, second, labels)
-                drawn = measure_auc(first, labels, draws) - measure_auc(second, labels, draws)
-                difference, low, high = interval(drawn)
-                about = {"data": data, "setup": name[1], "other": other[1], "reading": reading}
-                rows.append(about | {"difference": difference, "low": low, "high": high, "p": test.p})
+                about = first | {"other": second["setup"], "reading": reading}
+                rows.append(about | _compare(answers, others, draws, reading))
     return pd.DataFrame(rows)
+
+
+def _compare(answers: pd.DataFrame, others: pd.DataFrame, draws: PatientDraws, reading: str) -> dict[str, float]:
+    labels, first = read_answers(answers, reading)
+    second = read_answers(others, reading)[1]
+    drawn = measure_auc(first, labels, draws) - measure_auc(second, labels, draws)
+    difference, low, high = interval(drawn)
+    return {"difference": difference, "low": low, "high": high, "p": compare_aucs(first, second, labels).p}
 
 
 def read_two_folders(with_dr: Path, without_dr: Path, preprocessing: Preprocessing) -> tuple[np.ndarray, pd.DataFrame]:

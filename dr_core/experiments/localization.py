@@ -1,8 +1,10 @@
 """Table 3 and beyond: do the heatmaps of every set-up lie on the lesions, and do the lesions matter?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,26 +12,31 @@ import torch
 from scipy import stats
 
 from dr_core.analysis.attribution import Explainer
-from dr_core.analysis.knockout import knock_out, reduce_eye
-from dr_core.analysis.localization import (
-    draw_random_relevance,
-    pool,
-    relevance_mass_accuracy,
-    relevance_rank_accuracy,
-    relevance_recall,
-)
-from dr_core.data.fundus import find_field_of_view
-from dr_core.data.grades import LESIONS, TARGET_GRADE, mask_names, referable_readings
-from dr_core.data.idrid import SegmentedEye
+from dr_core.analysis.localization import POOLINGS, draw_random_relevance, pool
+from dr_core.analysis.measures import MEASURES, MaskedHeatmaps, measures_of
+from dr_core.data.grades import TARGET_GRADE, mask_names
+from dr_core.data.idrid import SegmentedEye, load_segmentation
 from dr_core.data.protocol import PROTOCOLS, Protocol, view_with_masks
 from dr_core.errors import InputError
+from dr_core.experiments.answers import RUN
+from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
+from dr_core.experiments.knockout import knock_out_eye, summarize_knockouts
+from dr_core.experiments.settings import describe
+from dr_core.experiments.step import Report, Step
+from dr_core.experiments.table3 import write_table3
 from dr_core.models.checkpoint import LoadedModel
-from dr_core.models.prediction import predict_views
 from dr_core.seeds import derive_seed, numpy_generator
-from dr_core.study.tables import RESULT_COLUMNS
+from dr_core.study.folder import Study
+from dr_core.study.runs import TrainingRun, load_runs, name_runs, runs_with_all_labels
+from dr_core.study.tables import RESULT_COLUMNS, select_columns
 
-SCORES = ("mass accuracy", "rank accuracy", "recall")
-"""Equation 2, CLEVR-XAI's rank accuracy, equation 3 as its controls imply."""
+SEGMENTED = "idrid"
+"""Key under which eyes with lesion masks are known."""
+
+
+def list_scores() -> tuple[str, ...]:
+    """Names of the scores of a heatmap on a mask, as in the tables."""
+    return tuple(measure.name for measure in measures_of("heatmap"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +52,16 @@ class LocalizeConfig:
         seed: Seed of the random control, of the knock-out's control and of the draws.
     """
 
-    protocols: tuple[str, ...] = ("paper", "fine")
-    poolings: tuple[str, ...] = ("sum_pos", "l2_norm_sq")
-    percentile: float = 1.0
-    controls: int = 5
-    draws: int = 1000
-    seed: int = 0
+    protocols: tuple[str, ...] = describe(
+        ("paper", "fine"), "how eye and mask are brought to model size", name="protocol", choices=PROTOCOLS
+    )
+    poolings: tuple[str, ...] = describe(
+        ("sum_pos", "l2_norm_sq"), "how the colors of a heatmap become one value", name="pooling", choices=POOLINGS
+    )
+    percentile: float = describe(1.0, "of the recall; the paper's controls imply 1")
+    controls: int = describe(5, "controls of each knock-out, at different positions")
+    draws: int = describe(1000, "bootstrap draws over eyes")
+    seed: int = describe(0, "seed of controls and draws")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +101,7 @@ def localize_eyes(
         rows: list[dict[str, object]] = []
         for name in config.protocols:
             rows += _score_eye(eye.name, PROTOCOLS[name], image, masks, models, explainers, config)
-        knockouts = _knock_out_eye(eye.name, image, masks, models, config)
+        knockouts = knock_out_eye(eye.name, image, masks, models, controls=config.controls, seed=config.seed)
         yield LocalizeReport(done=done, total=len(eyes), scores=pd.DataFrame(rows), knockouts=pd.DataFrame(knockouts))
 
 
@@ -126,39 +137,8 @@ def _score_eye(
 
 
 def _scores(pooled: torch.Tensor, mask: torch.Tensor, percentile: float) -> dict[str, float]:
-    values = (
-        relevance_mass_accuracy(pooled, mask),
-        relevance_rank_accuracy(pooled, mask),
-        relevance_recall(pooled, mask, percentile),
-    )
-    return {name: value.item() for name, value in zip(SCORES, values, strict=True)}
-
-
-def _knock_out_eye(
-    eye: str, image: np.ndarray, masks: dict[str, np.ndarray], models: dict[str, LoadedModel], config: LocalizeConfig
-) -> list[dict[str, object]]:
-    small, reduced = reduce_eye(image, {lesion: masks[lesion] for lesion in LESIONS})
-    seed = derive_seed(config.seed, eye, "knock-out")
-    cases = [case for mask in mask_names() for case in knock_out(small, reduced, mask, seed, config.controls)]
-    field = find_field_of_view(small)  # one crop for all, so that nothing but the painting differs
-    pictures = [small, *(case.image for case in cases)]
-    ways = dict.fromkeys(model.info.preprocessing for model in models.values())
-    views = {way: np.stack([way.to_model_view(picture, field) for picture in pictures]) for way in ways}
-    rows: list[dict[str, object]] = []
-    for setup, model in models.items():
-        answers = predict_views(model, views[model.info.preprocessing])
-        measures = {
-            "severe": answers[:, TARGET_GRADE],
-            **{f"referable_{reading.positive_from}": reading.score(answers) for reading in referable_readings()},
-        }
-        for number, case in enumerate(cases, start=1):
-            about = {"eye": eye, "setup": setup, "lesion": case.lesion, "kind": case.kind}
-            about_place = {"painted": case.painted, "placed": case.placed}
-            rows += [
-                {**about, **about_place, "measure": name, "before": float(values[0]), "after": float(values[number])}
-                for name, values in measures.items()
-            ]
-    return rows
+    heatmaps = MaskedHeatmaps(pooled=pooled, mask=mask, percentile=percentile)
+    return {measure.name: measure.compute(heatmaps).item() for measure in measures_of("heatmap")}
 
 
 def summarize_localization(scores: pd.DataFrame, config: LocalizeConfig) -> pd.DataFrame:
@@ -172,7 +152,7 @@ def summarize_localization(scores: pd.DataFrame, config: LocalizeConfig) -> pd.D
         Rows as `RESULT_COLUMNS` describes `localization_summary`: mean and median with 95 % bootstrap intervals over
         eyes.
     """
-    keys = ["protocol", "lesion", "setup", "method", "pooling", "score"]
+    keys = ["protocol", "lesion", *_run_columns(scores), "method", "pooling", "score"]
     rows = []
     for key, part in scores.groupby(keys, sort=False):
         values = part["value"].to_numpy(float)
@@ -184,41 +164,15 @@ def summarize_localization(scores: pd.DataFrame, config: LocalizeConfig) -> pd.D
         for statistic, reduce in (("mean", np.mean), ("median", np.median)):
             low, high = np.percentile(reduce(drawn, axis=1), (2.5, 97.5))
             about = dict(zip(keys, key, strict=True))
-            control = float(np.nanmean(part["share"])) if about["score"] != "recall" else 1 - config.percentile / 100
+            expected = MEASURES[str(about["score"])].expected
+            chance = float("nan") if expected is None else expected(float(np.nanmean(part["share"])), config.percentile)
             measured = {"statistic": statistic, "value": float(reduce(values)), "low": low, "high": high}
-            rows.append(about | measured | {"n": len(values), "chance": control})
+            rows.append(about | measured | {"n": len(values), "chance": chance})
     return pd.DataFrame(rows)
 
 
-BEYOND = "beyond control"
-"""Kind in the summary: how much further than in the control the probability falls."""
-
-
-def summarize_knockouts(knockouts: pd.DataFrame, config: LocalizeConfig) -> pd.DataFrame:
-    """Average the falls of the probabilities over the eyes that have the lesion.
-
-    Args:
-        knockouts: Rows of `knockout`.
-        config: Draws and seed of the intervals.
-
-    Returns:
-        Rows as `RESULT_COLUMNS` describes `knockout_summary`: for each kind, and for `BEYOND`, the mean change with its
-        95 % bootstrap interval over eyes; an eye's controls are averaged first.
-    """
-    keys = ["lesion", "setup", "measure"]
-    changes = knockouts.assign(change=knockouts["after"] - knockouts["before"])
-    rows = []
-    for key, part in changes.groupby(keys, sort=False):
-        wide = part.pivot_table(index="eye", columns="kind", values="change", aggfunc="mean", sort=False)
-        wide[BEYOND] = wide["removed"] - wide["control"]
-        generator = numpy_generator(config.seed, "knock-out", len(wide))  # the same eyes drawn for every set-up
-        drawn = generator.integers(0, len(wide), (config.draws, len(wide)))
-        for kind in wide.columns:
-            values = wide[kind].to_numpy(float)
-            low, high = np.percentile(values[drawn].mean(axis=1), (2.5, 97.5))
-            measured = {"kind": kind, "value": float(values.mean()), "low": low, "high": high, "n": len(values)}
-            rows.append(dict(zip(keys, key, strict=True)) | measured)
-    return pd.DataFrame(rows)
+def _run_columns(rows: pd.DataFrame) -> list[str]:
+    return [column for column in RUN if column in rows]
 
 
 def compare_setups(scores: pd.DataFrame) -> pd.DataFrame:
@@ -231,7 +185,8 @@ def compare_setups(scores: pd.DataFrame) -> pd.DataFrame:
         Rows as `RESULT_COLUMNS` describes `localization_tests`; p is NaN where no eye differs.
     """
     rows = []
-    keys = ["protocol", "lesion", "pooling", "score"]
+    runs = [column for column in _run_columns(scores) if column != "setup"]
+    keys = ["protocol", "lesion", *runs, "pooling", "score"]
     heatmaps = scores[scores["method"] == "lrp"]
     for key, part in heatmaps.groupby(keys, sort=False):
         wide = part.pivot_table(index="eye", columns="setup", values="value", sort=False)
@@ -243,3 +198,75 @@ def compare_setups(scores: pd.DataFrame) -> pd.DataFrame:
             middle = float(np.median(difference)) if len(difference) else float("nan")
             rows.append(about | {"setup": first, "other": second, "difference": middle, "p": p, "n": len(difference)})
     return pd.DataFrame(rows, columns=list(RESULT_COLUMNS["localization_tests"]))  # one set-up alone has no pairs
+
+
+def _plan(study: Study, inputs: Inputs, config: LocalizeConfig, device: str) -> list[Step]:
+    eyes, runs = load_segmentation(inputs.masks or Path()), runs_with_all_labels(study)
+    step = Step(
+        name="localization",
+        tables=("localization", "knockout"),
+        units=tuple(eye.name for eye in eyes),
+        unit="eye",
+        facts=(
+            replace(config, draws=0),
+            [(eye.name, str(eye.image_path)) for eye in eyes],
+            [run.stamp for run in runs],
+        ),
+        measure=partial(_measure, runs, eyes, config, device),
+        summarize=partial(_summarize, runs, config),
+        export=lambda tables, folder: write_table3(tables["localization_summary"], folder),
+    )
+    return [step]
+
+
+def _measure(
+    runs: Sequence[TrainingRun],
+    eyes: Sequence[SegmentedEye],
+    config: LocalizeConfig,
+    device: str,
+    units: Sequence[str],
+) -> Iterator[Report]:
+    chosen = [eye for eye in eyes if eye.name in set(units)]
+    reports = localize_eyes(load_runs(runs), chosen, config)
+    for eye, report in zip(chosen, reports, strict=True):
+        if report.scores.empty:
+            raise InputError(f"The eye {eye.name} has no lesion; it has nothing to be localized.")
+        tables = {"localization": report.scores, "knockout": report.knockouts}
+        yield Report(done=report.done, total=report.total, units=(eye.name,), tables=tables)
+
+
+def _summarize(
+    runs: Sequence[TrainingRun], config: LocalizeConfig, measured: Mapping[str, pd.DataFrame]
+) -> dict[str, pd.DataFrame]:
+    scores, knockouts = (name_runs(measured[name], runs) for name in ("localization", "knockout"))
+    return {
+        "localization": scores,
+        "knockout": knockouts,
+        "knockout_summary": summarize_knockouts(knockouts, draws=config.draws, seed=config.seed),
+        "localization_summary": summarize_localization(scores, config),
+        "localization_tests": compare_setups(scores),
+    }
+
+
+_FORWARDS_OF_AN_EYE = 100.0
+"""Forward passes as long as an eye takes with one ResNet-50: 14 s with four of them on two cores that answer 28 images
+a second, added up from the times of benchmarks/attribution.py, prediction, inpainting and reading 12 megapixels."""
+
+
+def _estimate(work: Workload, config: LocalizeConfig) -> Cost:
+    share = len(config.protocols) / len(PROTOCOLS)
+    seconds = work.segmented * _FORWARDS_OF_AN_EYE * work.models / work.forward
+    return Cost(seconds=seconds * (1 + share) / 2, disk=2.5e5 * work.models)
+
+
+LOCALIZATION = Experiment(
+    name="localization",
+    label="Localization and knock-out",
+    question="Do the heatmaps lie on the lesions, and do the lesions matter?",
+    tables=select_columns("localization", "localization_summary", "localization_tests", "knockout", "knockout_summary"),
+    needs=(Need(kind="segmented eyes"),),
+    config=LocalizeConfig,
+    plan=_plan,
+    estimate=_estimate,
+)
+"""Table 3, and what the answers are without the lesions."""

@@ -1,84 +1,137 @@
-"""Measuring a study: its checkpoints' answers on prepared eyes, then every table that follows from them."""
+"""How good the answers are: predictions on prepared, graded eyes, and every table that follows from them."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from dr_core.data.store import Store, fingerprint_store, open_store, read_header
+from dr_core.data.grades import READINGS
+from dr_core.data.store import Store, fingerprint_store, read_header
 from dr_core.errors import InputError
 from dr_core.experiments.answers import MeasureConfig, compare_setups, predict_table, summarize, summarize_aucs
+from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
+from dr_core.experiments.runner import join_rows
+from dr_core.experiments.step import Report, Step
 from dr_core.files import locked
-from dr_core.models.checkpoint import LoadedModel, load_model
-from dr_core.study.eyes import list_eyes
+from dr_core.models.checkpoint import load_model, read_info
+from dr_core.study.eyes import GradedStore, check_size, list_eyes, open_graded
 from dr_core.study.folder import DataSet, Study, add_data
+from dr_core.study.runs import ALL_LABELS, TrainingRun, list_training_runs, name_runs, runs_with_all_labels
+from dr_core.study.tables import select_columns
 
 _BATCH = 256
 """Eyes that are read from the disk at once."""
 
 
-@dataclass(frozen=True)
-class EvaluateReport:
-    """How far the evaluation is: `done` of `total` eyes, each model counted."""
-
-    done: int
-    total: int
-
-
-def evaluate_study(
-    study: Study, data: Path | None, key: str | None, config: MeasureConfig, *, device: str = "cpu"
-) -> Iterator[EvaluateReport]:
-    """Ask the checkpoints about a data set and write the tables predictions, eyes, performance, comparisons, fractions.
-
-    Args:
-        study: The study.
-        data: Folder of a store of graded eyes; None measures the stored predictions again.
-        key: Name of the data set in the tables; None takes the folder's name. Its rows are replaced.
-        config: How it is measured.
-        device: Where the models run.
-
-    Yields:
-        Reports.
+def open_eyes_for(data: Path, runs: Sequence[TrainingRun]) -> GradedStore:
+    """Open graded eyes of the size that training runs take.
 
     Raises:
-        InputError: If the store does not fit the models, there is no model, or no prediction to measure.
+        InputError: If they are no graded eyes, or a model takes another size.
     """
-    old = study.read_results("predictions") if study.has_results("predictions") else None
+    eyes = open_graded(data)
+    check_size(eyes.store, data, ((run.name, read_info(run.path).preprocessing.size) for run in runs))
+    return eyes
+
+
+def _plan(study: Study, inputs: Inputs, config: MeasureConfig, device: str) -> list[Step]:
+    data, key = inputs.data, inputs.data_key
     if data is None:
-        if old is None:
-            raise InputError("The study has no predictions yet; name prepared eyes with --data.")
-        predictions = old
-    else:
-        models = study.load_models()
-        if not models:
-            raise InputError(f"The study {study.name} has no trained model yet.")
-        key, store = key or data.name, open_graded(data, models)
-        runs = _fraction_runs(study)
-        total, parts = len(store) * (len(models) + len(runs)), []
-        for setup, model in models.items():
-            for part in _predict(key, setup, model, store, device):
-                parts.append(part)
-                yield EvaluateReport(sum(map(len, parts)), total)
-        new = pd.concat(parts, ignore_index=True)
-        predictions = new if old is None else pd.concat([old[old["data"] != key], new], ignore_index=True)
-        fractions, done = [_fraction_rows(new, 100, study.info.seed, config)], len(new)
-        for (setup, percent, seed), path in runs.items():
-            answers = pd.concat(list(_predict(key, setup, load_model(path), store, device)), ignore_index=True)
-            fractions.append(_fraction_rows(answers, percent, seed, config))
-            done += len(store)
-            yield EvaluateReport(done, total)
-        _write_fractions(study, key, pd.concat(fractions, ignore_index=True))
-        study.replace_rows("eyes", key, list_eyes(key, store, data))
-        _register(study, key, data, len(store))
-    performance, comparisons = summarize(predictions, config), compare_setups(predictions, config)
-    study.write_results("predictions", predictions)
-    study.write_results("performance", performance)
-    if not comparisons.empty:
-        study.write_results("comparisons", comparisons)
+        if not study.has_results("predictions"):
+            raise InputError("The study has no predictions yet; name prepared, graded eyes.")
+        stored = study.read_results("predictions")
+        return [replace(_NOTHING, summarize=lambda _: _measure(stored, config))]
+    runs_with_all_labels(study)
+    runs = list_training_runs(study)
+    eyes = open_eyes_for(data, runs)
+    fingerprint = fingerprint_store(data)
+    step = replace(
+        _NOTHING,
+        units=tuple(run.name for run in runs),
+        facts=(key, fingerprint, [run.stamp for run in runs]),
+        measure=partial(_predict, key, runs, eyes.store, device),
+        summarize=partial(_summarize, study, data, key, eyes.store, runs, config),
+        export=lambda *_: _register(study, key, data, len(eyes.store), fingerprint),
+        notes=(eyes.note,) if eyes.note else (),
+    )
+    return [step]
 
 
-def _register(study: Study, key: str, data: Path, images: int) -> None:
+_NOTHING = Step(
+    name="performance",
+    tables=("predictions",),
+    units=(),
+    unit="setup",
+    facts=(),
+    measure=lambda _: iter(()),
+    summarize=lambda tables: tables,
+)
+"""Nothing to be predicted."""
+
+
+def _predict(
+    key: str, runs: Sequence[TrainingRun], store: Store, device: str, units: Sequence[str]
+) -> Iterator[Report]:
+    """Answers of one training run after the other."""
+    done, total = 0, len(store) * len(units)
+    for run in (run for run in runs if run.name in units):
+        model, parts = load_model(run.path), []
+        model.model.to(device)
+        for start in range(0, len(store), _BATCH):
+            eyes = store.index.iloc[start : start + _BATCH]
+            eyes = eyes.assign(has_dr=eyes["grade"] > 0)[["eye", "patient", "grade", "has_dr"]]
+            views = store.read(np.arange(start, start + len(eyes))).transpose(0, 2, 3, 1)
+            parts.append(predict_table(key, {run.name: model}, views, eyes, device))
+            done += len(eyes)
+            if done % len(store):
+                yield Report(done=done, total=total)
+        rows = pd.concat(parts, ignore_index=True)
+        yield Report(done=done, total=total, units=(run.name,), tables={"predictions": rows})
+
+
+def _summarize(
+    study: Study,
+    data: Path,
+    key: str,
+    store: Store,
+    runs: Sequence[TrainingRun],
+    config: MeasureConfig,
+    measured: Mapping[str, pd.DataFrame],
+) -> dict[str, pd.DataFrame]:
+    rows = name_runs(measured["predictions"], runs)
+    whole = rows[rows["fraction"] == ALL_LABELS].reset_index(drop=True)
+    tables = _measure(join_rows(study, "predictions", key, whole), config)
+    performance = tables["performance"]
+    aucs = performance[(performance["data"] == key) & (performance["measure"] == "auc")]
+    aucs = aucs[aucs["reading"].isin(list(READINGS))]
+    fewer = rows[rows["fraction"] != ALL_LABELS]
+    if len(fewer):
+        aucs = pd.concat([aucs, summarize_aucs(fewer, config)], ignore_index=True)
+    eyes = join_rows(study, "eyes", key, list_eyes(key, store, data))
+    return tables | {"fractions": _join_fractions(study, aucs), "eyes": eyes}
+
+
+def _measure(predictions: pd.DataFrame, config: MeasureConfig) -> dict[str, pd.DataFrame]:
+    return {
+        "predictions": predictions,
+        "performance": summarize(predictions, config),
+        "comparisons": compare_setups(predictions, config),
+    }
+
+
+def _join_fractions(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
+    """What is there of other data sets, or of training runs that are no longer there, stays."""
+    rows = rows.assign(percent=rows["fraction"])
+    if study.has_results("fractions"):
+        same = ["setup", "percent", "seed", "data", "reading"]
+        rows = pd.concat([study.read_results("fractions"), rows], ignore_index=True).drop_duplicates(same, keep="last")
+    return rows.sort_values(["data", "percent", "seed"], kind="stable")
+
+
+def _register(study: Study, key: str, data: Path, images: int, fingerprint: str) -> None:
     """Describe a store in the head of the study that was measured on it."""
     header = read_header(data)
     kind = "Eyes" if header else "Drawn eyes"
@@ -89,67 +142,25 @@ def _register(study: Study, key: str, data: Path, images: int) -> None:
         images=images,
         real=bool(header),
         description=f"{kind} on which the models were measured.",
-        fingerprint=fingerprint_store(data),
+        fingerprint=fingerprint,
     )
     with locked(study.path / "study.json"):
         add_data(study.path, described)
 
 
-def open_graded(data: Path, models: Mapping[str, LoadedModel]) -> Store:
-    """Open prepared eyes whose grades are known.
-
-    Args:
-        data: Folder of the store.
-        models: The models that will see them.
-
-    Raises:
-        InputError: If it is no store, has no eyes or not their grades, or a model takes another size.
-    """
-    store = open_store(data)
-    missing = [column for column in ("eye", "patient", "grade") if column not in store.index]
-    if missing or len(store) == 0:
-        what = f"lacks the column {missing[0]!r}" if missing else "is empty"
-        raise InputError(f"The table of {data} {what}; prepare graded eyes with `train_cli.py data prepare`.")
-    if not store.index["grade"].between(0, 4).all():
-        raise InputError(f"The grades of {data} must be 0 to 4; prepare only graded eyes.")
-    for setup, model in models.items():
-        if store.images.shape[-1] != (size := model.info.preprocessing.size):
-            raise InputError(
-                f"{setup} sees eyes of {size} px, the prepared ones have {store.images.shape[-1]}; prepare with "
-                f"--size {size}."
-            )
-    return store
+def _estimate(work: Workload, config: MeasureConfig) -> Cost:
+    del config  # the draws take seconds
+    return Cost(seconds=work.eyes * work.runs / work.forward + 10, disk=work.eyes * work.models * 40.0)
 
 
-def _predict(key: str, setup: str, model: LoadedModel, store: Store, device: str) -> Iterator[pd.DataFrame]:
-    model.model.to(device)
-    for start in range(0, len(store), _BATCH):
-        eyes = store.index.iloc[start : start + _BATCH]
-        eyes = eyes.assign(has_dr=eyes["grade"] > 0)[["eye", "patient", "grade", "has_dr"]]
-        views = store.images[start : start + _BATCH].transpose(0, 2, 3, 1)
-        yield predict_table(key, {setup: model}, views, eyes, device)
-
-
-def _fraction_runs(study: Study) -> dict[tuple[str, int, int], Path]:
-    """Checkpoints of trainings on a share of the labels, or with another seed: (set-up, percent, seed) -> file."""
-    found = {}
-    for path in sorted(study.path.glob("runs/*-f*-s*/best.safetensors")):
-        setup, _, rest = path.parent.name.rpartition("-f")
-        percent, _, seed = rest.partition("-s")
-        if setup not in study.setups or not (percent.isdigit() and seed.isdigit()):
-            continue
-        if (int(percent), int(seed)) != (100, study.info.seed):
-            found[setup, int(percent), int(seed)] = path
-    return found
-
-
-def _fraction_rows(answers: pd.DataFrame, percent: int, seed: int, config: MeasureConfig) -> pd.DataFrame:
-    return summarize_aucs(answers, config).assign(percent=percent, seed=seed)
-
-
-def _write_fractions(study: Study, key: str, rows: pd.DataFrame) -> None:
-    """Write the rows; what is there of other data sets, or of trainings that are no longer there, stays."""
-    if study.has_results("fractions"):
-        same = ["setup", "percent", "seed", "data", "reading"]
-        rows = pd.concat([study.read_results("fractions"), rows], ignore_index=True).drop_duplicates(same, keep="last")
-    study.write_results("fractions", rows.sort_values(["data", "percent", "seed"], kind="stable"))
+PERFORMANCE = Experiment(
+    name="performance",
+    label="Performance",
+    question="How good are the answers?",
+    tables=select_columns("predictions", "eyes", "performance", "comparisons", "fractions"),
+    needs=(Need(kind="graded eyes", required=False),),
+    config=MeasureConfig,
+    plan=_plan,
+    estimate=_estimate,
+)
+"""Figure 2 and all measures of the answers. Without eyes the stored predictions are measured again."""

@@ -1,7 +1,8 @@
 """The spectra of a study's models on prepared eyes: condition numbers, eigenvalues, and the law that they follow."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,19 @@ from torch import Tensor, nn
 
 from dr_core.analysis.distribution import fit_distributions
 from dr_core.analysis.spectrum import ImageSpectra, SpectrumHooks, condition_number, count_rank
-from dr_core.data.store import Store, open_store
+from dr_core.data.store import Store, fingerprint_store, open_store
 from dr_core.errors import InputError
-from dr_core.models.checkpoint import LoadedModel
+from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
+from dr_core.experiments.runner import join_rows
+from dr_core.experiments.settings import describe
+from dr_core.experiments.step import Report, Step
+from dr_core.models.checkpoint import LoadedModel, load_model, read_info
+from dr_core.study.eyes import check_size
 from dr_core.study.folder import Study
-from dr_core.study.tables import RESULT_COLUMNS
+from dr_core.study.runs import TrainingRun, name_runs, runs_with_all_labels
+from dr_core.study.tables import RESULT_COLUMNS, select_columns
+
+_TABLES = ("spectrum", "eigenvalues", "distributions", "image_spectra", "image_distributions")
 
 _ALPHAS = ("alpha", "alpha_low", "alpha_high", "alpha_distfit", "verdict")
 
@@ -33,67 +42,65 @@ class SpectrumConfig:
             leaves them out.
     """
 
-    batch_size: int = 32
-    centered: bool = True
-    seed: int = 0
-    limit: int = 0
-    image_spectra: int = 100
+    batch_size: int = describe(32, "images per pass")
+    centered: bool = describe(True, "do not take off the mean of each channel", name="uncentered", negated=True)
+    seed: int = describe(0, "seed of alpha's interval")
+    limit: int = describe(0, "largest number of images; 0 takes all")
+    image_spectra: int = describe(
+        100, "images whose first layer has a spectrum of its own, spread evenly; 0 leaves them out"
+    )
 
 
-@dataclass(frozen=True)
-class SpectrumReport:
-    """How far the spectra are: `done` of `total` images, each model counted."""
+def _plan(study: Study, inputs: Inputs, config: SpectrumConfig, device: str) -> list[Step]:
+    data = inputs.data or Path()
+    store, runs = open_store(data), runs_with_all_labels(study)
+    if len(store) == 0:
+        raise InputError(f"{data} holds no image.")
+    check_size(store, data, ((run.name, read_info(run.path).preprocessing.size) for run in runs))
+    key = inputs.data_key
+    step = Step(
+        name="spectrum",
+        tables=_TABLES,
+        units=tuple(run.name for run in runs),
+        unit="setup",
+        facts=(config, key, fingerprint_store(data), [run.stamp for run in runs]),
+        measure=partial(_measure_runs, runs, store, config, device),
+        summarize=partial(_join, study, key, runs),
+    )
+    return [step]
 
-    done: int
-    total: int
 
-
-def measure_spectra(
-    study: Study, data: Path, key: str | None, config: SpectrumConfig, *, device: str = "cpu"
-) -> Iterator[SpectrumReport]:
-    """Write the tables spectrum, eigenvalues and distributions, and those of single images' spectra.
-
-    Args:
-        study: The study.
-        data: Folder of a store.
-        key: Name of the data set in the tables; None takes the folder's name. Its rows are replaced.
-        config: How it is computed.
-        device: Where the models run.
-
-    Yields:
-        Reports.
-
-    Raises:
-        InputError: If the store does not fit the models, is empty, or there is no model.
-    """
-    key, store = key or data.name, open_store(data)
+def _measure_runs(
+    runs: Sequence[TrainingRun], store: Store, config: SpectrumConfig, device: str, units: Sequence[str]
+) -> Iterator[Report]:
+    """The spectra of one training run after the other."""
     count = min(config.limit or len(store), len(store))
-    models = study.load_models()
-    if not models or count == 0:
-        raise InputError(f"{data} holds no image." if models else f"The study {study.name} has no trained model yet.")
-    for setup, model in models.items():
-        size = model.info.preprocessing.size
-        if store.images.shape[-1] != size:
-            raise InputError(f"{setup} sees eyes of {size} px; prepare the data with --size {size}.")
-    tables: dict[str, list[pd.DataFrame]] = {}
-    done, total = 0, count * len(models)
-    for setup, model in models.items():
+    done, total = 0, count * len(units)
+    for run in (run for run in runs if run.name in units):
+        model = load_model(run.path)
         with SpectrumHooks(model.model.to(device), centered=config.centered) as hooks:
             for start in range(0, count, config.batch_size):
                 images = store.images[start : min(start + config.batch_size, count)]
                 _pass(model, images, device)
                 done += len(images)
-                yield SpectrumReport(done, total)
+                yield Report(done=done, total=total)
             found = hooks.eigenvalues()
-            new = {
+            tables = {
                 "spectrum": _summarize(found, hooks.samples()),
                 "eigenvalues": _list_eigenvalues(found),
                 "distributions": _fit(next(iter(found.values())).numpy(), None, config.seed),
             }
-        for name, rows in (new | _measure_images(model, store, count, config, device)).items():
-            tables.setdefault(name, []).append(rows.assign(data=key, setup=setup))
-    for name, parts in tables.items():
-        study.replace_rows(name, key, pd.concat(parts, ignore_index=True))
+        tables |= _measure_images(model, store, count, config, device)
+        named = {name: rows.assign(setup=run.name) for name, rows in tables.items()}
+        yield Report(done=done, total=total, units=(run.name,), tables=named)
+
+
+def _join(
+    study: Study, key: str, runs: Sequence[TrainingRun], measured: Mapping[str, pd.DataFrame]
+) -> dict[str, pd.DataFrame]:
+    return {
+        name: join_rows(study, name, key, name_runs(rows, runs).assign(data=key)) for name, rows in measured.items()
+    }
 
 
 def _measure_images(
@@ -149,3 +156,21 @@ def _fit(values: np.ndarray, groups: np.ndarray | None, seed: int) -> pd.DataFra
         empty = dict.fromkeys(RESULT_COLUMNS["distributions"], np.nan)
         return pd.DataFrame([empty | {"distribution": "none", "verdict": str(error)}])
     return fit.table.assign(**{name: getattr(fit, name) for name in _ALPHAS})
+
+
+def _estimate(work: Workload, config: SpectrumConfig) -> Cost:
+    eyes = min(work.eyes, config.limit or work.eyes)
+    return Cost(seconds=1.5 * eyes * work.models / work.forward + 60, disk=5e5 * work.models)
+
+
+SPECTRUM = Experiment(
+    name="spectrum",
+    label="Representations",
+    question="How many directions do the activations of each layer use, and which law do the first layer's follow?",
+    tables=select_columns(*_TABLES),
+    needs=(Need(kind="eyes"),),
+    config=SpectrumConfig,
+    plan=_plan,
+    estimate=_estimate,
+)
+"""Figure 3 and Table 2."""

@@ -16,12 +16,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import GRADES
 from dr_core.data.preprocessing import Preprocessing
+from dr_core.data.protocol import MaskRule, scale_mask
 from dr_core.errors import InputError
 from dr_core.files import replacing
-from dr_core.models.architectures import ARCHITECTURES
-from dr_core.models.setups import SETUPS
+from dr_core.models.architectures import build_without_weights, find_architecture
 
 SCHEMA = 1
 """Version of the header; a reader refuses a newer one."""
@@ -39,8 +40,8 @@ class CheckpointInfo:
     """Everything that is known of a checkpoint besides its weights.
 
     Attributes:
-        arch: Key of `ARCHITECTURES`.
-        setup: Key of `SETUPS`.
+        arch: Name of the architecture, as `find_architecture` takes it.
+        setup: Name of the set-up.
         preprocessing: How an eye becomes the model's input; holds the input size.
         validation_auc: AUC of grades 3-4 against 0-2 on the validation eyes, by which this checkpoint was chosen.
         training_data: What it was trained on, one line for people.
@@ -78,6 +79,39 @@ class LoadedModel:
     def preprocess(self, image: np.ndarray) -> Tensor:
         """Bring a photograph, uint8 (H, W, 3) RGB, to the model's input, float32 (3, S, S)."""
         return self.info.preprocessing(image)
+
+    def view(self, image: np.ndarray) -> np.ndarray:
+        """Bring a photograph, uint8 (H, W, 3) RGB, to the model's crop and size, uint8 (S, S, 3), colors as taken."""
+        return self.info.preprocessing.to_model_view(image)
+
+    def view_mask(self, mask: np.ndarray, image: np.ndarray, rule: MaskRule = "touched") -> Tensor:
+        """Bring a mask to the model's view: the pixels of a heatmap that lie on what is marked in the photograph.
+
+        Args:
+            mask: Bool (H, W), drawn on the photograph.
+            image: The photograph, uint8 (H, W, 3) RGB.
+            rule: When a pixel of the view is on: `"touched"`, wherever the marked area reaches (CLEVR-XAI, the
+                paper's protocol), or `"half"`, where it covers at least half of the pixel.
+
+        Returns:
+            Bool (S, S).
+
+        Raises:
+            InputError: If the mask has another height and width than the photograph.
+        """
+        if mask.shape != image.shape[:2]:
+            raise InputError(
+                f"`mask` must have the photograph's height and width, {image.shape[:2]}, not {mask.shape}; it must be "
+                "drawn on the same photograph."
+            )
+        preprocessing = self.info.preprocessing
+        crop = preprocessing.crop
+        circle = find_field_of_view(image) if crop == "field_of_view" else None
+        return torch.from_numpy(scale_mask(mask, preprocessing.size, crop=crop, rule=rule, field=circle))
+
+    def normalize(self, views: Tensor) -> Tensor:
+        """Turn views, uint8 (N, 3, S, S), into inputs, float32 (N, 3, S, S): contrast, mean and std."""
+        return self.info.preprocessing.standardize(views.float() / 255)
 
 
 def software_versions() -> dict[str, str]:
@@ -138,8 +172,7 @@ def load_model(path: str | Path) -> LoadedModel:
 
 def _build_empty(info: CheckpointInfo) -> nn.Module:
     """The network without weights and without memory for them: the file's tensors take their places."""
-    with torch.device("meta"):
-        return ARCHITECTURES[info.arch](len(info.classes))
+    return build_without_weights(info.arch, len(info.classes), info.preprocessing.size)
 
 
 def read_info(path: str | Path) -> CheckpointInfo:
@@ -149,7 +182,7 @@ def read_info(path: str | Path) -> CheckpointInfo:
 
 def _read(path: Path, *, weights: bool = True) -> tuple[CheckpointInfo, dict[str, Tensor]]:
     if not path.is_file():
-        raise InputError(f"There is no checkpoint {path}; train one with `python train_cli.py demo --out DIR`.")
+        raise InputError(f"There is no checkpoint {path}; train the set-up, or put the file back.")
     _check_length(path)
     try:
         with safe_open(path, framework="pt") as file:
@@ -203,8 +236,7 @@ def _parse_header(path: Path, header: str) -> CheckpointInfo:
         _check_info(info)
     except HEADER_DEFECTS as error:
         raise InputError(f"The header of {path.name} is damaged ({error}); write the checkpoint again.") from error
-    if info.arch not in ARCHITECTURES or info.setup not in SETUPS:
-        raise InputError(f"{path.name} names an unknown architecture or set-up: {info.arch!r}, {info.setup!r}.")
+    find_architecture(info.arch)
     return info
 
 

@@ -1,30 +1,44 @@
-"""The cells of a study: commands of `train_cli.py`, and which of them must be done before which."""
+"""The cells of a study: typed requests, and which of them must be done before which."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dr_core.models.setups import SETUPS
-from dr_core.pipeline.config import DrawnData, Kind, Options, StudyConfig
+from dr_core.models.setups import Setup
+from dr_core.pipeline.config import DrawnData, Kind, StartConfig, StudyConfig
+from dr_core.pipeline.requests import (
+    DrawRequest,
+    Measurement,
+    MeasureRequest,
+    Options,
+    ReportRequest,
+    Request,
+)
+from dr_core.study.drawn_data import DRAWN_DATA
+from dr_core.training.execution import Execution
+from dr_core.training.jobs.finetune import FinetuneRequest
+from dr_core.training.jobs.pretrain import PretrainRequest
+from dr_core.training.jobs.start import Start, choose_start
+from dr_core.training.jobs.supervised import SupervisedRequest
 
-_RECIPES = {"paper": "paper", "fine": "paper", "quick": "quick"}
-"""Preset of the study -> preset of the recipes."""
+_FULL = 100
+"""Percent of the training patients behind a checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One command.
+    """One piece of work.
 
     Attributes:
         name: Unique, such as `"finetune-iwne_fs-f100-s0"`.
         kind: What it does.
-        arguments: What stands behind `train_cli.py`.
+        request: What is asked for.
         needs: Names of the cells that must be done before.
     """
 
     name: str
     kind: Kind
-    arguments: tuple[str, ...]
+    request: Request
     needs: tuple[str, ...] = ()
 
 
@@ -37,115 +51,152 @@ def build_cells(config: StudyConfig, out: Path) -> list[Cell]:
 
     Returns:
         The cells, each behind those that it needs.
+
+    Raises:
+        InputError: If a set-up says not where it starts from.
     """
     plan = _Plan(config, out)
     cells = [*plan.draw(), *plan.pretrain(), *plan.finetune()]
     measured = [*plan.evaluate(cells), *plan.spectrum(), *plan.robustness(), *plan.localize()]
     cells += measured
     last = tuple(cell.name for cell in measured)
-    return [*cells, Cell(name="report", kind="report", arguments=("report", "--study", str(out)), needs=last)]
+    return [*cells, Cell(name="report", kind="report", request=ReportRequest(study=out), needs=last)]
+
+
+@dataclass(frozen=True)
+class _Pretraining:
+    """A pretraining that the study itself does."""
+
+    method: str
+    data: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.method}-{self.data.name}"
 
 
 class _Plan:
-    """Names, places and arguments of one study's cells."""
+    """Names, folders and requests of one study's cells."""
 
     def __init__(self, config: StudyConfig, out: Path) -> None:
         self.config, self.out, self.drawn = config, out, config.data.draw
-        folder = out / "data"
-        self.train = folder / "train" if self.drawn else config.data.train
-        self.validation = folder / "validation" if self.drawn else config.data.validation
-        self.test = {"phantoms_test": folder / "test"} if self.drawn else config.data.test
-        self.idrid = folder / "segmented" if self.drawn else config.data.idrid
+        folder, data = out / "data", config.data
+        self.train = folder / "train" if self.drawn else data.train
+        self.validation = folder / "validation" if self.drawn else data.validation
+        self.test = ({DRAWN_DATA["test"].key: folder / "test"} if self.drawn else {}) | data.test
+        drawn_masks = folder / "segmented" if self.drawn and self.drawn.segmented else None
+        self.idrid = data.idrid or drawn_masks
         self.seeds = tuple(dict.fromkeys((config.seed, *config.seeds)))
-        self.fractions = tuple(sorted({100, *config.fractions}, reverse=True))  # the checkpoints first
+        self.fractions = tuple(sorted({_FULL, *config.fractions}, reverse=True))  # the checkpoints first
+        self.execution = Execution(device=config.device)
+        self.pretrainings = {setup.name: self._choose_pretraining(setup) for setup in config.setups}
 
     def draw(self) -> Iterator[Cell]:
         if self.drawn is None:
             return
-        for name, (kind, count, first, size) in _drawings(self.drawn).items():
-            arguments = ["data", "draw", kind, "--out", str(self.out / "data" / name), "--count", str(count)]
-            arguments += ["--first", str(first), "--size", str(size), "--seed", str(self.config.seed)]
-            yield Cell(name=f"draw-{name}", kind="draw", arguments=tuple(arguments))
+        pretrained_on = {one.data for one in self.pretrainings.values() if one is not None}
+        for name, request in _drawings(self.drawn, self.out / "data", self.config.seed).items():
+            wanted = {"textures": request.out in pretrained_on, "segmented": request.out == self.idrid}
+            if wanted.get(name, True):
+                yield Cell(name=f"draw-{name}", kind="draw", request=request)
 
-    def _needs(self, *names: str) -> tuple[str, ...]:
-        return tuple(f"draw-{name}" for name in names) if self.drawn else ()
+    def _needs(self, *folders: Path | None) -> tuple[str, ...]:
+        """The drawing of each folder that the study draws."""
+        drawn = self.out / "data"
+        return tuple(f"draw-{folder.name}" for folder in folders if folder is not None and folder.parent == drawn)
 
-    def _shared(self) -> list[str]:
-        config = self.config
-        return [
-            *("--preset", _RECIPES[config.preset], "--arch", config.arch, "--contrast", config.contrast),
-            *("--device", config.device, "--seed"),
-        ]
+    def _choose_pretraining(self, setup: Setup) -> _Pretraining | None:
+        """The pretraining that the study does for a set-up: as declared, or as its initialization and method say."""
+        given, train = self.config.starts.get(setup.name, StartConfig()), self.train
+        if given.run or given.weights or train is None:
+            return None
+        if given.pretrain:
+            return _Pretraining(given.pretrain, given.pretrain_data or train)
+        if setup.initialization == "none" and setup.pretraining == "moco":
+            return _Pretraining("moco", train)
+        if self.drawn and setup.initialization == "imagenet" and setup.pretraining in ("moco", "supervised"):
+            return _Pretraining(setup.pretraining, self.out / "data" / "textures")
+        return None
 
-    def _pretrain(self, name: str, data: Path, method: str, options: Options) -> Cell:
-        arguments = ["pretrain", "--method", method, "--data", str(data), "--out", str(self._run(name))]
-        arguments += [*self._shared(), str(self.config.seed), *_options(options)]
-        needs = self._needs(data.name) if self.drawn else ()
-        return Cell(name=f"pretrain-{name}", kind="pretrain", arguments=tuple(arguments), needs=needs)
-
-    def _run(self, name: str) -> Path:
-        return self.out / "runs" / f"{name}-s{self.config.seed}"
+    def _run(self, pretraining: _Pretraining) -> Path:
+        return self.out / "runs" / f"{pretraining.name}-s{self.config.seed}"
 
     def pretrain(self) -> Iterator[Cell]:
-        """MoCo v2 on the eyes; with drawn data also both trainings on the stand-in for ImageNet."""
-        config = self.config
-        if "iwne_cl" in config.setups and self.train is not None:
-            yield self._pretrain("moco-train", self.train, "moco", config.pretrain)
-        if self.drawn:
-            textures = self.out / "data" / "textures"
-            if "ifi_cl" in config.setups:
-                yield self._pretrain("moco-textures", textures, "moco", config.pretrain)
-            if "ifi_fs" in config.setups:
-                kept = {name: value for name, value in config.pretrain.items() if name in ("epochs", "batch_size")}
-                yield self._pretrain("supervised-textures", textures, "supervised", kept)
+        """One cell for each pretraining, however many set-ups start from it."""
+        request: PretrainRequest | SupervisedRequest
+        for one in dict.fromkeys(one for one in self.pretrainings.values() if one is not None):
+            request = self._pretrain_contrastive(one) if one.method == "moco" else self._pretrain_supervised(one)
+            yield Cell(name=f"pretrain-{one.name}", kind="pretrain", request=request, needs=self._needs(one.data))
 
-    def _start(self, setup: str) -> tuple[list[str], tuple[str, ...]]:
-        """Options that say what a finetuning starts from, and the cell that makes it."""
-        runs = {"iwne_cl": "moco-train"}
-        if self.drawn:
-            runs |= {"ifi_fs": "supervised-textures", "ifi_cl": "moco-textures"}
-        if setup in runs:
-            return ["--pretrained", str(self._run(runs[setup]))], (f"pretrain-{runs[setup]}",)
-        if setup in self.config.imagenet:
-            return ["--weights", str(self.config.imagenet[setup])], ()
-        return [], ()
+    def _pretrain_contrastive(self, pretraining: _Pretraining) -> PretrainRequest:
+        return PretrainRequest(
+            data=pretraining.data,
+            out=self._run(pretraining),
+            config=replace(self.config.contrastive, seed=self.config.seed),
+            arch=self.config.arch,
+            contrast=self.config.contrast,
+            execution=self.execution,
+        )
+
+    def _pretrain_supervised(self, pretraining: _Pretraining) -> SupervisedRequest:
+        return SupervisedRequest(
+            data=pretraining.data,
+            out=self._run(pretraining),
+            config=replace(self.config.supervised, seed=self.config.seed),
+            arch=self.config.arch,
+            contrast=self.config.contrast,
+            execution=self.execution,
+        )
+
+    def _start(self, setup: Setup) -> tuple[Start, tuple[str, ...]]:
+        """Where a finetuning starts from, and the cell that makes it."""
+        given, pretraining = self.config.starts.get(setup.name, StartConfig()), self.pretrainings[setup.name]
+        if pretraining is not None:
+            return choose_start(setup, self._run(pretraining)), (f"pretrain-{pretraining.name}",)
+        return choose_start(setup, given.run, given.weights), ()
 
     def finetune(self) -> Iterator[Cell]:
         """Set-ups x fractions x seeds."""
         for percent in self.fractions:
             for seed in self.seeds:
-                for setup in (name for name in SETUPS if name in self.config.setups):
+                for setup in self.config.setups:
                     yield self._finetune(setup, percent, seed)
 
-    def _finetune(self, setup: str, percent: int, seed: int) -> Cell:
-        start, needs = self._start(setup)
-        recipe = self.config.iwne if SETUPS.find(setup).initialization == "none" else self.config.ifi
-        arguments = ["finetune", "--setup", setup, "--fraction", str(percent), "--data", str(self.train)]
-        if self.validation is not None:
-            arguments += ["--validation", str(self.validation)]
-        arguments += ["--study", str(self.out), *start, *self._shared(), str(seed), *_options(recipe)]
-        return Cell(
-            name=f"finetune-{setup}-f{percent}-s{seed}",
-            kind="finetune",
-            arguments=tuple(arguments),
-            needs=(*self._needs("train", "validation"), *needs),
+    def _finetune(self, setup: Setup, percent: int, seed: int) -> Cell:
+        config, (start, needs) = self.config, self._start(setup)
+        request = FinetuneRequest(
+            data=self.train or Path(),
+            study=self.out,
+            setup=setup,
+            start=start,
+            config=replace(config.finetuning(setup), seed=seed),
+            validation=self.validation,
+            percent=percent,
+            arch=config.arch,
+            contrast=config.contrast,
+            execution=self.execution,
         )
+        needs = (*self._needs(self.train, self.validation), *needs)
+        return Cell(name=f"finetune-{setup.name}-f{percent}-s{seed}", kind="finetune", request=request, needs=needs)
 
-    def _measure(self, kind: Kind, key: str, needs: tuple[str, ...], options: Options) -> Cell:
-        arguments = [kind, "--study", str(self.out), "--data", str(self.test[key]), "--key", key]
-        arguments += ["--device", self.config.device, *_options(options)]
-        return Cell(name=f"{kind}-{key}", kind=kind, arguments=tuple(arguments), needs=(*self._needs("test"), *needs))
+    def _measure(self, kind: Measurement, key: str, needs: tuple[str, ...], options: Options) -> Cell:
+        data = self.test[key]
+        request = MeasureRequest(
+            measurement=kind, study=self.out, data=data, key=key, device=self.config.device, options=options
+        )
+        return Cell(name=f"{kind}-{key}", kind=kind, request=request, needs=(*self._needs(data), *needs))
 
     def evaluate(self, cells: list[Cell]) -> Iterator[Cell]:
         """One cell a test set, one behind the other, since all of them write the same tables."""
         needs = tuple(cell.name for cell in cells if cell.kind == "finetune")
+        before: tuple[str, ...] = ()
         for key in self.test:
-            cell = self._measure("evaluate", key, needs, {})
+            cell = self._measure("evaluate", key, (*needs, *before), self.config.evaluate)
             yield cell
-            needs = (cell.name,)
+            before = (cell.name,)
 
     def _checkpoints(self) -> tuple[str, ...]:
-        return tuple(f"finetune-{setup}-f100-s{self.config.seed}" for setup in self.config.setups)
+        return tuple(f"finetune-{setup.name}-f{_FULL}-s{self.config.seed}" for setup in self.config.setups)
 
     def spectrum(self) -> Iterator[Cell]:
         """On the first test set, as the paper's figures are."""
@@ -159,32 +210,24 @@ class _Plan:
         """On the eyes with masks, where there are any."""
         if self.idrid is None:
             return
-        arguments = ["localize", "--study", str(self.out), "--idrid", str(self.idrid)]
-        yield Cell(
-            name="localize",
-            kind="localize",
-            arguments=(*arguments, *_options(self.config.localize)),
-            needs=(*self._needs("segmented"), *self._checkpoints()),
-        )
+        request = MeasureRequest(measurement="localize", study=self.out, data=self.idrid, options=self.config.localize)
+        needs = (*self._needs(self.idrid), *self._checkpoints())
+        yield Cell(name="localize", kind="localize", request=request, needs=needs)
 
 
-def _drawings(drawn: DrawnData) -> dict[str, tuple[str, int, int, int]]:
-    """Folder -> kind, how many, number of the first, side in pixels."""
+def _drawings(drawn: DrawnData, out: Path, seed: int) -> dict[str, DrawRequest]:
+    """Folder -> what is drawn into it; no patient is in two of them."""
     validation, test = drawn.patients, drawn.patients + drawn.validation_patients
-    return {
-        "train": ("phantoms", drawn.patients, 0, drawn.size),
-        "validation": ("phantoms", drawn.validation_patients, validation, drawn.size),
-        "test": ("phantoms", drawn.test_patients, test, drawn.size),
-        "textures": ("textures", drawn.textures, 0, drawn.size),
-        "segmented": ("segmented", drawn.segmented, 0, 4 * drawn.size),
+    eyes = {"train": (drawn.patients, 0), "validation": (drawn.validation_patients, validation)}
+    eyes["test"] = (drawn.test_patients, test)
+    requests = {
+        name: DrawRequest(content="phantoms", out=out / name, count=count, first=first, size=drawn.size, seed=seed)
+        for name, (count, first) in eyes.items()
     }
-
-
-def _options(options: Options) -> list[str]:
-    """Options as the command line takes them; true alone stands for a switch."""
-    given = []
-    for name, value in options.items():
-        if value is not False:
-            given.append(f"--{name.replace('_', '-')}")
-            given += [] if value is True else [str(value)]
-    return given
+    requests["textures"] = DrawRequest(
+        content="textures", out=out / "textures", count=drawn.textures, size=drawn.texture_size or drawn.size, seed=seed
+    )
+    requests["segmented"] = DrawRequest(
+        content="segmented", out=out / "segmented", count=drawn.segmented, size=4 * drawn.size, seed=seed
+    )
+    return requests

@@ -1,26 +1,40 @@
 """What a whole study is: its data, set-ups, fractions, seeds, recipes and the machines that compute it."""
 
 import dataclasses
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args, get_origin, get_type_hints
 
+from dr_core.data.preprocessing import Contrast
 from dr_core.errors import InputError
 from dr_core.models.architectures import ARCHITECTURES
-from dr_core.models.setups import SETUPS
+from dr_core.models.setups import PAPER, Setup, declare_setups
+from dr_core.pipeline.measures import check_options
+from dr_core.pipeline.requests import Options
+from dr_core.training.classification import FinetuneConfig
+from dr_core.training.contrastive import ContrastiveConfig
+from dr_core.training.execution import Device
+from dr_core.training.loop import LoopConfig, Recipe
+from dr_core.training.recipes import CONTRASTIVE, SUPERVISED, choose_finetuning
+from dr_core.training.recipes import Preset as RecipePreset
 
 Preset = Literal["paper", "fine", "quick"]
 
 Kind = Literal["draw", "pretrain", "finetune", "evaluate", "spectrum", "robustness", "localize", "report"]
 
-Options = dict[str, str | int | float | bool]
-"""Options of a command in place of the preset's, with underscores: `{"learning_rate": 1e-3}`."""
+_RECIPES: dict[Preset, RecipePreset] = {"paper": "paper", "fine": "paper", "quick": "quick"}
+"""Preset of the study -> preset of the recipes."""
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise InputError(f"`{name}` must be one of {', '.join(choices)}, not {value!r}.")
+
+
+def _check_counts(where: str, record: object, least: dict[str, int]) -> None:
+    for name, bound in least.items():
+        if getattr(record, name) < bound:
+            raise InputError(f"`{where}.{name}` must be at least {bound}, not {getattr(record, name)}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +46,9 @@ class DrawnData:
         validation_patients: Patients by whom epochs are chosen.
         test_patients: Patients held out.
         textures: Images of the stand-in for ImageNet.
-        segmented: Eyes with lesion masks.
+        segmented: Eyes with lesion masks; 0 leaves them out.
         size: Side of the stored eyes in pixels.
+        texture_size: Side of the stand-in's images in pixels; 0 takes the eyes'.
     """
 
     patients: int = 48
@@ -42,6 +57,12 @@ class DrawnData:
     textures: int = 160
     segmented: int = 3
     size: int = 96
+    texture_size: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that cannot be drawn."""
+        least = {"patients": 1, "validation_patients": 1, "test_patients": 1, "textures": 1, "size": 16}
+        _check_counts("data.draw", self, least | {"segmented": 0, "texture_size": 0})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +72,9 @@ class Data:
     Attributes:
         train: Store of graded eyes.
         validation: Store of validation eyes; None splits them off `train`.
-        test: Name in the tables -> store of graded eyes.
-        idrid: Folder of IDRiD with `A. Segmentation`; None leaves Table 3 out.
-        draw: Draws all of these instead; None takes the stores above.
+        test: Name in the tables -> store of graded eyes; with drawn data these come behind the drawn ones.
+        idrid: Folder of IDRiD with `A. Segmentation`; None takes drawn eyes with masks, or leaves Table 3 out.
+        draw: Draws training, validation and test eyes instead; None takes the stores above.
     """
 
     train: Path | None = None
@@ -83,6 +104,41 @@ class Resources:
     hours: float = 24.0
     partition: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that no machine has."""
+        _check_counts("resources", self, {"processes": 1, "gpus": 0, "cpus": 1, "memory_gb": 1})
+        if not self.hours > 0:
+            raise InputError(f"`resources.hours` must be above 0, not {self.hours}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartConfig:
+    """Where a set-up's finetuning starts from, as a study declares it; at most one of `pretrain`, `run`, `weights`.
+
+    Without any, a set-up without pretraining starts from random weights, MoCo v2 on the eyes is pretrained by the
+    study, and the published ImageNet weights are fetched, or, with drawn data, their stand-ins are pretrained. Any
+    other set-up has to say.
+
+    Attributes:
+        pretrain: Method by which the study pretrains it, `"moco"` or `"supervised"`.
+        pretrain_data: Store for that; None takes the training eyes.
+        run: Run folder of a pretraining that is done.
+        weights: File of weights.
+    """
+
+    pretrain: Literal["", "moco", "supervised"] = ""
+    pretrain_data: Path | None = None
+    run: Path | None = None
+    weights: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a start from two things."""
+        _check_choice("pretrain", self.pretrain, ("", "moco", "supervised"))
+        if sum(bool(one) for one in (self.pretrain, self.run, self.weights)) > 1:
+            raise InputError("A set-up must start from one thing: `pretrain`, `run` or `weights`.")
+        if self.pretrain_data is not None and not self.pretrain:
+            raise InputError("`pretrain_data` belongs to `pretrain`; name the method there, or leave both out.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig:
@@ -92,18 +148,22 @@ class StudyConfig:
         preset: `"paper"`: its recipes, 224 px, whole image squashed. `"fine"`: the same recipes at 512 px, field of
             view cropped. `"quick"`: phantoms and slim networks, minutes on two cores.
         title: Name of the study for people; empty takes the folder's.
+        summary: One or two sentences about it; empty derives them from what it does.
         seed: The study's seed; the set-ups' checkpoints are those of this seed.
         seeds: Seeds of the finetunings; the study's is always among them.
         fractions: Shares of the training patients, in percent; 100 is always among them.
-        setups: Names of the set-ups.
+        setups: The set-ups.
+        starts: Set-up -> where it starts from, where that does not follow from its initialization and pretraining.
         arch: Key of `ARCHITECTURES`.
         contrast: As in `Preprocessing`.
         device: `"auto"` takes a GPU where there is one.
+        threads: Threads of each cell; 0 shares the cores. With 1 the numbers do not depend on how many cells run at
+            once.
         data: Where the eyes lie.
-        imagenet: Set-up -> file of its published ImageNet weights; without it they are fetched.
         pretrain: Options of `pretrain` in place of the preset's.
         iwne: Options of `finetune` from scratch in place of the preset's.
-        ifi: Options of `finetune` from ImageNet in place of the preset's.
+        ifi: Options of `finetune` from external data, such as ImageNet, in place of the preset's.
+        evaluate: Options of `evaluate`.
         spectrum: Options of `spectrum`.
         robustness: Options of `robustness`.
         localize: Options of `localize`.
@@ -112,18 +172,21 @@ class StudyConfig:
 
     preset: Preset = "paper"
     title: str = ""
+    summary: str = ""
     seed: int = 0
     seeds: tuple[int, ...] = (0,)
     fractions: tuple[int, ...] = (10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
-    setups: tuple[str, ...] = tuple(SETUPS)
+    setups: tuple[Setup, ...] = PAPER
+    starts: dict[str, StartConfig] = field(default_factory=dict)
     arch: str = "resnet50"
-    contrast: str = "none"
-    device: str = "auto"
+    contrast: Contrast = "none"
+    device: Device = "auto"
+    threads: int = 0
     data: Data = field(default_factory=Data)
-    imagenet: dict[str, Path] = field(default_factory=dict)
     pretrain: Options = field(default_factory=dict)
     iwne: Options = field(default_factory=dict)
     ifi: Options = field(default_factory=dict)
+    evaluate: Options = field(default_factory=dict)
     spectrum: Options = field(default_factory=dict)
     robustness: Options = field(default_factory=dict)
     localize: Options = field(default_factory=dict)
@@ -133,22 +196,83 @@ class StudyConfig:
         """Refuse what no study can be."""
         _check_choice("preset", self.preset, get_args(Preset))
         _check_choice("arch", self.arch, tuple(ARCHITECTURES))
-        for setup in self.setups:
-            _check_choice("setups", setup, tuple(SETUPS))
-        for setup in self.imagenet:
-            _check_choice("imagenet", setup, ("ifi_fs", "ifi_cl"))
+        _check_choice("contrast", self.contrast, get_args(Contrast))
+        _check_choice("device", self.device, get_args(Device))
         for kind in self.resources:
             _check_choice("resources", kind, get_args(Kind))
-        wrong = [percent for percent in self.fractions if not 1 <= percent <= 100]
-        if wrong:
-            raise InputError(f"`fractions` must be percentages from 1 to 100, not {wrong[0]}.")
         if not self.setups:
             raise InputError("`setups` must name at least one set-up.")
+        declare_setups(self.setups)
+        self._check_numbers()
         if self.data.draw is None and (self.data.train is None or not self.data.test):
             raise InputError(
                 "`[data]` must name the prepared store `train` and at least one store under `[data.test]`; or draw "
                 "phantoms with `[data.draw]`."
             )
+        for setup in self.setups:
+            self.finetuning(setup)  # every option is checked before anything runs
+        _ = self.contrastive, self.supervised
+        for measurement in ("evaluate", "spectrum", "robustness", "localize"):
+            check_options(measurement, getattr(self, measurement))
+
+    def _check_numbers(self) -> None:
+        wrong = [percent for percent in self.fractions if not 1 <= percent <= 100]
+        if wrong:
+            raise InputError(f"`fractions` must be percentages from 1 to 100, not {wrong[0]}.")
+        negative = [seed for seed in (self.seed, *self.seeds) if seed < 0]
+        if negative:
+            raise InputError(f"`seed` and `seeds` must not be below 0, as {negative[0]} is.")
+        if self.threads < 0:
+            raise InputError(f"`threads` must not be below 0, as {self.threads} is.")
+
+    @property
+    def recipes(self) -> RecipePreset:
+        """Preset of the recipes."""
+        return _RECIPES[self.preset]
+
+    def finetuning(self, setup: Setup) -> FinetuneConfig:
+        """Recipe of a set-up's finetuning, with what the study gives in place of the preset's."""
+        where, options = ("iwne", self.iwne) if setup.initialization == "none" else ("ifi", self.ifi)
+        return change_recipe(choose_finetuning(self.recipes, setup), options, where)
+
+    @property
+    def contrastive(self) -> ContrastiveConfig:
+        """Recipe of MoCo v2."""
+        return change_recipe(CONTRASTIVE[self.recipes], self.pretrain, "pretrain")
+
+    @property
+    def supervised(self) -> LoopConfig:
+        """Recipe of the supervised pretraining; of the options it takes those that are not MoCo's alone."""
+        shared = {name: value for name, value in self.pretrain.items() if name in ("epochs", "batch_size")}
+        return change_recipe(SUPERVISED[self.recipes], shared, "pretrain")
+
+
+def change_recipe(recipe: Recipe, options: Options, where: str) -> Recipe:
+    """A recipe with other values.
+
+    Args:
+        recipe: The preset's.
+        options: Field -> value.
+        where: Table of the configuration in which they stand, for messages.
+
+    Raises:
+        InputError: If the recipe has no such field, or the value is of another type or out of range.
+    """
+    known = {one.name for one in dataclasses.fields(recipe)} - {"augment", "seed"}  # the seed is the study's
+    for name, value in options.items():
+        if name not in known:
+            raise InputError(f"`[{where}]` has the unknown key {name!r}; known are {', '.join(sorted(known))}.")
+        before, hint = getattr(recipe, name), get_type_hints(type(recipe))[name]
+        if get_origin(hint) is Literal:
+            _check_choice(f"{where}.{name}", str(value), get_args(hint))
+        wanted = int if before is None else type(before)
+        fits = isinstance(value, (int, float) if wanted is float else wanted) and not isinstance(value, bool)
+        if not fits:
+            raise InputError(f"`{where}.{name}` must be {_TYPES[wanted]}, not {value!r}.")
+    return dataclasses.replace(recipe, **options)  # type: ignore[arg-type]
+
+
+_TYPES: dict[type, str] = {int: "a whole number", float: "a number", str: "a text"}
 
 
 QUICK = StudyConfig(
@@ -166,82 +290,3 @@ QUICK = StudyConfig(
     localize={"protocol": "paper"},
 )
 """The preset `quick`: every step, in minutes on two cores; its networks learn next to nothing."""
-
-
-def read_config(path: Path) -> StudyConfig:
-    """Read a study's configuration.
-
-    Args:
-        path: A TOML file. Its tables and keys are the fields of `StudyConfig`; relative paths start from its folder.
-
-    Returns:
-        The configuration; what it does not say is the preset's.
-
-    Raises:
-        InputError: If the file is missing, no TOML, or has a key or a value that no study has.
-    """
-    if not path.is_file():
-        raise InputError(f"There is no file {path}; docs/reproduce.md shows one.")
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no TOML: {error}.") from error
-    base = QUICK if values.get("preset") == "quick" else None
-    return _build(StudyConfig, values, base, path.parent, "")
-
-
-def _build(kind: type, values: dict[str, Any], base: object, folder: Path, where: str) -> Any:  # noqa: ANN401
-    """Make a dataclass of a TOML table; what the table lacks comes from `base` where there is one."""
-    known = {one.name: one for one in dataclasses.fields(kind)}
-    unknown = sorted(values.keys() - known.keys())
-    if unknown:
-        place = f"`[{where}]`" if where else "the file"
-        raise InputError(f"{place} has the unknown key {unknown[0]!r}; known are {', '.join(known)}.")
-    given = {
-        name: _convert(known[name].type, value, getattr(base, name, None), folder, f"{where}.{name}".lstrip("."))
-        for name, value in values.items()
-    }
-    return dataclasses.replace(base, **given) if dataclasses.is_dataclass(base) else kind(**given)  # type: ignore[type-var]
-
-
-_TABLES: dict[object, type] = {Data: Data, DrawnData | None: DrawnData}
-_SCALARS: dict[object, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float), Preset: (str,)}
-
-
-def _convert(kind: object, value: object, base: object, folder: Path, where: str) -> object:
-    if kind in _TABLES:
-        return _build(_TABLES[kind], _expect(value, dict, where), base, folder, where)
-    if kind == dict[str, Resources]:
-        tables = _expect(value, dict, where)
-        return {
-            name: _build(Resources, _expect(table, dict, f"{where}.{name}"), None, folder, f"{where}.{name}")
-            for name, table in tables.items()
-        }
-    if kind == Path | None:
-        return folder / _expect(value, str, where)
-    if kind == dict[str, Path]:
-        paths = _expect(value, dict, where)
-        return {name: folder / _expect(path, str, f"{where}.{name}") for name, path in paths.items()}
-    if kind in (tuple[int, ...], tuple[str, ...]):
-        element = int if kind == tuple[int, ...] else str
-        return tuple(_expect(one, element, where) for one in _expect(value, list, where))
-    if kind == Options:
-        table = _expect(value, dict, where)
-        return dict(base or {}) | {name: _expect_option(one, f"{where}.{name}") for name, one in table.items()}  # type: ignore[call-overload]
-    types = _SCALARS[kind]
-    if not isinstance(value, types) or isinstance(value, bool):
-        raise InputError(f"`{where}` must be {' or '.join(one.__name__ for one in types)}, not {value!r}.")
-    return value
-
-
-def _expect(value: object, kind: type, where: str) -> Any:  # noqa: ANN401
-    if not isinstance(value, kind) or isinstance(value, bool):
-        words = {dict: "a table", list: "a list", str: "a text", int: "a whole number"}
-        raise InputError(f"`{where}` must be {words[kind]}, not {value!r}.")
-    return value
-
-
-def _expect_option(value: object, where: str) -> str | int | float | bool:
-    if not isinstance(value, str | int | float | bool):
-        raise InputError(f"`{where}` must be a text or a number, not {value!r}.")
-    return value

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.process import BaseProcess, parent_process
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import submitit
 import torch
@@ -22,10 +22,21 @@ from dr_core.pipeline.config import Resources, StudyConfig
 from dr_core.pipeline.schedule import Running
 from dr_core.processes import ignoring_interrupts, worker_context
 
-Command = Callable[[list[str]], int]
-"""Runs one command of `train_cli.py` and gives its exit code; picklable."""
-
 _ROOT = Path(__file__).parents[2]
+
+
+class Command(Protocol):
+    """What does a cell's request in a process of its own; picklable."""
+
+    program: tuple[str, ...]
+    """What stands behind Python's name to start the program anew, such as `("-m", "package")`."""
+
+    def render(self, request: Any) -> list[str]:  # noqa: ANN401 - any request
+        """The words that ask the program for a request."""
+
+    def __call__(self, words: list[str], /) -> int:
+        """Do what the words ask for, in this process; gives the exit code."""
+
 
 _QUEUES: dict[str, tuple[str, ...]] = {"slurm": ("squeue", "--noheader", "--jobs"), "local": ()}
 """Cluster -> command that lists a job while it waits or runs."""
@@ -42,7 +53,7 @@ class LocalExecutor:
 
     Args:
         config: The study.
-        command: Runs a cell of one process.
+        command: Does a cell's request.
         at_once: Cells side by side; each gets its share of the GPUs, or of the processor's cores.
     """
 
@@ -60,16 +71,17 @@ class LocalExecutor:
         environment = self._environment(place, processes)
         if processes > 1:
             launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-            words = [sys.executable, *launcher, str(_ROOT / "train_cli.py"), *cell.arguments]
+            words = [sys.executable, *launcher, *self.command.program, *self.command.render(cell.request)]
             job: _LocalJob = _Launched(words, log, environment)
         else:
-            job = _Forked(self.command, list(cell.arguments), log, environment)
+            job = _Forked(self.command, self.command.render(cell.request), log, environment)
         self._busy[place] = job
         return job
 
     def _environment(self, place: int, processes: int) -> dict[str, str]:
         """What makes a cell keep to its share of the machine."""
-        threads = max(1, (os.cpu_count() or 1) // self.at_once // processes)
+        shared = max(1, (os.cpu_count() or 1) // self.at_once // processes)
+        threads = self.config.threads or shared
         shares = {"OMP_NUM_THREADS": str(threads)}
         if self._gpus:
             first = place * processes % self._gpus
@@ -164,7 +176,7 @@ class ClusterExecutor:
 
     Args:
         config: The study; `resources` says what each kind of cell is given.
-        command: Runs a cell.
+        command: Does a cell's request.
         folder: Where Submitit keeps its jobs; on a disk that all machines share.
         cluster: `"slurm"`, or `"local"`: Submitit's own stand-in on this machine.
     """
@@ -182,7 +194,9 @@ class ClusterExecutor:
         """Hand a cell in."""
         executor = submitit.AutoExecutor(folder=self.folder, cluster=self.cluster, **self._requeues())
         executor.update_parameters(**self._parameters(cell))
-        return _ClusterJob(executor.submit(_Job(self.command, list(cell.arguments), log)), _QUEUES[self.cluster])
+        return _ClusterJob(
+            executor.submit(_Job(self.command, self.command.render(cell.request), log)), _QUEUES[self.cluster]
+        )
 
     def _requeues(self) -> dict[str, int]:
         return {f"{self.cluster}_max_num_timeout": 100}  # a job that is cut off by its time goes on so often

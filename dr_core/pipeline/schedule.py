@@ -1,15 +1,21 @@
 """Running a grid of cells: each once, those that it needs before it; a failed one stops nobody but its followers."""
 
-import hashlib
-import json
 import time
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from dr_core.files import write_json
 from dr_core.pipeline.cells import Cell
+from dr_core.pipeline.lineage import (
+    Record,
+    find_key,
+    find_output,
+    is_unchanged,
+    made_folder,
+    read_record,
+    write_record,
+)
 
 State = Literal["waiting", "running", "done", "failed", "left out"]
 
@@ -63,8 +69,9 @@ def run_grid(
 ) -> Iterator[CellReport]:
     """Run cells, or what is left of them.
 
-    What a cell has done is written in `out/grid/<name>.json` with a digest of its arguments and of the cells that it
-    needs: it is not done again until one of these changes. Logs lie beside it.
+    How a cell was done is written in `out/grid/<name>.json`: the digest of its request and of the content of all that
+    it was made from. It is not done again until one of these changes; then what it made before is moved to
+    `out/replaced`. Logs lie beside the records.
 
     Args:
         cells: All cells of the study, each behind those that it needs.
@@ -75,7 +82,7 @@ def run_grid(
     Yields:
         A report whenever a cell starts or ends, or is left out because one that it needs is not done.
     """
-    grid = _Grid(cells, out / "grid", executor, chosen)
+    grid = _Grid(cells, out, executor, chosen)
     try:
         while grid.unfinished():
             yield from grid.start_ready()
@@ -85,17 +92,39 @@ def run_grid(
         grid.stop()
 
 
+def find_done(cells: Sequence[Cell], out: Path) -> dict[str, str]:
+    """Cells that need not run again: name -> digest of what each made.
+
+    Args:
+        cells: All cells of the study, each behind those that it needs.
+        out: The study's folder.
+    """
+    outputs: dict[str, str] = {}
+    for cell in cells:
+        output = find_present(cell, out, outputs)
+        if output is not None:
+            outputs[cell.name] = output
+    return outputs
+
+
+def find_present(cell: Cell, out: Path, outputs: dict[str, str]) -> str | None:
+    """Digest of what a cell made, if it is there and follows from what it would be made from now; otherwise None."""
+    record = read_record(out / "grid", cell.name)
+    if record is None or not set(cell.needs) <= outputs.keys() or not is_unchanged(cell, record):
+        return None
+    return record.output if find_key(cell, out, outputs)[0] == record.key else None
+
+
 class _Grid:
     """The states of a study's cells, and those that are at work."""
 
-    def __init__(self, cells: Sequence[Cell], folder: Path, executor: Executor, chosen: Collection[str] | None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.executor = folder, executor
-        self.digests = digest_cells(cells)
+    def __init__(self, cells: Sequence[Cell], out: Path, executor: Executor, chosen: Collection[str] | None) -> None:
+        self.out, self.folder, self.executor = out, out / "grid", executor
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.cells = [cell for cell in cells if chosen is None or cell.name in chosen]
+        self.outputs = find_done(cells, out)
         self.states: dict[str, State] = {
-            cell.name: "done" if read_digest(folder, cell.name) == self.digests[cell.name] else "left out"
-            for cell in cells
+            cell.name: "done" if cell.name in self.outputs else "left out" for cell in cells
         }
         for cell in self.cells:
             if self.states[cell.name] != "done":
@@ -111,9 +140,26 @@ class _Grid:
             if needed & {"failed", "left out"}:
                 yield self._report(cell, "left out")
             elif needed <= {"done"} and len(self.running) < self.executor.at_once:
+                present = find_present(cell, self.out, self.outputs)
+                if present is not None:  # what it needs was made again, and is what it was
+                    self.outputs[cell.name] = present
+                    yield self._report(cell, "done")
+                    continue
+                self._move_away(cell)
                 job = self.executor.start(cell, self.folder / f"{cell.name}.log")
                 self.running[cell.name] = cell, job, time.monotonic()
                 yield self._report(cell, "running")
+
+    def _move_away(self, cell: Cell) -> None:
+        """Move what a cell made from other inputs, or a hand changed, out of its way; what was only begun stays."""
+        record, made = read_record(self.folder, cell.name), made_folder(cell)
+        if record is None or made is None or not made.exists():
+            return
+        replaced = self.out / "replaced"
+        replaced.mkdir(exist_ok=True)
+        number = sum(1 for _ in replaced.glob(f"{cell.name}-*")) + 1
+        made.rename(replaced / f"{cell.name}-{number}")
+        (self.folder / f"{cell.name}.json").unlink()
 
     def collect_ended(self) -> Iterator[CellReport]:
         for cell, job, started in list(self.running.values()):
@@ -123,9 +169,15 @@ class _Grid:
             del self.running[cell.name]
             seconds = time.monotonic() - started
             if code == 0:
-                done = {"digest": self.digests[cell.name], "seconds": seconds}
-                write_json(_path(self.folder, cell.name), asdict(cell) | done)
+                self._record(cell, seconds)
             yield self._report(cell, "failed" if code else "done", seconds)
+
+    def _record(self, cell: Cell, seconds: float) -> None:
+        key, inputs = find_key(cell, self.out, self.outputs)
+        output, stamp = find_output(cell, key)
+        self.outputs[cell.name] = output
+        record = Record(key=key, output=output, stamp=stamp, inputs=inputs, seconds=seconds)
+        write_record(self.folder, cell, self.out, record)
 
     def stop(self) -> None:
         for _, job, _ in self.running.values():
@@ -136,22 +188,3 @@ class _Grid:
         done = sum(self.states[one.name] == "done" for one in self.cells)
         log = self.folder / f"{cell.name}.log"
         return CellReport(cell=cell, state=state, seconds=seconds, log=log, done=done, total=len(self.cells))
-
-
-def digest_cells(cells: Sequence[Cell]) -> dict[str, str]:
-    """Digest of each cell's arguments and of all that it rests on."""
-    found: dict[str, str] = {}
-    for cell in cells:
-        text = json.dumps([cell.arguments, [found[name] for name in cell.needs]])
-        found[cell.name] = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return found
-
-
-def read_digest(folder: Path, name: str) -> str | None:
-    """Digest with which a cell was done, or None."""
-    path = _path(folder, name)
-    return json.loads(path.read_text(encoding="utf-8"))["digest"] if path.is_file() else None
-
-
-def _path(folder: Path, name: str) -> Path:
-    return folder / f"{name}.json"

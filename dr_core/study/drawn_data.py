@@ -1,4 +1,4 @@
-"""What the demo draws: phantom patients, and the procedural stand-in for ImageNet."""
+"""Drawn data: phantom patients, the procedural stand-in for ImageNet, and what a study says of them."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def draw_patient_views(
     """Draw both eyes of a phantom patient at model size.
 
     Args:
-        seed: Seed of the demo.
+        seed: Seed of the study.
         preprocessing: How a photograph is brought to model size.
         patient: Number of the patient.
 
@@ -41,7 +41,7 @@ def redraw_eye(seed: int, patient: int, side: str, pixels: int = DRAWN_PIXELS) -
     """Draw one eye of a phantom patient again, as `draw_patient_views` drew it.
 
     Args:
-        seed: Seed of the demo.
+        seed: Seed of the study.
         patient: Number of the patient.
         side: `"right"` or `"left"`.
         pixels: Side of the picture in pixels.
@@ -71,7 +71,7 @@ DRAWN_DATA: dict[str, DataSet] = {
         description="Drawn textures and shapes of labeled classes take the place of ImageNet, which is not shipped.",
     ),
     "train": DataSet(
-        key="phantoms_train",
+        key="train",
         title="phantoms",
         role="training",
         images=0,
@@ -79,7 +79,7 @@ DRAWN_DATA: dict[str, DataSet] = {
         description="Synthetic eyes, two a patient, whose grades follow from the drawn lesions by the ICDR rule.",
     ),
     "validation": DataSet(
-        key="phantoms_validation",
+        key="validation",
         title="phantoms to choose by",
         role="validation",
         images=0,
@@ -96,28 +96,4 @@ DRAWN_DATA: dict[str, DataSet] = {
         label="phantoms",
     ),
 }
-"""Store of the demo -> what its data set is; the number of images and the fingerprint are filled in."""
-
-REAL_DATA: tuple[DataSet, ...] = (
-    DataSet(
-        key="real_eyes",
-        title="",
-        role="test",
-        images=0,
-        real=True,
-        description="Photographs of eyes with and without DR. The models were trained on phantoms alone and have seen "
-        "none of them.",
-        label="real eyes",
-    ),
-    DataSet(
-        key="real_eyes_same_color",
-        title="",
-        role="test",
-        images=0,
-        real=True,
-        description="The same, each color brought to the same mean and spread in every eye, so that the overall color "
-        "of a photograph tells nothing.",
-        label="colors alike",
-    ),
-)
-"""Data sets of the real eyes; the title and the number of images are filled in."""
+"""Drawn store -> what its data set is; the number of images and the fingerprint are filled in."""

@@ -5,7 +5,7 @@ demo needs no store: its name and the study's seed draw it again, pixel by pixel
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from dr_core.data.fundus import assess_quality, find_field_of_view
+from dr_core.data.grades import GRADES
 from dr_core.data.phantom import Phantom
 from dr_core.data.store import Store, open_store
-from dr_core.errors import InputError
+from dr_core.errors import InputError, Remedy
 from dr_core.study.drawn_data import DRAWN_DATA, DRAWN_PIXELS, redraw_eye
 from dr_core.study.folder import Study
 
@@ -24,6 +25,68 @@ UNGRADED = -1
 
 _DRAWN_NAME = re.compile(r"phantom-(\d+)-(right|left)")
 _MEASURES = ("sharpness", "luminance", "warnings")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradedStore:
+    """The graded eyes of a store.
+
+    Attributes:
+        store: Those eyes.
+        left_out: Number of eyes without a grade, which are in no training and no table.
+    """
+
+    store: Store
+    left_out: int
+
+    @property
+    def note(self) -> str:
+        """What a reader must know, a sentence; empty where no eye was left out."""
+        eyes = "eye has" if self.left_out == 1 else "eyes have"
+        return f"{self.left_out} {eyes} no grade and were left out." if self.left_out else ""
+
+
+def open_graded(data: Path) -> GradedStore:
+    """Open prepared eyes, and leave out and count those that have no grade.
+
+    The one rule for training and measuring alike: an eye without a grade (-1 or nothing) is left out and counted; any
+    other number that is no grade is a mistake in the table.
+
+    Args:
+        data: Folder of the store.
+
+    Raises:
+        InputError: If it is no store, lacks a column, has no graded eye, or a grade is another number.
+    """
+    store = open_store(data)
+    missing = [column for column in ("eye", "patient", "grade") if column not in store.index]
+    if missing:
+        raise InputError(f"The table of {data} lacks the column {missing[0]!r}; prepare graded eyes.")
+    grades = store.index["grade"].fillna(UNGRADED)
+    graded = grades.between(0, len(GRADES) - 1).to_numpy()
+    strange = grades[~graded & (grades != UNGRADED).to_numpy()]
+    if len(strange) or not graded.any():
+        what = f"not {strange.iloc[0]:g}" if len(strange) else f"and none of its {len(store)} eyes has one"
+        raise InputError(f"The grades of {data} must be 0 to {len(GRADES) - 1}, {what}; prepare graded eyes.")
+    rows = np.flatnonzero(graded)
+    return GradedStore(store=store if len(rows) == len(store) else store.select(rows), left_out=len(store) - len(rows))
+
+
+def check_size(store: Store, data: Path, sizes: Iterable[tuple[str, int]]) -> None:
+    """Check that prepared eyes have the size that models take.
+
+    Args:
+        store: The eyes.
+        data: Their folder.
+        sizes: Name of each model and the side of the images that it takes, in pixels.
+
+    Raises:
+        InputError: If a model takes another size.
+    """
+    side = store.images.shape[-1]
+    for name, size in sizes:
+        if side != size:
+            raise InputError(f"{name} sees eyes of {size} px, those in {data} have {side}; prepare them at {size} px.")
 
 
 @dataclass(frozen=True)
@@ -58,7 +121,7 @@ def list_eyes(key: str, store: Store, folder: Path | None = None, *, assess: boo
     index = store.index
     measured = all(column in index for column in _MEASURES)
     if not measured and assess:
-        index = index.assign(**_assess(store.images))
+        index = index.assign(**_assess(store.read(np.arange(len(store)))))
     elif not measured:
         index = index.assign(sharpness=np.nan, luminance=np.nan, warnings=None)
     side = index["side"].astype(str) if "side" in index else ""
@@ -66,7 +129,7 @@ def list_eyes(key: str, store: Store, folder: Path | None = None, *, assess: boo
         side=side,
         **{name: index[name] for name in _MEASURES},
         store="" if folder is None else str(folder.resolve()),
-        row=np.arange(len(index)),
+        row=np.arange(len(index)) if store.rows is None else store.rows,
     )
 
 
@@ -114,8 +177,9 @@ def open_picture(
     folder = _find_store(data, eyes)
     if eyes is None or folder is None:
         raise InputError(
-            f"The pictures of {data!r} are not on this machine; `python train_cli.py evaluate --study {study.path} "
-            "--data STORE` measures prepared eyes and remembers where they lie."
+            f"The pictures of {data!r} are not on this machine; measuring the study on prepared eyes remembers where "
+            "they lie.",
+            Remedy("evaluate", {"study": str(study.path)}),
         )
     rows = eyes[(eyes["data"] == data) & (eyes["eye"] == name)]
     store = open_store(folder)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from dr_core.errors import InputError
+from dr_core.errors import InputError, Remedy
 from dr_core.files import replacing, write_json
 from dr_core.models.checkpoint import (
     HEADER_DEFECTS,
@@ -21,7 +21,7 @@ from dr_core.models.checkpoint import (
     software_versions,
 )
 from dr_core.models.setups import Setup, declare_setups, parse_setup
-from dr_core.study.tables import RESULT_COLUMNS, read_table
+from dr_core.study.tables import RESULT_COLUMNS, TABLES, fill_run_columns, read_table
 
 CONFIGURATION = "configuration"
 """Key of a study's settings under which the TOML file of a whole study stands."""
@@ -69,6 +69,9 @@ class StudyInfo:
         settings: Further settings, plain values.
         versions: Versions of the software that wrote it.
         created: When, ISO 8601, UTC.
+        made_by: What began it: `"study"` (a whole study from its configuration), `"finetune"` (single trainings),
+            another word for others; empty where an earlier version, or a lab's own script, wrote it.
+        checkpoints: Set-up -> SHA-256 of the checkpoint that a training run of this study made.
         schema: Version of the layout.
     """
 
@@ -81,6 +84,8 @@ class StudyInfo:
     settings: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=software_versions)
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    made_by: str = ""
+    checkpoints: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 
     @property
@@ -149,7 +154,8 @@ class Study:
             table: A key of `RESULT_COLUMNS`.
 
         Returns:
-            The table, with the columns that `RESULT_COLUMNS` describes.
+            The table, with the columns that `RESULT_COLUMNS` describes. One of schema 1 is of the study's own seed and
+            all labels, and its rows say so.
 
         Raises:
             InputError: If the table is missing, damaged or lacks a column.
@@ -161,15 +167,30 @@ class Study:
             frame = read_table(path, list(RESULT_COLUMNS[table]))
         except (OSError, ValueError, pa.lib.ArrowException) as error:
             raise InputError(f"The table {path.name} of the study {self.name} is damaged; compute it again.") from error
+        frame = fill_run_columns(frame, table, self.info.seed)
         missing = [column for column in RESULT_COLUMNS[table] if column not in frame]
         if missing:
             raise InputError(f"The table {path.name} of the study {self.name} lacks the column {missing[0]!r}.")
         return frame
 
+    def read_checkpoint_results(self, table: str) -> pd.DataFrame:
+        """Rows of the models in `checkpoints/`: the study's own seed, trained on all labels.
+
+        A table that compares training runs is given whole. Raises as `read_results` does.
+        """
+        rows = self.read_results(table)
+        if TABLES[table].across_runs or not TABLES[table].of_runs:
+            return rows
+        return rows[(rows["seed"] == self.info.seed) & (rows["fraction"] == 100)].reset_index(drop=True)
+
     def write_results(self, table: str, frame: pd.DataFrame) -> None:
-        """Write a result table, whole or not at all, with exactly the columns that its schema names."""
+        """Write a result table, whole or not at all, with exactly the columns that its schema names.
+
+        Rows that do not say which training run they are of are taken as those of the study's own seed and all labels.
+        """
         path = self._table_path(table)
         path.parent.mkdir(exist_ok=True)
+        frame = fill_run_columns(frame, table, self.info.seed)
         with replacing(path) as temporary:
             frame[list(RESULT_COLUMNS[table])].to_parquet(temporary, index=False)
 
@@ -204,12 +225,15 @@ def write_study_info(path: Path, info: StudyInfo) -> Study:
 
 
 def add_data(path: Path, *data: DataSet) -> None:
-    """Describe data sets in the head of a study; one that is known by its key is left as it is."""
+    """Describe data sets in the head of a study; of one that is known by its key only what is missing is filled in."""
     study = open_study(path)
-    known = {one.key for one in study.info.data}
-    new = tuple(one for one in data if one.key not in known)
-    if new:
-        write_study_info(path, replace(study.info, data=(*study.info.data, *new)))
+    known = {one.key: one for one in study.info.data}
+    for one in data:
+        old = known.setdefault(one.key, one)
+        if not old.fingerprint:
+            known[one.key] = replace(old, images=one.images, fingerprint=one.fingerprint)
+    if tuple(known.values()) != study.info.data:
+        write_study_info(path, replace(study.info, data=tuple(known.values())))
 
 
 def open_study(path: str | Path) -> Study:
@@ -227,10 +251,9 @@ def open_study(path: str | Path) -> Study:
     path = Path(path)
     head = path / "study.json"
     if not path.is_dir():
-        raise InputError(f"There is no study folder {path}; `python train_cli.py demo --out {path}` makes one.")
+        raise InputError(f"There is no study folder {path}.", Remedy("make study", {"out": str(path)}))
     if not head.is_file():
-        what = "is not finished yet" if (path / "runs").is_dir() else "holds no study"
-        raise InputError(f"{path} {what}: study.json is missing; `python train_cli.py demo --out {path}` writes it.")
+        raise InputError(*_explain_missing_head(path))
     if not head.resolve().is_relative_to(path.resolve()):
         raise InputError(f"{head} leads out of the study's folder; put the file itself there.")
     if head.stat().st_size > _MAX_HEAD_BYTES:
@@ -239,6 +262,19 @@ def open_study(path: str | Path) -> Study:
         return Study(path, _parse_info(path, json.loads(head.read_text(encoding="utf-8"))))
     except (OSError, *HEADER_DEFECTS) as error:
         raise InputError(f"{head} is damaged ({error}); write the study again.") from error
+
+
+def _explain_missing_head(path: Path) -> tuple[str, Remedy | None]:
+    """Why a folder without head is no study; a remedy only where it would harm nothing that lies there."""
+    if any(path.glob("checkpoints/*")) or any(path.glob("results/*")):
+        return (
+            f"{path} holds checkpoints or results and no study.json, so nobody can say what they are of; put its "
+            "study.json back.",
+            None,
+        )
+    if (path / "runs").is_dir():
+        return f"{path} is not finished yet: study.json is missing; go on with what began it.", None
+    return f"{path} holds no study: study.json is missing.", Remedy("make study", {"out": str(path)})
 
 
 def _parse_info(path: Path, values: dict[str, Any]) -> StudyInfo:
@@ -252,8 +288,8 @@ def _parse_info(path: Path, values: dict[str, Any]) -> StudyInfo:
     values["setups"] = declare_setups(parse_setup(one) for one in values["setups"]) if values["setups"] else ()
     values["schema"] = SCHEMA
     info = StudyInfo(**values)
-    check_types(info, str, ("title", "summary", "protocol", "created"))
-    check_types(info, dict, ("settings", "versions"))
+    check_types(info, str, ("title", "summary", "protocol", "created", "made_by"))
+    check_types(info, dict, ("settings", "versions", "checkpoints"))
     for data in info.data:
         check_types(data, str, ("key", "title", "role", "description", "fingerprint", "label"))
         check_types(data, int, ("images", "real"))

@@ -1,5 +1,7 @@
-"""The result tables of a study: what their columns hold, and how a file of a stranger is read."""
+"""The result tables of a study: which there are, and how a file of a stranger is read."""
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -7,227 +9,80 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet
 
+from dr_core.registry import Registry
+from dr_core.study.schemas import RUN_COLUMNS, SCHEMAS
+
 _MAX_ROWS, _MAX_TEXT = 20_000_000, 10_000
 """Rows of a table and characters of a value that are read at most."""
 
-RESULT_COLUMNS: dict[str, dict[str, str]] = {
-    "predictions": {
-        "data": "key of the data set, as in study.json",
-        "eye": "name of the eye",
-        "patient": "name of the patient; the eyes of one patient are resampled together",
-        "setup": "set-up that answers",
-        "grade": "true grade 0..4; -1 where only the presence of DR is known",
-        "has_dr": "whether the eye has DR",
-        "p0": "softmax of grade 0",
-        "p1": "softmax of grade 1",
-        "p2": "softmax of grade 2",
-        "p3": "softmax of grade 3",
-        "p4": "softmax of grade 4",
-    },
-    "eyes": {
-        "data": "key of the data set, as in study.json",
-        "eye": "name of the eye, as in predictions",
-        "side": "right, left, or empty where it is not known",
-        "sharpness": "0..1, high where edges are fine; NaN where it was not measured",
-        "luminance": "median luminance, 0..255; NaN where it was not measured",
-        "warnings": "what is wrong with the photograph, in words; empty for a good one, none where not measured",
-        "store": "folder of the prepared eyes on the machine that measured them; empty where they can be drawn again",
-        "row": "row of the eye in the store",
-    },
-    "performance": {
-        "data": "key of the data set, as in study.json",
-        "setup": "set-up that answers",
-        "measure": "what is measured, such as auc",
-        "reading": "which eyes count as positive",
-        "value": "the value on all eyes",
-        "low": "lower end of the 95 % bootstrap interval by patients",
-        "high": "upper end",
-        "n": "number of eyes",
-        "positives": "number of positive eyes; -1 where a measure has none",
-    },
-    "comparisons": {
-        "data": "key of the data set, as in study.json",
-        "setup": "first set-up",
-        "other": "second set-up",
-        "reading": "which eyes count as positive",
-        "difference": "AUC of the first minus that of the second",
-        "low": "lower end of the 95 % bootstrap interval by patients",
-        "high": "upper end",
-        "p": "DeLong's two-sided p-value of no difference, eyes taken as independent",
-    },
-    "spectrum": {
-        "data": "key of the data set, as in study.json",
-        "setup": "set-up whose activations these are",
-        "layer": "name of the convolution",
-        "place": "place of the layer in the forward pass, from 0",
-        "stage": "part of the network: stem, layer1 to layer4",
-        "channels": "number of channels",
-        "samples": "number of positions that the covariance rests on",
-        "rank": "eigenvalues above rounding",
-        "condition": "eq. 1: |99.9th percentile| / |90th percentile|, numpy's linear percentile; NaN for rank 0",
-    },
-    "eigenvalues": {
-        "data": "key of the data set, as in study.json",
-        "setup": "set-up whose activations these are",
-        "layer": "name of the convolution",
-        "rank": "place of the eigenvalue, from 0, falling",
-        "eigenvalue": "eigenvalue of the covariance of the channels",
-    },
-    "image_spectra": {
-        "data": "key of the data set, as in study.json",
-        "setup": "set-up whose first convolution this is",
-        "eye": "name of the eye",
-        "rank": "place of the eigenvalue, from 0, falling",
-        "eigenvalue": "eigenvalue of the covariance of the channels over the positions of this one eye",
-    },
-    "distributions": {
-        "data": "key of the data set, as in study.json",
-        "setup": "set-up whose first layer this is",
-        "distribution": "name of the distribution, as in scipy.stats",
-        "rss": "distfit's residual sum of squares on a histogram; lower is better",
-        "aic": "Akaike's criterion of the maximum-likelihood fit; lower is better",
-        "bic": "Bayes criterion; lower is better",
-        "ks": "Kolmogorov-Smirnov distance, 0..1; lower is better",
-        "vuong": "Vuong's z of Pareto against this; above 1.96 Pareto is the better",
-        "p": "two-sided p-value of Vuong's test",
-        "alpha": "shape of the Pareto fit",
-        "alpha_low": "lower end of the 95 % bootstrap interval",
-        "alpha_high": "upper end",
-        "alpha_distfit": "shape that distfit finds with its free location, as in the paper's Table 2",
-        "verdict": "what the evidence says, in words",
-    },
-    "image_distributions": {
-        "data": "as in distributions; here of the eigenvalues of single eyes, all together",
-        "setup": "as in distributions",
-        "distribution": "as in distributions",
-        "rss": "as in distributions",
-        "aic": "as in distributions, the values taken as independent",
-        "bic": "as in distributions, the values taken as independent",
-        "ks": "as in distributions",
-        "vuong": "as in distributions; the values of one eye count together",
-        "p": "two-sided p-value of Vuong's test",
-        "alpha": "shape of the Pareto fit",
-        "alpha_low": "lower end of the 95 % interval from drawing eyes",
-        "alpha_high": "upper end",
-        "alpha_distfit": "as in distributions",
-        "verdict": "what the evidence says, in words",
-    },
-    "localization": {
-        "eye": "name of the eye",
-        "setup": "set-up whose heatmap this is",
-        "protocol": "how eye and mask were brought to model size",
-        "method": "lrp (alpha1-beta0 from the severe neuron), or random: the Gaussian control",
-        "pooling": "how the channels were pooled",
-        "lesion": "lesion of the mask; eyes without it have no row",
-        "score": "mass accuracy (eq. 2), rank accuracy (CLEVR-XAI) or recall (eq. 3 as its controls imply)",
-        "value": "the score, 0..1, higher is better; NaN where there is no positive relevance",
-        "share": "share of the image that the mask covers: chance for mass and rank accuracy",
-    },
-    "localization_summary": {
-        "protocol": "as in localization",
-        "lesion": "as in localization",
-        "setup": "as in localization",
-        "method": "as in localization",
-        "pooling": "as in localization",
-        "score": "as in localization",
-        "statistic": "mean or median over the eyes that have the lesion",
-        "value": "its value",
-        "low": "lower end of the 95 % bootstrap interval over eyes",
-        "high": "upper end",
-        "n": "number of eyes",
-        "chance": "what a random heatmap is expected to score",
-    },
-    "localization_tests": {
-        "protocol": "as in localization",
-        "lesion": "as in localization",
-        "pooling": "as in localization",
-        "score": "as in localization",
-        "setup": "first set-up",
-        "other": "second set-up",
-        "difference": "median over eyes of the first minus the second",
-        "p": "two-sided p of Wilcoxon's signed-rank test on the same eyes; not corrected for many tests",
-        "n": "number of eyes",
-    },
-    "knockout": {
-        "eye": "name of the eye",
-        "setup": "set-up that answers",
-        "lesion": "lesion that was knocked out, or total",
-        "kind": "removed, kept_only (every other lesion removed) or control (healthy regions of the same sizes)",
-        "painted": "share of the picture that was painted over",
-        "placed": "share of the control's regions for which healthy retina was found",
-        "measure": "severe, referable_3 (grades 3-4) or referable_2 (grades 2-4)",
-        "before": "probability before",
-        "after": "probability after",
-    },
-    "knockout_summary": {
-        "lesion": "as in knockout",
-        "setup": "as in knockout",
-        "measure": "as in knockout",
-        "kind": "as in knockout; beyond control: removed minus the mean of the eye's controls",
-        "value": "mean change of the probability over the eyes that have the lesion, -1..1",
-        "low": "lower end of the 95 % bootstrap interval over eyes",
-        "high": "upper end",
-        "n": "number of eyes",
-    },
-    "robustness": {
-        "data": "key of the data set",
-        "eye": "name of the eye",
-        "patient": "name of the patient; the eyes of one patient are resampled together",
-        "grade": "true grade 0..4",
-        "setup": "set-up that answers",
-        "corruption": "name of the corruption, or clean",
-        "severity": "0 (clean) to 5",
-        "p0": "softmax of grade 0",
-        "p1": "softmax of grade 1",
-        "p2": "softmax of grade 2",
-        "p3": "softmax of grade 3",
-        "p4": "softmax of grade 4",
-    },
-    "robustness_summary": {
-        "data": "as in robustness",
-        "setup": "as in robustness",
-        "corruption": "as in robustness; all: the mean over corruptions",
-        "severity": "as in robustness; NaN where severities are taken together",
-        "measure": "score of the true grade, flip rate, auc, quadratic_kappa, calibration_error, corruption error",
-        "reading": "which eyes count as positive",
-        "value": "the value on all eyes",
-        "low": "lower end of the 95 % bootstrap interval by patients",
-        "high": "upper end",
-        "n": "number of eyes",
-    },
-    "robustness_differences": {
-        "data": "as in robustness",
-        "initialization": "iwne or ifi: Figure 4's rows",
-        "corruption": "as in robustness",
-        "severity": "as in robustness",
-        "value": "mean score of the true grade, contrastive minus supervised, -1..1",
-        "low": "lower end of the 95 % bootstrap interval by patients",
-        "high": "upper end",
-        "n": "number of eyes",
-    },
-    "robustness_heatmaps": {
-        "data": "key of the data set",
-        "eye": "name of the eye",
-        "setup": "set-up whose LRP heatmap from the severe neuron this is, pooled by its positive sum",
-        "corruption": "as in robustness",
-        "severity": "as in robustness",
-        "rank_correlation": "Spearman's, of the heatmap with the clean eye's; NaN where one is constant",
-        "mass": "mass accuracy (eq. 2) on microaneurysms, haemorrhages and hard exudates",
-    },
-    "fractions": {
-        "percent": "share of the training patients whose labels were used, in percent",
-        "seed": "seed of the training",
-        "setup": "set-up that answers",
-        "data": "key of the data set on which it was measured",
-        "reading": "which eyes count as positive",
-        "value": "AUC on all eyes",
-        "low": "lower end of the 95 % bootstrap interval by patients",
-        "high": "upper end",
-        "n": "number of eyes",
-        "positives": "number of positive eyes",
-    },
-}
-"""Columns of each table in `results/`, with what they hold."""
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A result table.
+
+    Attributes:
+        name: Name of its file in `results/`.
+        columns: Name of a column -> what it holds.
+        across_runs: Whether it compares training runs of other seeds or fractions, so that no page reads it run by run.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    across_runs: bool = False
+
+    @property
+    def of_runs(self) -> bool:
+        """Whether its rows say which training run they are of."""
+        return RUN_COLUMNS.keys() <= self.columns.keys()
+
+
+TABLES: Registry[Table] = Registry(
+    "table", (Table(name=name, columns=columns, across_runs=name == "fractions") for name, columns in SCHEMAS.items())
+)
+"""All result tables. An experiment that is registered adds its own."""
+
+
+class _Columns(Mapping[str, Mapping[str, str]]):
+    """The columns of every table that is registered now."""
+
+    def __getitem__(self, name: str) -> Mapping[str, str]:
+        return TABLES[name].columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(TABLES)
+
+    def __len__(self) -> int:
+        return len(TABLES)
+
+
+RESULT_COLUMNS: Mapping[str, Mapping[str, str]] = _Columns()
+"""Table -> name of a column -> what it holds."""
+
+
+def select_columns(*names: str) -> dict[str, Mapping[str, str]]:
+    """The columns of some tables, by table."""
+    return {name: RESULT_COLUMNS[name] for name in names}
+
+
+def fill_run_columns(rows: pd.DataFrame, table: str, seed: int) -> pd.DataFrame:
+    """Say of rows without seed and fraction which training run they are of, as tables of schema 1 do not.
+
+    Args:
+        rows: Rows of the table.
+        table: Key of `TABLES`.
+        seed: Seed of the study, whose checkpoints schema 1 measured.
+
+    Returns:
+        The rows with the columns in the schema's order.
+    """
+    known = TABLES[table]
+    if known.of_runs:
+        lacking = {"seed": seed, "fraction": rows.get("percent", 100)}
+        if "initialization" in rows:
+            pair = rows["initialization"].astype(str)
+            lacking |= {"setup": pair + "_cl", "other": pair + "_fs"}
+        rows = rows.assign(**{name: lacking[name] for name in lacking.keys() - set(rows)})
+    return rows[[name for name in known.columns if name in rows]]
 
 
 def read_table(path: Path, columns: list[str]) -> pd.DataFrame:

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 import torch.distributed
 from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning_fabric.strategies.ddp import DDPStrategy
 
 from dr_core.devices import find_job
 from dr_core.errors import InputError
@@ -86,7 +88,7 @@ def start_fabric(precision: Precision, device: Device) -> Fabric:
         InputError: If a GPU is asked for and there is none.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("There is no CUDA device here; choose --device cpu, or auto.")
+        raise InputError("There is no CUDA device here; choose the device cpu, or auto.")
     job, settled = find_job(), resolve_precision(precision, device)
     if job.world == 1:
         alone = LightningEnvironment()  # Fabric would look for a job of its own and warn where srun is installed
@@ -177,8 +179,8 @@ def explaining_failures(share: Share, kept: str) -> Iterator[None]:
         raise InputError(f"{error} {kept} Start again in another folder with a lower learning rate.") from error
     except torch.OutOfMemoryError as error:
         raise InputError(
-            f"The GPU has too little memory. Lower --batch-size; or keep it and raise --accumulate (finetune), choose "
-            f"--precision bf16-mixed, or a smaller image size. {kept}"
+            "The GPU has too little memory. Lower `batch_size`; or keep it and raise `accumulate` (finetuning), choose "
+            f"the precision bf16-mixed, or a smaller image size. {kept}"
         ) from error
     except RuntimeError as error:
         if share.world > 1 and _is_connection_lost(error):

@@ -142,6 +142,7 @@ def train(
             suffice, or another process of the job ends.
     """
     trainer = Trainer(task, config, execution or Execution())
+    folder.begin()
     history = trainer.resume(folder)
     trainer.start_clock(len(history))
     while len(history) < config.epochs and not has_stalled(history, task.monitor, config.patience):
@@ -322,7 +323,7 @@ def _check_parts(batch_size: int, world: int, accumulate: int) -> None:
     if accumulate < 1 or batch_size % (world * accumulate):
         raise InputError(
             f"A batch of {batch_size} cannot be split evenly among {world} processes with {accumulate} parts each; "
-            "change --batch-size or --accumulate."
+            "change `batch_size` or `accumulate`."
         )
 
 

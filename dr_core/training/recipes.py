@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from dr_core.models.setups import Setup
 from dr_core.training.classification import FinetuneConfig
 from dr_core.training.contrastive import ContrastiveConfig
 from dr_core.training.loop import LoopConfig
@@ -48,3 +49,8 @@ SUPERVISED: dict[Preset, LoopConfig] = {
 
 `"paper"`: torchvision's reference recipe for ResNet-50, with a cosine in place of its steps. `"quick"`: the demo's.
 """
+
+
+def choose_finetuning(preset: Preset, setup: Setup) -> FinetuneConfig:
+    """The recipe of a set-up's finetuning: long from scratch, short from weights of external data."""
+    return FINETUNE[preset]["none" if setup.initialization == "none" else "imagenet"]

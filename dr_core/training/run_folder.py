@@ -18,7 +18,7 @@ class RunFolder:
     """Files of one training.
 
     Args:
-        path: The folder; made if it is missing.
+        path: The folder; `begin` makes it.
         config: What is trained, plain values. A folder that holds another training is refused.
         writes: Whether this process writes; of several that train together, the first alone does.
 
@@ -27,15 +27,18 @@ class RunFolder:
     """
 
     def __init__(self, path: Path, config: dict[str, Any], *, writes: bool = True) -> None:
-        self.path = path
+        self.path, self.writes = path, writes
         self.checkpoint = path / "best.safetensors"
-        config = json.loads(json.dumps(config))
+        self.config = json.loads(json.dumps(config))
         stored = path / "config.json"
         if stored.is_file():
-            _check_same(path, json.loads(stored.read_text(encoding="utf-8")), config)
-        if writes:
-            path.mkdir(parents=True, exist_ok=True)
-            write_json(stored, config)
+            _check_same(path, json.loads(stored.read_text(encoding="utf-8")), self.config)
+
+    def begin(self) -> None:
+        """Make the folder and write down what is trained, once every check has passed."""
+        if self.writes:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.path / "config.json", self.config)
 
     @staticmethod
     def read_config(path: Path) -> dict[str, Any]:
@@ -46,8 +49,9 @@ class RunFolder:
         """
         stored = path / "config.json"
         if not stored.is_file():
-            raise InputError(f"There is no training in {path}; `python train_cli.py pretrain` makes one.")
-        return json.loads(stored.read_text(encoding="utf-8"))
+            raise InputError(f"There is no training in {path}; pretrain there first.")
+        config: dict[str, Any] = json.loads(stored.read_text(encoding="utf-8"))
+        return config
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Write the state after an epoch, in one step.
@@ -118,7 +122,7 @@ def load_encoder(network: ResNet, folder: Path, prefix: str = "") -> None:
     """
     path = folder / "last.ckpt"
     if not path.is_file():
-        raise InputError(f"There is no pretraining in {folder}; `python train_cli.py pretrain` makes one.")
+        raise InputError(f"There is no pretraining in {folder}; pretrain there first.")
     state = _read_state(path)["network"]
     encoder = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     start_from(network, {name: tensor for name, tensor in encoder.items() if not name.startswith("fc.")}, str(folder))

@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
 import streamlit as st
 
@@ -13,11 +12,11 @@ from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui.parts import style
 from dr_ui.shell import access, request_queue, studies
+from dr_ui.shell.app_files import find_app_folder
 from dr_ui.shell.device import place
 
 _LOG = logging.getLogger("dr_lens")
-_ROOT = Path(__file__).parents[2]
-_PAGES, _ICON = _ROOT / "pages", _ROOT / "assets" / "icon.svg"
+_PAGES, _ICON = find_app_folder() / "pages", find_app_folder() / "assets" / "icon.svg"
 
 
 @dataclass(frozen=True)

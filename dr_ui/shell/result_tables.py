@@ -8,11 +8,11 @@ from dr_core.study.folder import Study, open_study
 
 @st.cache_data(max_entries=24, show_spinner=False)
 def _read(path: str, table: str, stamp: tuple[int, int]) -> pd.DataFrame:
-    return open_study(path).read_results(table)
+    return open_study(path).read_checkpoint_results(table)
 
 
 def read_table(study: Study, table: str) -> pd.DataFrame | None:
-    """The table, or None where it has not been computed; raises as `Study.read_results` does."""
+    """The table's rows of the models in `checkpoints/`, or None; raises as `Study.read_checkpoint_results` does."""
     if not study.has_results(table):
         return None
     status = (study.path / "results" / f"{table}.parquet").stat()

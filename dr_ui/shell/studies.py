@@ -5,8 +5,9 @@ from pathlib import Path
 
 from dr_core.errors import InputError
 from dr_core.study.folder import Study, list_studies, open_study
+from dr_ui.shell.app_files import find_app_folder
 
-DEMO = Path(__file__).parents[2] / "assets" / "demo_study"
+DEMO = find_app_folder() / "assets" / "demo_study"
 
 
 def available_studies() -> list[Path]:

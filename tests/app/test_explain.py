@@ -12,7 +12,7 @@ from dr_core.analysis.localization import pool, relevance_mass_accuracy, relevan
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.protocol import PROTOCOLS, scale_mask
-from dr_core.experiments.localization import SCORES, LocalizeConfig, localize_eyes
+from dr_core.experiments.localization import LocalizeConfig, list_scores, localize_eyes
 from dr_core.models.setups import SETUPS
 from dr_ui.eyes.choice import FIRST_SAMPLE, SAMPLES
 from tests.app.page_driver import encoded, html_of, upload
@@ -148,7 +148,7 @@ def test_a_protocol_gives_the_numbers_of_localize(page, tiny_study, localized, p
     rows = rows_of(app)
     for lesion, code in {"total": "total", "haemorrhages": "HE", "hard_exudates": "EX"}.items():
         wide = heatmaps[heatmaps["lesion"] == lesion].pivot_table(index="score", columns="setup", values="value")
-        wanted = [[wide.loc[score, setup] for setup in tiny_study.setups] for score in SCORES]
+        wanted = [[wide.loc[score, setup] for setup in tiny_study.setups] for score in list_scores()]
         assert close(rows[code], wanted)
 
 

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dr_core.experiments.spectrum import SpectrumConfig, measure_spectra
+from dr_core.experiments.experiment import Inputs
+from dr_core.experiments.spectrum import SPECTRUM
 from dr_core.study.folder import write_study_info
 from dr_ui.parts import operating_point
 from tests.conftest import ROOT, make_study
@@ -21,7 +22,7 @@ def measured(tmp_path_factory):
     store.mkdir()
     np.save(store / "images.npy", np.random.default_rng(0).integers(0, 256, (2, 3, 64, 64), np.uint8))
     pd.DataFrame({"eye": ["a", "b"]}).to_parquet(store / "index.parquet")
-    list(measure_spectra(study, store, None, SpectrumConfig()))
+    list(SPECTRUM.run(study, Inputs(data=store)))
     return study
 
 

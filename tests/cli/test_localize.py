@@ -37,7 +37,7 @@ def test_shards_together_write_table_3(two_eyes, tiny_study, tmp_path, capsys):
     assert set(summary["setup"]) == {"iwne_fs", "iwne_cl", "ifi_fs", "ifi_cl"}
     assert len(opened.read_results("localization_tests")) > 0
     assert (study / "results" / "table3_paper.tex").is_file()
-    (part,) = (study / "results" / "parts").glob("localize-*/localization-1-of-2.parquet")
+    (part,) = (study / "results" / "parts").glob("localization-*/localization-1-of-2.parquet")
     written = part.stat().st_mtime_ns
     assert run(*common, "--shard", "1/2") == 0
     assert part.stat().st_mtime_ns == written  # nothing is measured again

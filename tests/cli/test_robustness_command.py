@@ -103,12 +103,12 @@ def test_heatmaps_are_held_against_the_clean_eye(shared_data, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "--data, eyes with masks with --idrid"),
+        ([], "needs prepared, graded eyes, eyes with lesion masks, or both"),
         (["--data", "{store}", "--corruption", "gausian_noise"], "gaussian_noise"),
         (["--data", "{store}", "--severity", "6"], "at most 5"),
         (["--data", "{store}", "--severity", "0"], "above 0"),
-        (["--data", "{store}", "--eyes", "99"], "--eyes must be 1 to 6"),
-        (["--data", "{small}"], "prepare with --size 64"),
+        (["--data", "{store}", "--eyes", "99"], "`eyes` must be 1 to 6"),
+        (["--data", "{small}"], "prepare them at 64 px"),
         (["--idrid", "{store}"], "A. Segmentation"),
     ],
 )

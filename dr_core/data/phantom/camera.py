@@ -50,7 +50,8 @@ def _tint_rim(canvas: Canvas, pixels: np.ndarray, style: Style, generator: np.ra
     veil = np.exp(-(((1 - distance) / width) ** 2)) * np.clip(toward, 0, 1) ** 2
     color = generator.uniform(0.25, 0.6) * np.array([1.0, *generator.uniform(0.75, 1.05, 2)], np.float32)
     strength = (generator.uniform(0.2, 0.8) * veil)[:, :, None].astype(np.float32)
-    return pixels + strength * (color.astype(np.float32) - (0.7 * pixels if broad else 0))
+    veiled: np.ndarray = pixels + strength * (color.astype(np.float32) - (0.7 * pixels if broad else 0))
+    return veiled
 
 
 def _frame(canvas: Canvas, style: Style, generator: np.random.Generator) -> np.ndarray:
@@ -62,7 +63,8 @@ def _frame(canvas: Canvas, style: Style, generator: np.random.Generator) -> np.n
         reach = np.array([0.99, 1.035, 1.035, 0.99])
         canvas.patch(field, np.stack([np.cos(angle) * reach, np.sin(angle) * reach], axis=1))
     field[(np.abs(canvas.y) >= style.cut)[:, 0]] = 0
-    return cv2.GaussianBlur(field, (0, 0), max(0.5, 0.002 * canvas.size)).astype(np.float32) / 255
+    frame: np.ndarray = cv2.GaussianBlur(field, (0, 0), max(0.5, 0.002 * canvas.size)).astype(np.float32) / 255
+    return frame
 
 
 def _through_jpeg(image: np.ndarray, quality: int) -> np.ndarray:

@@ -100,12 +100,14 @@ class Canvas:
     def tint(self, generator: np.random.Generator, cells: int, spread: float) -> np.ndarray:
         """Smooth factors around 1 for each channel, float32 (S, S, 3)."""
         noise = generator.standard_normal((cells + 1, cells + 1, 3)).astype(np.float32)
-        return cv2.resize(np.exp(spread * noise), (self.size, self.size), interpolation=cv2.INTER_CUBIC)
+        factors: np.ndarray = cv2.resize(np.exp(spread * noise), (self.size, self.size), interpolation=cv2.INTER_CUBIC)
+        return factors
 
     def clouds(self, generator: np.random.Generator, cells: int) -> Layer:
         """Smooth noise of mean 0 and standard deviation about 1; `cells` is its number of cells along the side."""
         noise = generator.standard_normal((cells + 1, cells + 1)).astype(np.float32)
-        return cv2.resize(noise, (self.size, self.size), interpolation=cv2.INTER_CUBIC)
+        noise_image: Layer = cv2.resize(noise, (self.size, self.size), interpolation=cv2.INTER_CUBIC)
+        return noise_image
 
 
 def wander(generator: np.random.Generator, start: np.ndarray, angle: float, length: float, bend: float) -> np.ndarray:
@@ -115,6 +117,7 @@ def wander(generator: np.random.Generator, start: np.ndarray, angle: float, leng
         0, 0.4 * bend
     )
     angles = angle + np.cumsum(curvature * 0.02)
-    return start + np.concatenate(
+    path: np.ndarray = start + np.concatenate(
         [[[0.0, 0.0]], np.cumsum(0.02 * np.stack([np.cos(angles), np.sin(angles)], 1), axis=0)]
     )
+    return path

@@ -117,7 +117,8 @@ def _draw_eye(grade: int, size: int, seed: int, style: Style, side: Side) -> Pha
 
 
 def _visible(canvas: Canvas, style: Style) -> np.ndarray:
-    return (canvas.x**2 + canvas.y**2 < 1) & (np.abs(canvas.y) < style.cut)
+    visible: np.ndarray = (canvas.x**2 + canvas.y**2 < 1) & (np.abs(canvas.y) < style.cut)
+    return visible
 
 
 def _cover(layer: np.ndarray) -> Layer:
@@ -136,7 +137,10 @@ def _draw_background(canvas: Canvas, anatomy: Anatomy, style: Style, paint: np.r
     if style.sheen:
         sheen = style.sheen * _draw_sheen(canvas, anatomy, paint)
         pixels += sheen[:, :, None] * np.array([0.28, 0.34, 0.34], np.float32) * color.max()
-    return pixels * (1 + _draw_lookalikes(canvas, anatomy)[:, :, None] * np.array([0.6, 1.0, 1.1], np.float32))
+    shaded: np.ndarray = pixels * (
+        1 + _draw_lookalikes(canvas, anatomy)[:, :, None] * np.array([0.6, 1.0, 1.1], np.float32)
+    )
+    return shaded
 
 
 def _draw_choroid(canvas: Canvas, anatomy: Anatomy, style: Style, paint: np.random.Generator) -> Layer:
@@ -145,7 +149,8 @@ def _draw_choroid(canvas: Canvas, anatomy: Anatomy, style: Style, paint: np.rand
     for path in anatomy.choroid:
         canvas.stroke(layer, path, paint.uniform(0.008, 0.026), paint.uniform(0.3, 1.0))
     mesh = _cover(canvas.soften(layer, 0.006)) - 0.25 * canvas.spot(anatomy.choroid[0][0], 0.6)
-    return style.tessellation * mesh * (1 - canvas.spot(anatomy.fovea, 0.25))
+    brightness: Layer = style.tessellation * mesh * (1 - canvas.spot(anatomy.fovea, 0.25))
+    return brightness
 
 
 def _draw_sheen(canvas: Canvas, anatomy: Anatomy, paint: np.random.Generator) -> Layer:
@@ -158,7 +163,8 @@ def _draw_sheen(canvas: Canvas, anatomy: Anatomy, paint: np.random.Generator) ->
     patches = np.clip(0.3 + canvas.clouds(paint, 18), 0, 1.3)
     patches *= np.clip(0.5 + 0.5 * canvas.clouds(paint, 50), 0.1, 1.3)
     glints = _cover(canvas.soften(shine, 0.012)) * patches + 0.4 * _cover(canvas.soften(fibres, 0.004))
-    return glints + 0.1 * np.abs(canvas.clouds(paint, 9))
+    brightness: Layer = glints + 0.1 * np.abs(canvas.clouds(paint, 9))
+    return brightness
 
 
 def _draw_lookalikes(canvas: Canvas, anatomy: Anatomy) -> Layer:
@@ -281,4 +287,5 @@ def _lay_pale(pixels: np.ndarray, pale: tuple[Layer, Layer], style: Style, paint
     yellow = np.minimum(color * np.array([1.15, 1.7, 1.5], np.float32) * paint.uniform(0.95, 1.3) + 0.03, 1.0)
     white = np.minimum(color * np.array([1.02, 1.45, 1.6], np.float32) + 0.05, 1.0)
     pixels = pixels + (white - pixels) * (soft * paint.uniform(0.3, 0.85))[:, :, None]
-    return pixels + (yellow - pixels) * (hard * paint.uniform(0.25, 0.95))[:, :, None]
+    colored: np.ndarray = pixels + (yellow - pixels) * (hard * paint.uniform(0.25, 0.95))[:, :, None]
+    return colored

@@ -36,11 +36,15 @@ class Placement:
 
     def shows(self, points: np.ndarray, clear_of_disc: bool = True) -> np.ndarray:
         """Which points, float (..., 2), are in the frame, and off the disc unless it does not matter; bool (...)."""
-        shown = (np.hypot(points[..., 0], points[..., 1]) < _REACH) & (np.abs(points[..., 1]) < self.half_height)
+        shown: np.ndarray = (np.hypot(points[..., 0], points[..., 1]) < _REACH) & (
+            np.abs(points[..., 1]) < self.half_height
+        )
         if not clear_of_disc:
             return shown
         from_disc = points - self.anatomy.disc
-        return shown & (np.hypot(from_disc[..., 0], from_disc[..., 1]) > 1.2 * self.anatomy.disc_radius)
+        clear: np.ndarray = np.hypot(from_disc[..., 0], from_disc[..., 1]) > 1.2 * self.anatomy.disc_radius
+        clear &= shown
+        return clear
 
     def anywhere(self, quadrant: int | None = None) -> np.ndarray:
         """A visible place, in a quadrant or anywhere."""
@@ -53,6 +57,7 @@ class Placement:
 
     def near(self, center: np.ndarray, spread: float) -> np.ndarray:
         """A visible place near another; anywhere if none is found."""
+        point: np.ndarray
         for point in center + self.generator.normal(0, spread, (12, 2)):
             if self.shows(point):
                 return point
@@ -60,6 +65,7 @@ class Placement:
 
     def near_vessel(self, spread: float, quadrant: int | None = None) -> np.ndarray:
         """A visible place beside a large vessel, in a quadrant or anywhere."""
+        point: np.ndarray
         along = self.along_vessels if quadrant is None else self.along_vessels_of[quadrant]
         if len(along):
             for point in along[self.generator.integers(len(along))] + self.generator.normal(0, spread, (12, 2)):

@@ -12,7 +12,8 @@ def outline_blob(generator: np.random.Generator, center: np.ndarray, radius: flo
     amplitude = generator.normal(0, roughness, (4, 1)) / harmonics[:, None]
     phase = generator.uniform(0, 2 * np.pi, (4, 1))
     reach = radius * np.clip(1 + (amplitude * np.cos(harmonics[:, None] * angle + phase)).sum(axis=0), 0.3, 2.0)
-    return center + np.stack([np.cos(angle), np.sin(angle)], axis=1) * reach[:, None]
+    outline: np.ndarray = center + np.stack([np.cos(angle), np.sin(angle)], axis=1) * reach[:, None]
+    return outline
 
 
 def outline_specks(generator: np.random.Generator, centers: np.ndarray, radii: np.ndarray) -> np.ndarray:
@@ -23,7 +24,8 @@ def outline_specks(generator: np.random.Generator, centers: np.ndarray, radii: n
     rough += np.roll(rough, 1, axis=1)
     rough += generator.normal(0, 0.22, (count, 1)) * np.cos(2 * angle + generator.uniform(0, 6.3, (count, 1)))
     reach = radii[:, None] * np.clip(1 + rough, 0.35, 2.0)
-    return centers[:, None, :] + np.stack([np.cos(angle), np.sin(angle)], axis=2) * reach[:, :, None]
+    outlines: np.ndarray = centers[:, None, :] + np.stack([np.cos(angle), np.sin(angle)], axis=2) * reach[:, :, None]
+    return outlines
 
 
 def outline_haemorrhage(
@@ -45,7 +47,8 @@ def outline_haemorrhage(
 
 
 def _center(outline: np.ndarray, center: np.ndarray) -> np.ndarray:
-    return outline - outline.mean(axis=0) + center
+    moved: np.ndarray = outline - outline.mean(axis=0) + center
+    return moved
 
 
 def spread_exudates(

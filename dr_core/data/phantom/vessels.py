@@ -96,7 +96,8 @@ def _arcade(
     second = fovea + np.array([-nasal * generator.uniform(-0.1, 0.4), height * generator.uniform(0.9, 1.4)])
     last = fovea + np.array([-nasal * generator.uniform(0.8, 1.5), height * generator.uniform(0.2, 1.6)])
     t = np.linspace(0, 1, 70)[:, None]
-    return (1 - t) ** 3 * start + 3 * (1 - t) ** 2 * t * first + 3 * (1 - t) * t**2 * second + t**3 * last
+    path: np.ndarray = (1 - t) ** 3 * start + 3 * (1 - t) ** 2 * t * first + 3 * (1 - t) * t**2 * second + t**3 * last
+    return path
 
 
 def _leave_disc(generator: np.random.Generator, disc: np.ndarray, side: float, up: float, length: float) -> np.ndarray:
@@ -113,7 +114,8 @@ def _ripple(generator: np.random.Generator, path: np.ndarray, tortuosity: float)
     wavelengths = np.array([0.7, 0.4, 0.22, 0.11]) * generator.uniform(0.8, 1.25, 4)
     heights = tortuosity * wavelengths * generator.uniform(0.01, 0.045, 4)
     swing = (heights * np.sin(2 * np.pi * (way[:, None] / wavelengths) + generator.uniform(0, 6.3, 4))).sum(axis=1)
-    return path + across * (swing * np.minimum(way / 0.15, 1))[:, None]
+    swung: np.ndarray = path + across * (swing * np.minimum(way / 0.15, 1))[:, None]
+    return swung
 
 
 def _branches(

@@ -8,7 +8,8 @@ import streamlit as st
 from dr_core.analysis.localization import POOLINGS
 from dr_core.data.grades import LESIONS
 from dr_core.data.protocol import PROTOCOLS
-from dr_core.experiments.localization import BEYOND, SCORES
+from dr_core.experiments.knockout import BEYOND
+from dr_core.experiments.localization import list_scores
 from dr_core.study.folder import Study
 from dr_ui.parts import style
 from dr_ui.shell import result_tables
@@ -38,7 +39,7 @@ def show(study: Study) -> None:
 def _choose(summary: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     places = st.columns([1.3, 2.8, 1.5, 1])
     with places[0]:
-        score = st.selectbox("Score", SCORES, key="cohort_score", format_func=str.capitalize)
+        score = st.selectbox("Score", list_scores(), key="cohort_score", format_func=str.capitalize)
     with places[1]:
         keys = [key for key in PROTOCOLS if key in set(summary["protocol"])]
         protocol = st.selectbox("Protocol", keys, key="cohort_protocol", format_func=lambda key: PROTOCOLS[key].title)

@@ -4,15 +4,9 @@ import pytest
 
 from dr_core.data.phantom import draw_phantom
 from dr_core.errors import InputError
-from dr_core.experiments.localization import (
-    BEYOND,
-    LocalizeConfig,
-    compare_setups,
-    localize_eyes,
-    summarize_knockouts,
-    summarize_localization,
-)
-from dr_core.publish.table3 import arrange_table3, write_table3
+from dr_core.experiments.knockout import BEYOND, summarize_knockouts
+from dr_core.experiments.localization import LocalizeConfig, compare_setups, localize_eyes, summarize_localization
+from dr_core.experiments.table3 import arrange_table3, write_table3
 from dr_core.study.shards import Shard, join_parts, parse_shard, parts_folder, write_part
 
 
@@ -142,7 +136,7 @@ def test_a_fall_is_held_against_the_mean_of_the_eyes_own_controls():
             *(fall("b", "removed", 0.2, 0.6), fall("b", "control", 0.6, 0.6), fall("b", "control", 0.6, 0.6)),
         ]
     )
-    found = summarize_knockouts(table, LocalizeConfig(draws=200)).set_index("kind")
+    found = summarize_knockouts(table, draws=200).set_index("kind")
     assert found.loc["removed", "value"] == pytest.approx(-0.45)  # -.5 and -.4
     assert found.loc["control", "value"] == pytest.approx(-0.025)  # -.05 and 0
     assert found.loc[BEYOND, "value"] == pytest.approx(-0.425)

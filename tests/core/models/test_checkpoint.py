@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 from dr_core.models.architectures import build_backbone
-from dr_core.models.checkpoint import CheckpointInfo, load_model, read_info, save_model
+from dr_core.models.checkpoint import CheckpointInfo, LoadedModel, load_model, read_info, save_model
 from dr_core.models.prediction import predict_photographs
 
 
@@ -87,7 +87,7 @@ def rewrite_header(path, **changes):
             "header of a.safetensors is damaged",
         ),
         (lambda p: rewrite_header(p, schema=99), "newer DR Lens"),
-        (lambda p: rewrite_header(p, arch="vgg"), "unknown architecture"),
+        (lambda p: rewrite_header(p, arch="vgg"), "`architecture` must be one of"),
         (lambda p: rewrite_header(p, arch="resnet50"), "does not hold the weights of a resnet50"),
     ],
 )
@@ -106,3 +106,31 @@ def test_models_answer_with_probabilities(saved):
     assert np.allclose(answers["ifi_cl"].sum(axis=1), 1)
     alone = predict_photographs({"ifi_cl": load_model(path)}, [image])
     assert np.allclose(alone["ifi_cl"][0], answers["ifi_cl"][0], atol=1e-6)
+
+
+@pytest.mark.parametrize("crop", ["squash", "field_of_view"])
+def test_a_mask_is_found_where_the_model_sees_what_it_marks(crop):
+    image = np.zeros((300, 400, 3), np.uint8)
+    rows, columns = np.mgrid[:300, :400]
+    image[np.hypot(rows - 150, columns - 190) < 130] = 90
+    mask = np.hypot(rows - 110, columns - 240) < 25
+    preprocessing = Preprocessing(size=96, crop=crop)
+    info = CheckpointInfo(
+        arch="resnet50_slim",
+        setup="iwne_fs",
+        preprocessing=preprocessing,
+        validation_auc=0.5,
+        training_data="nothing",
+        data_fingerprint="",
+    )
+    loaded = LoadedModel(torch.nn.Identity(), info)
+    marked = image.copy()
+    marked[mask] = 250
+    shown = loaded.view(marked)[..., 0] > 170  # half of a pixel marked is the middle of 90 and 250
+    half, touched = loaded.view_mask(mask, image, "half").numpy(), loaded.view_mask(mask, image).numpy()
+    assert (shown != half).sum() < 0.05 * half.sum()
+    assert (touched & half).sum() == half.sum() < touched.sum()
+    views = torch.from_numpy(loaded.view(image)).permute(2, 0, 1)[None]
+    assert torch.equal(loaded.normalize(views)[0], loaded.preprocess(image))
+    with pytest.raises(InputError, match="height and width, \\(300, 400\\), not \\(20, 30\\)"):
+        loaded.view_mask(np.ones((20, 30), bool), image)

@@ -15,7 +15,7 @@ from dr_core.models.architectures import build_backbone
 from dr_core.seeds import derive_seed, numpy_generator
 from dr_core.training.classification import ClassificationTask
 from dr_core.training.execution import Execution
-from dr_core.training.jobs import describe_preprocessing
+from dr_core.training.jobs.stores import describe_preprocessing
 from dr_core.training.loop import LoopConfig, TrainingReport, recipe_values, settle, train
 from dr_core.training.run_folder import RunFolder
 
@@ -62,9 +62,9 @@ def pretrain_supervised(request: SupervisedRequest) -> Iterator[TrainingReport]:
         raise InputError(f"The table of {request.data} lacks the column {LABEL!r}; it holds the class of each image.")
     config = settle(request.config, request.execution.device)
     about = {"arch": request.arch, "contrast": request.contrast, "data": fingerprint_store(request.data)}
-    folder = RunFolder(request.out, about | recipe_values(config), writes=find_job().rank == 0)
     preprocessing = describe_preprocessing(request.data, store, request.contrast)
     task = build_supervised(store, request.arch, preprocessing, config.seed)
+    folder = RunFolder(request.out, about | recipe_values(config), writes=find_job().rank == 0)
     yield from train(task, config, folder, request.execution)
 
 

@@ -1,0 +1,71 @@
+"""The command line of each cell of a study, rendered from its typed request in one place."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dr_cli.commands import changed_fields, option_words, path_words
+from dr_cli.main import main
+from dr_core.pipeline.requests import DrawRequest, MeasureRequest, ReportRequest, Request
+from dr_core.training.jobs.finetune import FinetuneRequest
+from dr_core.training.jobs.pretrain import PretrainRequest
+from dr_core.training.jobs.supervised import SupervisedRequest
+from dr_core.training.recipes import CONTRASTIVE, SUPERVISED, Preset, choose_finetuning
+
+
+class CellCommand:
+    """Does a cell's request by the command that a user could type."""
+
+    program: tuple[str, ...] = ("-m", "dr_cli")
+
+    def render(self, request: Request) -> list[str]:
+        """The words of the command."""
+        return render_request(request)
+
+    def __call__(self, words: list[str]) -> int:
+        """Run the command in this process; gives its exit code."""
+        return main(words)
+
+
+def render_request(request: Request) -> list[str]:
+    """The words behind the program's name that ask for a request.
+
+    Args:
+        request: The request.
+    """
+    if isinstance(request, DrawRequest):
+        words = ["data", "draw", request.content, "--out", str(request.out), "--count", str(request.count)]
+        return words + option_words({"first": request.first, "size": request.size, "seed": request.seed})
+    if isinstance(request, MeasureRequest):
+        return _render_measurement(request)
+    if isinstance(request, ReportRequest):
+        return ["report", "--study", str(request.study)]
+    return _render_training(request)
+
+
+def _render_measurement(request: MeasureRequest) -> list[str]:
+    data = {"idrid" if request.measurement == "localize" else "data": request.data}
+    given = {name: value for name, value in (("key", request.key), ("device", request.device)) if value}
+    words = [request.measurement, *path_words(study=request.study, **data)]
+    return words + option_words(given | request.options)
+
+
+def _render_training(request: PretrainRequest | SupervisedRequest | FinetuneRequest) -> list[str]:
+    shared: dict[str, Any] = {"arch": request.arch, "contrast": request.contrast, "device": request.execution.device}
+    if isinstance(request, FinetuneRequest):
+        words = ["finetune", "--setup", request.setup.name, "--fraction", str(request.percent)]
+        start = {"run": "pretrained", "file": "weights"}.get(request.start.source)
+        named = {start: request.start.path} if start else {}
+        words += path_words(data=request.data, validation=request.validation, study=request.study, **named)
+        presets: Mapping[Preset, Any] = {name: choose_finetuning(name, request.setup) for name in CONTRASTIVE}
+    else:
+        contrastive = isinstance(request, PretrainRequest)
+        words = ["pretrain", "--method", "moco" if contrastive else "supervised"]
+        words += path_words(data=request.data, out=request.out)
+        presets = CONTRASTIVE if contrastive else SUPERVISED
+    preset, changed = _nearest(request.config, presets)
+    return words + option_words({"preset": preset} | shared | changed)
+
+
+def _nearest(config: Any, presets: Mapping[Preset, Any]) -> tuple[Preset, dict[str, Any]]:  # noqa: ANN401 - any recipe
+    """The preset with the fewest other values than a recipe, and these values."""
+    return min(((name, changed_fields(config, one)) for name, one in presets.items()), key=lambda found: len(found[1]))

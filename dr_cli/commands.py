@@ -1,0 +1,76 @@
+"""The words of commands: the one table from which advice and the command lines of cells are rendered."""
+
+import dataclasses
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dr_core.errors import Remedy
+
+PROGRAM = "python train_cli.py"
+"""How a user calls the program."""
+
+_COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "make study": ("demo", "--out", "{out}"),
+    "resume study": ("study", "--config", "{config}", "--out", "{study}", "--resume"),
+    "prepare data": ("data", "prepare", "NAME", "ROOT", "[--protocol {protocol}]", "[--size {size}]", "--out", "{out}"),
+    "pretrain": ("pretrain", "--data", "STORE", "--out", "{out}"),
+    "finetune": ("finetune", "--setup", "{setup}", "--data", "STORE", "--study", "{study}"),
+    "evaluate": ("evaluate", "--study", "{study}", "--data", "STORE"),
+    "measure again": ("evaluate", "--study", "{study}"),
+    "spectrum": ("spectrum", "--study", "{study}", "--data", "STORE"),
+    "robustness": ("robustness", "--study", "{study}", "--data", "STORE"),
+    "localize": ("localize", "--study", "{study}", "--idrid", "ROOT"),
+    "report": ("report", "--study", "{study}"),
+}
+"""Kind of a `Remedy` -> its command; a word in square brackets stands only where its argument is given."""
+
+
+def render_remedy(remedy: Remedy) -> str:
+    """The command that does what a remedy asks for, as a user would type it.
+
+    Args:
+        remedy: The remedy; its kind is a key of the table.
+    """
+    words = []
+    for word in _COMMANDS[remedy.kind]:
+        optional = word.startswith("[")
+        try:
+            filled = word.strip("[]").format_map(_quoted(remedy.arguments))
+        except KeyError as missing:
+            if optional:
+                continue
+            filled = missing.args[0].upper()
+        words.append(filled)
+    return " ".join([PROGRAM, *words])
+
+
+def known_remedies() -> tuple[str, ...]:
+    """Kinds of remedies that have a command."""
+    return tuple(_COMMANDS)
+
+
+def _quoted(arguments: Mapping[str, str]) -> dict[str, str]:
+    return {name: shlex.quote(value) for name, value in arguments.items()}
+
+
+def option_words(options: Mapping[str, Any]) -> list[str]:
+    """Options as the command line takes them; true alone stands for a switch."""
+    words = []
+    for name, value in options.items():
+        if value is not False and value is not None:
+            words.append(f"--{name.replace('_', '-')}")
+            words += [] if value is True else [str(value)]
+    return words
+
+
+def changed_fields(record: Any, default: Any) -> dict[str, Any]:  # noqa: ANN401 - two dataclasses of one type
+    """Fields of a record that differ from a default's."""
+    names = [one.name for one in dataclasses.fields(record)]
+    return {name: getattr(record, name) for name in names if getattr(record, name) != getattr(default, name)}
+
+
+def path_words(**paths: Path | None) -> list[str]:
+    """Options that name files or folders; those that are None are left out."""
+    return option_words({name: path for name, path in paths.items() if path is not None})

@@ -1,0 +1,40 @@
+"""The experiments: one registry that commands, studies, estimates, reports and pages read."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from dr_core.experiments.experiment import Experiment
+from dr_core.experiments.localization import LOCALIZATION
+from dr_core.experiments.performance import PERFORMANCE
+from dr_core.experiments.robustness import ROBUSTNESS
+from dr_core.experiments.spectrum import SPECTRUM
+from dr_core.registry import Registry
+from dr_core.study.tables import TABLES, Table
+
+
+class _Experiments(Registry[Experiment]):
+    """A registry whose members bring their tables along, so that a study can hold them."""
+
+    def add(self, record: Experiment) -> Experiment:
+        """Add an experiment and those of its tables that are new.
+
+        Raises:
+            InputError: If the name is taken.
+        """
+        added = super().add(record)
+        for name, columns in record.tables.items():
+            if name not in TABLES:
+                TABLES.add(Table(name=name, columns=columns))
+        return added
+
+    @contextmanager
+    def extended(self, *records: Experiment) -> Iterator[None]:
+        """Hold further experiments and their tables for a while, as tests and trials do."""
+        with ExitStack() as stack:
+            stack.enter_context(TABLES.extended())
+            stack.enter_context(super().extended(*records))
+            yield
+
+
+EXPERIMENTS: Registry[Experiment] = _Experiments("experiment", (PERFORMANCE, SPECTRUM, ROBUSTNESS, LOCALIZATION))
+"""The experiments, in the paper's order."""

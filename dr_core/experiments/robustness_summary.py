@@ -1,0 +1,158 @@
+"""What follows from the answers about damaged eyes: measures under every corruption, and Figure 4."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from dr_core.analysis.bootstrap import PatientDraws, draw_patients, interval
+from dr_core.analysis.measures import (
+    FIVE_GRADES,
+    CorruptionErrors,
+    DamagedEyes,
+    GradedEyes,
+    ReadEyes,
+    measures_of,
+    under_damage,
+)
+from dr_core.analysis.robustness import draw_means, score_difference
+from dr_core.data.grades import READINGS, Reading
+from dr_core.errors import InputError
+from dr_core.experiments.answers import ANSWERS, RUN
+from dr_core.experiments.damage import CLEAN, RobustnessConfig
+from dr_core.models.setups import SETUPS, Setup
+
+REFERENCE = "iwne_fs"
+"""The paper's set-up to which corruption errors are relative; a study takes its first set-up."""
+
+PAIRS = {"iwne": ("iwne_cl", "iwne_fs"), "ifi": ("ifi_cl", "ifi_fs")}
+"""Rows of Figure 4: contrastive minus supervised."""
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Answers on the same eyes under the same damage.
+
+    Attributes:
+        about: Data set, and seed and fraction of the training runs as far as the rows have them.
+        cells: Corruption and severity of each cell, the clean one first.
+        answers: Set-up -> float64 (cells, N, 5).
+        grades: Int (N,).
+        draws: Draws of the patients.
+    """
+
+    about: dict[str, object]
+    cells: list[tuple[str, float]]
+    answers: dict[str, np.ndarray]
+    grades: np.ndarray
+    draws: PatientDraws
+
+
+def _grids(rows: pd.DataFrame, config: RobustnessConfig) -> Iterator[_Grid]:
+    """The grids of each data set, seed and fraction; the patients of a data set are drawn alike for all of them."""
+    if bool(rows[ANSWERS].isna().any(axis=None)):
+        raise InputError("Some probabilities of the damaged eyes are not numbers; compute them again.")
+    keys = ["data", *(column for column in RUN if column != "setup" and column in rows)]
+    for key, part in rows.groupby(keys, sort=False):
+        names = list(dict.fromkeys(part["corruption"]))
+        rank = part["corruption"].map({name: number for number, name in enumerate(names)})
+        part = part.assign(rank=rank).sort_values(["setup", "rank", "severity", "patient", "eye"], kind="stable")
+        eyes = part.drop_duplicates(["patient", "eye"])[["patient", "eye", "grade"]]
+        distinct = part.drop_duplicates(["corruption", "severity"])
+        cells = list(zip(distinct["corruption"].astype(str), distinct["severity"].astype(float), strict=True))
+        shape = (len(cells), len(eyes), len(ANSWERS))
+        answers = {}
+        for setup, found in part.groupby("setup", sort=False):
+            if len(found) != len(cells) * len(eyes):
+                raise InputError(f"{setup} lacks some damaged eyes of {key[0]}; let the measurement run to its end.")
+            answers[str(setup)] = found[ANSWERS].to_numpy(np.float64).reshape(shape)
+        draws = draw_patients(eyes["patient"].astype(str).to_numpy(), draws=config.draws, seed=config.seed)
+        about = dict(zip(keys, key, strict=True))
+        yield _Grid(about, cells, answers, eyes["grade"].to_numpy(np.int64), draws)
+
+
+def summarize_robustness(rows: pd.DataFrame, config: RobustnessConfig, reference: str = REFERENCE) -> pd.DataFrame:
+    """Measure every model under every corruption and severity.
+
+    Args:
+        rows: Rows of `robustness`.
+        config: Draws and seed of the intervals.
+        reference: The set-up to which corruption errors are relative; there are none where the rows lack it.
+
+    Returns:
+        Rows as `RESULT_COLUMNS` describes `robustness_summary`.
+
+    Raises:
+        InputError: If a model lacks some of the damaged eyes, or a probability is not a number.
+    """
+    found: list[dict[str, object]] = []
+    for grid in _grids(rows, config):
+        for setup, answers in grid.answers.items():
+            about = grid.about | {"setup": setup}
+            found += [about | row for row in _measure_cells(grid, answers)]
+            if reference in grid.answers:
+                found += [about | row for row in _measure_errors(grid, answers, grid.answers[reference])]
+    return pd.DataFrame(found)
+
+
+def _row(cell: tuple[str, float], measure: str, reading: str, values: np.ndarray, n: int) -> dict[str, object]:
+    value, low, high = interval(values)
+    about = {"corruption": cell[0], "severity": cell[1], "measure": measure, "reading": reading}
+    return about | {"value": value, "low": low, "high": high, "n": n}
+
+
+def _measure_cells(grid: _Grid, answers: np.ndarray) -> Iterator[dict[str, object]]:
+    damaged = DamagedEyes(softmax=answers, grades=grid.grades, draws=grid.draws)
+    over_cells = [(measure, measure.compute(damaged)) for measure in measures_of("damage")]
+    for number, cell in enumerate(grid.cells):
+        for measure, values in over_cells:
+            yield _row(cell, measure.name, measure.reading, values[number], len(grid.grades))
+        graded = GradedEyes(softmax=answers[number], grades=grid.grades, draws=grid.draws)
+        for measure, reading in under_damage():
+            eyes = graded if reading == FIVE_GRADES else _read(graded, READINGS[reading])
+            yield _row(cell, measure.name, reading, measure.compute(eyes), len(grid.grades))
+
+
+def _read(eyes: GradedEyes, reading: Reading) -> ReadEyes:
+    return ReadEyes(scores=reading.score(eyes.softmax), labels=reading.positives(eyes.grades), draws=eyes.draws)
+
+
+def _measure_errors(grid: _Grid, answers: np.ndarray, reference: np.ndarray) -> Iterator[dict[str, object]]:
+    """Corruption errors of the five grades, relative to the reference; the mean over corruptions last."""
+    names = list(dict.fromkeys(name for name, _ in grid.cells if name != CLEAN))
+    wrong = [draw_means(values.argmax(axis=-1) != grid.grades, grid.draws) for values in (answers, reference)]
+    of_name = [[number for number, (name, _) in enumerate(grid.cells) if name == one] for one in names]
+    errors = CorruptionErrors(errors=wrong[0][of_name], reference=wrong[1][of_name])
+    n, unknown = len(grid.grades), float("nan")
+    for measure in measures_of("corruption"):
+        found = measure.compute(errors)
+        for name, values in zip(names, found, strict=True):
+            yield _row((name, unknown), measure.name, FIVE_GRADES, values, n)
+        yield _row(("all", unknown), measure.name, FIVE_GRADES, found.mean(axis=0), n)
+
+
+def compare_training(
+    rows: pd.DataFrame, config: RobustnessConfig, setups: Iterable[Setup] = tuple(SETUPS.values())
+) -> pd.DataFrame:
+    """The paper's Figure 4: each set-up minus its partner, contrastive minus supervised; the score of the true grade.
+
+    Args:
+        rows: Rows of `robustness`.
+        config: Draws and seed of the intervals.
+        setups: The set-ups that are compared with their partners where the rows have both.
+
+    Returns:
+        Rows as `RESULT_COLUMNS` describes `robustness_differences`.
+    """
+    found = []
+    names = {pair: name for name, pair in PAIRS.items()}
+    pairs = [(setup.name, setup.partner) for setup in setups if setup.partner]
+    for grid in _grids(rows, config):
+        for first, second in (pair for pair in pairs if set(pair) <= set(grid.answers)):
+            about = grid.about | {"initialization": names.get((first, second), first), "setup": first, "other": second}
+            values = score_difference(grid.answers[first], grid.answers[second], grid.grades, grid.draws)
+            for cell, value in zip(grid.cells, values, strict=True):
+                row = _row(cell, "", "", value, len(grid.grades))
+                found.append(about | {key: row[key] for key in ("corruption", "severity", "value", "low", "high", "n")})
+    return pd.DataFrame(found)

@@ -1,0 +1,114 @@
+"""Training runs of a study: the unit of every claim about a set-up."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from dr_core.errors import InputError
+from dr_core.models.checkpoint import LoadedModel, load_model
+from dr_core.study.folder import Study
+
+ALL_LABELS = 100
+"""Fraction of a training run that used every label, in percent."""
+
+_FOLDER = re.compile(r"(?P<setup>.+)-f(?P<fraction>\d+)-s(?P<seed>\d+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """One training of one set-up with one seed and one fraction of the labels.
+
+    Attributes:
+        name: Unique in the study: the set-up of a checkpoint of the study's own seed, the name of the folder in `runs/`
+            of any other.
+        setup: Name of the set-up.
+        seed: Seed of the training.
+        fraction: Share of the training patients whose labels it used, in percent.
+        path: Its checkpoint.
+    """
+
+    name: str
+    setup: str
+    seed: int
+    fraction: int
+    path: Path
+
+    @property
+    def stamp(self) -> tuple[str, int, int]:
+        """What changes when it is trained anew: name, size and time of its checkpoint."""
+        status = self.path.stat()
+        return self.name, status.st_size, status.st_mtime_ns
+
+
+def list_training_runs(study: Study) -> tuple[TrainingRun, ...]:
+    """All training runs that a study holds.
+
+    Args:
+        study: The study.
+
+    Returns:
+        First those in `checkpoints/`, of the study's own seed and all labels, in the order of the set-ups; then those
+        in `runs/` of other seeds or fractions, all labels first, by seed and set-up. A run of a set-up that the study
+        does not name is none of its runs.
+    """
+    own = [
+        TrainingRun(
+            name=setup, setup=setup, seed=study.info.seed, fraction=ALL_LABELS, path=study.checkpoint_path(setup)
+        )
+        for setup in study.setups
+        if study.has_checkpoint(setup)
+    ]
+    further = []
+    for path in study.path.glob("runs/*/best.safetensors"):
+        match = _FOLDER.fullmatch(path.parent.name)
+        if match is None or match["setup"] not in study.setups:
+            continue
+        seed, fraction = int(match["seed"]), int(match["fraction"])
+        if (seed, fraction) != (study.info.seed, ALL_LABELS):
+            name = path.parent.name
+            further.append(TrainingRun(name=name, setup=match["setup"], seed=seed, fraction=fraction, path=path))
+    order = list(study.setups)
+    further.sort(key=lambda run: (-run.fraction, run.seed, order.index(run.setup)))
+    return (*own, *further)
+
+
+def runs_with_all_labels(study: Study) -> tuple[TrainingRun, ...]:
+    """The training runs that used every label, the study's own seed first.
+
+    Raises:
+        InputError: If there is none.
+    """
+    runs = tuple(run for run in list_training_runs(study) if run.fraction == ALL_LABELS)
+    if not runs:
+        raise InputError(f"The study {study.name} has no trained model yet.")
+    return runs
+
+
+def load_runs(runs: Sequence[TrainingRun], device: str = "cpu") -> dict[str, LoadedModel]:
+    """Models of training runs by the runs' names, on `device`; raises as `dr_core.models.checkpoint.load_model`."""
+    models = {run.name: load_model(run.path) for run in runs}
+    for model in models.values():
+        model.model.to(device)
+    return models
+
+
+def name_runs(rows: pd.DataFrame, runs: Sequence[TrainingRun]) -> pd.DataFrame:
+    """Replace the names of training runs by what they are.
+
+    Args:
+        rows: Rows whose column `setup` holds names of runs.
+        runs: Those runs.
+
+    Returns:
+        The rows with the columns `setup`, `seed` and `fraction`.
+    """
+    known: Mapping[str, TrainingRun] = {run.name: run for run in runs}
+    of_row = [known[str(name)] for name in rows["setup"]]
+    return rows.assign(
+        setup=[run.setup for run in of_row],
+        seed=[run.seed for run in of_row],
+        fraction=[run.fraction for run in of_row],
+    )
