@@ -8,12 +8,15 @@ import json
 import os
 import platform
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dr_core.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -141,6 +144,39 @@ def digest_file(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def defuse_cell(value: Any) -> Any:  # noqa: ANN401 - whatever a table can hold
+    """Keep a spreadsheet from taking a text for a formula: an apostrophe before a text that begins like one.
+
+    Numbers, and texts that are numbers, stay as they are.
+    """
+    if not isinstance(value, str) or not value.lstrip(" ").startswith(_FORMULA_STARTS):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+def fuse_cell(text: str) -> str:
+    """The text before `defuse_cell`."""
+    return text[1:] if text[:1] == "'" and defuse_cell(text[1:]) == text else text
+
+
+def defuse_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """`defuse_cell` for each value, and each name, of a row."""
+    return {defuse_cell(name): defuse_cell(value) for name, value in row.items()}
+
+
+def csv_of(table: "pd.DataFrame", *, index: bool = False) -> str:
+    """A table as CSV whose texts are no formulas; column names neither."""
+    safe = table.map(defuse_cell).rename(columns=defuse_cell)
+    return (safe.rename(index=defuse_cell) if index else safe).to_csv(index=index, lineterminator="\n")
 
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold

@@ -86,7 +86,7 @@ def test_what_cannot_be_read_is_listed_and_nothing_names_the_folder(scored):
     bad = {row["path"]: row for row in read(scored) if row["error"]}
     assert set(bad) == BAD
     assert "cut off" in bad["clinic/cut.jpg"]["error"]
-    assert "a BMP picture" in bad["old.bmp"]["error"]
+    assert "old.bmp` is damaged" in bad["old.bmp"]["error"]
     assert not any(row["setup"] + row["p0"] + row["grade"] for row in bad.values())
     for path in scored.parent.rglob("*"):
         assert path.is_dir() or "Jane Doe" not in path.read_text()

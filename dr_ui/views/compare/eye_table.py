@@ -10,6 +10,7 @@ import streamlit as st
 from dr_core.analysis.agreement import find_agreement
 from dr_core.data.grades import GRADES, referable_probability
 from dr_core.errors import InputError
+from dr_core.files import csv_of
 from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
@@ -36,7 +37,7 @@ def choose_from_table(study: Study, eyes: Sequence[Eye], verdict: Verdict) -> Ey
         f'<p class="lens-small"><b>{len(table)} eyes.</b> A click on a row opens the eye below, on a heading sorts. '
         f"P: probability of grades {verdict.grades}, 0 to 1.</p>"
     )
-    download.download_button("Download (CSV)", table.to_csv(index=False), "dr_lens.csv", "text/csv", width="stretch")
+    download.download_button("Download (CSV)", csv_of(table), "dr_lens.csv", "text/csv", width="stretch")
     event = st.dataframe(
         table,
         hide_index=True,

@@ -1,13 +1,13 @@
 """Parts of the Compare page: the choices above, one eye with its four answers, or a table of many."""
 
 from dataclasses import dataclass
+from html import escape
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from dr_core.analysis.agreement import find_agreement
 from dr_core.errors import InputError
-from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, choice
 from dr_ui.eyes.cache import Eye
@@ -62,6 +62,8 @@ def choose() -> Choice:
 
 def show_answers(study: Study, choice: Choice) -> None:
     """Show one eye, or a table of many with the one that is opened."""
+    if not cache.models(study) and (refused := cache.refused_models(study)):
+        raise InputError("No answer, because: " + " ".join(refused.values()))
     if not cache.models(study):
         raise InputError(
             f"The study {study.name} has no trained model yet; "
@@ -104,10 +106,19 @@ def _ways_on_html(eye: Eye) -> str:
 
 
 def _missing_html(study: Study, present: set[str]) -> str:
-    missing = [SETUPS[setup].label for setup in study.setups if setup not in present]
+    refused = cache.refused_models(study)
+    silent = dict.fromkeys(cache.models(study), "its answer about this eye is no probability") | refused
+    absent = [setup for setup in study.setups if setup not in present]
+    reasons = "".join(
+        f'<p class="lens-warning" role="alert">No answer of {study.setups[setup].label}, because: '
+        f"{escape(silent[setup])}</p>"
+        for setup in absent
+        if setup in silent
+    )
+    missing = [study.setups[setup].label for setup in absent if setup not in silent]
     if not missing:
-        return ""
-    return (
+        return reasons
+    return reasons + (
         f'<p class="lens-warning">This study has no checkpoint of {", ".join(missing)} yet. '
         f"<code>python train_cli.py demo --out {study.path}</code> goes on with the training.</p>"
     )
