@@ -56,12 +56,13 @@ def _quoted(arguments: Mapping[str, str]) -> dict[str, str]:
 
 
 def option_words(options: Mapping[str, Any]) -> list[str]:
-    """Options as the command line takes them; true alone stands for a switch."""
+    """Options as the command line takes them: true alone stands for a switch, a list for an option given often."""
     words = []
     for name, value in options.items():
-        if value is not False and value is not None:
-            words.append(f"--{name.replace('_', '-')}")
-            words += [] if value is True else [str(value)]
+        option = f"--{name.replace('_', '-')}"
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if one is not False and one is not None:
+                words += [option] if one is True else [option, str(one)]
     return words
 
 

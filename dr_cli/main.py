@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         Exit code: 0 done, 2 the input must be mended, 130 stopped by Ctrl-C; a check that fails gives 1.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    options = _build_parser(given).parse_args(given)
+    options = build_parser(given).parse_args(given)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells the precision of every training
     try:
         code: int | None = options.run(options)
@@ -92,7 +92,7 @@ def _explain(error: OSError) -> str:
     return f"{error.strerror or error}{where}. What was finished is kept; mend this and give the same command again."
 
 
-def _build_parser(given: list[str]) -> argparse.ArgumentParser:
+def build_parser(given: list[str]) -> argparse.ArgumentParser:
     """The commands; only the one that is asked for is imported, since most of them bring PyTorch along."""
     program = "train_cli.py" if Path(sys.argv[0]).name == "train_cli.py" else "dr-lens"
     parser = argparse.ArgumentParser(prog=program, description="Train, measure and show DR Lens studies.")

@@ -8,8 +8,9 @@ from rich.console import Console
 from dr_core.errors import InputError
 from dr_core.files import replacing
 from dr_core.publish.pdf import html_to_pdf
-from dr_core.publish.report.document import make_report
+from dr_core.publish.report.document import PAGE_MARK, make_report
 from dr_core.study.folder import open_study
+from dr_core.study.ownership import check_page
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
@@ -26,6 +27,7 @@ def _run(options: argparse.Namespace) -> None:
     out = options.out or study.path / "report.html"
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--out must end in .html, not {out.name!r}; --pdf writes the PDF beside it.")
+    check_page(out, PAGE_MARK)
     html = make_report(study)
     files = {out: html.encode()}
     if options.pdf:

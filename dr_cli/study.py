@@ -126,7 +126,7 @@ def _last_line(log: Path) -> str:
 def _print_plan(config: StudyConfig, cells: Sequence[Cell], chosen: set[str], out: Path) -> None:
     device: Literal["cpu", "cuda"] = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
     rates = time_network(config.arch, side_of(config), device)
-    estimates, finished = estimate_cells(config, cells, rates), find_done(cells, out)
+    estimates, finished = estimate_cells(cells, rates), find_done(cells, out)
     table = Table(title=f"{len(chosen)} cells; nothing was done")
     for column in ("cell", "after", "time", "disk", ""):
         table.add_column(column, justify="right" if column in ("time", "disk") else "left", overflow="fold")

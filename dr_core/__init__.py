@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dr_core.models.checkpoint import LoadedModel, load_model
     from dr_core.models.moco import MoCo
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 """Version of DR Lens, as in pyproject.toml."""
 
 __all__ = [

@@ -29,7 +29,7 @@ class Agreement:
 
 
 def find_agreement(answers: Mapping[str, np.ndarray], referable_from: ReferableFrom, threshold: float) -> Agreement:
-    """Count the models that call an eye referable.
+    """Count the models that call an eye referable: those whose P(grade >= referable_from) reaches the threshold.
 
     Args:
         answers: Set-up -> softmax over the grades, float (5,).

@@ -12,7 +12,7 @@ CALIBRATION_BINS = 10
 
 
 def count_confusion(grades: np.ndarray, answers: np.ndarray, draws: PatientDraws, classes: int = 5) -> np.ndarray:
-    """Count eyes by true and answered grade in every draw.
+    """Count eyes by true and answered grade in every draw: n_ij = number of eyes of grade i that are answered as j.
 
     Args:
         grades: Int (N,), true grades 0..classes-1.
@@ -30,6 +30,8 @@ def count_confusion(grades: np.ndarray, answers: np.ndarray, draws: PatientDraws
 
 def quadratic_kappa(confusion: np.ndarray) -> np.ndarray:
     """Agreement beyond chance, a miss by two grades weighing four times a miss by one.
+
+    kappa = 1 - sum over ij of w_ij n_ij / sum over ij of w_ij e_ij, with w_ij = (i - j)^2 and e_ij = n_i. n_.j / n.
 
     Args:
         confusion: Float (C, C, ...).
@@ -49,8 +51,9 @@ def quadratic_kappa(confusion: np.ndarray) -> np.ndarray:
 
 
 def accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Share of eyes on the diagonal, float (...), of confusions float (C, C, ...)."""
-    return np.einsum("ii...->...", confusion) / confusion.sum(axis=(0, 1))
+    """Share of eyes on the diagonal, sum over i of n_ii / n: float (...), 0 to 1, of confusions float (C, C, ...)."""
+    share: np.ndarray = np.einsum("ii...->...", confusion) / confusion.sum(axis=(0, 1))
+    return share
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Calibration:
 def measure_calibration(
     scores: np.ndarray, labels: np.ndarray, draws: PatientDraws, bins: int = CALIBRATION_BINS
 ) -> Calibration:
-    """Hold probabilities against what came true.
+    """Hold probabilities against what came true: ECE = sum over bins b of n_b / n |observed_b - predicted_b|.
 
     Args:
         scores: Float (N,), probabilities 0..1.

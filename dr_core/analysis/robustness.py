@@ -11,7 +11,9 @@ from dr_core.errors import InputError
 
 
 def draw_means(values: np.ndarray, draws: PatientDraws) -> np.ndarray:
-    """Mean over eyes in every draw of the patients.
+    """Mean over eyes in every draw of the patients: m_d = sum over i of t_d(i) v_i / sum over i of t_d(i).
+
+    Here v_i is the value of eye i, and t_d(i) how often draw d holds its patient.
 
     Args:
         values: Float (..., N), a value for each eye.
@@ -19,17 +21,20 @@ def draw_means(values: np.ndarray, draws: PatientDraws) -> np.ndarray:
 
     Returns:
         Float64 (..., 1 + D); the first is the mean of the data.
+
+    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 6; patients are drawn, not eyes.
     """
     values = np.asarray(values, np.float64)
     eyes, patients = len(draws.patient), len(draws.times)
     belongs = csr_array((np.ones(eyes), (np.arange(eyes), draws.patient)), shape=(eyes, patients))
     times = draws.times.astype(np.float64)
     sums = (values.reshape(-1, eyes) @ belongs) @ times
-    return (sums / (belongs.sum(axis=0) @ times)).reshape(*values.shape[:-1], -1)
+    means: np.ndarray = sums / (belongs.sum(axis=0) @ times)
+    return means.reshape(*values.shape[:-1], -1)
 
 
 def score_difference(first: np.ndarray, second: np.ndarray, grades: np.ndarray, draws: PatientDraws) -> np.ndarray:
-    """How much more probability one model gives to the true grade than another, as Figure 4 of the paper shows it.
+    """How much more probability one model gives to the true grade than another: D = mean over eyes of p_1[y] - p_2[y].
 
     Args:
         first: Float (..., N, classes), softmax of the contrastive model.
@@ -47,7 +52,7 @@ def score_difference(first: np.ndarray, second: np.ndarray, grades: np.ndarray, 
 
 
 def corruption_error(errors: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Error under each corruption relative to a reference model, summed over severities.
+    """Error under each corruption relative to a reference: CE(c) = sum over s of E(c, s) / sum over s of E_ref(c, s).
 
     Args:
         errors: Float (corruptions, severities, ...), error rates of a model.
@@ -71,7 +76,7 @@ def corruption_error(errors: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def find_flips(clean: np.ndarray, damaged: np.ndarray, threshold: float = 0.5) -> np.ndarray:
-    """Whether a decision differs from the one on the clean eye.
+    """Whether a decision differs from the one on the clean eye: [s_damaged >= t] != [s_clean >= t].
 
     Args:
         clean: Float (N,), score of the clean eyes.
@@ -79,13 +84,16 @@ def find_flips(clean: np.ndarray, damaged: np.ndarray, threshold: float = 0.5) -
         threshold: A score from here on is positive.
 
     Returns:
-        Bool (..., N).
+        Bool (..., N); their mean is the flip rate.
+
+    Source: Hendrycks and Dietterich 2019, who count flips of the top prediction; here of a decision at a threshold.
     """
-    return (np.asarray(damaged) >= threshold) != (np.asarray(clean) >= threshold)
+    flips: np.ndarray = (np.asarray(damaged) >= threshold) != (np.asarray(clean) >= threshold)
+    return flips
 
 
 def correlate_heatmaps(clean: Tensor, damaged: Tensor) -> np.ndarray:
-    """Spearman's rank correlation of heatmaps, pixel by pixel.
+    """Spearman's rank correlation of heatmaps, pixel by pixel: rho = cov(r, r') / (sd(r) sd(r')), r the ranks.
 
     Args:
         clean: Float (N, H, W), pooled heatmaps of the clean eyes.
@@ -96,14 +104,20 @@ def correlate_heatmaps(clean: Tensor, damaged: Tensor) -> np.ndarray:
 
     Raises:
         InputError: If the shapes differ.
+
+    Source: Spearman 1904, American Journal of Psychology 15:72-101; Adebayo et al. 2018, NeurIPS, compare heatmaps
+        by it.
     """
     if clean.shape != damaged.shape or clean.ndim != 3:
         raise InputError(f"Heatmaps must both be (N, H, W), not {tuple(clean.shape)} and {tuple(damaged.shape)}.")
     first, second = (_center_ranks(maps) for maps in (clean, damaged))
     length = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
-    return np.divide((first * second).sum(axis=1), length, out=np.full(len(first), np.nan), where=length > 0)
+    undefined = np.full(len(first), np.nan)
+    correlations: np.ndarray = np.divide((first * second).sum(axis=1), length, out=undefined, where=length > 0)
+    return correlations
 
 
 def _center_ranks(maps: Tensor) -> np.ndarray:
     ranks = rankdata(maps.detach().to("cpu", torch.float64).flatten(1).numpy(), axis=1)
-    return ranks - ranks.mean(axis=1, keepdims=True)
+    centered: np.ndarray = ranks - ranks.mean(axis=1, keepdims=True)
+    return centered

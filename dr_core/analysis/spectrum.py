@@ -204,7 +204,7 @@ class ImageSpectra:
         self._handle = self._module.register_forward_hook(self._keep)
         return self
 
-    def _keep(self, _: nn.Module, __: tuple, output: Tensor) -> None:
+    def _keep(self, _: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
         vectors = output.flatten(2).double()
         vectors = vectors - vectors.mean(dim=2, keepdim=True)
         covariance = vectors @ vectors.mT / vectors.shape[2]
@@ -228,6 +228,8 @@ class ImageSpectra:
 def image_eigenvalues(model: nn.Module, batches: Iterable[Tensor], layer: str = "conv1") -> Tensor:
     """Eigenvalues of one layer's covariance within each image.
 
+    The covariance is C = 1 / P sum over positions p of (x_p - m)(x_p - m)', m the mean over the P positions.
+
     Args:
         model: The network.
         batches: Float (N, 3, H, W).
@@ -238,6 +240,8 @@ def image_eigenvalues(model: nn.Module, batches: Iterable[Tensor], layer: str = 
 
     Raises:
         InputError: If there is no such layer or no image, or an activation is not finite.
+
+    Source: paper, section 4.2, which takes the eigenvalues over all eyes; one spectrum for each image is ours.
     """
     with ImageSpectra(model, layer) as spectra:
         for batch in batches:
@@ -246,14 +250,17 @@ def image_eigenvalues(model: nn.Module, batches: Iterable[Tensor], layer: str = 
 
 
 def count_rank(eigenvalues: Tensor | np.ndarray) -> int:
-    """Number of eigenvalues above rounding: above C times float32's epsilon of the largest."""
+    """Number of eigenvalues above rounding: |lambda_i| > C eps max over j of |lambda_j|, eps that of float32.
+
+    Source: The limit is that of `numpy.linalg.matrix_rank` (Press et al. 2007, Numerical Recipes, section 15.4).
+    """
     values = np.abs(np.asarray(eigenvalues, np.float64))
     limit = values.max(initial=0) * len(values) * np.finfo(np.float32).eps
     return int((values > limit).sum())
 
 
 def mirrored_density(eigenvalues: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Density of eigenvalues made symmetrical around 0.
+    """Density of eigenvalues made symmetrical around 0: the histogram of {lambda_i} and {-lambda_i}.
 
     Args:
         eigenvalues: Float (C,).
@@ -268,7 +275,7 @@ def mirrored_density(eigenvalues: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 
 def condition_number(eigenvalues: Tensor | np.ndarray) -> float:
-    """How much the strongest directions outweigh the rest: |99.9th percentile| / |90th percentile|.
+    """How much the strongest directions outweigh the rest: kappa = |lambda_p99.9| / |lambda_p90|.
 
     Args:
         eigenvalues: Float (C,).

@@ -191,7 +191,8 @@ def _hue_rotation(turn: Tensor) -> Tensor:
     rotation = torch.eye(3).repeat(len(turn), 1, 1)
     rotation[:, 1, 1] = rotation[:, 2, 2] = cosine
     rotation[:, 1, 2], rotation[:, 2, 1] = -sine, sine
-    return torch.linalg.inv(_RGB_TO_YIQ) @ rotation @ _RGB_TO_YIQ
+    hue_matrix: Tensor = torch.linalg.inv(_RGB_TO_YIQ) @ rotation @ _RGB_TO_YIQ
+    return hue_matrix
 
 
 def augment(images: Tensor, parameters: AugmentParameters, size: int | None = None) -> Tensor:

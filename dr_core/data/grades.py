@@ -241,4 +241,5 @@ def referable_probability(
     Source:
         Paper, section 3.1: classes 3-4 against 0-2.
     """
-    return probabilities[..., referable_from:].sum(axis=-1)
+    score: npt.NDArray[np.floating] = probabilities[..., referable_from:].sum(axis=-1)
+    return score

@@ -41,7 +41,8 @@ class Store:
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Images of some rows, uint8 (n, 3, S, S), copied into memory."""
-        return self.images[rows if self.rows is None else self.rows[rows]]
+        chosen: np.ndarray = self.images[rows if self.rows is None else self.rows[rows]]
+        return chosen
 
     def take(self, rows: np.ndarray) -> "Store":
         """The same store with only some rows, the images copied into memory."""

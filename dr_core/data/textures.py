@@ -40,7 +40,8 @@ def draw_texture(label: int, size: int, seed: int) -> np.ndarray:
     )
     image = cv2.GaussianBlur(image * light[:, :, None], (0, 0), generator.uniform(0.3, 1.0))
     image = image + generator.normal(0, generator.uniform(0, 12), image.shape)
-    return np.clip(image, 0, 255).astype(np.uint8)
+    texture: np.ndarray = np.clip(image, 0, 255).astype(np.uint8)
+    return texture
 
 
 def _colors(generator: _Generator, count: int) -> np.ndarray:
@@ -68,7 +69,8 @@ def _grid(generator: _Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
 def _mix(generator: _Generator, weight: np.ndarray) -> np.ndarray:
     """Blend two colors by a weight 0..1, float (S, S)."""
     first, second = _colors(generator, 2)
-    return first + (second - first) * weight[:, :, None]
+    blended: np.ndarray = first + (second - first) * weight[:, :, None]
+    return blended
 
 
 def _dead_leaves(generator: _Generator, size: int, sides: int | None) -> np.ndarray:
@@ -136,7 +138,8 @@ def _cells(generator: _Generator, size: int) -> np.ndarray:
     marks[seeds[:, 1].astype(int), seeds[:, 0].astype(int)] = 0
     distance, labels = cv2.distanceTransformWithLabels(marks, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     image = _colors(generator, int(labels.max()) + 1)[labels].astype(np.float32)
-    return image * (0.55 + 0.45 * np.exp(-distance / (0.1 * size)))[:, :, None]
+    shaded: np.ndarray = image * (0.55 + 0.45 * np.exp(-distance / (0.1 * size)))[:, :, None]
+    return shaded
 
 
 def _curves(generator: _Generator, size: int) -> np.ndarray:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from dr_core.data.store import fingerprint_store
 from dr_core.errors import InputError
 from dr_core.experiments.runner import run_step
 from dr_core.experiments.settings import Setting, list_settings
 from dr_core.experiments.step import Report, Step
 from dr_core.study.folder import Study
+from dr_core.study.ownership import check_data
 from dr_core.study.shards import Shard
 
 InputKind = Literal["graded eyes", "eyes", "segmented eyes"]
@@ -132,6 +134,8 @@ class Experiment:
             InputError: If eyes are lacking or do not fit, or there is no trained model.
         """
         self._check(inputs)
+        if inputs.data is not None:
+            check_data(study, inputs.data_key, fingerprint_store(inputs.data))
         for step in self.plan(study, inputs, self.config() if config is None else config, device):
             yield from run_step(study, step, shard or Shard())
 

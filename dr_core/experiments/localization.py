@@ -214,7 +214,7 @@ def _plan(study: Study, inputs: Inputs, config: LocalizeConfig, device: str) -> 
         ),
         measure=partial(_measure, runs, eyes, config, device),
         summarize=partial(_summarize, runs, config),
-        export=lambda tables, folder: write_table3(tables["localization_summary"], folder),
+        export=partial(_export, study),
     )
     return [step]
 
@@ -246,6 +246,13 @@ def _summarize(
         "localization_summary": summarize_localization(scores, config),
         "localization_tests": compare_setups(scores),
     }
+
+
+def _export(study: Study, tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """Table 3 is of the models in `checkpoints/`, as the paper's is of one training of each set-up."""
+    summary = study.select_checkpoint_rows(tables["localization_summary"])
+    if len(summary):
+        write_table3(summary, folder, study.setups)
 
 
 _FORWARDS_OF_AN_EYE = 100.0

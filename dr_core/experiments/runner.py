@@ -31,14 +31,17 @@ def run_step(study: Study, step: Step, shard: Shard) -> Iterator[Report]:
         The step's reports, and a last one that says whether the tables have been written.
     """
     mine = shard.take(step.units)
+    last = Report(done=len(mine), total=len(mine), step=step.name)
     joined: dict[str, pd.DataFrame] | None = {}
     if step.units:
         folder = parts_folder(study.path, step.name, *step.facts)
-        yield from _measure(step, _Part(folder, step, shard), mine)
+        for report in _measure(step, _Part(folder, step, shard), mine):
+            last = report
+            yield report
         joined = _join(folder, step, shard)
     if joined is not None:
         _write(study, step, joined)
-    yield Report(done=len(mine), total=len(mine), step=step.name, notes=step.notes, written=joined is not None)
+    yield replace(last, units=(), tables={}, notes=step.notes, written=joined is not None)
 
 
 class _Part:

@@ -1,30 +1,32 @@
 """The paper's Table 3 of a study, as CSV and LaTeX."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from dr_core.data.grades import lesion_code
 from dr_core.files import replacing
-from dr_core.models.setups import SETUPS
+from dr_core.models.setups import SETUPS, Setup
 
 
-def write_table3(summary: pd.DataFrame, folder: Path) -> list[Path]:
+def write_table3(summary: pd.DataFrame, folder: Path, setups: Mapping[str, Setup] = SETUPS) -> list[Path]:
     """Write Table 3 for each protocol.
 
-    Rows are set-ups and the random control, columns lesions and scores; a cell is mean / median over the eyes that have
-    the lesion.
+    Rows are set-ups and their controls, columns lesions and scores; a cell is mean / median over the eyes that have the
+    lesion.
 
     Args:
-        summary: `localization_summary`.
+        summary: `localization_summary`, one training run of each set-up.
         folder: Where to.
+        setups: The set-ups by name.
 
     Returns:
         The files, a CSV and a LaTeX table for each protocol.
     """
     paths = []
     for protocol, part in summary.groupby("protocol", sort=False):
-        table = arrange_table3(part)
+        table = arrange_table3(part, setups)
         for suffix, text in ((".csv", table.to_csv()), (".tex", _latex(table))):
             path = folder / f"table3_{protocol}{suffix}"
             with replacing(path) as temporary:
@@ -33,12 +35,12 @@ def write_table3(summary: pd.DataFrame, folder: Path) -> list[Path]:
     return paths
 
 
-def arrange_table3(summary: pd.DataFrame) -> pd.DataFrame:
+def arrange_table3(summary: pd.DataFrame, setups: Mapping[str, Setup] = SETUPS) -> pd.DataFrame:
     """Arrange one protocol's summary as the paper does; cells are `mean / median`."""
-    labels = {setup.name: setup.label for setup in SETUPS.values()}
-    random = summary["method"] == "random"
+    labels = summary["setup"].map({name: setup.label for name, setup in setups.items()}).fillna(summary["setup"])
+    controls = summary["method"].str.capitalize() + " (" + labels + ")"
     shown = summary.assign(
-        row=summary["setup"].map(labels).where(~random, "Random (" + summary["setup"].map(labels) + ")"),
+        row=labels.where(summary["method"] == "lrp", controls),
         lesion=summary["lesion"].map(lesion_code),
         value=summary["value"].map("{:.4f}".format),
     )

@@ -111,7 +111,7 @@ class LoadedModel:
         return torch.from_numpy(scale_mask(mask, preprocessing.size, crop=crop, rule=rule, field=circle))
 
     def normalize(self, views: Tensor) -> Tensor:
-        """Turn views, uint8 (N, 3, S, S), into inputs, float32 (N, 3, S, S): contrast, mean and std."""
+        """Turn views, uint8 (N, 3, S, S), into inputs, float32 (N, 3, S, S), by the model's contrast, mean and std."""
         return self.info.preprocessing.standardize(views.float() / 255)
 
 

@@ -210,7 +210,13 @@ class _Plan:
         """On the eyes with masks, where there are any."""
         if self.idrid is None:
             return
-        request = MeasureRequest(measurement="localize", study=self.out, data=self.idrid, options=self.config.localize)
+        request = MeasureRequest(
+            measurement="localize",
+            study=self.out,
+            data=self.idrid,
+            device=self.config.device,
+            options=self.config.localize,
+        )
         needs = (*self._needs(self.idrid), *self._checkpoints())
         yield Cell(name="localize", kind="localize", request=request, needs=needs)
 

@@ -9,8 +9,8 @@ from dr_core.data.preprocessing import Contrast
 from dr_core.errors import InputError
 from dr_core.models.architectures import ARCHITECTURES
 from dr_core.models.setups import PAPER, Setup, declare_setups
-from dr_core.pipeline.measures import check_options
-from dr_core.pipeline.requests import Options
+from dr_core.pipeline.measures import read_settings
+from dr_core.pipeline.requests import Measurement, Options
 from dr_core.training.classification import FinetuneConfig
 from dr_core.training.contrastive import ContrastiveConfig
 from dr_core.training.execution import Device
@@ -212,8 +212,8 @@ class StudyConfig:
         for setup in self.setups:
             self.finetuning(setup)  # every option is checked before anything runs
         _ = self.contrastive, self.supervised
-        for measurement in ("evaluate", "spectrum", "robustness", "localize"):
-            check_options(measurement, getattr(self, measurement))
+        for measurement in get_args(Measurement):
+            read_settings(measurement, getattr(self, measurement))
 
     def _check_numbers(self) -> None:
         wrong = [percent for percent in self.fractions if not 1 <= percent <= 100]
@@ -269,7 +269,7 @@ def change_recipe(recipe: Recipe, options: Options, where: str) -> Recipe:
         fits = isinstance(value, (int, float) if wanted is float else wanted) and not isinstance(value, bool)
         if not fits:
             raise InputError(f"`{where}.{name}` must be {_TYPES[wanted]}, not {value!r}.")
-    return dataclasses.replace(recipe, **options)  # type: ignore[arg-type]
+    return dataclasses.replace(recipe, **options)
 
 
 _TYPES: dict[type, str] = {int: "a whole number", float: "a number", str: "a text"}

@@ -109,21 +109,20 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def estimate_cells(config: StudyConfig, cells: Sequence[Cell], rates: Rates) -> dict[str, Estimate]:
+def estimate_cells(cells: Sequence[Cell], rates: Rates) -> dict[str, Estimate]:
     """Estimate every cell of a study.
 
     Args:
-        config: The study.
-        cells: Its cells.
+        cells: The study's cells.
         rates: Of `time_network`.
 
     Returns:
         Name of the cell -> what it will take on one such machine.
     """
     drawn = {cell.request.out: _count_drawn(cell.request) for cell in cells if isinstance(cell.request, DrawRequest)}
-    runs = sum(cell.kind == "finetune" for cell in cells)
-    sizes = _Sizes(drawn)
-    return {cell.name: _estimate(cell, len(config.setups), runs, sizes, rates) for cell in cells}
+    trained = [cell.request for cell in cells if isinstance(cell.request, FinetuneRequest)]
+    models, sizes = sum(request.percent == 100 for request in trained), _Sizes(drawn)
+    return {cell.name: _estimate(cell, models, len(trained), sizes, rates) for cell in cells}
 
 
 _PUBLISHED_MASKS = 81
@@ -163,8 +162,8 @@ def _estimate(cell: Cell, models: int, runs: int, sizes: _Sizes, rates: Rates) -
         return _estimate_drawing(request)
     if isinstance(request, MeasureRequest):
         counted = sizes.with_masks if request.measurement == "localize" else sizes
-        cost = cost_of(request, counted(request.data), models, runs)
-        return Estimate(seconds=cost.passes / rates.forward + cost.seconds, disk=cost.disk)
+        cost = cost_of(request, counted(request.data), models, runs, rates.forward)
+        return Estimate(seconds=cost.seconds, disk=cost.disk)
     if isinstance(request, ReportRequest):
         return Estimate(seconds=10, disk=1e6)
     return _estimate_training(request, sizes, rates)

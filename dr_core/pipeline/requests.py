@@ -9,8 +9,8 @@ from dr_core.training.jobs.finetune import FinetuneRequest
 from dr_core.training.jobs.pretrain import PretrainRequest
 from dr_core.training.jobs.supervised import SupervisedRequest
 
-Options = dict[str, str | int | float | bool]
-"""Options of a measurement, with underscores: `{"image_spectra": 8}`; true alone stands for a switch."""
+Options = dict[str, Any]
+"""Name of a setting -> text, number, truth value or a list of them: `{"image_spectra": 8, "severity": [1, 3]}`."""
 
 Measurement = Literal["evaluate", "spectrum", "robustness", "localize"]
 

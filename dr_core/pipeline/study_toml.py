@@ -170,7 +170,8 @@ def _expect(value: object, kind: type, where: str) -> Any:  # noqa: ANN401
     return value
 
 
-def _expect_option(value: object, where: str) -> str | int | float | bool:
-    if not isinstance(value, str | int | float | bool):
-        raise InputError(f"`{where}` must be a text or a number, not {value!r}.")
+def _expect_option(value: object, where: str) -> Any:  # noqa: ANN401
+    values = value if isinstance(value, list) and value else [value]
+    if not all(isinstance(one, str | int | float | bool) for one in values):
+        raise InputError(f"`{where}` must be a text, a number or a list of them, not {value!r}.")
     return value

@@ -193,7 +193,7 @@ def _check_ours(scoring: Scoring) -> None:
     taken = [place for place in (out, scoring.parts, scoring.heatmaps) if place.exists()]
     if not path.is_file():  # asked last: another part may begin at this moment
         if taken:
-            raise InputError(f"{taken[0]} was not written by this command; choose another --out.")
+            raise InputError(f"{taken[0]} was not written by this command; choose another folder.")
         return
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
@@ -202,14 +202,14 @@ def _check_ours(scoring: Scoring) -> None:
     except (ValueError, KeyError, TypeError, AttributeError):
         is_ours, different = False, []
     if not is_ours:
-        raise InputError(f"{path} was not written by this command; choose another --out.")
+        raise InputError(f"{path} was not written by this command; choose another folder.")
     if different:
-        raise InputError(f"{out} was begun otherwise ({', '.join(different)} differ); choose another --out.")
+        raise InputError(f"{out} was begun otherwise ({', '.join(different)} differ); choose another folder.")
     known = read_journals(scoring.parts, scoring.photographs).names | _names_in(out)
     lost = sorted(known - {photograph.name for photograph in scoring.photographs})
     if lost:
         raise InputError(
-            f"{out} holds {len(lost)} photographs that are not given now, such as {lost[0]}; choose another --out."
+            f"{out} holds {len(lost)} photographs that are not given now, such as {lost[0]}; choose another folder."
         )
 
 

@@ -199,9 +199,11 @@ class Study:
 
         A table that compares training runs is given whole. Raises as `read_results` does.
         """
-        rows = self.read_results(table)
-        if TABLES[table].across_runs or not TABLES[table].of_runs:
-            return rows
+        rows, known = self.read_results(table), TABLES[table]
+        return self.select_checkpoint_rows(rows) if known.of_runs and not known.across_runs else rows
+
+    def select_checkpoint_rows(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Those rows with the columns `seed` and `fraction` that the models in `checkpoints/` have."""
         return rows[(rows["seed"] == self.info.seed) & (rows["fraction"] == 100)].reset_index(drop=True)
 
     def write_results(self, table: str, frame: pd.DataFrame) -> None:

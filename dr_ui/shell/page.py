@@ -8,6 +8,7 @@ from html import escape
 
 import streamlit as st
 
+from dr_cli.commands import render_remedy
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui.parts import style
@@ -120,7 +121,8 @@ def _guard(draw: Callable[[], None]) -> None:
         draw()
     except InputError as error:
         # A message can quote a stranger's file; an image in it would make the browser ask another host.
-        st.error(str(error).replace("![", "!\\["), icon=":material/error:")
+        command = f" The command: `{render_remedy(error.remedy)}`" if error.remedy else ""
+        st.error(str(error).replace("![", "!\\[") + command, icon=":material/error:")
     except Exception:  # noqa: BLE001 - the last door before the user; the traceback goes to the log
         number = uuid.uuid4().hex[:8]
         _LOG.exception("unexpected error %s", number)

@@ -45,6 +45,12 @@ def free_port():
     return _free_port
 
 
+@pytest.fixture(scope="session")
+def wait_until_healthy():
+    """Waits until a server answers: `wait_until_healthy(address, process)`."""
+    return _wait_until_healthy
+
+
 @contextmanager
 def _serve(study, log, *options, port=None):
     port = port or _free_port()

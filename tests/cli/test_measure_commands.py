@@ -37,6 +37,8 @@ def test_evaluate_writes_the_tables_and_is_the_same_twice(study_path, tmp_path):
     assert len(study.read_results("comparisons")) == 2 * 6 * 3
     fractions = study.read_results("fractions")
     assert set(zip(fractions["percent"], fractions["seed"], strict=True)) == {(10, 3), (100, 0)}
+    assert (fractions["fraction"] == fractions["percent"]).all()
+    assert set(study.read_results("predictions")["fraction"]) == {100}
     low = fractions[fractions["percent"] == 10]["value"].to_numpy()
     whole = first[(first["data"] == "eyes") & (first["setup"] == "iwne_cl") & (first["measure"] == "auc")]
     assert low == pytest.approx(whole["value"].to_numpy()[:3])  # the same weights
@@ -71,6 +73,18 @@ def test_bad_stores(study_path, tmp_path, capsys):
     assert "must be 0 to 4" in capsys.readouterr().err
     assert main(["spectrum", *study, str(tmp_path / "nothing")]) == 2
     assert "holds no prepared data" in capsys.readouterr().err
+
+
+def test_ungraded_eyes_are_left_out_and_the_command_says_so(study_path, tmp_path, capsys):
+    store = write_store(tmp_path / "some", n=10, grades=[0, 1, 2, 3, 4, -1, -1, 4, 0, 3])
+    assert main(["evaluate", "--study", str(study_path), "--data", str(store), "--draws", "5"]) == 0
+    assert "2 eyes have no grade and were left out." in capsys.readouterr().out
+    study = open_study(study_path)
+    answers = study.read_results("predictions").query("data == 'some'")
+    eyes = [f"eye-{number}" for number in range(10) if number not in (5, 6)]
+    assert list(answers.query("setup == 'ifi_cl'")["eye"]) == eyes
+    of_store = study.read_results("eyes").query("data == 'some'")
+    assert list(of_store["row"]) == [0, 1, 2, 3, 4, 7, 8, 9]
 
 
 def test_one_class_is_measured_as_far_as_it_goes(study_path, tmp_path):

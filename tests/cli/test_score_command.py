@@ -194,7 +194,7 @@ def test_another_runs_table_is_refused(scored, photographs, tiny_study, tmp_path
         assert main(command(*arguments)) == 2
         return capsys.readouterr().err
 
-    assert "(models differ); choose another --out" in refused(photographs, tiny_study, scored, "--setups", "iwne_cl")
+    assert "(models differ); choose another folder" in refused(photographs, tiny_study, scored, "--setups", "iwne_cl")
     assert "(heatmaps differ)" in refused(photographs, tiny_study, scored, "--heatmaps")
     assert "(folders differ)" in refused(photographs / "clinic", tiny_study, scored)
     assert "holds 12 photographs that are not given now" in refused(photographs / "0.jpg", tiny_study, scored)

@@ -1,5 +1,4 @@
 import html
-import json
 import re
 import subprocess
 import sys
@@ -54,7 +53,9 @@ def test_one_command_makes_the_whole_study(small):
     study = open_study(small / "out")
     assert study.info.title == "Small"
     assert tuple(study.setups) == ("iwne_fs", "ifi_cl")
-    assert [data.key for data in study.info.data] == ["train", "validation", "textures", "phantoms_test"]
+    assert [data.key for data in study.info.data] == ["textures", "train", "validation", "phantoms_test"]
+    assert study.info.made_by == "study"
+    assert all(data.fingerprint for data in study.info.data if data.key != "textures")
     for table in ("predictions", "fractions", "spectrum", "distributions", "robustness", "localization"):
         assert study.has_results(table)
     report = (small / "out" / "report.html").read_text()
@@ -86,19 +87,25 @@ def test_the_plan_lists_every_cell_and_what_is_done(small, capsys):
 
 
 def test_a_failed_cell_is_named_with_its_log(small, capsys):
-    wrong = SMALL.replace("[ifi]\nepochs = 1", "[ifi]\nepochs = 1\nlearning_rate = -1.0")
-    (small / "study.toml").write_text(wrong)
-    try:
-        assert main(given(small, "--resume")) == 1
-    finally:
-        (small / "study.toml").write_text(SMALL)
+    """A batch that no training has: known only when the eyes are counted."""
+    before = (small / "out" / "checkpoints" / "ifi_cl.safetensors").read_bytes()
+    assert main(given(small, "--resume", "--set", "ifi.batch_size=4000")) == 1
     text = capsys.readouterr().out
     assert "finetune-ifi_cl-f100-s0: failed" in text
-    assert "`learning_rate` must be above 0, not -1.0" in text
+    assert "fewer than a batch of 4000" in text
     assert "evaluate-phantoms_test: left out" in text
     assert "finetune-iwne_fs-f100-s0: running" not in text
-    done = json.loads((small / "out" / "grid" / "finetune-ifi_cl-f100-s0.json").read_text())
-    assert "--learning-rate" not in done["arguments"]  # what was done before stays as it was
+    assert (small / "out" / "checkpoints" / "ifi_cl.safetensors").read_bytes() == before
+    assert not (small / "out" / "runs" / "ifi_cl-f100-s0").exists()  # nothing is written before every check has passed
+
+
+def test_a_wrong_value_is_found_before_anything_runs(small, capsys):
+    assert main(given(small, "--plan", "--set", "ifi.lerning_rate=1.0")) == 2
+    assert "unknown key 'lerning_rate'" in capsys.readouterr().err
+    assert main(given(small, "--resume", "--set", "title=Another")) == 2
+    assert "holds another study, “Small”: its title is not “Another”" in capsys.readouterr().err
+    assert main(given(small, "--resume", "--set", "seed=4")) == 2
+    assert "its seed is 0, not 4" in capsys.readouterr().err
 
 
 def test_stores_are_looked_at_before_anything_is_done(tmp_path, capsys):

@@ -19,16 +19,6 @@ CLAIMS: tuple[Claim, ...] = (
 )
 """The claims of section 4, in the paper's order."""
 
-COMMANDS = {
-    "fractions": "evaluate --study DIR --data STORE",
-    "spectrum": "spectrum --study DIR --data STORE",
-    "eigenvalues": "spectrum --study DIR --data STORE",
-    "distributions": "spectrum --study DIR --data STORE",
-    "robustness_differences": "robustness --study DIR --data STORE",
-    "localization": "localize --study DIR --idrid ROOT",
-}
-"""Table -> command of `train_cli.py` that writes it."""
-
 PHANTOMS = "Phantoms and procedural images are not EyePACS, Messidor-2 or ImageNet"
 """What a study on drawn eyes must say of itself beside every verdict."""
 
@@ -66,10 +56,10 @@ def review_claims(study: Study) -> list[Finding]:
     findings = []
     for claim in CLAIMS:
         if not study.has_results(claim.table):
-            findings.append(_unknown(claim, f"not measured yet: python train_cli.py {COMMANDS[claim.table]}"))
+            findings.append(_unknown(claim, f"not measured yet: the study has no table of {claim.table}"))
             continue
         if claim.table not in tables:
-            tables[claim.table] = study.read_results(claim.table)
+            tables[claim.table] = study.read_checkpoint_results(claim.table)
         for data, comparisons in claim.compare(tables[claim.table]).items():
             if comparisons:
                 judgment = claim.rule.judge(comparisons)
@@ -103,7 +93,7 @@ def compare_table2(study: Study) -> pd.DataFrame:
     if not study.has_results("distributions"):
         return pd.DataFrame(columns=columns)
     rows = []
-    fits = study.read_results("distributions")
+    fits = study.read_checkpoint_results("distributions")
     for (data, setup), part in fits.groupby(["data", "setup"], sort=False):
         first, likely = part.iloc[0], part.dropna(subset=["aic"]).sort_values("aic")
         alphas = (first["alpha_distfit"], first["alpha"], first["alpha_low"], first["alpha_high"])
@@ -126,7 +116,7 @@ def compare_table3(study: Study) -> pd.DataFrame:
     paper = table3().rename(columns={"value": "paper"})
     if not study.has_results("localization_summary"):
         return pd.DataFrame(columns=[*keys, "paper", "value", "low", "high", "n", "inside"])
-    mine = study.read_results("localization_summary")
+    mine = study.read_checkpoint_results("localization_summary")
     mine = mine[mine["protocol"] == "paper"]
     both = paper.merge(mine[[*keys, "value", "low", "high", "n"]], on=keys, how="inner")
     return both.assign(inside=both["paper"].between(both["low"], both["high"]))

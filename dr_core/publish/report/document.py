@@ -24,6 +24,9 @@ from dr_core.publish.paper.verdicts import Comparison, Verdict
 from dr_core.publish.report.figures import Drawing, describe_data, draw_figures
 from dr_core.study.folder import CONFIGURATION, Study
 
+PAGE_MARK = '<meta name="viewport" content="width=device-width">'
+"""What every page has near its beginning that this module made."""
+
 MARKS = {Verdict.HOLDS: "✓", Verdict.FAILS: "✗", Verdict.OPEN: "○"}
 """Shape of each verdict; the word always stands beside it."""
 
@@ -62,7 +65,7 @@ def page(title: str, body: str) -> str:
     """A self-contained page of HTML in the project's print style, with the note that must stand on every page."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        '<meta name="viewport" content="width=device-width"><style>' + _CSS + "</style></head><body>"
+        f"{PAGE_MARK}<style>" + _CSS + "</style></head><body>"
         '<p class="note">DR Lens · research use only, not for diagnosis</p>' + body + "</body></html>"
     )
 
@@ -181,7 +184,7 @@ def _table3(study: Study) -> str:
 def _measures(study: Study) -> str:
     if not study.has_results("performance"):
         return ""
-    rows = study.read_results("performance")
+    rows = study.read_checkpoint_results("performance")
     rows = rows.assign(
         data=[describe_data(study, key) for key in rows["data"]],
         setup=_labels(rows["setup"]),
@@ -204,7 +207,7 @@ def _measures(study: Study) -> str:
 def _knockouts(study: Study) -> str:
     if not study.has_results("knockout_summary"):
         return ""
-    rows = study.read_results("knockout_summary")
+    rows = study.read_checkpoint_results("knockout_summary")
     rows = rows[(rows["kind"] == "beyond control") & (rows["measure"] == "severe")]
     rows = rows.assign(
         setup=_labels(rows["setup"]), interval=_interval(rows, 3), lesion=rows["lesion"].str.replace("_", " ")

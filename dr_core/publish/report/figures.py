@@ -50,7 +50,7 @@ def draw_figures(study: Study) -> list[Drawing]:
     for table, title, caption, draw in _FIGURES:
         if not study.has_results(table):
             continue
-        rows = study.read_results(table)
+        rows = study.read_checkpoint_results(table)
         for data, part in rows.groupby("data", sort=False):
             svg = draw(part)
             if svg:

@@ -27,7 +27,7 @@ def show_study(study: Study) -> None:
 
 def show_models(study: Study) -> None:
     """One card a set-up: what it was trained on and how good it is."""
-    measured = study.read_results("performance") if study.has_results("performance") else None
+    measured = study.read_checkpoint_results("performance") if study.has_results("performance") else None
     cards = "".join(_card(study, setup, measured) for setup in study.setups)
     st.html(
         f'<div class="lens-cards">{cards}</div>'

@@ -104,5 +104,5 @@ def end(batch, ways):
 
 def test_a_process_that_the_system_ends_is_told(monkeypatch):
     monkeypatch.setattr(photographs, "_view_all", end)  # as want of memory does
-    with pytest.raises(InputError, match=r"ended by the system.*--processes 1"):
+    with pytest.raises(InputError, match=r"ended by the system.*one process"):
         list(view_photographs([[]], WAYS, 1))

@@ -1,18 +1,23 @@
 import os
+import shutil
 import signal
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from dr_core.errors import InputError
+from dr_core.models.setups import SETUPS
 from dr_core.pipeline.cells import Cell, build_cells
-from dr_core.pipeline.config import QUICK, Data, Resources, StudyConfig, read_config
+from dr_core.pipeline.config import QUICK, Data, Resources, StudyConfig
 from dr_core.pipeline.estimate import Rates, estimate_cells
 from dr_core.pipeline.executors import ClusterExecutor, LocalExecutor
 from dr_core.pipeline.schedule import run_grid
-from tests.core.pipeline.grid_commands import copy, wait_to_be_cut_off
+from dr_core.pipeline.study_toml import DEMO, DEMO_QUICK, read_config
+from dr_core.training.jobs.supervised import SupervisedRequest
+from dr_core.training.loop import LoopConfig
+from tests.core.pipeline.grid_commands import Words, copy, wait_to_be_cut_off
 
 PAPER = """
 preset = "paper"
@@ -25,8 +30,11 @@ idrid = "/data/idrid"
 [data.test]
 eyepacs_test = "stores/test"
 messidor2 = "stores/messidor2"
-[imagenet]
-ifi_fs = "weights/resnet50.pth"
+[setups.iwne_fs]
+[setups.iwne_cl]
+[setups.ifi_fs]
+weights = "weights/resnet50.pth"
+[setups.ifi_cl]
 [ifi]
 batch_size = 32
 [robustness]
@@ -71,10 +79,24 @@ def test_quick_keeps_what_the_file_does_not_say(tmp_path):
         ("preset = 'quick'\nseed = 'a'", "`seed` must be int, not 'a'"),
         ("preset = 'quick'\nseed = true", "`seed` must be int, not True"),
         ("preset = 'quick'\nsetups = []", "at least one set-up"),
-        ("preset = 'quick'\nsetups = ['fs']", "`setups` must be one of iwne_fs"),
-        ("preset = 'quick'\n[imagenet]\niwne_fs = 'x'", "`imagenet` must be one of ifi_fs, ifi_cl"),
+        ("preset = 'quick'\nsetups = ['fs']", "'fs' is not known to this version, which knows iwne_fs"),
+        ("preset = 'quick'\nsetups = ['ifi_cl', 'ifi_cl']", "Two set-ups have the name 'ifi_cl'"),
+        ("preset = 'quick'\n" + "".join(f"[setups.s{n}]\nlabel = 'S{n}'\n" for n in range(9)), "at most 8 .* not 9"),
+        ("preset = 'quick'\n[setups.iwne_fs]\nrun = 'x'\nweights = 'y'", "must start from one thing"),
+        ("preset = 'quick'\n[setups.swav]\nlabel = 'S'\ncolour = '#000000'", "no field 'colour'"),
+        ("preset = 'quick'\n[iwne]\nlerning_rate = 1.0", r"`\[iwne\]` has the unknown key 'lerning_rate'"),
+        ("preset = 'quick'\n[pretrain]\nqueu = 8", r"`\[pretrain\]` has the unknown key 'queu'"),
+        ("preset = 'quick'\n[spectrum]\nlimt = 8", r"`\[spectrum\]`: There is no setting 'limt'"),
+        ("preset = 'quick'\n[robustness]\neyes = -6", r"`\[robustness\]`: `eyes` must not be below 0, as -6"),
+        ("preset = 'quick'\n[evaluate]\nspecificity = 'high'", r"`\[evaluate\]`: `specificity` must be a number"),
+        ("preset = 'quick'\n[data.draw]\npatients = -6", "`data.draw.patients` must be at least 1, not -6"),
+        ("preset = 'quick'\n[ifi]\nepochs = 'many'", "`ifi.epochs` must be a whole number, not 'many'"),
+        ("preset = 'quick'\n[ifi]\nlearning_rate = -1.0", "`learning_rate` must be above 0, not -1.0"),
+        ("preset = 'quick'\n[ifi]\nschedule = 'square'", "`ifi.schedule` must be one of"),
+        ("preset = 'quick'\ndevice = 'banana'", "`device` must be one of"),
+        ("preset = 'quick'\nseeds = [-1]", "must not be below 0"),
         ("preset = 'quick'\n[resources.fly]\ngpus = 1", "`resources` must be one of draw"),
-        ("preset = 'quick'\n[iwne]\nepochs = [1]", "`iwne.epochs` must be a text or a number"),
+        ("preset = 'quick'\n[iwne]\nepochs = [1]", "`iwne.epochs` must be a whole number"),
         ("preset = ", "is no TOML"),
     ],
 )
@@ -98,17 +120,17 @@ def test_cells_of_the_paper(tmp_path):
     assert (kinds.count("pretrain"), kinds.count("finetune"), kinds.count("evaluate")) == (1, 4 * 2 * 2, 2)
     by_name = {cell.name: cell for cell in cells}
     assert by_name["finetune-iwne_cl-f10-s1"].needs == ("pretrain-moco-train",)
-    words = by_name["finetune-ifi_fs-f10-s1"].arguments
-    assert words[words.index("--weights") + 1] == str(tmp_path / "weights/resnet50.pth")
-    assert words[words.index("--batch-size") + 1] == "32"
-    assert "--weights" not in by_name["finetune-ifi_cl-f10-s1"].arguments  # fetched
-    assert by_name["evaluate-messidor2"].needs == ("evaluate-eyepacs_test",)
+    request = by_name["finetune-ifi_fs-f10-s1"].request
+    assert (request.start.source, request.start.path) == ("file", tmp_path / "weights/resnet50.pth")
+    assert (request.config.batch_size, request.config.epochs, request.config.seed) == (32, 50, 1)
+    assert by_name["finetune-ifi_cl-f10-s1"].request.start.source == "published"
+    assert by_name["evaluate-messidor2"].needs[-1] == "evaluate-eyepacs_test"
     setups = ("iwne_fs", "iwne_cl", "ifi_fs", "ifi_cl")
     assert set(by_name["localize"].needs) == {f"finetune-{setup}-f100-s0" for setup in setups}
 
 
 def test_a_study_of_one_set_up_has_no_cells_of_the_others(tmp_path):
-    cells = build_cells(replace(QUICK, setups=("iwne_fs",), fractions=(100,)), tmp_path)
+    cells = build_cells(replace(QUICK, setups=(SETUPS["iwne_fs"],), fractions=(100,)), tmp_path)
     assert [cell.name for cell in cells if cell.kind in ("pretrain", "finetune")] == ["finetune-iwne_fs-f100-s0"]
 
 
@@ -119,10 +141,10 @@ def test_estimates_follow_the_work(tmp_path, monkeypatch):
     counts = {"train": 1000, "test": 5000}
     fake = {name: type("Fake", (), {"__len__": lambda _, n=n: n, "images": None}) for name, n in counts.items()}
     monkeypatch.setattr("dr_core.pipeline.estimate.open_store", lambda path: fake[path.name]())
-    monkeypatch.setattr("dr_core.pipeline.estimate.side_of", lambda config: 224)
     data = Data(train=tmp_path / "train", test={"t": tmp_path / "test"})
-    config = StudyConfig(data=data, fractions=(50, 100), setups=("iwne_fs", "ifi_fs"))
-    found = estimate_cells(config, tmp_path, RATES)
+    setups = (SETUPS["iwne_fs"], SETUPS["ifi_fs"])
+    config = StudyConfig(data=data, fractions=(50, 100), setups=setups)
+    found = estimate_cells(build_cells(config, tmp_path), RATES)
     # 850 training eyes, 150 held out counting a third each, 500 epochs, 100 images a second
     assert found["finetune-iwne_fs-f100-s0"].seconds == pytest.approx(500 * (850 + 50) / 100 + 10)
     assert found["finetune-ifi_fs-f50-s0"].seconds == pytest.approx(50 * (425 + 50) / 100 + 10)
@@ -131,38 +153,130 @@ def test_estimates_follow_the_work(tmp_path, monkeypatch):
     assert found["finetune-iwne_fs-f100-s0"].disk == pytest.approx(20e6)
 
 
-class Instant:
-    """Runs nothing; cells named in `failing` fail."""
+FIFTH = """
+preset = "quick"
+[setups.iwne_fs]
+[setups.swav]
+label = "SwAV"
+initialization = "other eyes"
+pretraining = "swav"
+"""
 
-    def __init__(self, at_once=2, failing=()):
-        self.at_once, self.failing, self.started, self.running, self.most = at_once, failing, [], 0, 0
-        self.stopped = []
+
+def test_a_set_up_whose_start_is_not_declared_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"SwAV starts from a pretraining .*never started from random weights"):
+        build_cells(read_config(write(tmp_path, FIFTH)), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("line", "source", "needs"),
+    [
+        ("run = 'runs/swav'", "run", ()),
+        ("weights = 'swav.pth'", "file", ()),
+        ("pretrain = 'moco'", "run", ("pretrain-moco-train",)),
+        ("pretrain = 'moco'\npretrain_data = 'more'", "run", ("pretrain-moco-more",)),
+    ],
+)
+def test_a_fifth_set_up_starts_from_what_the_file_declares(tmp_path, line, source, needs):
+    cells = {cell.name: cell for cell in build_cells(read_config(write(tmp_path, FIFTH + line)), tmp_path / "out")}
+    cell = cells["finetune-swav-f25-s0"]
+    assert cell.request.start.source == source
+    assert cell.needs == ("draw-train", "draw-validation", *needs)
+    assert set(needs) <= set(cells)
+
+
+def test_changes_take_the_place_of_the_files_values(tmp_path):
+    config = read_config(write(tmp_path, FIFTH.partition("[setups.swav]")[0]), ["seed=3", "data.draw.patients=7"])
+    assert (config.seed, config.data.draw.patients) == (3, 7)
+    with pytest.raises(InputError, match="unknown key 'sed'"):
+        read_config(DEMO, ["sed=3"])
+    with pytest.raises(InputError, match="must be like seed=3"):
+        read_config(DEMO, ["seed"])
+
+
+@pytest.mark.parametrize("path", [DEMO, DEMO_QUICK])
+def test_the_demo_is_a_study_like_any_other(path, tmp_path):
+    cells = build_cells(read_config(path), tmp_path)
+    names = {cell.name for cell in cells}
+    assert {"pretrain-moco-train", "pretrain-moco-textures", "pretrain-supervised-textures", "localize"} <= names
+
+
+def test_each_request_is_a_command_that_asks_for_it(tmp_path):
+    """What is rendered is parsed to the same numbers: the command line is written once and read by argparse."""
+    from dr_cli.cells import render_request
+    from dr_cli.main import _build_parser
+
+    for cell in build_cells(read_config(DEMO), tmp_path):
+        words = render_request(cell.request)
+        options = _build_parser(words).parse_args(words)
+        if cell.kind in ("pretrain", "finetune"):
+            from dr_core.training.recipes import CONTRASTIVE, SUPERVISED, choose_finetuning
+
+            config = cell.request.config
+            recipes = {"pretrain": CONTRASTIVE if hasattr(config, "queue") else SUPERVISED}
+            base = choose_finetuning(options.preset, cell.request.setup) if cell.kind == "finetune" else None
+            base = base or recipes["pretrain"][options.preset]
+            given = {name: getattr(options, name, None) for name in vars(config)}
+            assert replace(base, **{name: value for name, value in given.items() if value is not None}) == config
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request of these tests: words."""
+
+    words: tuple = ()
+
+
+class Instant:
+    """Cells write what they are asked for; those named in `failing` fail."""
+
+    def __init__(self, folder, at_once=2, failing=()):
+        self.folder, self.at_once, self.failing = folder, at_once, failing
+        self.started, self.running, self.most, self.stopped = [], 0, 0, []
 
     def start(self, cell, log):
         self.started.append(cell.name)
         self.running += 1
         self.most = max(self.most, self.running)
         log.write_text("")
-        return _Instant(self, cell.name)
+        return _Instant(self, cell)
 
 
 class _Instant:
-    def __init__(self, executor, name):
-        self.executor, self.name = executor, name
+    def __init__(self, executor, cell):
+        self.executor, self.cell = executor, cell
 
     def poll(self):
         self.executor.running -= 1
-        return 1 if self.name in self.executor.failing else 0
+        if self.cell.name in self.executor.failing:
+            return 1
+        folder = self.cell.request.out
+        assert not folder.exists(), "what was made from other inputs is in the way"
+        folder.mkdir(parents=True)
+        (folder / "last.ckpt").write_text(f"{self.cell.request.config.epochs // 10}")
+        return 0
 
     def stop(self):
-        self.executor.stopped.append(self.name)
+        self.executor.stopped.append(self.cell.name)
 
 
-def cell(name, *needs, arguments=()):
-    return Cell(name=name, kind="draw", arguments=(name, *arguments), needs=needs)
+def cell(tmp_path, name, *needs, epochs=10, data=None):
+    request = SupervisedRequest(
+        data=data or tmp_path / "out" / "data",
+        out=tmp_path / "out" / "runs" / name,
+        config=LoopConfig(epochs=epochs, learning_rate=1.0),
+    )
+    return Cell(name=name, kind="pretrain", request=request, needs=needs)
 
 
-DIAMOND = [cell("a"), cell("b", "a"), cell("c", "a"), cell("d", "b", "c"), cell("e")]
+def diamond(tmp_path, **changes):
+    shape = {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c"), "e": ()}
+    return [cell(tmp_path, name, *needs, epochs=changes.get(name, 10)) for name, needs in shape.items()]
+
+
+def run(tmp_path, cells, chosen=None, **options):
+    executor = Instant(tmp_path, **options)
+    return list(run_grid(cells, tmp_path / "out", executor, chosen)), executor
 
 
 def states(reports):
@@ -170,42 +284,70 @@ def states(reports):
 
 
 def test_cells_run_once_behind_what_they_need(tmp_path):
-    executor = Instant()
-    reports = list(run_grid(DIAMOND, tmp_path, executor))
+    reports, executor = run(tmp_path, diamond(tmp_path))
     assert set(states(reports).values()) == {"done"}
     assert executor.started.index("d") > max(executor.started.index(name) for name in "bc")
     assert executor.most == 2
     assert (reports[-1].done, reports[-1].total) == (5, 5)
-    again = Instant()
-    assert list(run_grid(DIAMOND, tmp_path, again)) == []
+    reports, again = run(tmp_path, diamond(tmp_path))
+    assert reports == []
     assert again.started == []
 
 
 def test_a_failed_cell_stops_its_followers_alone_and_is_tried_again(tmp_path):
-    found = states(run_grid(DIAMOND, tmp_path, Instant(failing=("b",))))
-    assert found == {"a": "done", "b": "failed", "c": "done", "d": "left out", "e": "done"}
-    executor = Instant()
-    assert states(run_grid(DIAMOND, tmp_path, executor)) == {"b": "done", "d": "done"}
+    reports, _ = run(tmp_path, diamond(tmp_path), failing=("b",))
+    assert states(reports) == {"a": "done", "b": "failed", "c": "done", "d": "left out", "e": "done"}
+    reports, executor = run(tmp_path, diamond(tmp_path))
+    assert states(reports) == {"b": "done", "d": "done"}
     assert executor.started == ["b", "d"]
 
 
-def test_what_rests_on_a_changed_cell_is_done_again(tmp_path):
-    list(run_grid(DIAMOND, tmp_path, Instant()))
-    changed = [cell("a"), cell("b", "a", arguments=("--other",)), *DIAMOND[2:]]
-    executor = Instant()
-    list(run_grid(changed, tmp_path, executor))
+def test_what_was_made_from_other_content_is_made_again_and_kept_apart(tmp_path):
+    run(tmp_path, diamond(tmp_path))
+    _, executor = run(tmp_path, diamond(tmp_path, b=20))
     assert executor.started == ["b", "d"]
+    assert (tmp_path / "out" / "replaced" / "b-1" / "last.ckpt").read_text() == "1"
+    _, executor = run(tmp_path, diamond(tmp_path, b=25))  # asked for otherwise, and makes the same
+    assert executor.started == ["b"]
+
+
+def test_a_changed_removed_or_swapped_result_is_made_again(tmp_path):
+    run(tmp_path, diamond(tmp_path))
+    made = tmp_path / "out" / "runs" / "b" / "last.ckpt"
+    made.write_text("another hand")
+    _, executor = run(tmp_path, diamond(tmp_path))
+    assert executor.started == ["b"]
+    shutil.rmtree(made.parent)
+    _, executor = run(tmp_path, diamond(tmp_path))
+    assert executor.started == ["b"]
+    os.utime(made, (0, 0))  # a clock set back changes nothing
+    assert run(tmp_path, diamond(tmp_path))[1].started == []
+
+
+def test_a_changed_input_under_the_same_path_counts(tmp_path):
+    file = tmp_path / "weights.pth"
+    file.write_text("first")
+    run(tmp_path, [cell(tmp_path, "a", data=file)])
+    file.write_text("second")
+    assert run(tmp_path, [cell(tmp_path, "a", data=file)])[1].started == ["a"]
+
+
+def test_a_study_that_was_moved_is_still_done(tmp_path):
+    run(tmp_path, diamond(tmp_path))
+    (tmp_path / "elsewhere").mkdir()
+    shutil.move(tmp_path / "out", tmp_path / "elsewhere" / "out")
+    assert run(tmp_path / "elsewhere", diamond(tmp_path / "elsewhere"))[1].started == []
 
 
 def test_chosen_cells_run_alone_if_what_they_need_is_done(tmp_path):
-    assert states(run_grid(DIAMOND, tmp_path, Instant(), {"b"})) == {"b": "left out"}
-    assert states(run_grid(DIAMOND, tmp_path, Instant(), {"a"})) == {"a": "done"}
-    assert states(run_grid(DIAMOND, tmp_path, Instant(), {"b"})) == {"b": "done"}
+    assert states(run(tmp_path, diamond(tmp_path), {"b"})[0]) == {"b": "left out"}
+    assert states(run(tmp_path, diamond(tmp_path), {"a"})[0]) == {"a": "done"}
+    assert states(run(tmp_path, diamond(tmp_path), {"b"})[0]) == {"b": "done"}
 
 
 def test_who_stops_looking_stops_what_runs(tmp_path):
-    executor = Instant()
-    reports = run_grid(DIAMOND, tmp_path, executor)
+    executor = Instant(tmp_path)
+    reports = run_grid(diamond(tmp_path), tmp_path / "out", executor)
     next(reports)
     reports.close()
     assert executor.stopped == ["a"]
@@ -213,27 +355,30 @@ def test_who_stops_looking_stops_what_runs(tmp_path):
 
 @pytest.mark.parametrize("make", ["here", "submitit"])
 def test_executors_run_commands_and_keep_what_they_print(tmp_path, make):
-    cells = [
-        Cell(name="good", kind="draw", arguments=("hello", str(tmp_path / "file"))),
-        Cell(name="bad", kind="draw", arguments=("fail", "-")),
-        Cell(name="broken", kind="draw", arguments=("raise", "-")),
-    ]
+    asked = {"good": ("hello", str(tmp_path / "file")), "bad": ("fail", "-"), "broken": ("raise", "-")}
     executor = (
-        LocalExecutor(QUICK, copy, 2)
+        LocalExecutor(QUICK, Words(copy), 3)
         if make == "here"
-        else ClusterExecutor(QUICK, copy, tmp_path / "jobs", cluster="local")
+        else ClusterExecutor(QUICK, Words(copy), tmp_path / "jobs", cluster="local")
     )
-    assert states(run_grid(cells, tmp_path, executor)) == {"good": "done", "bad": "failed", "broken": "failed"}
+    jobs = {
+        name: executor.start(Cell(name=name, kind="draw", request=Asked(words)), tmp_path / f"{name}.log")
+        for name, words in asked.items()
+    }
+    deadline = time.monotonic() + 60
+    while any(job.poll() is None for job in jobs.values()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert {name: bool(job.poll()) for name, job in jobs.items()} == {"good": False, "bad": True, "broken": True}
     assert (tmp_path / "file").read_text() == "hello"
-    assert (tmp_path / "grid" / "good.log").read_text() == "printed hello\n"
-    assert "printed fail" in (tmp_path / "grid" / "bad.log").read_text()
+    assert (tmp_path / "good.log").read_text() == "printed hello\n"
+    assert "printed fail" in (tmp_path / "bad.log").read_text()
 
 
 def test_a_preempted_job_is_handed_in_again_and_goes_on(tmp_path):
     file = tmp_path / "file"
-    executor = ClusterExecutor(QUICK, wait_to_be_cut_off, tmp_path / "jobs", cluster="local")
+    executor = ClusterExecutor(QUICK, Words(wait_to_be_cut_off), tmp_path / "jobs", cluster="local")
     (tmp_path / "log").touch()
-    job = executor.start(Cell(name="long", kind="draw", arguments=(str(file),)), tmp_path / "log")
+    job = executor.start(Cell(name="long", kind="draw", request=Asked((str(file),))), tmp_path / "log")
     deadline = time.monotonic() + 60
     while not file.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -248,8 +393,8 @@ def test_a_preempted_job_is_handed_in_again_and_goes_on(tmp_path):
 
 
 def test_a_stopped_local_cell_ends(tmp_path):
-    executor = LocalExecutor(QUICK, wait_to_be_cut_off, 1)
-    job = executor.start(Cell(name="long", kind="draw", arguments=(str(tmp_path / "file"),)), tmp_path / "log")
+    executor = LocalExecutor(QUICK, Words(wait_to_be_cut_off), 1)
+    job = executor.start(Cell(name="long", kind="draw", request=Asked((str(tmp_path / "file"),))), tmp_path / "log")
     deadline = time.monotonic() + 60
     while not (tmp_path / "file").exists() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -113,7 +113,7 @@ def test_a_study_without_tables_can_tell_nothing_and_says_how(study):
     findings = review_claims(study)
     assert len(findings) == len(CLAIMS)
     assert {finding.judgment.verdict for finding in findings} == {Verdict.OPEN}
-    assert all("python train_cli.py" in finding.judgment.reason for finding in findings)
+    assert all("the study has no table of" in finding.judgment.reason for finding in findings)
     assert compare_table2(study).empty
     assert compare_table3(study).empty
 

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store, open_store
 from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
-from dr_core.pipeline.demo import PREPROCESSING
 from dr_core.study.drawn_data import DRAWN_DATA, draw_patient_views
-from dr_core.study.eyes import can_open, list_eyes, open_picture
+from dr_core.study.eyes import can_open, list_eyes, open_graded, open_picture
 from dr_core.study.folder import StudyInfo, write_study_info
 
 
@@ -29,10 +29,10 @@ def write_store(folder):
 
 
 def test_a_phantom_is_drawn_again_pixel_by_pixel(study):
-    views, rows = draw_patient_views(5, PREPROCESSING, 7)
+    views, rows = draw_patient_views(5, Preprocessing(size=224), 7)
     for view, row in zip(views, rows, strict=True):
         picture = open_picture(study, "phantoms_test", row["eye"])
-        assert np.array_equal(PREPROCESSING.to_model_view(picture.image).transpose(2, 0, 1), view)
+        assert np.array_equal(Preprocessing(size=224).to_model_view(picture.image).transpose(2, 0, 1), view)
         assert picture.grade == row["grade"]
         assert picture.masks["haemorrhages"].shape == picture.image.shape[:2]
 
@@ -62,9 +62,35 @@ def test_what_cannot_be_opened_is_said(study, tmp_path):
 
 
 def test_quality_is_left_open_where_nobody_measured_it():
-    views, rows = draw_patient_views(0, PREPROCESSING, 1)
+    views, rows = draw_patient_views(0, Preprocessing(size=224), 1)
     store = Store(np.stack(views), pd.DataFrame(rows))
     assert list_eyes("drawn", store)["warnings"].isna().all()
     assessed = list_eyes("drawn", store, assess=True)
     assert assessed["sharpness"].between(0.2, 0.6).all()
     assert list(assessed["side"]) == ["right", "left"]
+
+
+def write_grades(folder, grades):
+    folder.mkdir()
+    np.save(folder / "images.npy", np.zeros((len(grades), 3, 16, 16), np.uint8))
+    eyes = [f"e{number}" for number in range(len(grades))]
+    pd.DataFrame({"eye": eyes, "patient": eyes, "grade": grades}).to_parquet(folder / "index.parquet")
+    return folder
+
+
+def test_eyes_without_a_grade_are_left_out_and_counted(tmp_path):
+    graded = open_graded(write_grades(tmp_path / "some", [0, -1, 4, None]))
+    assert list(graded.store.index["eye"]) == ["e0", "e2"]
+    assert (graded.left_out, graded.note) == (2, "2 eyes have no grade and were left out.")
+    assert list(list_eyes("k", graded.store)["row"]) == [0, 2]  # so that their pictures can be opened
+    whole = open_graded(write_grades(tmp_path / "all", [0, 1]))
+    assert (len(whole.store), whole.left_out, whole.note) == (2, 0, "")
+
+
+@pytest.mark.parametrize(
+    ("grades", "message"),
+    [([-1, -1], "must be 0 to 4, and none of its 2 eyes has one"), ([0, 7], "must be 0 to 4, not 7"), ([], "none of")],
+)
+def test_grades_that_are_none_are_refused(tmp_path, grades, message):
+    with pytest.raises(InputError, match=message):
+        open_graded(write_grades(tmp_path / "store", grades))
