@@ -11,6 +11,7 @@ from dr_core.data.intake.lesion_mask import split_name
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.cache import Eye
+from dr_ui.parts.plain_text import plain
 from dr_ui.shell import result_tables, studies
 
 SAMPLES: dict[str, tuple[int, int]] = {
@@ -75,7 +76,7 @@ def carry(files: list[UploadedFile]) -> list[UploadedFile]:
         st.session_state.pop(_CARRIED, None)
         return []
     told = kept[0].name if len(kept) == 1 else f"{len(kept)} photographs"
-    if st.button(f"Put away {told}", key="put_away", help="Brought along from the page where it was uploaded."):
+    if st.button(f"Put away {plain(told)}", key="put_away", help="Brought along from the page where it was uploaded."):
         del st.session_state[_CARRIED]
         st.rerun()
     return list(kept)

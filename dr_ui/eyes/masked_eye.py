@@ -15,6 +15,7 @@ from dr_core.data.intake.lesion_mask import LesionMask, decode_mask, split_name
 from dr_core.errors import InputError
 from dr_ui.eyes import cache, choice
 from dr_ui.eyes.cache import Eye
+from dr_ui.parts.plain_text import plain
 
 _OTHER_EYE = "another eye"
 
@@ -182,7 +183,7 @@ def _ask_lesions(files: list[UploadedFile]) -> list[tuple[str, UploadedFile]]:
     with st.expander("Are the other files masks of it?"):
         for file in files:
             said = st.selectbox(
-                file.name,
+                plain(file.name),
                 [_OTHER_EYE, *LESIONS],
                 format_func=lambda lesion: lesion.replace("_", " "),
                 key=f"lesion-{file.file_id}",

@@ -203,9 +203,12 @@ def _parse(name: str, text: str, separator: str, skipped: int) -> Iterator[tuple
 
 def _find_separator(name: str, text: str, columns: Sequence[str]) -> str:
     """The separator by which the head line has the wanted columns; of several the one that splits it the most."""
-    heads = {}
+    heads: dict[str, list[str]] = {}
     for separator in _SEPARATORS:
-        heads[separator] = next((cells for _, cells in _parse(name, text, separator, 0)), [])
+        try:
+            heads[separator] = next((cells for _, cells in _parse(name, text, separator, 0)), [])
+        except InputError:  # quotation marks that end before another separator
+            heads[separator] = []
     wanted = {clean(column).casefold() for column in columns}
     fitting = [one for one, head in heads.items() if wanted <= {cell.casefold() for cell in head}]
     return max(fitting or _SEPARATORS, key=lambda one: len(heads[one]))

@@ -16,6 +16,7 @@ from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.cache import Eye
 from dr_ui.parts.answer_cards import Verdict
+from dr_ui.parts.plain_text import plain
 
 _PATIENCE = 0.3
 """Seconds after which progress is shown; answers that are known come sooner, and nothing should flash."""
@@ -66,7 +67,10 @@ def _ask(study: Study, eyes: Sequence[Eye]) -> tuple[list[tuple[Eye, dict[str, n
 
 def _list(sentences: Sequence[str]) -> str:
     more = len(sentences) - _SENTENCES
-    shown = [*sentences[:_SENTENCES], *([f"And {more} more files that cannot be read."] if more > 0 else [])]
+    shown = [
+        *map(plain, sentences[:_SENTENCES]),
+        *([f"And {more} more files that cannot be read."] if more > 0 else []),
+    ]
     return "  \n".join(shown)
 
 
