@@ -19,10 +19,20 @@ def plain(text: str) -> str:
     Returns:
         Markdown that shows the text as it is, on one line.
     """
-    joined = _LINK.sub(lambda match: f"{match[0]}\N{WORD JOINER}", " ".join(text.split()))
-    return _MARKDOWN.sub(
-        lambda match: f"\\{match[0]}" if not match[0].isdigit() else f"{match[0]}\N{WORD JOINER}", joined
-    )
+    joined = _LINK.sub(lambda match: f"{match[0]}\N{WORD JOINER}", re.sub(r"\s+", " ", text))
+    return _MARKDOWN.sub(_escape, joined)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"{match[0]}\N{WORD JOINER}" if match[0].isdigit() else f"\\{match[0]}"
+
+
+def plain_message(text: str) -> str:
+    """A message of our own that may quote a stranger: what stands in backticks is code, all else is `plain`."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return plain(text)
+    return "".join(f"`{part}`" if place % 2 and part else plain(part) for place, part in enumerate(parts))
 
 
 def without_paths(text: str) -> str:
