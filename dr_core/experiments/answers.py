@@ -63,8 +63,8 @@ class MeasureConfig:
 
     at_specificity: float = describe(0.9, "specificity at which the sensitivity is taken, 0 to 1", name="specificity")
     at_sensitivity: float = describe(0.9, "sensitivity at which the specificity is taken, 0 to 1", name="sensitivity")
-    draws: int = describe(1000, "bootstrap draws over patients")
-    seed: int = describe(0, "seed of the draws")
+    draws: int = describe(1000, "bootstrap draws over patients", least=1)
+    seed: int = describe(0, "seed of the draws", least=0)
 
 
 def summarize(predictions: pd.DataFrame, config: MeasureConfig | None = None) -> pd.DataFrame:

@@ -51,9 +51,9 @@ class RobustnessConfig:
         tuple(IMAGENET_C), "only this one; all 19 of ImageNet-C without it", name="corruption"
     )
     severities: tuple[float, ...] = describe((1, 2, 3, 4, 5), "above 0, up to 5", name="severity")
-    eyes: int = describe(0, "only so many prepared eyes, evenly from all; 0 takes all")
-    draws: int = describe(1000, "bootstrap draws over patients")
-    seed: int = describe(0, "seed of damage and draws")
+    eyes: int = describe(0, "only so many prepared eyes, evenly from all; 0 takes all", least=0)
+    draws: int = describe(1000, "bootstrap draws over patients", least=1)
+    seed: int = describe(0, "seed of damage and draws", least=0)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done, before anything is done."""

@@ -12,11 +12,14 @@ import torch
 from scipy import stats
 
 from dr_core.analysis.attribution import Explainer
-from dr_core.analysis.localization import POOLINGS, draw_random_relevance, pool
+from dr_core.analysis.controls import CONTROLS, control_maps
+from dr_core.analysis.localization import POOLINGS, pool
 from dr_core.analysis.measures import MEASURES, MaskedHeatmaps, measures_of
+from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import TARGET_GRADE, mask_names
 from dr_core.data.idrid import SegmentedEye, load_segmentation
 from dr_core.data.protocol import PROTOCOLS, Protocol, view_with_masks
+from dr_core.data.regions import find_regions
 from dr_core.errors import InputError
 from dr_core.experiments.answers import RUN
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
@@ -59,9 +62,9 @@ class LocalizeConfig:
         ("sum_pos", "l2_norm_sq"), "how the colors of a heatmap become one value", name="pooling", choices=POOLINGS
     )
     percentile: float = describe(1.0, "of the recall; the paper's controls imply 1")
-    controls: int = describe(5, "controls of each knock-out, at different positions")
-    draws: int = describe(1000, "bootstrap draws over eyes")
-    seed: int = describe(0, "seed of controls and draws")
+    controls: int = describe(5, "controls of each knock-out, at different positions", least=1)
+    draws: int = describe(1000, "bootstrap draws over eyes", least=1)
+    seed: int = describe(0, "seed of controls and draws", least=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,12 +119,19 @@ def _score_eye(
 ) -> list[dict[str, object]]:
     view, scaled = view_with_masks(protocol, image, masks)
     present = {name: mask for name, mask in scaled.items() if masks[name].any()}
+    ways = {
+        setup: replace(model.info.preprocessing, size=protocol.size, crop=protocol.crop)
+        for setup, model in models.items()
+    }
+    inputs = {setup: way.normalize(view[None]) for setup, way in ways.items()}
+    field = find_field_of_view(image)
+    fields = {
+        setup: torch.from_numpy(find_regions(image.shape[:2], way, field, None).field)[None]
+        for setup, way in ways.items()
+    }
+    seed = derive_seed(config.seed, eye, protocol.name)
     rows = []
-    for setup, model in models.items():
-        way = replace(model.info.preprocessing, size=protocol.size, crop=protocol.crop)
-        inputs = way.normalize(view[None])
-        random = draw_random_relevance(tuple(inputs.shape), derive_seed(config.seed, eye, setup, protocol.name))
-        maps = {"lrp": explainers[setup].attribute(inputs, TARGET_GRADE), "random": random}
+    for setup, maps in control_maps(models, explainers, inputs, fields, TARGET_GRADE, seed).items():
         for method, relevance in maps.items():
             for pooling in config.poolings:
                 about = {"eye": eye, "setup": setup, "protocol": protocol.name, "method": method, "pooling": pooling}
@@ -209,6 +219,7 @@ def _plan(study: Study, inputs: Inputs, config: LocalizeConfig, device: str) -> 
         unit="eye",
         facts=(
             replace(config, draws=0),
+            tuple(CONTROLS),
             [(eye.name, str(eye.image_path)) for eye in eyes],
             [run.stamp for run in runs],
         ),

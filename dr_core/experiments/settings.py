@@ -26,6 +26,7 @@ class Setting:
         default: The field's default.
         description: What it is, for people.
         choices: The values that it may have now; None where any will do.
+        least: Least value of a number; None where any will do.
         negated: Whether it is the opposite of its field, so that giving it turns a true field off.
     """
 
@@ -36,11 +37,18 @@ class Setting:
     default: Any
     description: str
     choices: tuple[str, ...] | None = None
+    least: float | None = None
     negated: bool = False
 
 
 def describe(
-    default: Value, description: str, *, name: str = "", choices: Iterable[str] | None = None, negated: bool = False
+    default: Value,
+    description: str,
+    *,
+    name: str = "",
+    choices: Iterable[str] | None = None,
+    least: float | None = None,
+    negated: bool = False,
 ) -> Value:
     """Declare a field of a configuration together with what people read of it.
 
@@ -49,9 +57,10 @@ def describe(
         description: What it is, for people.
         name: Its name in options and study files where the field's own will not do: the singular of a list.
         choices: A registry or list whose members it may name, read when it is asked for.
+        least: Least value of a number.
         negated: Whether the setting is the opposite of the field.
     """
-    about = {"description": description, "name": name, "choices": choices, "negated": negated}
+    about = {"description": description, "name": name, "choices": choices, "least": least, "negated": negated}
     return dataclasses.field(default=default, metadata=about)
 
 
@@ -76,6 +85,7 @@ def _read(field: dataclasses.Field, hint: type) -> Setting:
         default=field.default,
         description=about["description"],
         choices=None if choices is None else tuple(choices),
+        least=about["least"],
         negated=about["negated"],
     )
 
@@ -115,4 +125,6 @@ def _check(setting: Setting, value: object) -> object:
         raise InputError(f"`{setting.name}` must be {kind}, not {value!r}.")
     if setting.choices is not None and value not in setting.choices:
         raise InputError(f"`{setting.name}` must be one of {', '.join(setting.choices)}, not {value!r}.")
+    if setting.least is not None and value < setting.least:  # type: ignore[operator]
+        raise InputError(f"`{setting.name}` must be at least {setting.least:g}, not {value}.")
     return value

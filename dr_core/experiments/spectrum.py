@@ -42,12 +42,12 @@ class SpectrumConfig:
             leaves them out.
     """
 
-    batch_size: int = describe(32, "images per pass")
+    batch_size: int = describe(32, "images per pass", least=1)
     centered: bool = describe(True, "do not take off the mean of each channel", name="uncentered", negated=True)
-    seed: int = describe(0, "seed of alpha's interval")
-    limit: int = describe(0, "largest number of images; 0 takes all")
+    seed: int = describe(0, "seed of alpha's interval", least=0)
+    limit: int = describe(0, "largest number of images; 0 takes all", least=0)
     image_spectra: int = describe(
-        100, "images whose first layer has a spectrum of its own, spread evenly; 0 leaves them out"
+        100, "images whose first layer has a spectrum of its own, spread evenly; 0 leaves them out", least=0
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from dr_core.analysis.controls import CONTROLS, MAP
 from dr_core.data.grades import lesion_code
 from dr_core.files import replacing
 from dr_core.models.setups import SETUPS, Setup
@@ -38,9 +39,9 @@ def write_table3(summary: pd.DataFrame, folder: Path, setups: Mapping[str, Setup
 def arrange_table3(summary: pd.DataFrame, setups: Mapping[str, Setup] = SETUPS) -> pd.DataFrame:
     """Arrange one protocol's summary as the paper does; cells are `mean / median`."""
     labels = summary["setup"].map({name: setup.label for name, setup in setups.items()}).fillna(summary["setup"])
-    controls = summary["method"].str.capitalize() + " (" + labels + ")"
+    controls = summary["method"].map(lambda name: _control_title(str(name))) + " (" + labels + ")"
     shown = summary.assign(
-        row=labels.where(summary["method"] == "lrp", controls),
+        row=labels.where(summary["method"] == MAP, controls),
         lesion=summary["lesion"].map(lesion_code),
         value=summary["value"].map("{:.4f}".format),
     )
@@ -54,6 +55,10 @@ def arrange_table3(summary: pd.DataFrame, setups: Mapping[str, Setup] = SETUPS) 
     lesions = list(dict.fromkeys(shown["lesion"]))
     cells = {lesion: wide[lesion]["mean"] + " / " + wide[lesion]["median"] for lesion in lesions}
     return pd.DataFrame(cells).sort_index(level=[0, 1], sort_remaining=False)
+
+
+def _control_title(method: str) -> str:
+    return CONTROLS[method].title if method in CONTROLS else method
 
 
 def _latex(table: pd.DataFrame) -> str:

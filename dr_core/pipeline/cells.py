@@ -196,7 +196,8 @@ class _Plan:
             before = (cell.name,)
 
     def _checkpoints(self) -> tuple[str, ...]:
-        return tuple(f"finetune-{setup.name}-f{_FULL}-s{self.config.seed}" for setup in self.config.setups)
+        """The training runs with all labels, of every seed: all of them are measured."""
+        return tuple(f"finetune-{setup.name}-f{_FULL}-s{seed}" for seed in self.seeds for setup in self.config.setups)
 
     def spectrum(self) -> Iterator[Cell]:
         """On the first test set, as the paper's figures are."""

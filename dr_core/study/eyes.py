@@ -27,6 +27,9 @@ _DRAWN_NAME = re.compile(r"phantom-(\d+)-(right|left)")
 _MEASURES = ("sharpness", "luminance", "warnings")
 
 
+_PREPARE = Remedy("prepare data")
+
+
 @dataclass(frozen=True, kw_only=True)
 class GradedStore:
     """The graded eyes of a store.
@@ -61,13 +64,13 @@ def open_graded(data: Path) -> GradedStore:
     store = open_store(data)
     missing = [column for column in ("eye", "patient", "grade") if column not in store.index]
     if missing:
-        raise InputError(f"The table of {data} lacks the column {missing[0]!r}; prepare graded eyes.")
+        raise InputError(f"The table of {data} lacks the column {missing[0]!r}; prepare graded eyes.", _PREPARE)
     grades = store.index["grade"].fillna(UNGRADED)
     graded = grades.between(0, len(GRADES) - 1).to_numpy()
     strange = grades[~graded & (grades != UNGRADED).to_numpy()]
     if len(strange) or not graded.any():
         what = f"not {strange.iloc[0]:g}" if len(strange) else f"and none of its {len(store)} eyes has one"
-        raise InputError(f"The grades of {data} must be 0 to {len(GRADES) - 1}, {what}; prepare graded eyes.")
+        raise InputError(f"The grades of {data} must be 0 to {len(GRADES) - 1}, {what}; prepare graded eyes.", _PREPARE)
     rows = np.flatnonzero(graded)
     return GradedStore(store=store if len(rows) == len(store) else store.select(rows), left_out=len(store) - len(rows))
 
@@ -86,7 +89,10 @@ def check_size(store: Store, data: Path, sizes: Iterable[tuple[str, int]]) -> No
     side = store.images.shape[-1]
     for name, size in sizes:
         if side != size:
-            raise InputError(f"{name} sees eyes of {size} px, those in {data} have {side}; prepare them at {size} px.")
+            raise InputError(
+                f"{name} sees eyes of {size} px, those in {data} have {side}; prepare them at {size} px.",
+                Remedy("prepare data", {"size": str(size)}),
+            )
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "eye": "name of the eye",
         **RUN_COLUMNS,
         "protocol": "how eye and mask were brought to model size",
-        "method": "lrp (alpha1-beta0 from the severe neuron), or random: the Gaussian control",
+        "method": "lrp (alpha1-beta0 from the severe neuron), or its control, such as random or untrained-0",
         "pooling": "how the channels were pooled",
         "lesion": "lesion of the mask; eyes without it have no row",
         "score": "mass accuracy (eq. 2), rank accuracy (CLEVR-XAI) or recall (eq. 3 as its controls imply)",

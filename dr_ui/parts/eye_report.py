@@ -122,7 +122,7 @@ def _scores(study: Study, specimen: Specimen, said: heatmaps.Answers) -> str:
         masks = {setup: prepared.masks[ways[setup]].get(lesion) for setup in said.pooled}
         known = {setup: mask for setup, mask in masks.items() if mask is not None and mask.any()}
         if len(known) == len(masks):
-            row = localization_scores.measure(lesion, title, said.pooled, known, 1.0)
+            row = localization_scores.measure(lesion, title, said.pooled, known)
             cells = "".join(f"<td>{_times(value, row.share)}</td>" for value in row.values["mass"].values())
             rows += f"<tr><th>{title}</th><td>{100 * row.share:.2f} %</td>{cells}</tr>"
     if not rows:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from dr_cli.commands import PROGRAM, known_remedies, render_remedy
-from dr_cli.main import COMMANDS, _build_parser
+from dr_cli.main import COMMANDS, build_parser
 from dr_core.errors import Remedy
+from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.study import advice
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,10 @@ def test_the_core_names_no_command_and_no_option():
             assert "train_cli" not in text, f"{path} names the program: {text!r}"
 
 
+def test_every_table_of_an_experiment_has_its_remedy():
+    assert {table for experiment in EXPERIMENTS.values() for table in experiment.tables} <= set(advice._TABLES)
+
+
 def test_every_remedy_of_the_core_has_its_command():
     kinds = set(advice._TABLES.values())
     for path in (ROOT / "dr_core").rglob("*.py"):
@@ -42,7 +47,7 @@ def test_each_command_that_is_named_can_be_given(kind):
     words = render_remedy(Remedy(kind, arguments | {"size": "64", "protocol": "paper"})).removeprefix(PROGRAM).split()
     words = [{"NAME": "eyepacs"}.get(word, word) for word in words]
     assert words[0] in COMMANDS
-    assert _build_parser(words).parse_args(words)
+    assert build_parser(words).parse_args(words)
 
 
 def test_a_folder_with_a_space_is_quoted():

@@ -15,13 +15,14 @@ from dr_core.devices import find_job
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.models.setups import SETUPS, Setup
+from dr_core.study.eyes import open_graded
 from dr_core.study.folder import open_study
 from dr_core.study.ownership import check_training
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
 from dr_core.training.execution import Execution
 from dr_core.training.jobs.registration import register_run
 from dr_core.training.jobs.start import Start, build_start
-from dr_core.training.jobs.stores import CLASSES, check_alike, describe_preprocessing, open_graded
+from dr_core.training.jobs.stores import CLASSES, check_alike, describe_preprocessing
 from dr_core.training.loop import TrainingReport, recipe_values, settle, train
 from dr_core.training.plan import Plan, measure_plan
 from dr_core.training.run_folder import RunFolder
@@ -116,13 +117,13 @@ def finetune(request: FinetuneRequest) -> Iterator[TrainingReport]:
 
 
 def _build_task(request: FinetuneRequest, network: ResNet) -> FinetuneTask:
-    store, config, seed = open_graded(request.data), request.config, request.config.seed
+    store, config, seed = open_graded(request.data).store, request.config, request.config.seed
     preprocessing = describe_preprocessing(request.data, store, request.contrast)
     if request.validation is None:
         rows, held_out = split_validation(store.index, seed, by=request.split_by)
         training, validation = store.select(rows), store.select(held_out)
     else:
-        training, validation = store, open_graded(request.validation)
+        training, validation = store, open_graded(request.validation).store
         other = describe_preprocessing(request.validation, validation, request.contrast)
         check_alike(preprocessing, other, request.validation)
     training = training.select(take_fraction(training.index, request.percent, seed, by=request.split_by))

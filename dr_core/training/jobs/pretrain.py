@@ -13,9 +13,10 @@ from dr_core.devices import find_job
 from dr_core.models.architectures import build_backbone
 from dr_core.models.moco import MoCo
 from dr_core.seeds import derive_seed
+from dr_core.study.eyes import open_graded
 from dr_core.training.contrastive import ContrastiveConfig, ContrastiveTask
 from dr_core.training.execution import Execution
-from dr_core.training.jobs.stores import check_alike, describe_preprocessing, open_graded
+from dr_core.training.jobs.stores import check_alike, describe_preprocessing
 from dr_core.training.loop import TrainingReport, recipe_values, settle, train
 from dr_core.training.plan import Plan, measure_plan
 from dr_core.training.run_folder import RunFolder
@@ -94,7 +95,7 @@ def _build_task(request: PretrainRequest) -> ContrastiveTask:
     )
     labeled = None
     if request.labeled is not None:
-        labeled = open_graded(request.labeled)
+        labeled = open_graded(request.labeled).store
         check_alike(preprocessing, describe_preprocessing(request.labeled, labeled, request.contrast), request.labeled)
         every = -(-len(labeled) // request.labeled_limit)
         labeled = labeled.select(np.arange(0, len(labeled), every))

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from dr_core.data.preprocessing import Contrast, Preprocessing
-from dr_core.data.store import Store, open_store, read_header
+from dr_core.data.store import Store, read_header
 from dr_core.errors import InputError
 
 CLASSES = 5
@@ -17,22 +15,6 @@ def describe_preprocessing(folder: Path, store: Store, contrast: Contrast) -> Pr
     if contrast != "local":
         return Preprocessing(**view, contrast=contrast)
     return Preprocessing(**view, contrast=contrast, mean=(0.0, 0.0, 0.0), std=(1.5, 1.5, 1.5))  # it is centered on 0
-
-
-def open_graded(folder: Path) -> Store:
-    """Open a store and take its graded eyes.
-
-    Raises:
-        InputError: If it is no store, lacks a column, or holds no graded eye.
-    """
-    store = open_store(folder)
-    missing = [column for column in ("eye", "patient", "grade") if column not in store.index]
-    if missing:
-        raise InputError(f"The table of {folder} lacks the column {missing[0]!r}; prepare graded eyes.")
-    graded = np.flatnonzero(store.index["grade"].between(0, CLASSES - 1))
-    if not len(graded):
-        raise InputError(f"{folder} holds no graded eye; prepare graded eyes.")
-    return store if len(graded) == len(store) else store.select(graded)
 
 
 def check_alike(training: Preprocessing, other: Preprocessing, folder: Path) -> None:

@@ -5,6 +5,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
+from dr_core.analysis.controls import MAP
 from dr_core.analysis.localization import POOLINGS
 from dr_core.data.grades import LESIONS
 from dr_core.data.protocol import PROTOCOLS
@@ -45,7 +46,7 @@ def _choose(summary: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         protocol = st.selectbox("Protocol", keys, key="cohort_protocol", format_func=lambda key: PROTOCOLS[key].title)
     with places[2]:
         keys = list(summary["pooling"].unique())
-        pooling = st.selectbox("Colors to one value", keys, key="cohort_pooling", format_func=_pooling_title)
+        pooling = st.selectbox("Channel pooling", keys, key="cohort_pooling", format_func=_pooling_title)
     with places[3]:
         statistic = st.selectbox("Over the eyes", ["mean", "median"], key="cohort_statistic")
     kept = (summary["score"] == score) & (summary["protocol"] == protocol) & (summary["pooling"] == pooling)
@@ -69,21 +70,25 @@ def _scores_html(part: pd.DataFrame, statistic: str) -> str:
         '<th scope="col">random heatmap</th>'
         f"{style.setup_heads(setups)}</tr></thead><tbody>{body}</tbody></table></div>"
         f'<p class="lens-small">{statistic.capitalize()} over the eyes that have the lesion, small figures: 95 % '
-        "bootstrap interval over eyes; ▲ the best of the row. Random heatmap: measured on Gaussian noise, mean of the "
-        "set-ups. Source: results/localization_summary.parquet, also as table3_*.csv and .tex.</p>"
+        "bootstrap interval over eyes, and that set-up's strongest control; ▲ the best of the row, only where it beats "
+        "its own. Random heatmap: measured on Gaussian noise, mean of the set-ups. "
+        "Source: results/localization_summary.parquet, also as table3_*.csv and .tex.</p>"
     )
 
 
 def _score_row(name: str, part: pd.DataFrame, setups: list[str]) -> str:
-    lrp = {str(row["setup"]): row for row in part[part["method"] == "lrp"].to_dict("records")}
+    lrp = {str(row["setup"]): row for row in part[part["method"] == MAP].to_dict("records")}
     control = float(part.loc[part["method"] == "random", "value"].mean())
     best = max(round(float(row["value"]), 3) for row in lrp.values())
     eyes = max(int(row["n"]) for row in lrp.values())
+    controls = part[part["method"] != MAP].groupby("setup")["value"].max()
     cells = ""
     for setup in setups:
-        row = lrp[setup]
-        mark = ' class="lens-best"' if round(float(row["value"]), 3) == best else ""
-        cells += f"<td{mark}>{row['value']:.3f}<small>{row['low']:.3f} to {row['high']:.3f}</small></td>"
+        row, strongest = lrp[setup], float(controls.get(setup, float("nan")))
+        value = round(float(row["value"]), 3)
+        mark = ' class="lens-best"' if value == best and value > round(strongest, 3) else ""
+        interval = f"{row['low']:.3f} to {row['high']:.3f}"
+        cells += f"<td{mark}>{value:.3f}<small>{interval}; control {strongest:.3f}</small></td>"
     return f'<tr><th scope="row">{escape(name)}</th><td>{eyes}</td><td>{control:.3f}</td>{cells}</tr>'
 
 

@@ -41,7 +41,7 @@ def measured(tiny_study):
 
 def test_every_lesion_that_is_there_is_scored(measured):
     scores, _ = measured
-    per_lesion = 2 * 2 * 2 * 3  # set-ups, methods, poolings, scores
+    per_lesion = 2 * 8 * 2 * 3  # set-ups, methods, poolings, scores
     assert scores.groupby(["eye", "lesion"]).size().eq(per_lesion).all()
     assert set(scores[scores["eye"] == "phantom-0"]["lesion"]) == {"microaneurysms", "total"}
     assert scores["value"].between(0, 1).all()
@@ -90,7 +90,7 @@ def test_table_3_has_a_row_for_each_set_up_and_control(measured, tmp_path):
     summary = summarize_localization(measured[0], CONFIG)
     table = arrange_table3(summary)
     assert set(table.columns) == {"MA", "HE", "EX", "SE", "total"} & set(table.columns)
-    assert len(table) == 2 * 3 * 4
+    assert len(table) == 2 * 3 * 2 * 8  # poolings, scores, set-ups, the heatmap and its controls
     csv, tex = write_table3(summary, tmp_path)
     assert csv.name == "table3_paper.csv"
     assert "IFI-CL" in csv.read_text()

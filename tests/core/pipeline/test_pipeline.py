@@ -204,11 +204,11 @@ def test_the_demo_is_a_study_like_any_other(path, tmp_path):
 def test_each_request_is_a_command_that_asks_for_it(tmp_path):
     """What is rendered is parsed to the same numbers: the command line is written once and read by argparse."""
     from dr_cli.cells import render_request
-    from dr_cli.main import _build_parser
+    from dr_cli.main import build_parser
 
     for cell in build_cells(read_config(DEMO), tmp_path):
         words = render_request(cell.request)
-        options = _build_parser(words).parse_args(words)
+        options = build_parser(words).parse_args(words)
         if cell.kind in ("pretrain", "finetune"):
             from dr_core.training.recipes import CONTRASTIVE, SUPERVISED, choose_finetuning
 
