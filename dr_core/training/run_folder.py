@@ -9,7 +9,7 @@ import torch
 from torchvision.models.resnet import ResNet
 
 from dr_core.errors import InputError
-from dr_core.files import replacing, write_json
+from dr_core.files import read_regular, replacing, write_json
 from dr_core.models.imagenet_weights import start_from
 from dr_core.models.torch_archive import ARCHIVE_DEFECTS, read_archive
 
@@ -32,7 +32,7 @@ class RunFolder:
         self.config = json.loads(json.dumps(config))
         stored = path / "config.json"
         if stored.is_file():
-            _check_same(path, json.loads(stored.read_text(encoding="utf-8")), self.config)
+            _check_same(path, _read_object(stored), self.config)
 
     def begin(self) -> None:
         """Make the folder and write down what is trained, once every check has passed."""
@@ -50,7 +50,7 @@ class RunFolder:
         stored = path / "config.json"
         if not stored.is_file():
             raise InputError(f"There is no training in {path}; pretrain there first.")
-        config: dict[str, Any] = json.loads(stored.read_text(encoding="utf-8"))
+        config: dict[str, Any] = _read_object(stored)
         return config
 
     def save_state(self, state: dict[str, Any]) -> None:
@@ -130,5 +130,36 @@ def load_encoder(network: ResNet, folder: Path, prefix: str = "") -> None:
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
     """Read a `metrics.jsonl`; a line that is not complete yet is left out."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    if not path.is_file():
+        return []
+    try:
+        lines = read_regular(path, _MAX_TEXT_BYTES).decode("utf-8").splitlines(keepends=True)
+        found = [json.loads(line) for line in lines if line.endswith("\n")]
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged ({type(error).__name__}); remove it.") from error
+    if not all(isinstance(line, dict) and all(map(_is_measure, line.values())) for line in found):
+        raise InputError(f"{path} holds lines that are no measures of a training; remove it.")
+    return found
+
+
+_MAX_TEXT_BYTES = 32 * 2**20
+"""Bytes of a configuration or of measures that are read at most; a line of measures takes 300."""
+
+
+def _is_measure(value: object) -> bool:
+    return value is None or isinstance(value, int | float | str)
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object, perhaps a stranger's.
+
+    Raises:
+        InputError: If the file is no regular one, too large, or holds no object.
+    """
+    try:
+        values = json.loads(read_regular(path, _MAX_TEXT_BYTES))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged ({type(error).__name__}); remove the folder to train it anew.") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} holds no configuration; remove the folder to train it anew.")
+    return values

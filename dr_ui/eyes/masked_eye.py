@@ -15,6 +15,7 @@ from dr_core.data.intake.lesion_mask import LesionMask, decode_mask, split_name
 from dr_core.errors import InputError
 from dr_ui.eyes import cache, choice, chosen, uploads
 from dr_ui.eyes.cache import Eye
+from dr_ui.parts.plain_text import plain
 
 _OTHER_EYE = "another eye"
 
@@ -73,8 +74,8 @@ class Specimen:
         """What a user should know of uploaded masks."""
         names = {lesion: file.name for lesion, file in self.masks}
         gray = [
-            f"The mask {name} has {masks[lesion].gray_levels} gray levels; what is at least half as bright as its "
-            "brightest counts as lesion."
+            f"The mask {name} has {masks[lesion].gray_levels} gray levels; what differs from its "
+            "background by half of the most counts as lesion."
             for lesion, name in names.items()
             if masks[lesion].gray_levels > _ON_AND_OFF
         ]
@@ -83,14 +84,15 @@ class Specimen:
             for lesion, name in names.items()
             if not masks[lesion].pixels.any()
         ]
-        return (*gray, *empty)
+        taken = [note for mask in masks.values() for note in mask.notes]
+        return (*gray, *empty, *taken)
 
 
 _ON_AND_OFF = 2
 
 
 def _published(eye: SegmentedEye, lesion: str) -> LesionMask:
-    return LesionMask(eye.read_mask(lesion), _ON_AND_OFF)
+    return eye.decode_mask(lesion)
 
 
 def _decode(file: UploadedFile, shape: tuple[int, int]) -> LesionMask:
@@ -177,7 +179,7 @@ def _ask_lesions(files: list[UploadedFile]) -> list[tuple[str, UploadedFile]]:
     with st.expander("Are the other files masks of it?"):
         for file in files:
             said = st.selectbox(
-                file.name,
+                plain(file.name),
                 [_OTHER_EYE, *LESIONS],
                 format_func=lambda lesion: lesion.replace("_", " "),
                 key=f"lesion-{file.file_id}",

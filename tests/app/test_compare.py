@@ -85,7 +85,7 @@ def test_a_bad_file_gets_one_sentence_and_the_session_lives(page):
     app = upload(page.run(), ("eye.jpg", b"not an image at all"))
     assert not app.exception
     assert len(app.error) == 1
-    assert "must be a JPEG, PNG, TIFF or DICOM" in app.error[0].value
+    assert "must be a JPEG, PNG, TIFF, DICOM" in app.error[0].value
     app = upload(app, ("good.png", encoded(draw_phantom(0, 200, 1).image)))
     assert not app.error
     assert "good.png" in html_of(app)

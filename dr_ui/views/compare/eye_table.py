@@ -10,11 +10,13 @@ import streamlit as st
 from dr_core.analysis.agreement import find_agreement
 from dr_core.data.grades import GRADES
 from dr_core.errors import InputError
+from dr_core.files import csv_of
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, chosen
 from dr_ui.eyes.cache import Eye
 from dr_ui.parts.operating_point import OperatingPoint
+from dr_ui.parts.plain_text import plain
 
 _PATIENCE = 0.3
 """Seconds after which progress is shown; answers that are known come sooner, and nothing should flash."""
@@ -36,7 +38,7 @@ def choose_from_table(study: Study, eyes: Sequence[Eye], point: OperatingPoint) 
         f'<p class="lens-small"><b>{len(table)} eyes.</b> A click on a row opens the eye below, on a heading sorts. '
         f"P: probability of grades {point.grades}, 0 to 1.</p>"
     )
-    download.download_button("Download (CSV)", table.to_csv(index=False), "dr_lens.csv", "text/csv", width="stretch")
+    download.download_button("Download (CSV)", csv_of(table), "dr_lens.csv", "text/csv", width="stretch")
     event = st.dataframe(
         table,
         hide_index=True,
@@ -68,7 +70,10 @@ def _ask(study: Study, eyes: Sequence[Eye]) -> tuple[list[tuple[Eye, dict[str, n
 
 def _list(sentences: Sequence[str]) -> str:
     more = len(sentences) - _SENTENCES
-    shown = [*sentences[:_SENTENCES], *([f"And {more} more files that cannot be read."] if more > 0 else [])]
+    shown = [
+        *map(plain, sentences[:_SENTENCES]),
+        *([f"And {more} more files that cannot be read."] if more > 0 else []),
+    ]
     return "  \n".join(shown)
 
 

@@ -39,6 +39,8 @@ def choose() -> Choice:
 
 def show_answers(study: Study, choice: Choice) -> None:
     """Show one eye, or a table of many with the one that is opened."""
+    if not cache.models(study) and (refused := cache.refused_models(study)):
+        raise InputError("No answer, because: " + " ".join(refused.values()))
     if not cache.models(study):
         raise InputError(
             f"The study {study.name} has no trained model yet; "
@@ -81,10 +83,19 @@ _NEXT_PAGES = {
 
 
 def _missing_html(study: Study, present: set[str]) -> str:
-    missing = [escape(setup.label) for name, setup in study.setups.items() if name not in present]
+    refused = cache.refused_models(study)
+    silent = dict.fromkeys(cache.models(study), "its answer about this eye is no probability") | refused
+    absent = [setup for setup in study.setups if setup not in present]
+    reasons = "".join(
+        f'<p class="lens-warning" role="alert">No answer of {escape(study.setups[setup].label)}, because: '
+        f"{escape(silent[setup])}</p>"
+        for setup in absent
+        if setup in silent
+    )
+    missing = [escape(study.setups[setup].label) for setup in absent if setup not in silent]
     if not missing:
-        return ""
-    return (
+        return reasons
+    return reasons + (
         f'<p class="lens-warning">This study has no checkpoint of {", ".join(missing)} yet. '
         f"<code>python train_cli.py demo --out {study.path}</code> goes on with the training.</p>"
     )

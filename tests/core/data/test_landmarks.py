@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dr_core.data.fundus import find_field_of_view, find_landmarks, read_fundus
-from dr_core.data.idrid import read_mask
+from dr_core.data.intake.lesion_mask import decode_mask
 from dr_core.data.phantom import draw_phantom
 
 
@@ -47,7 +47,8 @@ def test_the_error_on_idrid_is_what_the_documentation_says(full_size_eyes):
     for path in full_size_eyes[::4]:
         image = read_fundus(path)
         masks = path.parents[2] / "2. All Segmentation Groundtruths" / path.parent.name
-        disc = read_mask(masks / "5. Optic Disc" / f"{path.stem}_OD.tif")
+        path_of_disc = masks / "5. Optic Disc" / f"{path.stem}_OD.tif"
+        disc = decode_mask(path_of_disc.name, path_of_disc.read_bytes()).pixels
         rows, columns = np.nonzero(disc)
         found = find_landmarks(image, find_field_of_view(image))
         errors.append(distance(found.disc, (columns.mean(), rows.mean())) / np.sqrt(disc.sum() / np.pi))
