@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install app test lint types bench fuzz demo-study lock install-locked audit licences sbom clean chromium
+.PHONY: help install app test lint types bench fuzz faults proxy demo-study lock check-lock install-locked audit licences sbom clean chromium
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -30,6 +30,12 @@ bench: .venv/dev.stamp  ## run every benchmark; each ends with JSON lines
 fuzz: .venv/dev.stamp  ## feed every decoder with 100,000 damaged files
 	$(BIN)/python tests/fuzz/decoders.py
 
+faults: .venv/dev.stamp  ## kill trainings, evaluations, reports and studies at random moments, and resume them (hours)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.run
+
+proxy: .venv/dev.stamp chromium  ## the app behind nginx, with TLS and a base path (Debian, as root: installs nginx)
+	tests/proxy/run.sh
+
 demo-study: .venv/app.stamp  ## draw the phantoms and train the demo study anew (hours on a laptop)
 	$(BIN)/python train_cli.py demo --out build/demo_study --seed 0
 
@@ -38,6 +44,12 @@ SUPPLY := build/supply/bin
 lock: build/supply.stamp  ## write requirements.lock: every package, with its hashes
 	$(SUPPLY)/uv pip compile requirements.txt --universal --python-version 3.11 --generate-hashes --no-header \
 		--quiet --output-file requirements.lock
+
+check-lock: .venv/bin/python  ## ask the package registry whether it has every locked package, with these hashes
+	@if $(BIN)/pip index versions pip >/dev/null 2>&1; then \
+		$(BIN)/pip install --quiet --disable-pip-version-check --dry-run --ignore-installed --require-hashes --no-deps \
+			-r requirements.lock; \
+	else echo "No package registry answers; the lock was not checked."; fi
 
 install-locked: .venv/bin/python  ## make .venv from requirements.lock: nothing but the packages with these hashes
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
@@ -65,13 +77,18 @@ clean:  ## remove what can be made again
 	@$(PYTHON) -m venv .venv || \
 		{ echo "Python cannot make virtual environments. On Debian: apt-get install python3-venv"; rm -rf .venv; exit 1; }
 
-.venv/app.stamp: requirements.txt | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+# The lock without its hashes: what requirements.txt does not name comes in the locked version, too.
+build/constraints.txt: requirements.lock
+	@mkdir -p build
+	@sed -E '/^ /d; s/ *\\$$//' requirements.lock > $@
+
+.venv/app.stamp: requirements.txt build/constraints.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -c build/constraints.txt
 	@$(BIN)/python -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "dr_lens.pth").write_text("$(CURDIR)\n")'
 	@touch $@
 
 .venv/dev.stamp: requirements-dev.txt requirements-peers.txt .venv/app.stamp
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c build/constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-peers.txt
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""DR Lens: which study is open, its four models, and what each page answers."""
+"""DR Lens: which study is open, its models, and what each page answers."""
 
 from dr_ui.shell import page, result_tables
 from dr_ui.views.home import running_trainings, trainings_table
@@ -6,7 +6,7 @@ from dr_ui.views.home import screen as home
 
 
 def render(study: page.Study) -> None:
-    """The study, its models, its trainings, those that go on, the questions, and what the numbers rest on."""
+    """The study, its models, its trainings, running ones, the questions, and what the numbers rest on."""
     home.show_study(study)
     home.show_models(study)
     result_tables.show_stale(study)

@@ -3,14 +3,14 @@
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.Common_pb2 import FileUploaderState
+from streamlit.proto.Common_pb2 import FileUploaderState, FileURLs
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 _COOKIE = "_streamlit_xsrf"
@@ -41,7 +41,11 @@ class Visit:
 
     def find(self, kind: str) -> Any:  # noqa: ANN401 - one of Streamlit's messages
         """The first element of a kind."""
-        return next(getattr(one, kind) for one in self.elements.values() if one.WhichOneof("type") == kind)
+        return self.all(kind)[0]
+
+    def all(self, kind: str) -> list[Any]:
+        """All elements of a kind."""
+        return [getattr(one, kind) for one in self.elements.values() if one.WhichOneof("type") == kind]
 
     def told(self, pattern: str) -> list[str]:
         """What the HTML has for a pattern."""
@@ -67,7 +71,7 @@ class Visitor:
         self._http = httpx.AsyncClient(base_url=self.address, timeout=_LONGEST)
         await self._http.get("/_stcore/health")
         await self._http.get("/_stcore/host-config")
-        token = self._http.cookies.get(_COOKIE, "")
+        token = self.token
         self._socket = await websockets.connect(
             self.address.replace("http", "ws", 1) + "/_stcore/stream",
             subprotocols=[websockets.Subprotocol(one) for one in ("streamlit", token) if one],
@@ -91,28 +95,49 @@ class Visitor:
         self._states[widget.id] = state
         return await self._run("")
 
-    async def upload(self, uploader: Any, files: Mapping[str, bytes]) -> Visit:  # noqa: ANN401
-        """Put files, name -> content, into an uploader, in the place of what it held."""
+    async def file_urls(self, names: Iterable[str]) -> list[FileURLs]:
+        """Where to upload files of these names, as the page's uploader asks for it."""
         message = BackMsg()
         request = message.file_urls_request
         request.request_id, request.session_id = f"{time.monotonic_ns()}", self._session
-        request.file_names.extend(files)
-        await self._socket.send(message.SerializeToString())
-        answer = await self._receive("file_urls_response")
+        request.file_names.extend(names)
+        await self.send(message)
+        return list((await self._receive("file_urls_response")).file_urls_response.file_urls)
+
+    async def upload(self, uploader: Any, files: Mapping[str, bytes]) -> Visit:  # noqa: ANN401
+        """Put files, name -> content, into an uploader, in the place of what it held."""
         state = FileUploaderState()
-        for urls, (name, content) in zip(answer.file_urls_response.file_urls, files.items(), strict=True):
-            put = await self._http.put(
-                urls.upload_url,
-                files={"file": (name, content, "application/octet-stream")},
-                headers={"X-Xsrftoken": self._http.cookies.get(_COOKIE, "")},
-            )
+        for urls, (name, content) in zip(await self.file_urls(files), files.items(), strict=True):
+            form = {"file": (name, content, "application/octet-stream")}
+            put = await self._http.put(urls.upload_url, files=form, headers={"X-Xsrftoken": self.token})
             put.raise_for_status()
             state.uploaded_file_info.add(file_id=urls.file_id, name=name, size=len(content), file_urls=urls)
         return await self.set(uploader, file_uploader_state_value=state)
 
+    @property
+    def token(self) -> str:
+        """What proves to the server that its own page asks."""
+        return self._http.cookies.get(_COOKIE, "")
+
+    async def put(self, url: str, body: bytes | AsyncIterator[bytes], headers: Mapping[str, str]) -> httpx.Response:
+        """Upload a body as it is; the answer, whatever it is."""
+        return await self._http.put(url, content=body, headers={**headers, "X-Xsrftoken": self.token})
+
+    async def get(self, path: str) -> httpx.Response:
+        """Ask for a path."""
+        return await self._http.get(path)
+
+    async def send(self, message: BackMsg) -> None:
+        """Send a message as it is."""
+        await self._socket.send(message.SerializeToString())
+
+    def leave(self) -> None:
+        """Go without a goodbye, as a browser that is killed does."""
+        self._socket.transport.abort()
+
     async def _run(self, query: str) -> Visit:
         started = time.monotonic()
-        await self._socket.send(self._request(query).SerializeToString())
+        await self.send(self._request(query))
         elements: dict[tuple[int, ...], Any] = {}
         while True:
             told = await self._receive(None)
@@ -139,6 +164,8 @@ class Visitor:
             for name, value in state.items():
                 if isinstance(value, list):
                     getattr(widget, name).data.extend(value)
+                elif isinstance(value, bool):
+                    setattr(widget, name, value)
                 else:
                     getattr(widget, name).CopyFrom(value)
         return message

@@ -45,7 +45,7 @@ def prepare_ours(photographs: list[Path], scratch: Path, size: int) -> float:
     """Seconds a photograph, once the processes run."""
     root = photographs[0].parent
     rows = [{"eye": n, "path": photographs[n % len(photographs)].name, "grade": 0} for n in range(PREPARED)]
-    index = index_eyes(pd.DataFrame(rows), "benchmark")
+    index = index_eyes(pd.DataFrame(rows), "benchmark").index
     started = done = 0.0
     for report in prepare_store(
         "benchmark", root, index, scratch / str(size), PrepareConfig(size=size), processes=CORES

@@ -123,13 +123,23 @@ def _print_check(check: DataCheck) -> None:
             "differs" if differs else "",
         )
     console.print(table)
+    _print_understood(check.summary, check.notes)
     _print_names(console, "splits that are not here", check.absent_splits)
     _print_names(console, "photographs missing", check.missing)
     _print_names(console, "photographs that no label names", check.extra)
     _print_names(console, "unreadable", [f"{path}: {reason}" for path, reason in check.unreadable.items()])
     _print_names(console, "the same picture more than once", [" = ".join(group) for group in check.duplicates])
     opened = "" if check.contents_read else " The photographs were not opened."
-    console.print(("Everything is there." if check.sound else "Not as published.") + opened)
+    has_published = any(count.expected is not None for count in check.counts)
+    wrong = "Not as published." if has_published else "Not everything is there."
+    console.print(("Everything is there." if check.sound else wrong) + opened)
+
+
+def _print_understood(summary: str, notes: tuple[str, ...]) -> None:
+    """Say what was understood of a label file."""
+    console = Console(soft_wrap=True)
+    for sentence in (summary, *notes):
+        console.print(sentence, markup=False, highlight=False)
 
 
 def _print_names(console: Console, title: str, names: "tuple[str, ...] | list[str]") -> None:
@@ -144,7 +154,9 @@ def _print_names(console: Console, title: str, names: "tuple[str, ...] | list[st
 
 def _prepare(options: argparse.Namespace) -> None:
     source, protocol = _choose_source(options), PROTOCOLS[options.protocol]
-    index = source.read_index(options.root)
+    intake = source.take_in(options.root)
+    _print_understood(intake.summary, intake.notes)
+    index = intake.index
     if options.split:
         unknown = set(options.split) - set(index["split"])
         if unknown:
@@ -171,7 +183,9 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _split(options: argparse.Namespace) -> None:
-    index = _choose_source(options).read_index(options.root)
+    intake = _choose_source(options).take_in(options.root)
+    _print_understood(intake.summary, intake.notes)
+    index = intake.index
     part = options.part if options.part in set(index["split"]) else "all"
     index = index[index["split"] == part].reset_index(drop=True)
     if index.empty:

@@ -3,8 +3,13 @@
 import argparse
 import importlib
 import logging
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 
@@ -43,13 +48,14 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: What stands behind the program's name; None takes it from the process.
 
     Returns:
-        Exit code: 0 done, 2 the input must be mended, 130 stopped by Ctrl-C; a check that fails gives 1.
+        Exit code: 0 done, 2 the input must be mended, 130 stopped by Ctrl-C, 143 by SIGTERM; a failed check gives 1.
     """
     given = sys.argv[1:] if arguments is None else arguments
     options = build_parser(given).parse_args(given)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells the precision of every training
     try:
-        code: int | None = options.run(options)
+        with _answering_sigterm():
+            code: int | None = options.run(options)
     except InputError as error:
         command = f" The command: {render_remedy(error.remedy)}" if error.remedy else ""
         _complain(f"{error}{command}")
@@ -68,13 +74,34 @@ def main(arguments: list[str] | None = None) -> int:
             "--device cpu, or with fewer images at once."
         )
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         Console(stderr=True).print("Stopped. The same command goes on where it was.")
-        return 130
+        return 143 if isinstance(stop, Terminated) else 130
     from dr_core.devices import leave_job  # not before: it brings PyTorch along
 
     leave_job()
     return code or 0
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, by which job systems and containers announce that they will kill a process."""
+
+
+@contextmanager
+def _answering_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does: files that are being written are removed, what is finished is kept."""
+    if threading.current_thread() is not threading.main_thread():  # signals belong to the main thread
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _complain(message: str) -> None:

@@ -52,6 +52,8 @@ def _run(options: argparse.Namespace) -> int:
         console.print(f"Part {shard.number} of {shard.count} is done; the last one to end writes {options.out}.")
         return 0
     console.print(f"{summary.photographs} photographs are in {options.out}.")
+    for setup, reason in scoring.refused.items():
+        console.print(f"No answer of {setup}, because: {reason}", markup=False)
     if summary.unreadable:
         console.print(f"{summary.unreadable} could not be read; the column `error` says why.")
     return int(bool(summary.unreadable))

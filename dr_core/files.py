@@ -1,17 +1,22 @@
 """Files: written so that a killed process leaves the last good state, and known by their digest."""
 
+import errno
 import fcntl
 import glob
 import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dr_core.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -91,10 +96,87 @@ def held(lock: Path, work: str) -> Iterator[None]:
         yield
 
 
+def read_regular(path: Path, limit: int, name: str = "") -> bytes:
+    """Read a file that somebody else may have put there.
+
+    A pipe or a device is never opened for reading: it may never end, or never begin.
+
+    Args:
+        path: The file.
+        limit: Bytes that are read at most.
+        name: What to call it in messages; its path where this is empty.
+
+    Returns:
+        Its content.
+
+    Raises:
+        InputError: If it is missing, no regular file, too large, or may not be read.
+    """
+    name = name or f"`{path}`"
+    try:
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > limit:
+                raise InputError(f"{name} must have at most {_in_words(limit)}; make it smaller.")
+            content = file.read(limit + 1)
+    except (FileNotFoundError, ValueError):  # ValueError: a null character in the path
+        raise InputError(f"{name} does not exist; check the spelling of the path.") from None
+    except OSError as error:
+        raise InputError(f"{name} cannot be read ({error.strerror}); check what it is and who may read it.") from error
+    if len(content) > limit:
+        raise InputError(f"{name} must have at most {_in_words(limit)}; make it smaller.")
+    return content
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading; raises OSError where it is a pipe, a device, a socket or a folder."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe without a writer would wait
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def _in_words(size: int) -> str:
+    return f"{size >> 20} MB" if size >= 2**20 else f"{size >> 10} KB"
+
+
 def digest_file(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def defuse_cell(value: Any) -> Any:  # noqa: ANN401 - whatever a table can hold
+    """Keep a spreadsheet from taking a text for a formula: an apostrophe before a text that begins like one.
+
+    Numbers, and texts that are numbers, stay as they are.
+    """
+    if not isinstance(value, str) or not value.lstrip(" ").startswith(_FORMULA_STARTS):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+def fuse_cell(text: str) -> str:
+    """The text before `defuse_cell`."""
+    return text[1:] if text[:1] == "'" and defuse_cell(text[1:]) == text else text
+
+
+def defuse_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """`defuse_cell` for each value, and each name, of a row."""
+    return {defuse_cell(name): defuse_cell(value) for name, value in row.items()}
+
+
+def csv_of(table: "pd.DataFrame", *, index: bool = False) -> str:
+    """A table as CSV whose texts are no formulas; column names neither."""
+    safe = table.map(defuse_cell).rename(columns=defuse_cell)
+    return (safe.rename(index=defuse_cell) if index else safe).to_csv(index=index, lineterminator="\n")
 
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold

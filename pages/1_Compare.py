@@ -1,4 +1,4 @@
-"""What do the four models say about this eye?"""
+"""What do the models say about this eye?"""
 
 from dr_ui.shell import page
 from dr_ui.views.compare import screen as compare
@@ -9,4 +9,4 @@ def render(study: page.Study) -> None:
     compare.show_answers(study, compare.choose())
 
 
-page.show("Compare", "What do the four models say about this eye?", render)
+page.show("Compare", "What do the models say about this eye?", render)

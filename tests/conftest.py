@@ -38,13 +38,14 @@ def small_eyes(shared_data):
     return sorted(shared_data.glob("idrid512/*images/*.jpg"))
 
 
-def make_study(folder):
-    """A whole study whose four slim models have random weights; its numbers mean nothing."""
+def make_study(folder, setups=None):
+    """A whole study whose slim models, the paper's four or others, have random weights; its numbers mean nothing."""
     import pandas as pd
 
+    setups = tuple(SETUPS.values()) if setups is None else tuple(setups)
     preprocessing = Preprocessing(size=64)
     (folder / "checkpoints").mkdir(parents=True)
-    for seed, setup in enumerate(SETUPS):
+    for seed, setup in enumerate(one.name for one in setups):
         info = CheckpointInfo(
             arch="resnet50_slim",
             setup=setup,
@@ -56,14 +57,12 @@ def make_study(folder):
         path = folder / "checkpoints" / f"{setup}.safetensors"
         save_model(path, build_backbone("resnet50_slim", 5, seed), info, half=True)
     data = DataSet(key="noise", title="noise", role="test", images=20, real=False, description="Random pixels.")
-    info = StudyInfo(
-        title="Tiny", summary="Untrained models.", protocol="-", seed=0, setups=tuple(SETUPS.values()), data=(data,)
-    )
+    info = StudyInfo(title="Tiny", summary="Untrained models.", protocol="-", seed=0, setups=setups, data=(data,))
     study = write_study_info(folder, info)
     views = np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3), np.uint8)
     grades = np.arange(20) % 5
     eyes = pd.DataFrame({"eye": grades.astype(str), "patient": np.arange(20), "grade": grades, "has_dr": grades > 0})
-    models = {setup: load_model(study.checkpoint_path(setup)) for setup in SETUPS}
+    models = {setup: load_model(study.checkpoint_path(setup)) for setup in study.setups}
     predictions = predict_table("noise", models, views, eyes)
     study.write_results("predictions", predictions)
     study.write_results("performance", summarize(predictions))

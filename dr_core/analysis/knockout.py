@@ -23,7 +23,7 @@ Kind = Literal["removed", "kept_only", "control"]
 KINDS: dict[Kind, str] = {
     "removed": "the lesion is painted out",
     "kept_only": "every other lesion is painted out",
-    "control": "as many healthy regions of the same sizes are painted out",
+    "control": "as much healthy retina is painted out, as far from the fovea and as bright as can be found",
 }
 """What is done to an eye, in words."""
 
@@ -49,7 +49,7 @@ class KnockOut:
         kind: What was done.
         image: Uint8 (h, w, 3) RGB.
         painted: Share of the picture that was painted over, in [0, 1].
-        placed: Share of the control's regions for which healthy retina was found; 1 for the other kinds.
+        placed: Share of the lesion's area for which the control found healthy retina; 1 for the other kinds.
     """
 
     lesion: str
@@ -102,9 +102,16 @@ def paint_out(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def knock_out(
-    image: np.ndarray, masks: Mapping[str, np.ndarray], lesion: str, seed: int, controls: int = 1
+    image: np.ndarray,
+    masks: Mapping[str, np.ndarray],
+    lesion: str,
+    seed: int,
+    controls: int = 1,
+    *,
+    avoid: np.ndarray | None = None,
+    fovea: tuple[float, float] | None = None,
 ) -> list[KnockOut]:
-    """Remove a lesion from an eye, keep it alone, and remove healthy regions of the same number and sizes.
+    """Remove a lesion from an eye, keep it alone, and remove healthy regions of the same area.
 
     Args:
         image: Uint8 (h, w, 3) RGB, of working size (`reduce_eye`).
@@ -112,6 +119,8 @@ def knock_out(
         lesion: A lesion of `masks`, or `"total"` for all of them.
         seed: Seed of the places of the control.
         controls: How many controls, each at other places.
+        avoid: Bool (h, w), where no control may lie, such as the optic disc.
+        fovea: Its x and y in pixels, from which the control lies as far as the lesion; None takes the middle.
 
     Returns:
         A knock-out of each kind, as many controls as asked for; for `"total"` no `kept_only`; none at all where the eye
@@ -133,9 +142,9 @@ def knock_out(
         others = everything & ~_widen(mask)
         kept = KnockOut(lesion=lesion, kind="kept_only", image=paint_out(image, others), painted=_painted(others))
         result.append(kept)
-    healthy = find_healthy(image, everything)
+    healthy = find_healthy(image, everything if avoid is None else everything | avoid)
     for number in range(controls):
-        control, placed = draw_control(healthy, mask, seed + number)
+        control, placed = draw_control(healthy, mask, seed + number, image=image, fovea=fovea)
         painted = paint_out(image, control)
         result.append(KnockOut(lesion=lesion, kind="control", image=painted, painted=_painted(control), placed=placed))
     return result
@@ -154,43 +163,108 @@ def find_healthy(image: np.ndarray, lesions: np.ndarray) -> np.ndarray:
     return _field(image) & ~_widen(_widen(lesions))
 
 
-def draw_control(healthy: np.ndarray, mask: np.ndarray, seed: int) -> tuple[np.ndarray, float]:
-    """Move each region of a mask to healthy retina of the same eye.
+def draw_control(
+    healthy: np.ndarray,
+    mask: np.ndarray,
+    seed: int,
+    *,
+    image: np.ndarray | None = None,
+    fovea: tuple[float, float] | None = None,
+) -> tuple[np.ndarray, float]:
+    """Move each region of a mask to healthy retina of the same eye, alike in area, eccentricity and brightness.
+
+    Of the places that a region finds the one is taken whose distance from the fovea and whose brightness are nearest to
+    those of the region itself. A region that finds no place as it is goes in discs of the same area together.
 
     Args:
         healthy: Bool (h, w), where regions may lie (`find_healthy`); no region touches another.
         mask: Bool (h, w), the regions.
         seed: Seed of the places.
+        image: Uint8 (h, w, 3) RGB, whose green channel is the brightness; None leaves it out.
+        fovea: Its x and y in pixels; None takes the middle of the healthy retina.
 
     Returns:
-        Bool (h, w), and the share of the regions for which a place was found; large ones may not find any.
+        Bool (h, w), and the share of the regions' area that found a place, 0..1.
     """
     generator = numpy_generator(seed, "knock-out control")
+    likeness = _measure_likeness(healthy, image, fovea)
     free = healthy.copy()
     control = np.zeros_like(mask)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     order = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")  # the largest first: they need the most room
     placed = 0
     for label in order:
         x, y, width, height, _ = stats[label]
         region = labels[y : y + height, x : x + width] == label
-        place = _find_place(free, region, generator)
-        if place is not None:
-            top, left = place
-            control[top : top + height, left : left + width] |= region
-            free[max(0, top - 2) : top + height + 2, max(0, left - 2) : left + width + 2] = False
-            placed += 1
-    return control, placed / (count - 1)
+        own = likeness[:, y : y + height, x : x + width][:, region].mean(axis=1)
+        placed += _place(control, free, region, own, likeness, generator) or _place_discs(
+            control, free, int(region.sum()), own, likeness, generator
+        )
+    return control, placed / max(int(mask.sum()), 1)
 
 
-def _find_place(free: np.ndarray, region: np.ndarray, generator: np.random.Generator) -> tuple[int, int] | None:
+def _measure_likeness(healthy: np.ndarray, image: np.ndarray | None, fovea: tuple[float, float] | None) -> np.ndarray:
+    """Distance from the fovea in widths of the picture, brightness in units of 64 gray levels; float32 (2, h, w)."""
+    grid: np.ndarray = np.indices(healthy.shape, np.float32)
+    rows, columns = grid
+    if fovea is None:
+        fovea = (float(columns[healthy].mean()), float(rows[healthy].mean())) if healthy.any() else (0.0, 0.0)
+    distance = np.hypot(columns - fovea[0], rows - fovea[1]) / healthy.shape[1]
+    brightness = np.zeros_like(distance) if image is None else cv2.blur(image[..., 1].astype(np.float32), (9, 9)) / 64
+    return np.stack([distance, brightness])
+
+
+def _place(
+    control: np.ndarray,
+    free: np.ndarray,
+    region: np.ndarray,
+    own: np.ndarray,
+    likeness: np.ndarray,
+    generator: np.random.Generator,
+) -> int:
+    """Put a region where it fits and is most like its own place; its area, or 0 where none was found."""
     height, width = region.shape
+    if height > free.shape[0] or width > free.shape[1]:
+        return 0
+    best, least = None, np.inf
     for _ in range(_TRIES):
         top = int(generator.integers(0, free.shape[0] - height + 1))
         left = int(generator.integers(0, free.shape[1] - width + 1))
-        if free[top : top + height, left : left + width][region].all():
-            return top, left
-    return None
+        window = (slice(top, top + height), slice(left, left + width))
+        if free[window][region].all():
+            away = float(np.abs(likeness[:, window[0], window[1]][:, region].mean(axis=1) - own).sum())
+            if away < least:
+                best, least = (top, left), away
+    if best is None:
+        return 0
+    top, left = best
+    control[top : top + height, left : left + width] |= region
+    free[max(0, top - 2) : top + height + 2, max(0, left - 2) : left + width + 2] = False
+    return int(region.sum())
+
+
+def _place_discs(
+    control: np.ndarray,
+    free: np.ndarray,
+    area: int,
+    own: np.ndarray,
+    likeness: np.ndarray,
+    generator: np.random.Generator,
+) -> int:
+    """Put an area down in discs, each as large as still fits; the area that found a place."""
+    left, size = area, area / 2
+    while left > 0 and size >= _SMALLEST_DISC:
+        radius = np.sqrt(min(size, left) / np.pi)
+        side = np.arange(-int(radius), int(radius) + 1)
+        disc = side[:, None] ** 2 + side[None] ** 2 <= radius**2
+        found = _place(control, free, disc, own, likeness, generator)
+        left -= found
+        size = size if found else size / 2
+    return area - max(left, 0)
+
+
+_SMALLEST_DISC = 4
+"""Pixels of the smallest disc into which a region is divided."""
 
 
 def _field(image: np.ndarray) -> np.ndarray:

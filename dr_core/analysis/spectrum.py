@@ -284,9 +284,14 @@ def condition_number(eigenvalues: Tensor | np.ndarray) -> float:
         The ratio, 1 or more; NaN where all activations are constant (rank 0), infinite where fewer than a tenth of
         the directions carry anything.
 
+    Raises:
+        InputError: If one is not finite.
+
     Source: Paper, equation 1; percentiles by numpy's `linear` method, which the paper does not name.
     """
     values = np.abs(np.asarray(eigenvalues, np.float64))
+    if not np.isfinite(values).all():
+        raise InputError("`eigenvalues` must be finite numbers; the model that gave them is broken.")
     if values.max(initial=0) <= np.finfo(np.float64).tiny:
         return float("nan")
     high, low = np.percentile(values, [99.9, 90], method="linear")

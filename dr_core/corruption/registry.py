@@ -237,6 +237,8 @@ def corrupt(images: Tensor, name: str, severity: float, seed: int | Sequence[int
     2019; fractions are cut off when turned into uint8, as there.
     """
     entry = find_corruption(name)
+    if isinstance(severity, bool) or not isinstance(severity, int | float | np.integer | np.floating):
+        raise InputError(f"`severity` must be a number from 0 to {MAX_SEVERITY}, not {severity!r}.")
     if not 0 <= severity <= MAX_SEVERITY:
         raise InputError(f"`severity` must be between 0 and {MAX_SEVERITY}, not {severity}; 0 changes nothing.")
     _check_images(images)

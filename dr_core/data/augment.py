@@ -149,9 +149,7 @@ def draw_parameters(config: AugmentConfig, n: int, seed: int) -> AugmentParamete
 
 
 def _draw_geometry(config: AugmentConfig, draws: _Draws) -> Tensor:
-    area = draws.uniform(*config.crop_area)
-    aspect = torch.exp(draws.uniform(*(math.log(bound) for bound in config.crop_aspect)))
-    width, height = (area * aspect).sqrt(), (area / aspect).sqrt()  # of the view, the image is 1 x 1
+    width, height = _draw_view(config, draws)
     angle = draws.symmetric(math.radians(config.rotation_degrees))
     mirror = 1.0 - 2.0 * draws.chance(0.5 if config.flip else 0.0)
     cosine, sine = torch.cos(angle), torch.sin(angle)
@@ -160,6 +158,31 @@ def _draw_geometry(config: AugmentConfig, draws: _Draws) -> Tensor:
     first = torch.stack([mirror * width * cosine, -height * sine, shift_x], dim=1)
     second = torch.stack([mirror * width * sine, height * cosine, shift_y], dim=1)
     return torch.stack([first, second], dim=1)  # (N, 2, 3)
+
+
+def _draw_view(config: AugmentConfig, draws: _Draws) -> tuple[Tensor, Tensor]:
+    """Width and height of the view, float (N,); the image is 1 x 1.
+
+    A view that asks for no more than the image's area never sticks out of it: up to ten times area and aspect are drawn
+    again, then the whole image is taken. Where views may be larger than the image (zooming out), none is drawn again.
+
+    Source: torchvision's RandomResizedCrop, which MoCo v2 uses.
+    """
+    width = height = torch.ones(draws.n)
+    waiting = torch.ones(draws.n, dtype=torch.bool)
+    within = config.crop_area[1] <= 1
+    for _ in range(_VIEW_TRIES if within and config.crop_area[1] * config.crop_aspect[1] > 1 else 1):
+        area = draws.uniform(*config.crop_area)
+        aspect = torch.exp(draws.uniform(*(math.log(bound) for bound in config.crop_aspect)))
+        wide, high = (area * aspect).sqrt(), (area / aspect).sqrt()
+        fits = waiting & ((wide <= 1) & (high <= 1) if within else waiting)
+        width, height = torch.where(fits, wide, width), torch.where(fits, high, height)
+        waiting = waiting & ~fits
+    return width, height
+
+
+_VIEW_TRIES = 10
+"""Views drawn before the whole image is taken, as torchvision does."""
 
 
 def _draw_color(config: AugmentConfig, draws: _Draws) -> dict[str, Tensor]:

@@ -48,20 +48,17 @@ LESIONS: Registry[Lesion] = Registry(
     "lesion",
     (
         Lesion(
-            name="microaneurysms", code="MA", folder="1. Microaneurysms", color="#f000d8", dash="2 3", in_total=True
+            name="microaneurysms", code="MA", folder="1. Microaneurysms", color="#a99aff", dash="2 3", in_total=True
         ),
-        Lesion(name="haemorrhages", code="HE", folder="2. Haemorrhages", color="#22e6ff", dash="7 3", in_total=True),
-        Lesion(name="hard_exudates", code="EX", folder="3. Hard Exudates", color="#ffe600", in_total=True),
-        Lesion(name="soft_exudates", code="SE", folder="4. Soft Exudates", color="#ffffff", dash="10 3 2 3"),
+        Lesion(name="haemorrhages", code="HE", folder="2. Haemorrhages", color="#76f2d7", dash="7 3", in_total=True),
+        Lesion(name="hard_exudates", code="EX", folder="3. Hard Exudates", color="#ffff00", in_total=True),
+        Lesion(name="soft_exudates", code="SE", folder="4. Soft Exudates", color="#0c7e7f", dash="10 3 2 3"),
     ),
 )
 """Lesion types, in IDRiD's order and spelling. Source: Porwal et al. 2020, Medical Image Analysis 59:101561."""
 
 TOTAL = "total"
 """Name of the mask of all lesions that count together."""
-
-TOTAL_COLOR = "#22ad4f"
-"""Of its outline over the eye."""
 
 
 def total_lesions() -> tuple[str, ...]:

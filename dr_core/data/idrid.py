@@ -9,14 +9,15 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from dr_core.data.fundus import read_fundus
-from dr_core.data.fundus.budget import DECODER_DEFECTS
+from dr_core.data.fundus import MAX_BYTES, find_shape, read_fundus
 from dr_core.data.grades import LESIONS, TOTAL, total_lesions
-from dr_core.data.intake.index import ImageFolder, index_eyes, read_labels
-from dr_core.data.intake.mask_picture import open_mask, read_levels
+from dr_core.data.intake.image_folder import ImageFolder
+from dr_core.data.intake.index import Intake, index_eyes
+from dr_core.data.intake.lesion_mask import LesionMask, decode_mask
+from dr_core.data.intake.table import ROW, read_label_table
 from dr_core.errors import InputError
+from dr_core.files import read_regular
 
 IDRID_EXPECTED: dict[str, int] = {"train": 54, "test": 27}
 """Eyes with masks in each split, as published; the paper used 80 of the 81."""
@@ -63,39 +64,25 @@ class SegmentedEye:
         unknown = [part for part in parts if part not in LESIONS]
         if unknown:
             raise InputError(f"`lesion` must be one of {', '.join(LESIONS)} or total, not {unknown[0]!r}.")
-        with Image.open(self.image_path) as photograph:
-            width, height = photograph.size
-        mask = np.zeros((height, width), bool)
+        shape = find_shape(self.image_path)
+        mask = np.zeros(shape, bool)
         for part in parts:
             if part in self.mask_paths:
-                mask |= read_mask(self.mask_paths[part], (height, width))
+                mask |= self.decode_mask(part, shape).pixels
         return mask
 
+    def decode_mask(self, lesion: str, shape: tuple[int, int] | None = None) -> LesionMask:
+        """Read the mask file of a lesion that the eye has, with what is to be said of it.
 
-def read_mask(source: Path | bytes, shape: tuple[int, int] | None = None) -> np.ndarray:
-    """Read a lesion mask: a palette, gray or color picture that is 0 where there is no lesion.
+        Args:
+            lesion: A key of `mask_paths`.
+            shape: Height and width of the photograph; None asks its file.
 
-    Args:
-        source: A TIFF or PNG file, or its bytes.
-        shape: Height and width of the photograph that it belongs to, where known.
-
-    Returns:
-        Bool (H, W).
-
-    Raises:
-        InputError: If the file cannot be read, is too large or has another size than the photograph.
-    """
-    name = "The mask" if isinstance(source, bytes) else f"The mask {source}"
-    try:
-        inside = read_levels(open_mask(source if isinstance(source, bytes) else Path(source).read_bytes())) != 0
-    except DECODER_DEFECTS as error:
-        raise InputError(f"{name} cannot be read as TIFF or PNG ({error}); copy it again.") from error
-    if shape is not None and inside.shape != shape:
-        raise InputError(
-            f"{name} has {inside.shape[1]}x{inside.shape[0]} pixels, its photograph {shape[1]}x{shape[0]}; "
-            "it belongs to another photograph or was resized."
-        )
-    return inside
+        Raises:
+            InputError: If the mask is damaged, cannot be understood, or is of another size than the photograph.
+        """
+        path = self.mask_paths[lesion]
+        return decode_mask(path.name, read_regular(path, MAX_BYTES), shape or find_shape(self.image_path))
 
 
 def load_segmentation(root: str | Path) -> list[SegmentedEye]:
@@ -143,7 +130,7 @@ def _mask_paths(folder: Path, place: str, eye: str) -> dict[str, Path]:
     return {lesion: path for lesion, path in paths.items() if path.is_file()}
 
 
-def index_segmentation(root: Path) -> pd.DataFrame:
+def index_segmentation(root: Path) -> Intake:
     """Index the eyes with masks; grades are not published with them, so the column holds -1."""
     rows = [
         {"eye": eye.name, "path": eye.image_path.relative_to(root).as_posix(), "grade": -1, "split": eye.split}
@@ -153,17 +140,20 @@ def index_segmentation(root: Path) -> pd.DataFrame:
     return index_eyes(pd.DataFrame(rows), "IDRiD segmentation")
 
 
-def index_grading(root: Path) -> pd.DataFrame:
+def index_grading(root: Path) -> Intake:
     """Index the graded eyes, from both label files."""
     folder = find_folder(root, "B. Disease Grading")
-    parts = []
+    parts: list[pd.DataFrame] = []
+    notes: list[str] = []
     for split, place in _SPLITS.items():
         word = {"train": "Training", "test": "Testing"}[split]
         file = folder / "2. Groundtruths" / f"{place[0]}. IDRiD_Disease Grading_{word} Labels.csv"
-        labels = read_labels(file, ["Image name", "Retinopathy grade"])
+        table = read_label_table(file, ["Image name", "Retinopathy grade"])
+        labels, notes = table.frame, [*notes, *table.notes]
         images = ImageFolder(root, (folder / "1. Original Images" / place).relative_to(root).as_posix())
         names = labels["Image name"]
         paths = [images.find(name, ".jpg") for name in names]
         eyes = [f"{split}_{name}" for name in names]  # the numbers begin at 1 in both splits
-        parts.append(pd.DataFrame({"eye": eyes, "path": paths, "grade": labels["Retinopathy grade"], "split": split}))
-    return index_eyes(pd.concat(parts, ignore_index=True), "IDRiD grading")
+        part = {"eye": eyes, "path": paths, "grade": labels["Retinopathy grade"], "split": split, ROW: labels[ROW]}
+        parts.append(pd.DataFrame(part))
+    return index_eyes(pd.concat(parts, ignore_index=True), "IDRiD grading", tuple(notes))

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dr_core.data.fundus import FieldOfView, assess_quality, find_field_of_view, read_fundus
+from dr_core.data.fundus import KINDS, FieldOfView, assess_quality, find_field_of_view, open_fundus
 from dr_core.data.fundus.field_of_view import square_of
+from dr_core.data.intake.image_folder import PHOTOGRAPH_SUFFIXES
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
+from dr_core.files import open_regular
 from dr_core.processes import start_workers
 
 Rectangle = tuple[float, float, float, float]
@@ -21,8 +23,7 @@ Rectangle = tuple[float, float, float, float]
 HEATMAPS = ".heatmaps"
 """End of the name of a folder that holds no photographs but what was written about some."""
 
-_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".dcm", ".dicom"}
-_OTHER_PICTURES = {".bmp", ".gif", ".webp", ".heic", ".heif", ".avif", ".jp2", ".pdf"}
+_OTHER_PICTURES = {".gif", ".pdf"}
 """Formats that are not read: listed with the reason, rather than left out without a word."""
 
 _OTHER_FILES = {".csv", ".json", ".txt", ".md", ".xml", ".xlsx", ".zip", ".npz", ".db", ".ini", ".parquet"}
@@ -97,7 +98,7 @@ def find_photographs(given: Sequence[Path]) -> list[Photograph]:
                     "into tables of their own."
                 )
     if not found:
-        raise InputError(f"There is no photograph in {', '.join(map(str, given))}; JPEG, PNG, TIFF and DICOM are read.")
+        raise InputError(f"There is no photograph in {', '.join(map(str, given))}; {KINDS} files are read.")
     return [found[name] for name in sorted(found)]
 
 
@@ -119,12 +120,12 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _may_be_photograph(path: Path) -> bool:
     suffix = path.suffix.lower()
-    if suffix in _SUFFIXES or suffix in _OTHER_PICTURES:
+    if suffix in PHOTOGRAPH_SUFFIXES or suffix in _OTHER_PICTURES:
         return True
     if suffix in _OTHER_FILES:
         return False
     try:  # cameras and archives name DICOM files by numbers
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(132)[128:] == b"DICM"
     except OSError:
         return False
@@ -189,9 +190,10 @@ def view_photograph(photograph: Photograph, ways: Sequence[Preprocessing]) -> Ph
         The view, or why it cannot be read: a sentence that tells no more of the path than the photograph's name.
     """
     try:
-        image = read_fundus(photograph.path)
+        file = open_fundus(photograph.path)
     except InputError as error:
         return str(error).replace(str(photograph.path), photograph.name)
+    image = file.image
     field = find_field_of_view(image)
     quality = assess_quality(image, field)
     return PhotographView(
@@ -200,7 +202,7 @@ def view_photograph(photograph: Photograph, ways: Sequence[Preprocessing]) -> Ph
         field_found=field.found,
         sharpness=quality.sharpness,
         luminance=quality.luminance,
-        warnings=quality.warnings,
+        warnings=(*quality.warnings, *file.notes),
     )
 
 

@@ -20,7 +20,7 @@ from dr_core.data.intake.index import read_eye
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import HEADER, IMAGES, INDEX, NpyAppender, Store
 from dr_core.errors import InputError
-from dr_core.files import held, replacing, write_json
+from dr_core.files import csv_of, held, replacing, write_json
 from dr_core.processes import start_workers
 
 REJECTED = "rejected.csv"
@@ -150,7 +150,7 @@ def _finish(folder: Path, index: pd.DataFrame, journal: list[dict[str, Any]], he
     lines = pd.DataFrame(journal)
     bad = lines["reason"] != ""
     with replacing(folder / REJECTED) as temporary:
-        lines.loc[bad, ["path", "reason"]].to_csv(temporary, index=False)
+        temporary.write_text(csv_of(lines.loc[bad, ["path", "reason"]]), encoding="utf-8")
     if bad.all():
         raise InputError(f"None of the {len(index)} photographs could be read; {folder / REJECTED} gives the reasons.")
     measured = lines.loc[~bad].drop(columns=["path", "reason"]).reset_index(drop=True)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from dr_core.analysis.bootstrap import PatientDraws, draw_patients, interval
 from dr_core.analysis.discrimination import compare_aucs, measure_auc
+from dr_core.analysis.intervals import auc_interval, proportion_interval
 from dr_core.analysis.measures import FIVE_GRADES, MEASURES, GradedEyes, Measure, ReadEyes, measures_of
 from dr_core.data.fundus import read_fundus
 from dr_core.data.grades import GRADES, READINGS
@@ -100,7 +101,8 @@ def summarize_aucs(predictions: pd.DataFrame, config: MeasureConfig | None = Non
     for model, answers, draws in _each_model(predictions, config):
         for reading in READINGS:
             labels, scores = read_answers(answers, reading)
-            rows.append(model | _row("auc", reading, measure_auc(scores, labels, draws), labels))
+            row = _row("auc", reading, measure_auc(scores, labels, draws), labels)
+            rows.append(model | row | _auc_ends(scores, labels, draws))
     return pd.DataFrame(rows)
 
 
@@ -163,8 +165,15 @@ def _measure_readings(answers: pd.DataFrame, draws: PatientDraws, config: Measur
         labels, scores = read_answers(answers, reading)
         eyes = ReadEyes(scores=scores, labels=labels, draws=draws, **points)
         for measure in measures_of("reading"):
-            rows.append(_row(measure.name_in_table(eyes), reading, measure.compute(eyes), labels))
+            row = _row(measure.name_in_table(eyes), reading, measure.compute(eyes), labels)
+            rows.append(row | (_auc_ends(scores, labels, draws) if measure.name == "auc" else {}))
     return rows
+
+
+def _auc_ends(scores: np.ndarray, labels: np.ndarray, draws: PatientDraws) -> dict[str, float]:
+    """The ends of an AUC's interval that covers with few patients, in place of the bootstrap's."""
+    found = auc_interval(scores, labels, draws.patient)
+    return {"low": found.low, "high": found.high}
 
 
 def _measure_grades(answers: pd.DataFrame, draws: PatientDraws) -> list[dict]:
@@ -173,7 +182,11 @@ def _measure_grades(answers: pd.DataFrame, draws: PatientDraws) -> list[dict]:
     for measure in (one for one in MEASURES.values() if one.by_grade):
         rows += _measure_each_grade(measure, eyes)
     for measure in measures_of("grades"):
-        rows.append(_row(measure.name, FIVE_GRADES, measure.compute(eyes), n=len(eyes.grades)))
+        row = _row(measure.name, FIVE_GRADES, measure.compute(eyes), n=len(eyes.grades))
+        if measure.name == "accuracy":
+            found = proportion_interval(eyes.softmax.argmax(axis=1) == eyes.grades, draws.patient)
+            row |= {"low": found.low, "high": found.high}
+        rows.append(row)
     return rows
 
 
@@ -182,9 +195,14 @@ def _measure_each_grade(measure: Measure, eyes: GradedEyes) -> list[dict]:
     rows, values = [], []
     for grade in range(len(GRADES)):
         labels = eyes.grades == grade
-        values.append(measure.compute(ReadEyes(scores=eyes.softmax[:, grade], labels=labels, draws=eyes.draws)))
-        rows.append(_row(measure.name, f"grade {grade} against the others", values[-1], labels))
-    return [*rows, _row(measure.name, FIVE_GRADES, np.mean(values, axis=0), n=len(eyes.grades))]
+        scores = eyes.softmax[:, grade]
+        found = measure.compute(ReadEyes(scores=scores, labels=labels, draws=eyes.draws))
+        row = _row(measure.name, f"grade {grade} against the others", found, labels)
+        rows.append(row | (_auc_ends(scores, labels, eyes.draws) if measure.name == "auc" else {}))
+        if 0 < labels.sum() < len(labels):  # as in training, the mean is over the grades that are there
+            values.append(found)
+    mean = np.mean(values, axis=0) if values else np.full(2, np.nan)
+    return [*rows, _row(measure.name, FIVE_GRADES, mean, n=len(eyes.grades))]
 
 
 def compare_setups(predictions: pd.DataFrame, config: MeasureConfig | None = None) -> pd.DataFrame:

@@ -12,11 +12,15 @@ import torch
 from scipy import stats
 
 from dr_core.analysis.attribution import Explainer
-from dr_core.analysis.localization import POOLINGS, draw_random_relevance, pool
-from dr_core.analysis.measures import MEASURES, MaskedHeatmaps, measures_of
+from dr_core.analysis.controls import CONTROLS, control_maps
+from dr_core.analysis.localization import POOLINGS, pool
+from dr_core.analysis.measures import MaskedHeatmaps, measures_of
+from dr_core.analysis.multiplicity import holm_adjusted
+from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import TARGET_GRADE, mask_names
 from dr_core.data.idrid import SegmentedEye, load_segmentation
 from dr_core.data.protocol import PROTOCOLS, Protocol, view_with_masks
+from dr_core.data.regions import find_regions
 from dr_core.errors import InputError
 from dr_core.experiments.answers import RUN
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
@@ -114,12 +118,19 @@ def _score_eye(
 ) -> list[dict[str, object]]:
     view, scaled = view_with_masks(protocol, image, masks)
     present = {name: mask for name, mask in scaled.items() if masks[name].any()}
+    ways = {
+        setup: replace(model.info.preprocessing, size=protocol.size, crop=protocol.crop)
+        for setup, model in models.items()
+    }
+    inputs = {setup: way.normalize(view[None]) for setup, way in ways.items()}
+    field = find_field_of_view(image)
+    fields = {
+        setup: torch.from_numpy(find_regions(image.shape[:2], way, field, None).field)[None]
+        for setup, way in ways.items()
+    }
+    seed = derive_seed(config.seed, eye, protocol.name)
     rows = []
-    for setup, model in models.items():
-        way = replace(model.info.preprocessing, size=protocol.size, crop=protocol.crop)
-        inputs = way.normalize(view[None])
-        random = draw_random_relevance(tuple(inputs.shape), derive_seed(config.seed, eye, setup, protocol.name))
-        maps = {"lrp": explainers[setup].attribute(inputs, TARGET_GRADE), "random": random}
+    for setup, maps in control_maps(models, explainers, inputs, fields, TARGET_GRADE, seed).items():
         for method, relevance in maps.items():
             for pooling in config.poolings:
                 about = {"eye": eye, "setup": setup, "protocol": protocol.name, "method": method, "pooling": pooling}
@@ -148,9 +159,12 @@ def summarize_localization(scores: pd.DataFrame, config: LocalizeConfig) -> pd.D
 
     Returns:
         Rows as `RESULT_COLUMNS` describes `localization_summary`: mean and median with 95 % bootstrap intervals over
-        eyes.
+        eyes, and the mean of the random control on the same eyes, measured by the same pooling and score.
     """
     keys = ["protocol", "lesion", *_run_columns(scores), "method", "pooling", "score"]
+    controlled = [key for key in keys if key != "method"]
+    random = scores[scores["method"] == "random"]
+    controls = random.groupby(controlled, sort=False)["value"].mean().to_dict()
     rows = []
     for key, part in scores.groupby(keys, sort=False):
         values = part["value"].to_numpy(float)
@@ -162,8 +176,7 @@ def summarize_localization(scores: pd.DataFrame, config: LocalizeConfig) -> pd.D
         for statistic, reduce in (("mean", np.mean), ("median", np.median)):
             low, high = np.percentile(reduce(drawn, axis=1), (2.5, 97.5))
             about = dict(zip(keys, key, strict=True))
-            expected = MEASURES[str(about["score"])].expected
-            chance = float("nan") if expected is None else expected(float(np.nanmean(part["share"])), config.percentile)
+            chance = controls.get(tuple(about[name] for name in controlled), float("nan"))
             measured = {"statistic": statistic, "value": float(reduce(values)), "low": low, "high": high}
             rows.append(about | measured | {"n": len(values), "chance": chance})
     return pd.DataFrame(rows)
@@ -180,7 +193,8 @@ def compare_setups(scores: pd.DataFrame) -> pd.DataFrame:
         scores: Rows of `localization`.
 
     Returns:
-        Rows as `RESULT_COLUMNS` describes `localization_tests`; p is NaN where no eye differs.
+        Rows as `RESULT_COLUMNS` describes `localization_tests`; p is NaN where no eye differs; Holm's correction is
+        over all tests.
     """
     rows = []
     runs = [column for column in _run_columns(scores) if column != "setup"]
@@ -195,7 +209,8 @@ def compare_setups(scores: pd.DataFrame) -> pd.DataFrame:
             about = dict(zip(keys, key, strict=True))
             middle = float(np.median(difference)) if len(difference) else float("nan")
             rows.append(about | {"setup": first, "other": second, "difference": middle, "p": p, "n": len(difference)})
-    return pd.DataFrame(rows, columns=list(TABLES["localization_tests"].columns))  # one set-up alone has no pairs
+    tests = pd.DataFrame(rows, columns=list(TABLES["localization_tests"].columns))  # one set-up alone has no pairs
+    return tests.assign(p_holm=holm_adjusted(tests["p"].to_numpy(float)))
 
 
 def _plan(study: Study, inputs: Inputs, config: LocalizeConfig, device: str) -> list[Step]:
@@ -205,7 +220,7 @@ def _plan(study: Study, inputs: Inputs, config: LocalizeConfig, device: str) -> 
         tables=("localization", "knockout"),
         units=tuple(eye.name for eye in eyes),
         unit="eye",
-        facts=(replace(config, draws=0), inputs.digest()[SEGMENTED], [run.stamp for run in runs]),
+        facts=(replace(config, draws=0), tuple(CONTROLS), inputs.digest()[SEGMENTED], [run.stamp for run in runs]),
         measure=partial(_measure, runs, eyes, config, device),
         summarize=partial(_summarize, runs, config),
         export=partial(_export, study),

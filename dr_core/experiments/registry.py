@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from dr_core.experiments.concepts import CONCEPTS
 from dr_core.experiments.experiment import Experiment
+from dr_core.experiments.faithfulness import FAITHFULNESS
 from dr_core.experiments.localization import LOCALIZATION
 from dr_core.experiments.performance import PERFORMANCE
 from dr_core.experiments.robustness import ROBUSTNESS
+from dr_core.experiments.sanity import SANITY
 from dr_core.experiments.spectrum import SPECTRUM
 from dr_core.registry import Registry
 from dr_core.study.tables import TABLES, Table
@@ -36,5 +39,7 @@ class _Experiments(Registry[Experiment]):
             yield
 
 
-EXPERIMENTS: Registry[Experiment] = _Experiments("experiment", (PERFORMANCE, SPECTRUM, ROBUSTNESS, LOCALIZATION))
-"""The experiments, in the paper's order."""
+EXPERIMENTS: Registry[Experiment] = _Experiments(
+    "experiment", (PERFORMANCE, SPECTRUM, ROBUSTNESS, LOCALIZATION, SANITY, FAITHFULNESS, CONCEPTS)
+)
+"""The experiments: the paper's in its order, then those that it does not have."""

@@ -1,10 +1,13 @@
 """The paper's Table 3 of a study, as CSV and LaTeX."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from dr_core.analysis.controls import CONTROLS, MAP
 from dr_core.data.grades import lesion_code
 from dr_core.files import replacing
 from dr_core.models.setups import SETUPS, Setup
@@ -36,13 +39,18 @@ def write_table3(summary: pd.DataFrame, folder: Path, setups: Mapping[str, Setup
 
 
 def arrange_table3(summary: pd.DataFrame, setups: Mapping[str, Setup] = SETUPS) -> pd.DataFrame:
-    """Arrange one protocol's summary as the paper does; cells are `mean / median`."""
+    """Arrange one protocol's summary as the paper does.
+
+    Cells are `mean / median`; as in the paper the best heatmap of each lesion, pooling, score and statistic is marked,
+    here by a star, as it is printed: ties are all marked, controls never.
+    """
     labels = summary["setup"].map({name: setup.label for name, setup in setups.items()}).fillna(summary["setup"])
-    controls = summary["method"].str.capitalize() + " (" + labels + ")"
+    controls = summary["method"].map(lambda name: _control_title(str(name))) + " (" + labels + ")"
+    marks = np.where(_best(summary), "*", "")
     shown = summary.assign(
-        row=labels.where(summary["method"] == "lrp", controls),
+        row=labels.where(summary["method"] == MAP, controls),
         lesion=summary["lesion"].map(lesion_code),
-        value=summary["value"].map("{:.4f}".format),
+        value=summary["value"].map("{:.4f}".format) + marks,
     )
     wide = shown.pivot_table(
         index=["pooling", "score", "row"],
@@ -56,11 +64,23 @@ def arrange_table3(summary: pd.DataFrame, setups: Mapping[str, Setup] = SETUPS) 
     return pd.DataFrame(cells).sort_index(level=[0, 1], sort_remaining=False)
 
 
+def _control_title(method: str) -> str:
+    return CONTROLS[method].title if method in CONTROLS else method
+
+
+def _best(summary: pd.DataFrame) -> np.ndarray:
+    """Whether each row is the best heatmap of its lesion, pooling, score and statistic, bool (N,)."""
+    printed = summary["value"].round(4).where(summary["method"] == MAP)
+    groups = [summary[key] for key in ("lesion", "pooling", "score", "statistic")]
+    return (printed == printed.groupby(groups).transform("max")).to_numpy()
+
+
 def _latex(table: pd.DataFrame) -> str:
     lines = [r"\begin{tabular}{lll" + "r" * len(table.columns) + "}", r"\toprule"]
     lines.append(" & ".join(["pooling", "score", "set-up", *table.columns]) + r" \\")
     lines.append(r"\midrule")
     for key, row in table.iterrows():
         names = [str(name).replace("_", r"\_") for name in key] if isinstance(key, tuple) else [str(key)]
-        lines.append(" & ".join([*names, *map(str, row)]) + r" \\")
+        cells = [re.sub(r"([0-9.]+)\*", r"\\textbf{\1}", str(cell)) for cell in row]
+        lines.append(" & ".join([*names, *cells]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])

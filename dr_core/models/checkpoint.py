@@ -21,8 +21,9 @@ from dr_core.data.grades import GRADES
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import MaskRule, scale_mask
 from dr_core.errors import InputError
-from dr_core.files import replacing
+from dr_core.files import open_regular, replacing
 from dr_core.models.architectures import build_without_weights, find_architecture
+from dr_core.models.validity import check_identity, check_weights
 
 SCHEMA = 1
 """Version of the header; a reader refuses a newer one."""
@@ -149,21 +150,25 @@ def _stored_tensors(model: nn.Module, half: bool) -> dict[str, Tensor]:
     return tensors
 
 
-def load_model(path: str | Path) -> LoadedModel:
+def load_model(path: str | Path, *, setup: str | None = None) -> LoadedModel:
     """Rebuild a model from its checkpoint alone.
 
     Args:
         path: A `.safetensors` file that `save_model` wrote.
+        setup: Set-up that it must be of; None takes any.
 
     Returns:
         The model with its header.
 
     Raises:
-        InputError: If the file is missing, is not such a checkpoint, is of a newer schema, or does not fit its own
-            header.
+        InputError: If the file is missing, is not such a checkpoint, is of a newer schema, does not fit its own
+            header, holds weights that are not finite, or is of another set-up.
     """
     path = Path(path)
     info, tensors = _read(path)
+    if setup is not None:
+        check_identity(path.name, info.setup, setup)
+    check_weights(path.name, tensors)
     model = _build_empty(info)
     model.load_state_dict(tensors, assign=True)
     model.eval().requires_grad_(False)
@@ -183,7 +188,7 @@ def read_info(path: str | Path) -> CheckpointInfo:
 def _read(path: Path, *, weights: bool = True) -> tuple[CheckpointInfo, dict[str, Tensor]]:
     if not path.is_file():
         raise InputError(f"There is no checkpoint {path}; train the set-up, or put the file back.")
-    _check_length(path)
+    _check_length(path)  # opens regular files alone: safetensors would map a device
     try:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(_HEADER_KEY)
@@ -192,14 +197,14 @@ def _read(path: Path, *, weights: bool = True) -> tuple[CheckpointInfo, dict[str
             info = _parse_header(path, header)
             _check_shapes(path, info, file)
             tensors = {name: file.get_tensor(name).float() for name in file.keys()} if weights else {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path.name} is not a safetensors file, or is cut off ({error}); write it again.") from error
     return info, {name: _restore_integer(name, tensor) for name, tensor in tensors.items()}
 
 
 def _check_length(path: Path) -> None:
     """Refuse a header that takes gigabytes to parse, before it is parsed."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         length = int.from_bytes(file.read(8), "little")
     if not 2 <= length <= _MAX_HEADER_BYTES:
         raise InputError(f"{path.name} is not a safetensors file, or is cut off (a header of {length} bytes).")

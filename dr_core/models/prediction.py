@@ -7,6 +7,7 @@ import torch
 
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.models.checkpoint import LoadedModel
+from dr_core.models.validity import check_answers
 
 _CPU_BATCH, _DEVICE_BATCH = 16, 64
 """Eyes per forward pass: few enough that a processor's cache holds what a layer gives, many enough for a GPU."""
@@ -25,8 +26,13 @@ def predict_views(
 
     Returns:
         Float64 (N, 5), softmax over the grades 0..4.
+
+    Raises:
+        InputError: If the answers are no probabilities; the sentence says why there is no answer.
     """
-    return predict_shared({"": model}, views, batch_size, device)[""]
+    answers = predict_shared({"": model}, views, batch_size, device)[""]
+    check_answers(f"The model of {model.info.setup}", answers, len(model.info.classes))
+    return answers
 
 
 @torch.inference_mode()
@@ -45,7 +51,8 @@ def predict_shared(
         device: Where the models lie.
 
     Returns:
-        Name -> float64 (N, 5), softmax over the grades 0..4.
+        Name -> float64 (N, 5), softmax over the grades 0..4; not checked, so that one broken model does not silence
+        the others: `dr_core.models.validity.check_answers` is for the caller, model by model.
     """
     size = batch_size or (_CPU_BATCH if torch.device(device).type == "cpu" else _DEVICE_BATCH)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in models}

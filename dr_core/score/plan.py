@@ -4,7 +4,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,8 @@ import dr_core
 from dr_core.data.grades import GRADES, TARGET_GRADE
 from dr_core.data.photographs import HEATMAPS, Photograph, find_photographs
 from dr_core.errors import InputError
-from dr_core.files import digest_file, write_json
+from dr_core.files import digest_file, fuse_cell, write_json
 from dr_core.models.checkpoint import LoadedModel, software_versions
-from dr_core.models.setups import SETUPS
 from dr_core.score.journal import read_journals
 from dr_core.study.folder import Study
 
@@ -35,6 +34,7 @@ SCORE_COLUMNS: dict[str, str] = {
     "warnings": "what is wrong with the photograph, in words; empty for a good one",
     "checkpoint": "first 12 digits of the checkpoint file's SHA-256",
     "error": "why the photograph could not be read; empty where it could",
+    "reason": "why this set-up gives no answer about the photograph; empty where it does",
 }
 """Columns of the table, a row for each photograph and set-up; one row of a photograph that could not be read."""
 
@@ -86,6 +86,7 @@ class Scoring:
         models: Set-up -> model, on its device.
         header: What stands beside the table, without counts.
         config: What is asked.
+        refused: Set-up -> why its checkpoint gives no answer.
     """
 
     out: Path
@@ -93,6 +94,7 @@ class Scoring:
     models: dict[str, LoadedModel]
     header: dict[str, Any]
     config: ScoreConfig
+    refused: dict[str, str] = field(default_factory=dict)
 
     @property
     def header_path(self) -> Path:
@@ -126,20 +128,36 @@ def plan_scoring(study: Study, given: Sequence[Path], out: Path, config: ScoreCo
         raise InputError(f"The table must end in .csv, not {out.name!r}.")
     photographs = tuple(find_photographs(given))
     trained = [name for name in study.setups if study.has_checkpoint(name)]
-    models = {setup: study.load_model(setup) for setup in sorted(config.setups or trained, key=list(SETUPS).index)}
+    asked = [name for name in study.setups if name in (config.setups or trained)]
+    models, refused = _load_models(study, asked)
     if not models:
-        raise InputError(f"The study {study.name} has no trained model yet.")
+        reasons = " ".join(refused.values())
+        raise InputError(reasons or f"The study {study.name} has no trained model yet.")
     for setup, model in models.items():
         if len(model.info.classes) != len(GRADES):
             raise InputError(f"{setup} knows {len(model.info.classes)} classes, not the five grades; leave it out.")
         model.model.to(config.device)
-    scoring = Scoring(out, photographs, models, _describe(study, given, models, config), config)
+    scoring = Scoring(out, photographs, models, _describe(study, given, models, config), config, refused)
     out.parent.mkdir(parents=True, exist_ok=True)
     _check_ours(scoring)
     if not scoring.header_path.is_file():
         write_json(scoring.header_path, scoring.header)
     scoring.parts.mkdir(exist_ok=True)  # after the header, which says whose it is
     return scoring
+
+
+def _load_models(study: Study, setups: Sequence[str]) -> tuple[dict[str, LoadedModel], dict[str, str]]:
+    """The models that may answer, and why the others may not; a checkpoint that is missing raises."""
+    models: dict[str, LoadedModel] = {}
+    refused: dict[str, str] = {}
+    for setup in setups:
+        if not study.has_checkpoint(setup):
+            study.load_model(setup)
+        try:
+            models[setup] = study.load_model(setup)
+        except InputError as error:
+            refused[setup] = str(error)
+    return models, refused
 
 
 def _describe(
@@ -212,4 +230,4 @@ def _names_in(out: Path) -> set[str]:
     if not out.is_file():
         return set()
     with out.open(encoding="utf-8", newline="") as file:
-        return {row["path"] for row in csv.DictReader(file)}
+        return {fuse_cell(row["path"]) for row in csv.DictReader(file)}

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from dr_core.analysis.attribution import Explainer
-from dr_core.data.grades import TARGET_GRADE, referable_probability
+from dr_core.data.grades import GRADES, TARGET_GRADE, referable_probability
 from dr_core.data.photographs import Photograph, PhotographView, view_photographs
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
-from dr_core.files import held, replacing, write_json
+from dr_core.files import defuse_row, held, replacing, write_json
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.prediction import predict_shared
+from dr_core.models.validity import check_answers
 from dr_core.score.heatmaps import write_heatmaps
 from dr_core.score.journal import Row, cut_half_line, journal_line, read_journals
 from dr_core.score.plan import SCORE_COLUMNS, Scoring
@@ -52,7 +53,7 @@ def run_scoring(scoring: Scoring, shard: Shard) -> Iterator[ScoreReport]:
         A report each batch.
 
     Raises:
-        InputError: If another process does this part, or a model's answer is not a number.
+        InputError: If another process does this part.
         OSError: If the disk is full; the same command goes on from there.
     """
     name = f"{shard.number}-of-{shard.count}"
@@ -107,9 +108,6 @@ def _answer(scoring: Scoring, stacks: Mapping[Preprocessing, np.ndarray]) -> dic
     for way, views in stacks.items():
         alike = {setup: model for setup, model in scoring.models.items() if _way(model) == way}
         answers |= predict_shared(alike, views, scoring.config.batch, scoring.config.device)
-    for setup, found in answers.items():
-        if not np.isfinite(found).all():
-            raise InputError(f"Some answers of {setup} are not numbers; its checkpoint is broken, train it again.")
     return answers
 
 
@@ -123,9 +121,12 @@ def _rows(
         "warnings": " ".join(view.warnings),
         "error": "",
     }
-    rows = []
+    rows: list[Row] = []
     for setup, model in scoring.models.items():
         answer, part = answers[setup], view.parts[ways.index(_way(model))]
+        if reason := _find_fault(setup, answer):
+            rows.append({"path": name, "setup": setup} | quality | {"reason": reason})
+            continue
         edges = ("crop_left", "crop_top", "crop_width", "crop_height")
         rows.append(
             {"path": name, "setup": setup, "grade": int(answer.argmax())}
@@ -133,9 +134,20 @@ def _rows(
             | {f"referable_{start}": _digits(referable_probability(answer, start)) for start in (3, 2)}
             | {edge: round(share, 4) for edge, share in zip(edges, part, strict=True)}
             | quality
-            | {"checkpoint": scoring.header["models"][setup]["sha256"][:12]}
+            | {"checkpoint": scoring.header["models"][setup]["sha256"][:12], "reason": ""}
         )
-    return rows
+    return rows + [
+        {"path": name, "setup": setup} | quality | {"reason": reason} for setup, reason in scoring.refused.items()
+    ]
+
+
+def _find_fault(setup: str, answer: np.ndarray) -> str:
+    """Why an answer, float (5,), may not be given; empty where it may."""
+    try:
+        check_answers(f"The model of {setup}", answer[None], len(GRADES))
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def _digits(probability: Any) -> str:  # noqa: ANN401 - numpy has many names for a number
@@ -178,7 +190,7 @@ def finish_scoring(scoring: Scoring) -> ScoreSummary | None:
         writer = csv.DictWriter(file, list(SCORE_COLUMNS), restval="", lineterminator="\n")
         writer.writeheader()
         for photograph in scoring.photographs:
-            writer.writerows(places[photograph.name].read())
+            writer.writerows(defuse_row(row) for row in places[photograph.name].read())
             unreadable += not places[photograph.name].readable
     summary = ScoreSummary(photographs=len(scoring.photographs), unreadable=unreadable)
     write_json(scoring.header_path, scoring.header | vars(summary))

@@ -135,7 +135,28 @@ class Study:
 
     def load_model(self, setup: str) -> LoadedModel:
         """Model of a set-up; raises as `dr_core.models.checkpoint.load_model` does."""
-        return load_model(self.checkpoint_path(setup))
+        return load_model(self.checkpoint_path(setup), setup=setup)
+
+    def load_valid_models(self, device: str = "cpu") -> tuple[dict[str, LoadedModel], dict[str, str]]:
+        """Models of the set-ups that have been trained, each for itself.
+
+        Args:
+            device: Where they are put.
+
+        Returns:
+            Set-up -> model, and set-up -> why there is no answer of it; a checkpoint that is broken, or of another
+            set-up, is in the second, and the others answer.
+        """
+        models: dict[str, LoadedModel] = {}
+        refused: dict[str, str] = {}
+        for setup in self.setups:
+            try:
+                if self.has_checkpoint(setup):
+                    models[setup] = self.load_model(setup)
+                    models[setup].model.to(device)
+            except InputError as error:
+                refused[setup] = str(error)
+        return models, refused
 
     def load_models(self, device: str = "cpu") -> dict[str, LoadedModel]:
         """Models of the set-ups that have been trained, by name, on `device`; raises as `load_model`."""

@@ -11,6 +11,7 @@ from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel, load_model
 from dr_core.study.digests import digest_of
 from dr_core.study.folder import Study
+from dr_core.study.run_history import is_finished
 
 ALL_LABELS = 100
 """Fraction of a training run that used every label, in percent."""
@@ -64,8 +65,8 @@ def list_training_runs(study: Study) -> tuple[TrainingRun, ...]:
 
     Returns:
         First those in `checkpoints/`, of the study's own seed and all labels, in the order of the set-ups; then those
-        in `runs/` of other seeds or fractions, all labels first, by seed and set-up. A run of a set-up that the study
-        does not name is none of its runs.
+        in `runs/` of other seeds or fractions, all labels first, by seed and set-up. A run that is not at its end, or
+        of a set-up that the study does not name, is none of its runs.
     """
     own = [
         TrainingRun(
@@ -77,7 +78,7 @@ def list_training_runs(study: Study) -> tuple[TrainingRun, ...]:
     further = []
     for path in study.path.glob("runs/*/best.safetensors"):
         match = _FOLDER.fullmatch(path.parent.name)
-        if match is None or match["setup"] not in study.setups:
+        if match is None or match["setup"] not in study.setups or not is_finished(path.parent):
             continue
         seed, fraction = int(match["seed"]), int(match["fraction"])
         if (seed, fraction) != (study.info.seed, ALL_LABELS):

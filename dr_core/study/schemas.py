@@ -122,7 +122,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "eye": "name of the eye",
         **RUN_COLUMNS,
         "protocol": "how eye and mask were brought to model size",
-        "method": "lrp (alpha1-beta0 from the severe neuron), or random: the Gaussian control",
+        "method": "lrp (alpha1-beta0 from the severe neuron), or its control, such as random or untrained-0",
         "pooling": "how the channels were pooled",
         "lesion": "lesion of the mask; eyes without it have no row",
         "score": "mass accuracy (eq. 2), rank accuracy (CLEVR-XAI) or recall (eq. 3 as its controls imply)",
@@ -141,7 +141,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "low": "lower end of the 95 % bootstrap interval over eyes",
         "high": "upper end",
         "n": "number of eyes",
-        "chance": "what a random heatmap is expected to score",
+        "chance": "mean of the random heatmaps on the same eyes, measured by the same pooling and score",
     },
     "localization_tests": {
         "protocol": "as in localization",
@@ -151,7 +151,8 @@ SCHEMAS: dict[str, dict[str, str]] = {
         **RUN_COLUMNS,
         "other": "second set-up, of the same seed and fraction",
         "difference": "median over eyes of the first minus the second",
-        "p": "two-sided p of Wilcoxon's signed-rank test on the same eyes; not corrected for many tests",
+        "p": "two-sided p of Wilcoxon's signed-rank test on the same eyes",
+        "p_holm": "p after Holm's correction for all tests of the table",
         "n": "number of eyes",
     },
     "knockout": {

@@ -15,6 +15,9 @@ from dr_core.study.schemas import CHECKPOINT, DATA_DIGEST, DIGEST_COLUMNS, OTHER
 _MAX_ROWS, _MAX_TEXT = 20_000_000, 10_000
 """Rows of a table and characters of a value that are read at most."""
 
+_MAX_TABLE_BYTES, _MAX_EXPANDED = 2**30, 2**30
+"""Bytes of a table's file, and of what its columns take with each row its own text: 12 KB can ask for gigabytes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
@@ -109,10 +112,12 @@ def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
         rows = file.metadata.num_rows
     empty = pa.types.is_null  # a column in which nothing is known
     strange = [name for name, kind in types.items() if not (_is_text(kind) or _is_number(kind) or empty(kind))]
-    if rows > _MAX_ROWS or strange:
-        raise ValueError("too many rows, or values that are neither texts nor numbers")
+    if rows > _MAX_ROWS or strange or path.stat().st_size > _MAX_TABLE_BYTES:
+        raise ValueError("too large, or values that are neither texts nor numbers")
     texts = [name for name, kind in types.items() if _is_text(kind)]
     table = pa.parquet.read_table(path, columns=list(types), read_dictionary=texts)
+    if sum(_expanded_bytes(table[name]) for name in texts) + 8 * rows * len(types) > _MAX_EXPANDED:
+        raise ValueError("rows times texts take too much memory")
     for name in texts:
         column = table[name]
         if any(_longest(chunk.dictionary) > _MAX_TEXT for chunk in column.chunks):
@@ -128,6 +133,19 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _is_number(kind: pa.DataType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+
+
+def _expanded_bytes(column: pa.ChunkedArray) -> int:
+    """Bytes of a column whose rows no longer share their texts."""
+    total = 0
+    for chunk in column.chunks:
+        lengths = pyarrow.compute.fill_null(pa.compute.binary_length(chunk.dictionary), 0)
+        shared = pa.compute.sum(pa.compute.take(lengths, pa.compute.drop_null(chunk.indices))).as_py()
+        total += (shared or 0) + _POINTER * len(chunk)
+    return total
+
+
+_POINTER = 8
 
 
 def _longest(texts: pa.Array) -> int:

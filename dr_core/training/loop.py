@@ -15,6 +15,7 @@ from torchvision.models.resnet import ResNet
 
 from dr_core.errors import InputError
 from dr_core.seeds import derive_seed, numpy_generator
+from dr_core.study.run_history import has_stalled
 from dr_core.training.execution import (
     Device,
     Execution,
@@ -155,14 +156,6 @@ def train(
         if trainer.share.rank == 0:
             _keep(task, folder, history, trainer)
         yield dataclasses.replace(report, metrics=history[-1])
-
-
-def has_stalled(history: list[dict[str, float]], monitor: str | None, patience: int) -> bool:
-    """Whether the best epoch lies `patience` epochs back or more; never without patience or a measure."""
-    if not patience or monitor is None or not history:
-        return False
-    values = [past[monitor] for past in history]
-    return len(values) - 1 - values.index(max(values)) >= patience
 
 
 def _describe_kept(folder: RunFolder, epoch: int) -> str:

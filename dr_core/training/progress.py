@@ -1,17 +1,15 @@
 """How far the trainings in a folder are, read from what they write and without disturbing them."""
 
-import json
 import statistics
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from dr_core.training.classification import FinetuneTask
-from dr_core.training.loop import has_stalled
-from dr_core.training.run_folder import read_metrics
-
-_MONITOR = FinetuneTask.monitor
-"""By which a finetuning with `patience` stops early."""
+from dr_core.errors import InputError
+from dr_core.study.run_history import CONFIG, METRICS, is_at_end, read_metrics
+from dr_core.training.run_folder import RunFolder
 
 _PATIENCE = 600.0
 """Seconds without a written epoch after which a training counts as stalled, unless three of its epochs take longer."""
@@ -56,17 +54,29 @@ def find_running(runs: Path, now: float | None = None) -> list[RunProgress]:
     return sorted((run for run in found if run is not None), key=lambda run: run.silent)
 
 
+def _measures(line: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a line; what is none, or not finite where time is counted, is left out."""
+    numbers = {name: value for name, value in line.items() if isinstance(value, int | float)}
+    return {name: value for name, value in numbers.items() if name != "seconds" or 0 <= value < _LONGEST_EPOCH}
+
+
+_LONGEST_EPOCH = 1e8
+"""Seconds; three years."""
+
+
 def _read_run(folder: Path, now: float) -> RunProgress | None:
-    config, metrics = folder / "config.json", folder / "metrics.jsonl"
+    config, metrics = folder / CONFIG, folder / METRICS
     try:
-        asked = json.loads(config.read_text(encoding="utf-8"))
-        epochs, patience = int(asked["epochs"]), int(asked.get("patience", 0))
-        history = read_metrics(metrics)
+        if not folder.resolve().is_relative_to(folder.parent.resolve()):
+            return None  # a link out of the study
+        asked = RunFolder.read_config(folder)
+        epochs = int(asked["epochs"])
+        history = [_measures(line) for line in read_metrics(metrics)]
+        ended = is_at_end(asked, history)
         written = max(path.stat().st_mtime for path in (config, metrics) if path.is_file())
-    except (OSError, ValueError, KeyError, TypeError):
+    except (InputError, OSError, ValueError, OverflowError, KeyError, TypeError):
         return None
-    measured = [line for line in history if _MONITOR in line]
-    if len(history) >= epochs or has_stalled(measured, _MONITOR, patience):
+    if ended:
         return None
     times = [line["seconds"] for line in history if "seconds" in line]
     left = (epochs - len(history)) * statistics.median(times) if times else float("nan")

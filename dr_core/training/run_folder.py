@@ -12,6 +12,7 @@ from dr_core.errors import InputError
 from dr_core.files import replacing, write_json
 from dr_core.models.imagenet_weights import start_from
 from dr_core.models.torch_archive import ARCHIVE_DEFECTS, read_archive
+from dr_core.study.run_history import CONFIG, METRICS, read_object
 
 
 class RunFolder:
@@ -30,15 +31,15 @@ class RunFolder:
         self.path, self.writes = path, writes
         self.checkpoint = path / "best.safetensors"
         self.config = json.loads(json.dumps(config))
-        stored = path / "config.json"
+        stored = path / CONFIG
         if stored.is_file():
-            _check_same(path, json.loads(stored.read_text(encoding="utf-8")), self.config)
+            _check_same(path, read_object(stored), self.config)
 
     def begin(self) -> None:
         """Make the folder and write down what is trained, once every check has passed."""
         if self.writes:
             self.path.mkdir(parents=True, exist_ok=True)
-            write_json(self.path / "config.json", self.config)
+            write_json(self.path / CONFIG, self.config)
 
     @staticmethod
     def read_config(path: Path) -> dict[str, Any]:
@@ -47,10 +48,10 @@ class RunFolder:
         Raises:
             InputError: If the folder holds no training.
         """
-        stored = path / "config.json"
+        stored = path / CONFIG
         if not stored.is_file():
             raise InputError(f"There is no training in {path}; pretrain there first.")
-        config: dict[str, Any] = json.loads(stored.read_text(encoding="utf-8"))
+        config: dict[str, Any] = read_object(stored)
         return config
 
     def save_state(self, state: dict[str, Any]) -> None:
@@ -82,7 +83,7 @@ class RunFolder:
 
     def write_metrics(self, epochs: list[dict[str, float]]) -> None:
         """Write what was measured, a line an epoch."""
-        with replacing(self.path / "metrics.jsonl") as temporary:
+        with replacing(self.path / METRICS) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in epochs), encoding="utf-8")
 
 
@@ -126,9 +127,3 @@ def load_encoder(network: ResNet, folder: Path, prefix: str = "") -> None:
     state = _read_state(path)["network"]
     encoder = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     start_from(network, {name: tensor for name, tensor in encoder.items() if not name.startswith("fc.")}, str(folder))
-
-
-def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Read a `metrics.jsonl`; a line that is not complete yet is left out."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]

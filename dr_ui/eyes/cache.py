@@ -25,6 +25,7 @@ from dr_core.data.fundus import (
 from dr_core.data.idrid import SegmentedEye
 from dr_core.data.phantom import Phantom, draw_phantom
 from dr_core.data.preprocessing import Preprocessing
+from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.prediction import predict_views
 from dr_core.study.eyes import Picture, open_picture
@@ -165,29 +166,41 @@ def study_stamp(study: Study) -> Stamp:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _models(stamp: Stamp, device: str) -> dict[str, LoadedModel]:
-    study = open_study(stamp[0])
-    loaded = study.load_models()
-    for model in loaded.values():
-        model.model.to(device)
-    return loaded
+def _models(stamp: Stamp, device: str) -> tuple[dict[str, LoadedModel], dict[str, str]]:
+    return open_study(stamp[0]).load_valid_models(device)
 
 
 def models(study: Study, device: str = "cpu") -> dict[str, LoadedModel]:
-    """The study's models, shared by all sessions; set-ups without a checkpoint are left out."""
-    return _models(study_stamp(study), device)
+    """The study's valid models, shared by all sessions; set-ups without a checkpoint are left out."""
+    return _models(study_stamp(study), device)[0]
+
+
+def refused_models(study: Study) -> dict[str, str]:
+    """Set-up -> why its checkpoint gives no answer."""
+    return _models(study_stamp(study), "cpu")[1]
 
 
 def predict(study: Study, views: Mapping[Preprocessing, np.ndarray]) -> dict[str, np.ndarray]:
-    """Set-up -> softmax float64 (N, classes); `views` are uint8 (N, S, S, 3) for each way in which the models see."""
+    """Ask the models, each for itself.
+
+    Args:
+        study: The study.
+        views: Uint8 (N, S, S, 3) for each way in which the models see.
+
+    Returns:
+        Set-up -> softmax float64 (N, classes), of those whose answers are probabilities.
+    """
 
     def ask(device: str) -> dict[str, np.ndarray]:
         loaded = models(study, device)
 
-        def answer(setup: str) -> np.ndarray:
-            return predict_views(loaded[setup], views[loaded[setup].info.preprocessing], device=device)
+        def answer(setup: str) -> np.ndarray | None:
+            try:
+                return predict_views(loaded[setup], views[loaded[setup].info.preprocessing], device=device)
+            except InputError:  # the others answer; this one is said to have no answer where it is missing
+                return None
 
-        return each(loaded, answer)
+        return {setup: softmax for setup, softmax in each(loaded, answer).items() if softmax is not None}
 
     return place().run(ask)
 

@@ -2,14 +2,13 @@
 
 import base64
 from html import escape
-from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dr_core.data.intake.lesion_mask import split_name
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache
+from dr_ui.eyes import cache, uploads
 from dr_ui.eyes.cache import Eye
 from dr_ui.shell import result_tables, studies
 
@@ -31,7 +30,8 @@ def choose_eyes() -> list[Eye]:
     """Draw the uploader and the samples; give the uploaded eyes, or else the chosen sample."""
     upload, samples = st.columns([2.3, 4.4], gap="small")
     with upload:
-        files = carry(upload_files("Your photographs", "JPEG, PNG, TIFF or DICOM, one or many."))
+        files = uploads.keep(upload_files("Your photographs", "JPEG, PNG, TIFF or DICOM, one or many."))
+        files = [file for file in files if split_name(file.name)[1] is None]
     with samples:
         sample = choose_sample(disabled=bool(files))
     return [cache.uploaded_eye(file) for file in files] or [sample]
@@ -48,56 +48,36 @@ def upload_files(label: str, kinds: str) -> list[UploadedFile]:
         label,
         accept_multiple_files=True,
         key="photographs",
-        help=f"{kinds} They stay in memory while this tab is open; nothing is written to disk.",
+        help=f"{kinds} They stay in memory on every page until you remove them or close this tab; nothing is written "
+        "to disk.",
     )
-
-
-_CARRIED = "carried_photographs"
-
-
-def carry(files: list[UploadedFile]) -> list[UploadedFile]:
-    """Bring photographs along from the page where they were uploaded.
-
-    They stay in this session's memory, until they are removed where they were uploaded or put away here.
-
-    Args:
-        files: What is uploaded on this page.
-
-    Returns:
-        These, or else those of another page.
-    """
-    here = urlsplit(st.context.url or "").path
-    if files:
-        st.session_state[_CARRIED] = (here, [file for file in files if split_name(file.name)[1] is None])
-        return files
-    place, kept = st.session_state.get(_CARRIED, (here, []))
-    if place == here or not kept:
-        st.session_state.pop(_CARRIED, None)
-        return []
-    told = kept[0].name if len(kept) == 1 else f"{len(kept)} photographs"
-    if st.button(f"Put away {told}", key="put_away", help="Brought along from the page where it was uploaded."):
-        del st.session_state[_CARRIED]
-        st.rerun()
-    return list(kept)
 
 
 _LINKED = "eye"
 """Name in a link of an eye that the study was measured on: its data set and its name, with a slash between."""
 
 
+_FOLLOWING = ("study", "threshold", "reading")
+"""Inputs in a link that other pages share; a link inside a page takes them along."""
+
+
 def link_query(study: Study, data: str, name: str) -> dict[str, str]:
     """What a link to a page about one eye carries, so that it opens with an eye that the study was measured on."""
     several = {"study": study.name} if len(studies.available_studies()) > 1 else {}
-    return {_LINKED: f"{data}/{name}"} | several
+    return {_LINKED: f"{data}/{name}"} | _following() | several
+
+
+def _following() -> dict[str, str]:
+    given = {name: st.query_params.get(name) for name in _FOLLOWING}
+    return {name: value for name, value in given.items() if value}
 
 
 def query_of(eye: Eye) -> dict[str, str] | None:
     """What a link to another page carries for an eye; None for an upload, which never goes into a link."""
     if eye.picture is not None:
-        kept = {name: st.query_params.get(name) for name in (_LINKED, "study")}
-        return {name: value for name, value in kept.items() if value}
+        return {_LINKED: st.query_params[_LINKED]} | _following()
     sample = next((name for name, drawn in SAMPLES.items() if eye.file is None and eye.sample == drawn), None)
-    return None if sample is None else {"sample": sample}
+    return None if sample is None else {"sample": sample} | _following()
 
 
 def _linked_eye(disabled: bool) -> Eye | None:
@@ -106,11 +86,11 @@ def _linked_eye(disabled: bool) -> Eye | None:
     if not found:
         return None
     study = studies.open_named(st.session_state.get("study"))
-    told, back = st.columns([3.2, 1.3], vertical_alignment="center")
+    title, back = st.columns([3.2, 1.3], vertical_alignment="center")
     if back.button("Samples", disabled=disabled, width="stretch", help="Back to the samples."):
         del st.query_params[_LINKED]
         st.rerun()
-    told.html(
+    title.html(
         f'<p class="lens-small"><b>{escape(name)}</b><br>one of the eyes that the study was measured on: '
         f"{escape(result_tables.data_title(study, data))}</p>"
     )
@@ -141,10 +121,10 @@ def choose_sample(*, disabled: bool) -> Eye:
 def _thumbnails_css() -> str:
     """A small picture of the phantom over the name of each sample."""
     rules = []
-    for place, (grade, seed) in enumerate(SAMPLES.values(), start=1):
+    for number, (grade, seed) in enumerate(SAMPLES.values(), start=1):
         picture = base64.b64encode(cache.phantom_thumbnail(grade, seed)).decode()
         rules.append(
-            f'.st-key-sample [role="radio"]:nth-of-type({place})::before '
+            f'.st-key-sample [role="radio"]:nth-of-type({number})::before '
             f"{{ background-image: url(data:image/jpeg;base64,{picture}); }}"
         )
     return f"<style>{''.join(rules)}</style>"

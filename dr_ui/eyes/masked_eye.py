@@ -13,8 +13,9 @@ from dr_core.data.grades import LESIONS
 from dr_core.data.idrid import SegmentedEye, load_segmentation
 from dr_core.data.intake.lesion_mask import LesionMask, decode_mask, split_name
 from dr_core.errors import InputError
-from dr_ui.eyes import cache, choice
+from dr_ui.eyes import cache, choice, chosen, uploads
 from dr_ui.eyes.cache import Eye
+from dr_ui.parts.plain_text import plain
 
 _OTHER_EYE = "another eye"
 
@@ -73,8 +74,8 @@ class Specimen:
         """What a user should know of uploaded masks."""
         names = {lesion: file.name for lesion, file in self.masks}
         gray = [
-            f"The mask {name} has {masks[lesion].gray_levels} gray levels; what is at least half as bright as its "
-            "brightest counts as lesion."
+            f"The mask {name} has {masks[lesion].gray_levels} gray levels; what differs from its "
+            "background by half of the most counts as lesion."
             for lesion, name in names.items()
             if masks[lesion].gray_levels > _ON_AND_OFF
         ]
@@ -83,14 +84,15 @@ class Specimen:
             for lesion, name in names.items()
             if not masks[lesion].pixels.any()
         ]
-        return (*gray, *empty)
+        taken = [note for mask in masks.values() for note in mask.notes]
+        return (*gray, *empty, *taken)
 
 
 _ON_AND_OFF = 2
 
 
 def _published(eye: SegmentedEye, lesion: str) -> LesionMask:
-    return LesionMask(eye.read_mask(lesion), _ON_AND_OFF)
+    return eye.decode_mask(lesion)
 
 
 def _decode(file: UploadedFile, shape: tuple[int, int]) -> LesionMask:
@@ -106,7 +108,7 @@ def choose() -> Specimen:
     published = published_eyes()
     upload, samples, *real = st.columns([2.3, 4.4, 1.5] if published else [2.3, 4.4], gap="small")
     with upload:
-        files = choice.carry(
+        files = uploads.keep(
             choice.upload_files(
                 "Your photograph, with masks if you have them",
                 "The photograph as JPEG, PNG, TIFF or DICOM; lesion masks as TIFF or PNG of the same size, named as "
@@ -167,13 +169,9 @@ def _uploaded(files: list[UploadedFile]) -> Specimen:
 
 
 def _ask_photograph(pictures: list[UploadedFile]) -> tuple[UploadedFile, list[UploadedFile]]:
-    number = st.selectbox(
-        "Several files name no lesion: which one is the eye?",
-        range(len(pictures)),
-        format_func=lambda at: pictures[at].name,
-        key="photograph",
-    )
-    return pictures[number], [file for at, file in enumerate(pictures) if at != number]
+    eyes = [cache.uploaded_eye(file) for file in pictures]
+    eye = chosen.choose_one(eyes, "Several files name no lesion: which one is the eye?", "photograph")
+    return pictures[eyes.index(eye)], [file for file in pictures if file is not eye.file]
 
 
 def _ask_lesions(files: list[UploadedFile]) -> list[tuple[str, UploadedFile]]:
@@ -181,7 +179,7 @@ def _ask_lesions(files: list[UploadedFile]) -> list[tuple[str, UploadedFile]]:
     with st.expander("Are the other files masks of it?"):
         for file in files:
             said = st.selectbox(
-                file.name,
+                plain(file.name),
                 [_OTHER_EYE, *LESIONS],
                 format_func=lambda lesion: lesion.replace("_", " "),
                 key=f"lesion-{file.file_id}",

@@ -1,55 +1,30 @@
 """The models' answers about one eye: a card for each, and whether they agree."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 
 from dr_core.analysis.agreement import Agreement
-from dr_core.data.grades import GRADES, ReferableFrom, referable_probability, referable_readings
-from dr_core.models.setups import SETUPS
+from dr_core.data.grades import GRADES, Reading, referable_readings
+from dr_core.models.setups import Setup
 from dr_core.publish.palette import GRADE_RAMP
-
-READINGS: dict[str, ReferableFrom] = {reading.label: reading.positive_from for reading in referable_readings()}
-"""Grades that count as referable -> the lowest of them; the paper's first."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """When an eye is called referable.
-
-    Attributes:
-        reading: Key of `READINGS`.
-        threshold: Probability from which an eye is called referable, 0..1.
-    """
-
-    reading: str
-    threshold: float
-
-    @property
-    def referable_from(self) -> ReferableFrom:
-        """Lowest referable grade."""
-        return READINGS[self.reading]
-
-    @property
-    def grades(self) -> str:
-        """The referable grades, such as "3-4"."""
-        return self.reading.split()[0]
+from dr_ui.parts.operating_point import OperatingPoint, referable_grades
+from dr_ui.parts.style import setup_class
 
 
-def cards_html(answers: Mapping[str, np.ndarray], verdict: Verdict) -> str:
-    """Four cards: the most likely grade first, then all grades, then referable or not by both readings."""
-    cards = (_card(setup, softmax, verdict) for setup, softmax in answers.items())
+def cards_html(answers: Mapping[str, np.ndarray], point: OperatingPoint, setups: Mapping[str, Setup]) -> str:
+    """A card for each model: the most likely grade first, then all grades, then referable or not by every reading."""
+    cards = (_card(setups[name], softmax, point) for name, softmax in answers.items())
     return f'<div class="lens-cards">{"".join(cards)}</div>'
 
 
-def _card(name: str, softmax: np.ndarray, verdict: Verdict) -> str:
-    setup = SETUPS[name]
-    best = int(softmax.argmax())
-    readings = "".join(_reading(softmax, reading, verdict) for reading in READINGS)
+def _card(setup: Setup, softmax: np.ndarray, point: OperatingPoint) -> str:
+    best, label = int(softmax.argmax()), escape(setup.label)
+    readings = "".join(_reading(softmax, reading, point) for reading in referable_readings())
     return (
-        f'<section class="lens-card lens-{name}" aria-label="{setup.label}">'
-        f'<h2 title="{setup.summary}">{setup.label}</h2>'
+        f'<section class="lens-card {setup_class(setup.name)}" aria-label="{label}">'
+        f'<h2 title="{escape(setup.summary)}">{label}</h2>'
         f'<p class="lens-answer">{GRADES[best]}</p>'
         f'<p class="lens-sure">grade {best}, {100 * softmax[best]:.0f} %</p>'
         f"{_bars(softmax)}{readings}</section>"
@@ -70,41 +45,43 @@ def _bars(softmax: np.ndarray) -> str:
     )
 
 
-def _reading(softmax: np.ndarray, reading: str, verdict: Verdict) -> str:
-    score = float(referable_probability(softmax, READINGS[reading]))
-    yes = score >= verdict.threshold
-    word = "▲ referable" if yes else "▽ not referable"
-    if reading != verdict.reading:
+def _reading(softmax: np.ndarray, reading: Reading, point: OperatingPoint) -> str:
+    score = float(reading.score(softmax))
+    word = "▲ referable" if score >= point.threshold else "▽ not referable"
+    if reading != point.reading:
         return (
-            f'<p class="lens-other" title="the other reading: {word[2:]}">{word[0]} grades {reading} '
+            f'<p class="lens-other" title="by the other reading: {word[2:]}">{word[0]} grades {escape(reading.label)} '
             f"<span>{score:.2f}</span></p>"
         )
     return (
-        f'<p class="lens-verdict" title="probability of grades {reading}, 0 to 1"><span>{word}</span>'
+        f'<p class="lens-verdict" title="probability of grades {referable_grades(reading)}, 0 to 1"><span>{word}</span>'
         f"<b>{score:.2f}</b></p>"
         f'<div class="lens-meter" aria-hidden="true"><i style="width:{100 * score:.1f}%"></i>'
-        f'<span style="left:{100 * verdict.threshold:.1f}%"></span></div>'
+        f'<span style="left:{100 * point.threshold:.1f}%"></span></div>'
     )
 
 
-def agreement_html(agreement: Agreement, verdict: Verdict) -> str:
+def agreement_html(agreement: Agreement, point: OperatingPoint, setups: Mapping[str, Setup]) -> str:
     """One sentence on whether the models agree, and what the numbers are."""
     return (
-        f'<div class="lens-agree"><p role="status">{_agreement(agreement)}</p><p class="lens-small">'
-        f"Large number: the model's probability that the eye has grade {verdict.grades}, 0 to 1; referable from "
-        f"{verdict.threshold:.2f} on, the mark on the line. The models lie {agreement.spread:.2f} apart (0 = one "
-        "opinion). Bars: probability of each grade in %, 0 no DR to 4 proliferative.</p></div>"
+        f'<div class="lens-agree"><p role="status">{agreement_sentence(agreement, setups)}</p><p class="lens-small">'
+        f"Large number: the model's probability that the eye has grade {point.grades}, 0 to 1; referable from the "
+        f"threshold {point.threshold:.2f} on, the mark on the line. Highest and lowest probability differ by "
+        f"{agreement.spread:.2f}. Bars: probability of each grade in %, 0 no DR to 4 proliferative.</p></div>"
     )
 
 
-def _agreement(agreement: Agreement) -> str:
-    ayes, noes = ([SETUPS[setup].label for setup in side] for side in (agreement.referable, agreement.not_referable))
-    count = len(ayes) + len(noes)
+def agreement_sentence(agreement: Agreement, setups: Mapping[str, Setup]) -> str:
+    """Who says referable and who does not, as HTML."""
+    positive, negative = (
+        [escape(setups[name].label) for name in side] for side in (agreement.referable, agreement.not_referable)
+    )
+    count = len(positive) + len(negative)
     if agreement.unanimous:
-        said = "referable" if ayes else "not referable"
-        return f"<b>All {count} models agree: {said}.</b>" if count > 1 else f"<b>The one model says: {said}.</b>"
-    says, does = ("say" if len(ayes) > 1 else "says"), ("do" if len(noes) > 1 else "does")
+        answer = "referable" if positive else "not referable"
+        return f"<b>All {count} models agree: {answer}.</b>" if count > 1 else f"<b>The one model says: {answer}.</b>"
+    says, does = ("say" if len(positive) > 1 else "says"), ("do" if len(negative) > 1 else "does")
     return (
-        f"<b>{count} models: {len(ayes)} {says} referable, {len(noes)} {does} not.</b> "
-        f"▲ {', '.join(ayes)} &ensp; ▽ {', '.join(noes)}"
+        f"<b>{count} models: {len(positive)} {says} referable, {len(negative)} {does} not.</b> "
+        f"▲ {', '.join(positive)} &ensp; ▽ {', '.join(negative)}"
     )

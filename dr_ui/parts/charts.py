@@ -1,22 +1,23 @@
-"""Charts in the one language of color and line: hue is the initialization, a solid line contrastive training."""
+"""Charts in the one language of color and line: hue is the initialization, a solid line self-supervised pretraining."""
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from dr_core.models.setups import SETUPS
+from dr_core.models.setups import Setup
+
+NEUTRAL = "#8a8f98"
+"""Of thresholds and other lines that belong to no set-up; readable in both themes."""
 
 
-def setup_line(setup: str) -> dict[str, object]:
+def setup_line(setup: Setup) -> dict[str, object]:
     """Plotly's `line` of a set-up."""
-    dash = SETUPS[setup].line
-    return {"color": SETUPS[setup].color, "dash": dash, "width": 2}
+    return {"color": setup.color, "dash": setup.line, "width": 2}
 
 
-def setup_marker(setup: str, size: int = 7) -> dict[str, object]:
-    """Plotly's `marker` of a set-up: filled for contrastive training, hollow for supervised."""
-    symbol = "circle" if SETUPS[setup].filled else "circle-open"
-    color = SETUPS[setup].color
-    return {"color": color, "symbol": symbol, "size": size, "line": {"width": 2, "color": color}}
+def setup_marker(setup: Setup, size: int = 7) -> dict[str, object]:
+    """Plotly's `marker` of a set-up: filled after self-supervised pretraining, hollow otherwise."""
+    symbol = "circle" if setup.filled else "circle-open"
+    return {"color": setup.color, "symbol": symbol, "size": size, "line": {"width": 2, "color": setup.color}}
 
 
 def show(figure: go.Figure, key: str, height: int, *, titled: bool = False) -> None:

@@ -1,28 +1,46 @@
 """One language of color and line, on every page and in every exported figure."""
 
 from collections.abc import Iterable
+from html import escape
 
-from dr_core.models.setups import SETUPS
+from dr_core.models.setups import Setup
 
 POOLING_TITLES = {"sum_pos": "positive sum", "l2_norm_sq": "squared length"}
 """The paper's two poolings in plain words; the others go by CLEVR-XAI's names."""
 
+_INITIALIZATION_TITLES = {"none": "no external data", "imagenet": "ImageNet"}
 
-def setup_variables() -> str:
-    """CSS classes that give each set-up its color and line."""
-    return "\n".join(
-        f".lens-{setup.name} {{ --hue: {setup.color}; --line: {setup.css_line}; }}" for setup in SETUPS.values()
+
+def setup_class(name: str) -> str:
+    """CSS class that gives an element the color and line of a set-up."""
+    return f"lens-setup-{name}"
+
+
+def setup_css(setups: Iterable[Setup]) -> str:
+    """Style sheet with the colors and lines of a study's set-ups."""
+    rules = "\n".join(
+        f".{setup_class(setup.name)} {{ --hue: {setup.color}; --line: {setup.css_line}; "
+        f"--fill: {setup.color if setup.filled else 'transparent'}; }}"
+        for setup in setups
+    )
+    return f"<style>{rules}</style>"
+
+
+def setup_heads(setups: Iterable[Setup]) -> str:
+    """Column heads of a table, each under its set-up's line."""
+    return "".join(
+        f'<th scope="col" class="{setup_class(setup.name)}"><i></i>{escape(setup.label)}</th>' for setup in setups
     )
 
 
-def setup_heads(setups: Iterable[str]) -> str:
-    """Column heads of a table, each under its set-up's line."""
-    return "".join(f'<th scope="col" class="lens-{setup}"><i></i>{SETUPS[setup].label}</th>' for setup in setups)
+def initialization_title(initialization: str) -> str:
+    """What first weights come from, for people."""
+    return _INITIALIZATION_TITLES.get(initialization, initialization)
 
 
 def page_css() -> str:
     """Style sheet of every page; colors that a theme must decide are taken from the theme."""
-    return f"<style>{setup_variables()}{_CSS}</style>"
+    return f"<style>{_CSS}</style>"
 
 
 _CSS = """
@@ -45,8 +63,7 @@ _CSS = """
   font-variant-numeric: tabular-nums; }
 .lens-card h2 { font-size: .95rem; margin: 0 0 .15rem; padding: 0; letter-spacing: .02em; }
 .lens-card h2::before { content: ""; display: inline-block; width: .6rem; height: .6rem; border-radius: 50%;
-  border: 2px solid var(--hue); margin-right: .45rem; background: transparent; }
-.lens-iwne_cl h2::before, .lens-ifi_cl h2::before { background: var(--hue); }
+  border: 2px solid var(--hue); margin-right: .45rem; background: var(--fill, transparent); }
 .lens-card p { margin: 0; font-size: .82rem; line-height: 1.35; }
 .lens-card code { font-size: .75rem; overflow-wrap: anywhere; }
 
@@ -69,7 +86,7 @@ _CSS = """
 .lens-meter i { position: absolute; inset: 0 auto 0 0; border-radius: 3px; background: currentColor; opacity: .75; }
 .lens-meter span { position: absolute; top: -4px; height: 14px; border-left: 2px solid currentColor;
   margin-left: -1px; }
-.lens-damage { gap: .5rem; grid-template-columns: repeat(4, minmax(0, 1fr)); }
+.lens-damage { gap: .5rem; grid-template-columns: repeat(auto-fit, minmax(8.2rem, 1fr)); }
 .lens-damage .lens-card { padding: .4rem .55rem .5rem; }
 .lens-damage .lens-bars { height: 50px; }
 .lens-damage .lens-bars > div { position: relative; height: 46px; display: flex; align-items: end; }
@@ -87,6 +104,7 @@ _CSS = """
   margin-right: 6px; border-radius: .25rem; background: #0b0b0d center / cover; }
 [class*="st-key-corruption_"] [role="radio"] p { font-size: .76rem; line-height: 1.15; white-space: normal;
   text-align: left; }
+.lens-evidence { font-size: .86rem; line-height: 1.4; margin: 0 0 .5rem; min-height: 2.4rem; }
 .lens-agree { margin-top: .6rem; min-height: 5.6rem; }
 .lens-agree [role="status"] { font-size: 1.05rem; margin: 0 0 .3rem; }
 
@@ -101,12 +119,13 @@ _CSS = """
 .lens-range b { position: absolute; top: 0; width: 7px; height: 7px; margin-left: -3.5px; border-radius: 50%;
   background: var(--hue); }
 
-.lens-drawing { display: grid; grid-template-columns: 11rem 3.4rem minmax(0, 1fr) 3.4rem 11rem 3.4rem 9rem;
+.lens-drawing { display: grid; min-width: 46rem;
+  grid-template-columns: 11rem 3.4rem minmax(0, 1fr) 3.4rem 11rem 3.4rem 9rem;
   row-gap: .35rem; align-items: center; font-size: .86rem; margin-top: .5rem; }
 .lens-drawing > .lens-step { font-size: .76rem; opacity: .85; text-align: center; }
 .lens-box { border: 1.5px solid color-mix(in srgb, currentColor 45%, transparent); border-radius: .4rem; height: 100%;
   min-height: 1.6rem; padding: .1rem .6rem; display: grid; place-items: center; text-align: center; }
-.lens-box[class*="lens-i"] { border: 2px var(--line) var(--hue); }
+.lens-box[class*="lens-setup-"] { border: 2px var(--line) var(--hue); }
 .lens-end { font-weight: 650; }
 .lens-wire { border-top: 2px var(--line) var(--hue); position: relative; }
 .lens-wire::after { content: ""; position: absolute; right: 0; top: -5px; border: 4px solid transparent;
@@ -125,7 +144,7 @@ _CSS = """
 .lens-photo img { width: 100%; height: 100%; object-fit: contain; }
 .lens-quality { font-size: .82rem; margin: 0; }
 .lens-warning { font-size: .85rem; border-left: 4px solid #E69F00; padding: .1rem .6rem; margin: .35rem 0 0; }
-.lens-said { font-size: 1.05rem; margin: 0; min-height: 1.6rem; }
+.lens-sentence { font-size: 1.05rem; margin: 0; min-height: 1.6rem; }
 .lens-eyes { max-height: 330px; overflow-y: auto; }
 .lens-eyes table { width: 100%; border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 .lens-eyes th, .lens-eyes td { padding: .15rem .6rem; text-align: right; font-weight: 400; white-space: nowrap;
@@ -174,6 +193,7 @@ _CSS = """
 .lens-claims summary { cursor: pointer; } .lens-claims details p { font-size: .76rem; margin: .3rem 0; }
 .lens-claims ul { list-style: none; margin: 0; padding: 0; max-height: 16rem; overflow-y: auto; font-size: .76rem; }
 .lens-claims li { padding: .1rem 0; } .lens-claims li span { display: block; opacity: .85; }
+@media (max-width: 640px) { .block-container { padding: 4.2rem 1.1rem 1rem; } }
 button:focus-visible, a:focus-visible, summary:focus-visible { outline: 3px solid currentColor !important;
   outline-offset: 2px; }
 """

@@ -12,7 +12,8 @@ from dr_cli.commands import render_remedy
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui.parts import style
-from dr_ui.shell import access, request_queue, studies
+from dr_ui.parts.plain_text import plain_message, without_paths
+from dr_ui.shell import access, audit, navigation, request_queue, studies
 from dr_ui.shell.app_files import find_app_folder
 from dr_ui.shell.device import place
 
@@ -41,31 +42,31 @@ _QUESTIONS = (
     Question(
         "1_Compare.py",
         "Compare",
-        "What do the four models say about this eye?",
-        "Open a sample or your own photographs and see the four answers side by side.",
+        "What do the models say about this eye?",
+        "Open a sample or your own photographs and see their answers side by side.",
     ),
     Question(
         "2_Robustness.py",
         "Robustness",
         "How much damage does each model take?",
-        "Thirty-nine corruptions on a slider, the whole grid for one eye, and Figure 4 over many.",
+        "Corruptions on a slider, the whole grid for one eye, and Figure 4 over many.",
     ),
     Question(
         "3_Explain.py",
         "Explain",
         "Did it look at the lesions?",
-        "Four heatmaps over the eye, and how much of each lies on the lesions compared with chance.",
+        "A heatmap of each model over the eye, and how much of it lies on the lesions compared with controls.",
     ),
     Question(
         "4_Representations.py",
         "Representations",
         "What did the models learn to see?",
-        "How many directions each layer uses, and which law the first layer follows.",
+        "How many directions each layer uses, and which distribution its eigenvalues follow.",
     ),
     Question(
         "5_Performance.py",
         "Performance",
-        "How good are the four models?",
+        "How good are the models?",
         "ROC curves with an operating point, few labels, grades, and the eyes they disagree on.",
     ),
     Question(
@@ -96,13 +97,17 @@ def show(title: str, question: str, render: Callable[[Study], None]) -> None:
         f'<div class="lens-head"><h1>{escape(question)}</h1>'
         '<span class="lens-note" role="note">Research use only, not for diagnosis</span></div>'
     )
+    navigation.enter_page(title)
     _guard(lambda: _render(render))
 
 
 def _render(render: Callable[[Study], None]) -> None:
     if access.may_enter():
         with request_queue.take_turn():
-            render(_choose_study())
+            study = _choose_study()
+            audit.note_study(study.name)
+            st.html(style.setup_css(study.setups.values()))
+            render(study)
             if note := place().note:
                 st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
 
@@ -122,7 +127,7 @@ def _guard(draw: Callable[[], None]) -> None:
     except InputError as error:
         # A message can quote a stranger's file; an image in it would make the browser ask another host.
         command = f" The command: `{render_remedy(error.remedy)}`" if error.remedy else ""
-        st.error(str(error).replace("![", "!\\[") + command, icon=":material/error:")
+        st.error(plain_message(without_paths(str(error))) + command, icon=":material/error:")
     except Exception:  # noqa: BLE001 - the last door before the user; the traceback goes to the log
         number = uuid.uuid4().hex[:8]
         _LOG.exception("unexpected error %s", number)

@@ -1,4 +1,4 @@
-"""What stands between the network and Streamlit: security headers, a budget of uploads, and the login."""
+"""What stands between the network and Streamlit: security headers, the login, websockets and uploads within shares."""
 
 import gc
 import importlib
@@ -16,20 +16,16 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
-from streamlit.runtime import get_instance
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.starlette import App
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
 import dr_ui
-from dr_ui.shell.access import LoginRequired, is_login_on, own_path
+from dr_ui.shell import audit, connections, drain, uploads
+from dr_ui.shell.access import LoginRequired, is_login_on, read_timeouts
+from dr_ui.shell.connections import MEDIA, own_path
+from dr_ui.shell.paths import LOCAL_NAMES
 
 _LOG = logging.getLogger("dr_lens")
-
-LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
-
-MAX_SESSION_BYTES, MAX_ALL_BYTES, MAX_SESSION_FILES = 2**30, 3 * 2**30 // 2, 2000
-"""Bytes of the uploads that one session, and all sessions together, may hold at once; files of a session."""
 
 _HEADERS = {
     "Content-Security-Policy": "; ".join(
@@ -56,7 +52,10 @@ _HEADERS = {
 }
 """Streamlit's pages need inline and evaluated scripts; what matters is that no other host is asked or may frame us."""
 
-_UPLOAD, _PICTURES = "/_stcore/upload_file/", "/media/"
+_TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
+
+_READ_BY_SCRIPTS = "_streamlit_xsrf"
+"""The one cookie that Streamlit's page reads and sends back; it proves nothing but that the page is ours."""
 
 
 def middleware() -> list[Middleware]:
@@ -68,7 +67,11 @@ def middleware() -> list[Middleware]:
             "put a login or a proxy in front.",
             address or "every network",
         )
-    return [Middleware(SecurityHeaders), Middleware(SameOrigin), Middleware(LoginRequired), Middleware(UploadBudget)]
+    audit.open_log()
+    uploads.keep_in_memory()
+    connections.LOGINS.timeouts = read_timeouts()
+    layers = (SecurityHeaders, SameOrigin, LoginRequired, connections.Connections, uploads.UploadBudget)
+    return [Middleware(layer) for layer in layers]
 
 
 _PAUSE = 5.0
@@ -79,6 +82,8 @@ _PAUSE = 5.0
 async def lifespan(_: App) -> AsyncIterator[None]:
     """What happens while the server starts, beside the first requests."""
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+    connections.watch_media()
+    drain.on_sigterm()
     yield
 
 
@@ -99,7 +104,7 @@ def warm_up() -> None:
 
 
 class SecurityHeaders:
-    """Adds security headers to every answer, and keeps pictures out of caches.
+    """Adds security headers to every answer, guards its cookies, and keeps pictures out of caches.
 
     Args:
         app: The application behind.
@@ -116,12 +121,28 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(_HEADERS)
-                if own_path(scope).startswith(_PICTURES):
+                headers.update(_HEADERS | (_TLS_HEADERS if scope["scheme"] == "https" else {}))
+                if own_path(scope).startswith(MEDIA):
                     headers["Cache-Control"] = "private, no-store"
+                message["headers"] = [
+                    (name, _guarded(value, scope["scheme"]) if name == b"set-cookie" else value)
+                    for name, value in message["headers"]
+                ]
             await send(message)
 
         return await self.app(scope, receive, send_with_headers)
+
+
+def _guarded(cookie: bytes, scheme: str) -> bytes:
+    """A cookie that goes back to this site alone, is no business of scripts, and behind TLS never travels without."""
+    content, *attributes = cookie.split(b";")
+    present = {attribute.strip().partition(b"=")[0].lower() for attribute in attributes}
+    wanted = {b"SameSite": b"SameSite=Lax"}
+    if not content.startswith(_READ_BY_SCRIPTS.encode() + b"="):
+        wanted[b"HttpOnly"] = b"HttpOnly"
+    if scheme == "https":
+        wanted[b"Secure"] = b"Secure"
+    return b"; ".join([cookie, *(text for name, text in wanted.items() if name.lower() not in present)])
 
 
 class SameOrigin:
@@ -162,47 +183,6 @@ def _is_known_host(host: str) -> bool:
         return is_host_allowed(host)
     is_open = config.get_option("server.address") not in LOCAL_NAMES or is_login_on()
     return is_open or urlsplit(f"//{host}").hostname in LOCAL_NAMES
-
-
-class UploadBudget:
-    """Refuses an upload, before its first byte is taken, that would let uploads outgrow the server's memory.
-
-    Args:
-        app: The application behind.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-        self.arriving = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        if scope["type"] != "http" or scope["method"] != "PUT" or not own_path(scope).startswith(_UPLOAD):
-            return await self.app(scope, receive, send)
-        length = Headers(scope=scope).get("content-length", "")
-        if not length.isdecimal():
-            return await _refuse(HTTPStatus.LENGTH_REQUIRED, "An upload must say how long it is.")(scope, receive, send)
-        if self._is_too_much(own_path(scope).removeprefix(_UPLOAD).partition("/")[0], int(length)):
-            answer = _refuse(HTTPStatus.INSUFFICIENT_STORAGE, "Too many photographs are open; remove some.")
-            return await answer(scope, receive, send)
-        self.arriving += int(length)
-        try:
-            return await self.app(scope, receive, send)
-        finally:
-            self.arriving -= int(length)
-
-    def _is_too_much(self, session: str, length: int) -> bool:
-        manager = get_instance().uploaded_file_mgr
-        if not isinstance(manager, MemoryUploadedFileManager):
-            return False
-        sessions = list(manager.file_storage.items())  # copies: uploads come and go meanwhile
-        held = {name: [len(file.data) for file in list(files.values())] for name, files in sessions}
-        mine, everything = held.get(session, []), sum(map(sum, held.values()))
-        return (
-            len(mine) >= MAX_SESSION_FILES
-            or sum(mine) + length > MAX_SESSION_BYTES
-            or everything + self.arriving + length > MAX_ALL_BYTES
-        )
 
 
 def _refuse(status: HTTPStatus, sentence: str) -> PlainTextResponse:

@@ -3,6 +3,15 @@
 import io
 
 from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import ROOT
+
+
+def page_at(name):
+    """The page of this file, not yet run, in an app whose pages link each other."""
+    app = AppTest.from_file(ROOT / "home.py", default_timeout=120)
+    return app if name == "home.py" else app.switch_page(f"pages/{name}")
 
 
 def html_of(app):

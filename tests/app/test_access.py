@@ -3,11 +3,19 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
-from streamlit.runtime.uploaded_file_manager import UploadedFileRec
+from starlette.formparsers import MultiPartParser
 
+from dr_core.errors import InputError
 from dr_ui.shell import server
 from dr_ui.shell.access import AllowList, _stays_here
+from dr_ui.shell.sessions import Logins, Owners, Timeouts
+
+
+@pytest.fixture(autouse=True)
+def parser_limit(monkeypatch):
+    """`server.middleware` raises it for the process; put back afterwards."""
+    monkeypatch.setattr(MultiPartParser, "spool_max_size", MultiPartParser.spool_max_size)
+
 
 LIST = AllowList(users=frozenset({"erika@clinic.example"}), domains=frozenset({"lab.example"}))
 
@@ -16,9 +24,23 @@ LIST = AllowList(users=frozenset({"erika@clinic.example"}), domains=frozenset({"
     ("user", "allowed"),
     [
         ({"email": "Erika@Clinic.Example"}, True),
-        ({"email": " erika@clinic.example "}, True),
+        ({"email": " erika@clinic.example "}, False),
+        ({"email": "erika@clinic.example\n"}, False),
         ({"email": "erika@clinic.example", "email_verified": True}, True),
-        ({"email": "erika@clinic.example", "email_verified": False}, False),
+        *(
+            ({"email": "erika@clinic.example", "email_verified": one}, False)
+            for one in (False, "false", "true", 1, None)
+        ),
+        ({"email": ["erika@clinic.example"]}, False),
+        ({"email": {"erika@clinic.example": 1}}, False),
+        ({"email": True}, False),
+        ({"email": "x@evil.example@lab.example"}, False),
+        ({"email": "x@evil.example,y@lab.example"}, False),
+        ({"email": "x <y@lab.example>"}, False),
+        ({"email": '"x@evil.example"@lab.example'}, False),
+        ({"email": "x@lab.example."}, False),
+        ({"email": "x@\u217cab.example"}, False),
+        ({"email": "a" * 65 + "@lab.example"}, False),
         ({"email": "who@lab.example"}, True),
         ({"email": "who@sub.lab.example"}, False),
         ({"email": "who@evil-lab.example"}, False),
@@ -36,6 +58,116 @@ def test_the_list_decides_by_address_and_domain(user, allowed):
 
 def test_an_empty_list_lets_nobody_in():
     assert not AllowList(users=frozenset(), domains=frozenset()).allows({"email": "a@b"})
+
+
+@pytest.mark.parametrize("value", [0, -1, "60", True, None, float("nan")])
+@pytest.mark.parametrize("name", ["idle_minutes", "absolute_hours"])
+def test_a_timeout_is_a_positive_number(name, value):
+    with pytest.raises(InputError, match=f"`{name}`.* must be above 0"):
+        Timeouts(**{name: value})
+
+
+class Clock:
+    """Seconds that a test moves."""
+
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_login_ends_idle_or_old_or_by_signing_out():
+    clock, closed = Clock(), []
+    logins = Logins(Timeouts(idle_minutes=10, absolute_hours=1), clock=clock, close_session=closed.append)
+    login = logins.begin("key", "erika@clinic.example")
+    login.sessions |= {"tab"}
+    assert logins.find("key") is login
+    assert logins.find("other") is None
+    assert logins.find(None) is None
+    clock.now += 599
+    logins.touch(logins.find("key"))
+    clock.now += 599
+    assert logins.find("key") is login
+    clock.now += 2
+    assert logins.find("key") is None  # idle
+    assert login.ended.is_set()
+    assert closed == ["tab"]
+    old = logins.begin("key", "erika@clinic.example")
+    for _ in range(7):
+        clock.now += 500
+        logins.touch(old)
+    assert logins.seconds_left(old) == 100
+    clock.now += 100
+    logins.touch(old)
+    assert logins.find("key") is None  # an hour
+    third = logins.begin("key", "erika@clinic.example")
+    assert logins.end("key") is third
+    assert third.ended.is_set()
+    assert logins.end("key") is None
+    assert logins.seconds_left(third) == 0
+
+
+def test_a_login_that_is_over_is_forgotten_when_another_begins():
+    clock = Clock()
+    logins = Logins(Timeouts(), clock=clock)
+    first = logins.begin("first", "a@lab.example")
+    clock.now += 24 * 3600
+    logins.begin("second", "b@lab.example")
+    assert first.ended.is_set()
+    assert list(logins._logins) == ["second"]
+
+
+def test_a_picture_is_read_by_those_who_were_shown_it():
+    owners = Owners()
+    owners.claim("a", "anna@lab.example")
+    owners.claim("b", "bert@lab.example")
+    owners.show_file("picture", "a", {})
+    owners.show_file("picture", "nobody", {})
+    assert owners.may_read("picture", "anna@lab.example")
+    assert not owners.may_read("picture", "bert@lab.example")
+    assert not owners.may_read("unknown", "anna@lab.example")
+    owners.show_file("picture", "b", {})
+    assert owners.may_read("picture", "bert@lab.example")
+
+
+def test_what_belongs_to_nobody_is_forgotten():
+    owners = Owners()
+    for number in range(10_000):
+        owners.claim(str(number), "a", lambda one: int(one) > 9_000)
+        owners.show_file(str(number), str(number), {"9999": None})
+    assert len(owners._sessions) <= 4096
+    assert len(owners._files) <= 4096
+    assert owners.owner("9999") == "a"
+
+
+@pytest.mark.parametrize(
+    ("cookie", "scheme", "guarded"),
+    [
+        (b"_streamlit_user=x; path=/", "https", b"_streamlit_user=x; path=/; SameSite=Lax; HttpOnly; Secure"),
+        (b"a=x; HttpOnly; samesite=strict", "http", b"a=x; HttpOnly; samesite=strict"),
+        (b"_streamlit_xsrf=x; Path=/", "https", b"_streamlit_xsrf=x; Path=/; SameSite=Lax; Secure"),
+        (b"a=secure", "https", b"a=secure; SameSite=Lax; HttpOnly; Secure"),
+    ],
+)
+def test_cookies_are_guarded(cookie, scheme, guarded):
+    assert server._guarded(cookie, scheme) == guarded
+
+
+@pytest.mark.parametrize(("scheme", "told"), [("https", True), ("http", False)])
+def test_behind_tls_browsers_are_told_to_stay_there(scheme, told):
+    sent = []
+
+    async def behind(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"set-cookie", b"a=b")]})
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "scheme": scheme, "path": "/", "headers": []}
+    run(server.SecurityHeaders(behind)(scope, None, send))
+    headers = dict(sent[0]["headers"])
+    assert (b"strict-transport-security" in headers) is told
+    assert (b"Secure" in headers[b"set-cookie"]) is told
 
 
 @pytest.mark.parametrize(
@@ -59,65 +191,13 @@ def run(coroutine):
         pool.submit(asyncio.run, coroutine).result()
 
 
-def put(budget, length, session="s"):
-    """Status of one upload; 200 from the application behind."""
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
-    headers = [(b"content-length", str(length).encode())] if length is not None else []
-    scope = {
-        "type": "http",
-        "method": "PUT",
-        "path": f"/_stcore/upload_file/{session}/f",
-        "headers": headers,
-        "query_string": b"",
-    }
-    run(budget(scope, None, send))
-    return sent[0]["status"]
-
-
-async def accept(scope, receive, send):
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b""})
-
-
-def test_uploads_have_a_budget_for_a_session_and_for_all(monkeypatch):
-    manager = MemoryUploadedFileManager("/upload")
-    monkeypatch.setattr(server, "get_instance", lambda: SimpleNamespace(uploaded_file_mgr=manager))
-    monkeypatch.setattr(server, "MAX_SESSION_BYTES", 100)
-    monkeypatch.setattr(server, "MAX_ALL_BYTES", 250)
-    monkeypatch.setattr(server, "MAX_SESSION_FILES", 3)
-
-    def hold(session, name, size):
-        manager.add_file(session, UploadedFileRec(name, name, "image/png", bytes(size)))
-
-    budget = server.UploadBudget(accept)
-    assert put(budget, 100) == 200
-    assert put(budget, 101) == 507
-    assert put(budget, None) == 411
-    hold("s", "a", 60)
-    assert put(budget, 40) == 200
-    assert put(budget, 41) == 507
-    assert put(budget, 41, "other") == 200
-    hold("t", "b", 90)
-    hold("u", "c", 90)
-    assert put(budget, 11, "other") == 507
-    assert put(budget, 10, "other") == 200
-    hold("v", "1", 1), hold("v", "2", 1), hold("v", "3", 1)
-    assert put(budget, 1, "v") == 507
-    manager.remove_session_files("t")
-    assert put(budget, 50, "other") == 200
-    assert budget.arriving == 0
-
-
 @pytest.mark.parametrize(
     ("address", "warned"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True), (None, True)]
 )
 def test_listening_on_a_network_without_a_login_is_warned_of(address, warned, monkeypatch, caplog):
     monkeypatch.setattr(server, "config", SimpleNamespace(get_option=lambda name: address))
-    assert len(server.middleware()) == 4
+    names = [layer.cls.__name__ for layer in server.middleware()]
+    assert names == ["SecurityHeaders", "SameOrigin", "LoginRequired", "Connections", "UploadBudget"]
     assert ("without a login" in caplog.text) is warned
     monkeypatch.setattr(server, "is_login_on", lambda: True)
     caplog.clear()

@@ -1,22 +1,17 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from dr_core.data.fundus import read_fundus
 from dr_core.data.phantom import draw_phantom
 from dr_core.models.prediction import predict_photographs
 from dr_ui.eyes.choice import FIRST_SAMPLE, SAMPLES
-from tests.app.page_driver import encoded, html_of, upload
-
-ROOT = Path(__file__).parents[2]
+from tests.app.page_driver import encoded, html_of, page_at, upload
 
 
 @pytest.fixture
 def page(monkeypatch, tiny_study):
     monkeypatch.setenv("DR_STUDY", str(tiny_study.path))
-    return AppTest.from_file(ROOT / "pages" / "1_Compare.py", default_timeout=60)
+    return page_at("1_Compare.py")
 
 
 def test_cold_it_shows_a_phantom_and_four_answers(page, tiny_study):
@@ -47,7 +42,7 @@ def test_threshold_and_reading_move_the_verdict(page, tiny_study, reading, thres
     assert shown.count("▲ referable</span>") == ayes
     assert shown.count("▽ not referable</span>") == 4 - ayes
     assert f"has grade {reading[:3]}" in shown
-    assert f"from {threshold:.2f} on" in shown
+    assert f"threshold {threshold:.2f} on" in shown
     assert ("All 4 models agree" if ayes in (0, 4) else f"4 models: {ayes} say") in shown
 
 
@@ -90,7 +85,7 @@ def test_a_bad_file_gets_one_sentence_and_the_session_lives(page):
     app = upload(page.run(), ("eye.jpg", b"not an image at all"))
     assert not app.exception
     assert len(app.error) == 1
-    assert "must be a JPEG, PNG, TIFF or DICOM" in app.error[0].value
+    assert "must be a JPEG, PNG, TIFF, DICOM" in app.error[0].value
     app = upload(app, ("good.png", encoded(draw_phantom(0, 200, 1).image)))
     assert not app.error
     assert "good.png" in html_of(app)
@@ -130,7 +125,7 @@ def test_a_study_that_is_replaced_while_it_is_open_is_noticed(monkeypatch, tmp_p
     folder = tmp_path / "replaced"
     shutil.copytree(tiny_study.path, folder)
     monkeypatch.setenv("DR_STUDY", str(folder))
-    app = AppTest.from_file(ROOT / "pages" / "1_Compare.py", default_timeout=60).run()
+    app = page_at("1_Compare.py").run()
     before = html_of(app)
     other = (folder / "checkpoints" / "ifi_cl.safetensors").read_bytes()
     (folder / "checkpoints" / "ifi_cl.safetensors").unlink()
@@ -145,7 +140,7 @@ def test_without_models_the_command_is_named(monkeypatch, tmp_path, tiny_study):
 
     write_study_info(tmp_path / "bare", tiny_study.info)
     monkeypatch.setenv("DR_STUDY", str(tmp_path / "bare"))
-    app = AppTest.from_file(ROOT / "pages" / "1_Compare.py", default_timeout=60).run()
+    app = page_at("1_Compare.py").run()
     assert "no trained model yet" in app.error[0].value
     assert "train_cli.py demo" in app.error[0].value
 

@@ -5,12 +5,10 @@ import re
 import pytest
 import streamlit as st
 import torch
-from streamlit.testing.v1 import AppTest
 
 from dr_core.errors import InputError
 from dr_ui.shell import device
-from tests.app.page_driver import html_of
-from tests.conftest import ROOT
+from tests.app.page_driver import html_of, page_at
 
 
 def forget():
@@ -29,7 +27,7 @@ def anew():
 
 def open_page(monkeypatch, study, name):
     monkeypatch.setenv("DR_STUDY", str(study.path))
-    app = AppTest.from_file(ROOT / "pages" / name, default_timeout=60).run()
+    app = page_at(name).run()
     assert not app.exception
     assert not app.error
     return html_of(app)

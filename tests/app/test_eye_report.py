@@ -5,18 +5,17 @@ import re
 
 import pytest
 from pypdf import PdfReader
-from streamlit.testing.v1 import AppTest
 
 from dr_core.publish import pdf
 from dr_core.publish.pdf import find_browser
 from dr_ui.parts import eye_report_button
-from tests.app.page_driver import html_of
+from tests.app.page_driver import html_of, page_at
 from tests.conftest import ROOT
 
 
 def open_page(monkeypatch, study, name):
     monkeypatch.setenv("DR_STUDY", str(study))
-    return AppTest.from_file(ROOT / "pages" / name, default_timeout=90).run()
+    return page_at(name).run()
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def test_compare_prints_its_own_numbers_on_one_page(monkeypatch, written):
     app = open_page(monkeypatch, ROOT / "assets" / "demo_study", "1_Compare.py")
     scores = re.findall(r"<b>(\d\.\d\d)</b>", html_of(app))
     assert len(scores) == 4
-    app.button(key="sheet").click().run()
+    app.button(key="eye_report").click().run()
     assert not app.exception
     assert not app.error
     html = written["html"]
@@ -52,14 +51,14 @@ def test_compare_prints_its_own_numbers_on_one_page(monkeypatch, written):
     if find_browser():
         pages = PdfReader(io.BytesIO(written["pdf"])).pages
         assert len(pages) == 1
-        assert "Nineteen corruptions" in pages[0].extract_text()
+        assert "19 corruptions at severity 3" in pages[0].extract_text()
 
 
 def test_explain_prints_its_own_scores(monkeypatch, written):
     app = open_page(monkeypatch, ROOT / "assets" / "demo_study", "3_Explain.py")
     table = re.search(r'<table class="lens-scores.*?</table>', html_of(app), re.DOTALL)[0]
     masses = re.findall(r"0\.\d{3}", table)[1:5]  # chance, then the four models on all lesions
-    app.button(key="sheet").click().run()
+    app.button(key="eye_report").click().run()
     assert not app.exception
     for mass in masses:
         assert f"<td>{mass} (" in written["html"]
@@ -68,7 +67,7 @@ def test_explain_prints_its_own_scores(monkeypatch, written):
 def test_without_chromium_the_sheet_is_html(monkeypatch, tiny_study):
     monkeypatch.setattr(pdf, "find_browser", lambda: None)
     app = open_page(monkeypatch, tiny_study.path, "1_Compare.py")
-    app.button(key="sheet").click().run()
+    app.button(key="eye_report").click().run()
     assert not app.exception
     assert any("A PDF needs Chromium" in caption.value for caption in app.caption)
     assert app.get("download_button")[0].proto.label.endswith(".html")

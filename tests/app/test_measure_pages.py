@@ -5,8 +5,9 @@ from streamlit.testing.v1 import AppTest
 
 from dr_core.experiments.experiment import Inputs
 from dr_core.experiments.spectrum import SPECTRUM
+from dr_core.models.setups import SETUPS
 from dr_core.study.folder import write_study_info
-from dr_ui.parts import operating_point
+from dr_ui.parts import roc_chart
 from tests.conftest import ROOT, make_study
 
 
@@ -47,12 +48,12 @@ def groups(app):
 
 def test_the_browser_gets_what_happens_at_every_stop():
     labels, scores = np.array([False, False, True, True]), np.array([0.1, 0.4, 0.35, 0.8])
-    (model,) = operating_point.message({"ifi_fs": (labels, scores)})
-    assert (model["label"], model["solid"]) == ("IFI-FS", False)
-    assert len(model["points"]) == len(operating_point.STOPS) == 101
+    (model,) = roc_chart.message({"ifi_fs": (labels, scores)}, SETUPS)
+    assert (model["label"], model["line"], model["filled"]) == ("IFI-FS", "dashed", False)
+    assert len(model["points"]) == len(roc_chart.STOPS) == 101
     assert model["points"][50] == (0.35, 2, 0, 1, 1)
     assert model["points"][100] == (0.8, 1, 1, 0, 2)
-    (blind,) = operating_point.message({"ifi_fs": (labels, -scores)})
+    (blind,) = roc_chart.message({"ifi_fs": (labels, -scores)}, SETUPS)
     assert blind["points"][100] == (None, 0, 2, 0, 2)
 
 

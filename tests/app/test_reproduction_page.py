@@ -2,7 +2,8 @@ import shutil
 
 from streamlit.testing.v1 import AppTest
 
-from dr_core.publish.paper.review import count_verdicts, review_claims
+from dr_core.publish.paper.implied import list_implications
+from dr_core.publish.paper.review import count_checkpoints, count_verdicts, review_claims
 from dr_core.study.folder import open_study
 from tests.app.page_driver import html_of
 from tests.conftest import ROOT
@@ -23,9 +24,13 @@ def test_every_claim_has_its_verdict_and_drawn_eyes_are_said_first(monkeypatch):
     findings = review_claims(open_study(demo))
     for verdict, count in count_verdicts(findings).items():
         assert f"{count} {verdict}</span>" in text
-    assert text.count('<th scope="row">') == len(findings)
+    for verdict, count in count_checkpoints(findings).items():
+        assert f"{count} {verdict}</span>" in text
+    assert "One training run of each set-up: what is found here is true of these four checkpoints" in text
+    audit = len(list_implications())
+    assert text.count('<th scope="row">') == len(findings) + audit
     app.segmented_control(key="place").set_value("Table 2").run()
-    assert html_of(app).count('<th scope="row">') == 6
+    assert html_of(app).count('<th scope="row">') == 6 + audit
 
 
 def test_without_tables_the_page_names_the_commands(monkeypatch, tmp_path, tiny_study):

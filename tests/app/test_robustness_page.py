@@ -108,7 +108,7 @@ def test_figure_4_from_the_study(monkeypatch, tmp_path):
     app.run()
     assert not app.exception
     assert not app.error
-    assert "of 2 corruptions" in html_of(app)
+    assert "of 2 combinations of corruption and severity" in html_of(app)
     assert "relative to IWNE-FS" in html_of(app)
 
 

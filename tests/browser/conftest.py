@@ -35,7 +35,7 @@ def demo_server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def serve():
-    """Runs the app on a study: `with serve(study, log, *options, port=...) as address`."""
+    """Runs the app on a study: `with serve(study, log, *options, port=..., NAME=value) as address`."""
     return _serve
 
 
@@ -52,12 +52,16 @@ def wait_until_healthy():
 
 
 @contextmanager
-def _serve(study, log, *options, port=None):
+def _serve(study, log, *options, port=None, **environment):
     port = port or _free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), *options]
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | {"DR_STUDY": str(study)}, stdout=output, stderr=subprocess.STDOUT
+            command,
+            cwd=ROOT,
+            env=os.environ | {"DR_STUDY": str(study)} | environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
         address = f"http://127.0.0.1:{port}"
         try:

@@ -54,7 +54,7 @@ def test_it_opens_by_link_and_asks_no_other_host(page, server):
     page.on("pageerror", lambda error: errors.append(error))
     opened(page, server)
     expect(page.locator(".lens-scores tbody th").first).to_have_text("HE")
-    expect(page.locator(".lens-said")).to_contain_text("haemorrhages")
+    expect(page.locator(".lens-sentence")).to_contain_text("haemorrhages")
     expect(page.get_by_text("Research use only, not for diagnosis")).to_be_visible()
     assert hosts - {""} == {server.split("/")[2]}
     assert not errors

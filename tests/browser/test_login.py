@@ -17,6 +17,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from dr_core.data.phantom import draw_phantom
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.browser
 
@@ -152,6 +153,129 @@ def test_who_is_not_on_the_list_sees_nothing_and_can_sign_out(page, guarded, sub
     page.get_by_role("link", name="Sign out").click()
     page.goto(guarded)
     expect(page.get_by_role("button", name="erika", exact=True)).to_be_visible()
+
+
+def cookie_header(page, address):
+    return "; ".join(f"{one['name']}={one['value']}" for one in page.context.cookies(address))
+
+
+def test_signing_out_ends_every_tab_and_the_old_cookie_at_once(page, guarded):
+    media = []
+    page.on("request", lambda request: media.append(urlsplit(request.url).path))
+    sign_in(page, guarded, "erika", "/Compare")
+    expect(page.get_by_text("Signed in as erika@clinic.example")).to_be_visible()
+    expect(page.locator(".lens-card")).to_have_count(4)
+    other = page.context.new_page()
+    other.goto(guarded + "/Performance")
+    expect(other.get_by_text("Signed in as erika@clinic.example")).to_be_visible()
+    cookies = cookie_header(page, guarded)
+    assert ask(guarded, "GET", "/", Cookie=cookies)[0] == 200
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="erika", exact=True)).to_be_visible()
+    expect(other.get_by_role("button", name="erika", exact=True)).to_be_visible()  # the other tab went by itself
+    for method, path in (("GET", "/"), ("GET", "/media/x.jpg"), ("PUT", "/_stcore/upload_file/a/b")):
+        assert ask(guarded, method, path, Cookie=cookies)[0] == 401
+    with pytest.raises(InvalidStatus):
+        connect(
+            guarded.replace("http", "ws") + "/_stcore/stream",
+            origin=guarded,
+            subprotocols=["streamlit"],
+            additional_headers={"Cookie": cookies},
+        )
+
+
+@pytest.mark.parametrize(
+    "name", ["Compare", "Robustness", "Explain", "Representations", "Performance", "Reproduction", ""]
+)
+def test_every_page_names_the_user_and_offers_to_sign_out(signed_in, guarded, tiny_study, name):
+    signed_in.goto(f"{guarded}/{name}")
+    expect(signed_in.get_by_text("Signed in as erika@clinic.example")).to_be_visible()
+    expect(signed_in.get_by_role("button", name="Sign out")).to_be_visible()
+    if name == "Representations":
+        expect(
+            signed_in.get_by_text(f"--study {tiny_study.name} ")
+        ).to_be_visible()  # what is missing, without a folder
+    assert str(tiny_study.path.parent) not in signed_in.content()
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser, guarded):
+    """A page of somebody who is signed in."""
+    context = browser.new_context(viewport={"width": 1366, "height": 768})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    sign_in(page, guarded, "erika")
+    expect(page.get_by_text("Signed in as")).to_be_visible()
+    yield page
+    context.close()
+
+
+def test_cookies_are_out_of_the_reach_of_scripts_and_other_sites(signed_in, guarded):
+    cookies = {one["name"]: one for one in signed_in.context.cookies(guarded)}
+    assert cookies["_streamlit_user"]["httpOnly"]
+    assert {one["sameSite"] for one in cookies.values()} == {"Lax"}
+    assert [name for name, one in cookies.items() if not one["httpOnly"]] == ["_streamlit_xsrf"]
+
+
+def test_what_one_user_sees_and_uploads_answers_to_no_other(signed_in, browser, guarded, tmp_path):
+    requests = []
+    signed_in.on("request", lambda request: requests.append((request.method, urlsplit(request.url).path)))
+    signed_in.goto(guarded + "/Compare")
+    files = [tmp_path / "mine.png", tmp_path / "too.png"]
+    for seed, file in enumerate(files):
+        Image.fromarray(draw_phantom(2, 200, seed).image).save(file)
+    signed_in.set_input_files("input[type=file]", files)
+    with signed_in.expect_download() as download:
+        signed_in.get_by_role("button", name="Download (CSV)").click()
+    table = urlsplit(download.value.url).path
+    signed_in.goto(guarded + "/Reproduction")
+    signed_in.get_by_role("button", name="Report").click()
+    with signed_in.expect_download() as download:
+        signed_in.get_by_role("button", name="HTML").click()  # made when it is asked for
+    report = urlsplit(download.value.url).path
+    assert "Tiny" in Path(download.value.path()).read_text()
+    uploads = [path for method, path in requests if method == "PUT"]
+    assert len(uploads) == 2
+    assert ask(guarded, "GET", report, Cookie=cookie_header(signed_in, guarded))[0] == 200
+    context = browser.new_context()
+    other = context.new_page()
+    sign_in(other, guarded, "lab")
+    expect(other.get_by_text("Signed in as anybody@lab.example")).to_be_visible()
+    theirs = cookie_header(other, guarded)
+    assert ask(guarded, "GET", "/", Cookie=theirs)[0] == 200
+    asked = [("GET", path) for path in (table, report)]
+    asked += [(method, path) for method in ("PUT", "DELETE") for path in uploads]
+    assert {ask(guarded, method, path, Cookie=theirs)[0] for method, path in asked} == {404}
+    context.close()
+
+
+def test_a_login_that_is_not_used_ends_by_itself(page, provider, tiny_study, tmp_path, serve, free_port):
+    port, secrets = free_port(), tmp_path / "secrets.toml"
+    text = SECRETS.format(address=f"http://127.0.0.1:{port}", provider=provider) + "idle_minutes = 0.3\n"
+    secrets.write_text(text)
+    audit = tmp_path / "audit.log"
+    options = ("--secrets.files", str(secrets))
+    with serve(tiny_study.path, tmp_path / "log.txt", *options, port=port, DR_AUDIT_LOG=str(audit)) as address:
+        sign_in(page, address, "erika", "/Compare")
+        expect(page.get_by_text("Signed in as erika@clinic.example")).to_be_visible()
+        cookies = cookie_header(page, address)
+        expect(page.get_by_role("button", name="erika", exact=True)).to_be_visible()  # after 18 s
+        assert ask(address, "GET", "/", Cookie=cookies)[0] == 401
+    events = [json.loads(line) for line in audit.read_text().splitlines()]
+    assert {"sign in", "timeout", "leave"} <= {one["event"] for one in events}
+    assert {one["user"] for one in events} == {"erika@clinic.example"}
+
+
+@pytest.mark.parametrize("line", ["idle_minutes = 0", 'absolute_hours = "12"', "idle_minutes = true"])
+def test_a_timeout_that_is_none_stops_the_start(line, provider, tiny_study, tmp_path, free_port):
+    secrets = tmp_path / "secrets.toml"
+    secrets.write_text(SECRETS.format(address="http://127.0.0.1:1", provider=provider) + line + "\n")
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(free_port())]
+    done = subprocess.run(
+        [*command, "--secrets.files", str(secrets)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert f"`{line.split()[0]}` in section [access] of secrets.toml must be above 0" in done.stdout + done.stderr
 
 
 def listening_addresses(port):

@@ -5,7 +5,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_performance_opens_by_address_and_restores_its_point(page, server):
-    page.goto(server + "/Performance?specificity=0.7&reading=any+DR")
+    page.goto(server + "/Performance?specificity=0.7&reading=1-4+(any+DR)")
     expect(page.locator(".lens-card")).to_have_count(4)
     expect(page.locator(".lens-card").first).to_contain_text("not called")
     expect(page.get_by_role("slider").first).to_have_value("0.7")

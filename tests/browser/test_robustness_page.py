@@ -23,7 +23,7 @@ def test_the_slider_moves_picture_and_answers(page, server):
     expect(page).to_have_url(re.compile("severity=5"))
 
 
-def test_a_photograph_comes_along_from_compare_until_it_is_put_away(page, server):
+def test_a_photograph_follows_on_every_page_until_it_is_removed(page, server):
     buffer = io.BytesIO()
     Image.fromarray(draw_phantom(4, 300, 5).image).save(buffer, "PNG")
     page.goto(f"{server}/Compare")
@@ -31,9 +31,8 @@ def test_a_photograph_comes_along_from_compare_until_it_is_put_away(page, server
     page.locator("input[type=file]").set_input_files(
         {"name": "mine.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
     )
-    expect(page.get_by_text("take this photograph along")).to_be_visible()
     page.get_by_test_id("stSidebarNav").get_by_text("Robustness").click()
-    away = page.get_by_role("button", name="Put away mine.png")
+    away = page.get_by_role("button", name="Remove mine.png")
     expect(away).to_be_visible()
     expect(page.locator(".lens-damage .lens-card")).to_have_count(4)
     away.click()

@@ -15,7 +15,7 @@ from dr_cli.main import main
 from dr_core.models.architectures import build_backbone
 from dr_core.models.imagenet_weights import EXTERNAL
 from dr_core.study.folder import open_study
-from dr_core.training.run_folder import read_metrics
+from dr_core.study.run_history import read_metrics
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,10 +5,12 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from dr_core.data.grades import LESIONS, TOTAL_COLOR
+from dr_core.data.grades import LESIONS
 from dr_core.models.setups import SETUPS
+from dr_core.publish import overlay
 from dr_core.publish.palette import GRADE_RAMP
 from tests.conftest import ROOT
 
@@ -50,12 +52,10 @@ def test_the_measures_are_right():
 
 @pytest.mark.parametrize("vision", VISION)
 def test_initializations_lesions_and_grades_are_told_apart(vision):
-    """A difference of 2.3 is just noticed; training is told by the line, lesions also by their letters."""
+    """A difference of 2.3 is just noticed; the line tells the pretraining."""
     hues = sorted({setup.color for setup in SETUPS.values()})
     assert len(hues) == 2
     assert distance(*hues, vision) > 40
-    for first, second in combinations([*(lesion.color for lesion in LESIONS.values()), TOTAL_COLOR], 2):
-        assert distance(first, second, vision) > 14, (first, second)
     lightness = [seen(color, vision)[0] for color in GRADE_RAMP]
     assert (np.diff(lightness) < -12).all()
 
@@ -66,5 +66,33 @@ def test_hues_and_outlines_stand_out():
         for setup in SETUPS.values():
             assert contrast(setup.color, theme["backgroundColor"]) >= 3  # WCAG 1.4.11, graphics
         assert contrast(theme["textColor"], theme["secondaryBackgroundColor"]) >= 7  # WCAG 1.4.6, text
-    for color in [*(lesion.color for lesion in LESIONS.values()), TOTAL_COLOR]:
+    for color in (lesion.color for lesion in LESIONS.values()):
         assert contrast(color, "#0b0b0d") >= 3  # the photograph's surround, as dark as the outlines' halo
+
+
+RETINA = (155, 73, 23)
+"""Mean color of the retina in 143 photographs of IDRiD, sRGB; the test below computes it again."""
+
+
+def as_hex(color):
+    return "#" + "".join(f"{round(channel):02x}" for channel in color)
+
+
+@pytest.mark.parametrize("vision", VISION)
+@pytest.mark.parametrize("dimming", [0, overlay.EYE_DIMMING])
+def test_outlines_stand_apart_from_each_other_and_from_every_color_of_a_heatmap(vision, dimming):
+    heatmap = [as_hex(color) for color in overlay.blend(RETINA, np.linspace(-1, 1, 129), dimming)]
+    outlines = [lesion.color for lesion in LESIONS.values()]
+    for first, second in combinations(outlines, 2):
+        assert distance(first, second, vision) >= 25, (first, second)
+    for outline in outlines:
+        assert min(distance(outline, color, vision) for color in [*heatmap, overlay.STRONGEST_COLOR]) >= 25, outline
+
+
+def test_the_retina_has_its_mean_color(small_eyes):
+    means = []
+    for path in small_eyes[::6]:
+        with Image.open(path) as file:
+            pixels = np.asarray(file.convert("RGB"), float)
+        means.append(pixels[pixels.sum(axis=-1) > 60].mean(axis=0))
+    assert np.abs(np.mean(means, axis=0) - RETINA).max() < 4

@@ -14,7 +14,6 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 
 from dr_core.data.fundus import read_fundus
-from dr_core.data.idrid import read_mask
 from dr_core.data.intake.lesion_mask import decode_mask
 from dr_core.errors import InputError
 
@@ -129,7 +128,7 @@ def seeds() -> dict[str, list[bytes]]:
 
 
 def _read_masks(data: bytes) -> None:
-    for read in (lambda: decode_mask("m", data, SHAPE), lambda: read_mask(data, SHAPE)):
+    for read in (lambda: decode_mask("m", data, SHAPE), lambda: decode_mask("m", data)):
         try:
             read()
         except InputError:

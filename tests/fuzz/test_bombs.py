@@ -144,7 +144,7 @@ def test_what_hides_behind_a_picture_does_not_pass_on(kind):
     "start", [b"PK\x03\x04", b"%PDF-1.7\n", b"<svg xmlns='http://www.w3.org/2000/svg'>", b"GIF89a"]
 )
 def test_a_picture_behind_something_else_is_that_something(start):
-    with pytest.raises(InputError, match="must be a JPEG, PNG, TIFF or DICOM file"):
+    with pytest.raises(InputError, match="must be a JPEG, PNG, TIFF, DICOM"):
         read_fundus(start + encode(PICTURE, "JPEG"))
 
 
@@ -155,10 +155,10 @@ def test_of_exif_only_the_orientation_counts_and_damaged_exif_nothing(kind):
     whole = encode(PICTURE, kind, exif=exif)
     plain = read_fundus(encode(PICTURE, kind))
     assert np.array_equal(read_fundus(whole), np.rot90(plain))
-    place = whole.index(b"camera") - 90
-    broken = bytearray(whole)
-    broken[place : place + 8] = b"\xff" * 8
     if kind == "JPEG":
+        place = whole.index(b"Exif") + 8
+        broken = bytearray(whole)
+        broken[place : place + 8] = b"\xff" * 8
         assert read_fundus(bytes(broken)).shape in (plain.shape, np.rot90(plain).shape)
     for orientation in (0, 9, 65_535):
         exif[0x0112] = orientation

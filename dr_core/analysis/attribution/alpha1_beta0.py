@@ -9,6 +9,7 @@ as in zennit 0.5.1 (Anders et al. 2021, arXiv:2106.13200): a sum shares relevanc
 it to the maximum, average pooling by shares, ReLU lets it pass.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+
+from dr_core.analysis.attribution.libraries import Start
 
 STABILIZER = 1e-6
 """Added to every denominator with its sign, as zennit does."""
@@ -65,29 +68,37 @@ class Alpha1Beta0(nn.Module):
         self.last = _Linear(model.fc)
         self.requires_grad_(False).eval()
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits, float (N, classes), of inputs (N, 3, H, W)."""
-        features = self.pool(_relu(self.first(images)))
-        features = self.blocks(features.contiguous(memory_format=torch.channels_last))
+    def forward(self, images: Tensor, keep: bool = False) -> Tensor:
+        """Logits, float (N, classes), of inputs (N, 3, H, W); `keep` the denominators for further backward passes."""
+        features = self.pool(_relu(self.first(images, keep)))
+        features = features.contiguous(memory_format=torch.channels_last)
+        for block in self.blocks:
+            features = block(features, keep)
         return self.last(_MeanPool.apply(features))
 
     @torch.enable_grad()
-    def attribute(self, images: Tensor, target: Tensor) -> Tensor:
-        """Send relevance 1 back from one output neuron of each image.
+    def attribute(self, images: Tensor, starts: Sequence[Start]) -> list[Tensor]:
+        """Send relevance back from the outputs, several times after one forward pass.
+
+        The positive contributions z+ are computed in the first backward pass and kept for the others, which then cost
+        one convolution a layer instead of three.
 
         Args:
             images: Float (N, 3, H, W), the model's inputs.
-            target: Int64 (N,), the neurons.
+            starts: What the relevance starts from, one for each map.
 
         Returns:
-            Relevance, (N, 3, H, W).
+            Relevance, (N, 3, H, W), for each start.
         """
         images = images.detach().clone(memory_format=torch.contiguous_format)
         images.requires_grad_(True)
-        logits = self(images)
-        start = torch.zeros_like(logits).scatter_(1, target[:, None], 1.0)
-        (relevance,) = torch.autograd.grad(logits, images, start)
-        return relevance.contiguous()
+        logits = self(images, keep=len(starts) > 1)
+        maps = []
+        for number, start in enumerate(starts, start=1):
+            weights = start(logits.detach())
+            (relevance,) = torch.autograd.grad(logits, images, weights, retain_graph=number < len(starts))
+            maps.append(relevance.contiguous())
+        return maps
 
 
 class _Block(nn.Module):
@@ -101,12 +112,12 @@ class _Block(nn.Module):
         )
         self.projection = None if block.downsample is None else _Convolution(*block.downsample)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, keep: bool) -> Tensor:
         out = x
         for convolution in self.convolutions[:-1]:
-            out = _relu(convolution(out))
-        out = self.convolutions[-1](out)
-        return _relu(_Sum.apply(x if self.projection is None else self.projection(x), out))
+            out = _relu(convolution(out, keep))
+        out = self.convolutions[-1](out, keep)
+        return _relu(_Sum.apply(x if self.projection is None else self.projection(x, keep), out))
 
 
 class _Convolution(nn.Module):
@@ -139,9 +150,9 @@ class _Convolution(nn.Module):
         bias = ((offset - norm.running_mean) * scale + norm.bias).detach()
         return (convolution.weight * scale[:, None, None, None]).detach(), bias
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, keep: bool) -> Tensor:
         return _PositiveConvolution.apply(
-            x, self.weight, self.bias, self.positive_weight, self.positive_bias, self.geometry
+            x, self.weight, self.bias, self.positive_weight, self.positive_bias, self.geometry, keep
         )
 
 
@@ -160,10 +171,10 @@ class _FirstConvolution(_Convolution):
         self.register_buffer("ones", torch.ones_like(self.bias))
         self.eps = norm.eps
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, keep: bool) -> Tensor:
         signed = (self.signed_weight, self.positive_bias)
         norm = (self.zeros, self.ones, self.ones, self.zeros, False, 0.0, self.eps)
-        return _SignedConvolution.apply(x, self.weight, self.bias, *signed, norm, self.geometry)
+        return _SignedConvolution.apply(x, self.weight, self.bias, *signed, norm, self.geometry, keep)
 
 
 class _Linear(nn.Module):
@@ -193,12 +204,24 @@ def _send_back(share: Tensor, x: Tensor, weight: Tensor, geometry: tuple[Any, ..
     return back
 
 
+def _shares(ctx: Any, relevance: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # noqa: ANN401
+    """R / z+, with the z+ of an earlier backward pass where there was one."""
+    if ctx.z is not None:
+        return relevance / ctx.z
+    z = F.conv2d(x, weight, bias, *ctx.geometry)
+    if not ctx.keep:
+        return torch.div(relevance, z, out=z)
+    ctx.z = z
+    return relevance / z
+
+
 class _PositiveConvolution(torch.autograd.Function):
     """z+ = sum w+ a + b+;  R_a = a sum w+ R / z+."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, *positive: Any) -> Tensor:  # noqa: ANN401
-        positive_weight, positive_bias, ctx.geometry = positive
+        positive_weight, positive_bias, ctx.geometry, ctx.keep = positive
+        ctx.z = None
         ctx.save_for_backward(x, positive_weight, positive_bias)
         return F.conv2d(x, weight, bias, *ctx.geometry)
 
@@ -206,9 +229,8 @@ class _PositiveConvolution(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, relevance: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         x, weight, bias = ctx.saved_tensors
-        z = F.conv2d(x, weight, bias, *ctx.geometry)
-        share = torch.div(relevance, z, out=z)
-        return _send_back(share, x, weight, ctx.geometry).mul_(x), None, None, None, None, None
+        share = _shares(ctx, relevance, x, weight, bias)
+        return _send_back(share, x, weight, ctx.geometry).mul_(x), *[None] * 6
 
 
 class _SignedConvolution(torch.autograd.Function):
@@ -216,7 +238,8 @@ class _SignedConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, *signed: Any) -> Tensor:  # noqa: ANN401
-        signed_weight, positive_bias, norm, ctx.geometry = signed
+        signed_weight, positive_bias, norm, ctx.geometry, ctx.keep = signed
+        ctx.z = None
         ctx.save_for_backward(x, signed_weight, positive_bias)
         return F.batch_norm(F.conv2d(x, weight, bias, *ctx.geometry), *norm)
 
@@ -225,10 +248,9 @@ class _SignedConvolution(torch.autograd.Function):
     def backward(ctx: Any, relevance: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         x, weight, bias = ctx.saved_tensors
         both = torch.cat((x.clamp(min=0), x.clamp(max=0)), dim=1)
-        z = F.conv2d(both, weight, bias, *ctx.geometry)
-        share = torch.div(relevance, z, out=z)
+        share = _shares(ctx, relevance, both, weight, bias)
         above, below = _send_back(share, both, weight, ctx.geometry).mul_(both).chunk(2, dim=1)
-        return above + below, None, None, None, None, None, None
+        return above + below, *[None] * 7
 
 
 class _PositiveLinear(torch.autograd.Function):

@@ -1,80 +1,35 @@
-"""One way to ask any model with any rule; the fast engine where it knows the model, zennit or captum elsewhere."""
+"""One form of question for any model and any rule, and the gate that every answer passes."""
 
 import copy
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
-from captum.attr import LayerGradCam
 from torch import Tensor, nn
 from torchvision.models.resnet import ResNet
-from zennit.attribution import Gradient, IntegratedGradients
-from zennit.composites import EpsilonPlus, GuidedBackprop, LayerMapComposite, layer_map_base
-from zennit.core import Composite
-from zennit.rules import ZPlus
-from zennit.torchvision import ResNetCanonizer
-from zennit.types import Linear
 
 from dr_core.analysis.attribution.alpha1_beta0 import Alpha1Beta0, why_unknown
+from dr_core.analysis.attribution.libraries import Start, ZennitRule
+from dr_core.analysis.attribution.rules import RULES, Z_PLUS, Rule
+from dr_core.devices import is_device_failure
 from dr_core.errors import InputError
 
+TOLERANCE = 0.05
+"""How far the sum of a map may lie from what its rule promises. Relevance that appears or vanishes explains nothing."""
 
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """A way to attribute.
+_FAST = ("alpha1_beta0", "contrastive")
+"""Rules that the fast engine propagates."""
 
-    Attributes:
-        label: Name for people.
-        description: One sentence.
-        signed: Whether the relevance has signs that mean something.
-    """
-
-    label: str
-    description: str
-    signed: bool
-
-
-RULES: dict[str, Rule] = {
-    "alpha1_beta0": Rule(
-        label="LRP alpha1-beta0",
-        description="The paper's: relevance flows back along positive contributions alone.",
-        signed=False,
-    ),
-    "epsilon_plus": Rule(
-        label="LRP epsilon-plus",
-        description="Positive contributions in convolutions, all contributions in the last layer.",
-        signed=True,
-    ),
-    "gradient_x_input": Rule(
-        label="gradient x input", description="Slope of the output times the input value.", signed=True
-    ),
-    "integrated_gradients": Rule(
-        label="integrated gradients",
-        description="Mean slope on the straight way from a black input, times the input value.",
-        signed=True,
-    ),
-    "guided_backprop": Rule(
-        label="guided backpropagation", description="Gradient whose negative parts are cut at every ReLU.", signed=True
-    ),
-    "grad_cam": Rule(
-        label="Grad-CAM",
-        description="Last feature maps weighted by their mean slope: coarse, a region rather than a lesion.",
-        signed=False,
-    ),
-}
-"""The registry: name -> rule."""
-
-_STEPS = 20
-"""Points on the way of integrated gradients; zennit's default."""
+_PROBE_SIDE = 64
 
 
 class Explainer:
     """Attributes the output of one model by one rule.
 
     The model is copied; it stays bit for bit as it was, and later changes of it are not seen. May be called from many
-    threads: the fast engine changes nothing, the libraries' hooks are guarded by a lock.
+    threads: the fast engine changes nothing, the libraries' hooks are guarded by a lock. An answer is given only where
+    it is one: a map that is not finite, that is zero everywhere, or whose sum breaks the rule's promise is an
+    `InputError` that says so.
 
     Args:
         model: The network in evaluation mode; float (N, 3, H, W) -> logits (N, classes).
@@ -82,21 +37,39 @@ class Explainer:
 
     Attributes:
         engine: `"fast"`, `"zennit"` or `"captum"`.
-        reason: Why it is not the fast one for alpha1-beta0, otherwise None.
+        reason: Why it is not the fast one for a rule that has one, otherwise None.
 
     Raises:
-        InputError: If the rule is unknown, or the model has no convolutional stage that Grad-CAM could use.
+        InputError: If the rule is unknown or the network lacks what the rule needs.
     """
 
     def __init__(self, model: nn.Module, rule: str = "alpha1_beta0") -> None:
-        if rule not in RULES:
-            raise InputError(f"`rule` must be one of {', '.join(RULES)}, not {rule!r}.")
         self.rule = rule
-        self.reason = why_unknown(model) if rule == "alpha1_beta0" else None
+        self._rule = RULES.find(rule)
+        if lack := self._rule.why_unfit(model):
+            raise _no_answer(self._rule, lack, f"choose a rule that needs less than {self._rule.needs}")
+        unknown = why_unknown(model)
+        self.reason = unknown if rule in _FAST else None
+        with torch.inference_mode(False):
+            private = copy.deepcopy(model).eval().requires_grad_(False)
+            if unknown and self._rule.family == "LRP":
+                _check_conservation(private, self._rule)
+            self._fast = Alpha1Beta0(private) if rule in _FAST and isinstance(private, ResNet) and not unknown else None
+            self._slow = None if self._fast is not None else self._rule.make(private)
+        self._classes = _count_outputs(model)
+        self._type = next((weight.dtype for weight in model.parameters()), torch.float32)
         self._lock = threading.Lock()
-        private = copy.deepcopy(model).eval().requires_grad_(False)
-        self.engine = {"alpha1_beta0": "zennit" if self.reason else "fast", "grad_cam": "captum"}.get(rule, "zennit")
-        self._attribute = self._prepare(private)
+        self.engine = self._name_engine()
+
+    def _name_engine(self) -> str:
+        if self._fast is not None:
+            return "fast"
+        return "captum" if self._rule.family in ("feature maps", "perturbation") else "zennit"
+
+    @property
+    def shares_forward(self) -> bool:
+        """Whether a further target costs much less than the first."""
+        return self._fast is not None
 
     def attribute(self, images: Tensor, target: int | Tensor) -> Tensor:
         """Attribute one output neuron to the input values.
@@ -110,38 +83,80 @@ class Explainer:
             Relevance, (N, 3, H, W), of the model's type.
 
         Raises:
-            InputError: If the images have another shape, or the model lacks the neuron.
+            InputError: If the images have another shape or type, the model lacks the neuron, or the map is no answer.
         """
-        if images.ndim != 4 or images.shape[1] != 3:
-            raise InputError(f"`images` must have the shape (N, 3, H, W), not {tuple(images.shape)}.")
         targets = torch.as_tensor(target, dtype=torch.long, device=images.device).expand(len(images))
-        return self._attribute(images.detach(), targets)
+        return self._answer(images, [targets])[0]
 
-    def _prepare(self, model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
-        classes = _count_outputs(model)
-        run = self._choose(model)
+    def attribute_each(self, images: Tensor, targets: Sequence[int]) -> Tensor:
+        """Attribute several output neurons of the same images, with one forward pass where the engine can share it.
 
-        def attribute(images: Tensor, targets: Tensor) -> Tensor:
-            if classes is not None and len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < classes:
-                raise InputError(f"`target` must be between 0 and {classes - 1}; the model has {classes} outputs.")
-            return run(images, targets)
+        Args:
+            images: Float (N, 3, H, W), the model's inputs.
+            targets: The neurons.
 
-        return attribute
+        Returns:
+            Relevance, (K, N, 3, H, W), a map for each of K targets.
 
-    def _choose(self, model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
-        if self.engine == "fast":
-            assert isinstance(model, ResNet)  # for the type checker: why_unknown has seen it
-            return Alpha1Beta0(model).attribute
-        if self.engine == "captum":
-            return self._locked(_GradCam(model))
-        return self._locked(_Zennit(model, self.rule))
+        Raises:
+            InputError: As `attribute`.
+        """
+        asked = torch.as_tensor(list(targets), dtype=torch.long, device=images.device)
+        return torch.stack(self._answer(images, [target.expand(len(images)) for target in asked]))
 
-    def _locked(self, run: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-        def attribute(images: Tensor, targets: Tensor) -> Tensor:
-            with self._lock:
-                return run(images, targets)
+    def _answer(self, images: Tensor, targets: Sequence[Tensor]) -> list[Tensor]:
+        self._check_images(images)
+        for target in targets:
+            self._check_target(target)
+        starts = [self._rule.start(target) for target in targets]
+        with torch.inference_mode(False):  # an answer needs gradients, whatever the caller does about its own
+            inputs = images.detach().clone()
+            try:
+                maps = self._run(inputs, starts)
+            except RuntimeError as error:
+                if is_device_failure(error):
+                    raise
+                reason = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+                raise _no_answer(self._rule, f"it fails on this network ({reason})", "choose another rule") from error
+        for relevance in maps:
+            _check_map(self._rule, relevance)
+        return maps
 
-        return attribute
+    def _run(self, images: Tensor, starts: Sequence[Start]) -> list[Tensor]:
+        if self._fast is not None:
+            return self._fast.attribute(images, starts)
+        assert self._slow is not None  # for the type checker: there is one or the other
+        with self._lock:
+            return [self._slow(images, start) for start in starts]
+
+    def _check_images(self, images: Tensor) -> None:
+        if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
+            raise InputError(f"`images` must have the shape (N, 3, H, W), not {tuple(images.shape)}.")
+        if images.dtype not in (torch.float32, torch.float64):
+            remedy = (
+                "these are pixels: bring them to the model's input first, with its `preprocess`"
+                if not images.dtype.is_floating_point
+                else "half precision has too few digits for a map; convert model and images with `.float()`"
+            )
+            raise InputError(f"`images` must be float32 or float64, not {_name(images.dtype)}; {remedy}.")
+        if images.dtype != self._type:
+            raise InputError(
+                f"`images` are {_name(images.dtype)} and the model's weights {_name(self._type)}; both must be float32 "
+                "or both float64: convert one of them."
+            )
+
+    def _check_target(self, target: Tensor) -> None:
+        classes = self._classes
+        if classes is not None and len(target) and not 0 <= int(target.min()) <= int(target.max()) < classes:
+            raise InputError(f"`target` must be between 0 and {classes - 1}; the model has {classes} outputs.")
+
+
+def _name(kind: torch.dtype) -> str:
+    return str(kind).removeprefix("torch.")
+
+
+def _no_answer(rule: Rule, reason: str, remedy: str) -> InputError:
+    return InputError(f"No answer from {rule.label}, because {reason}; {remedy}.")
 
 
 def _count_outputs(model: nn.Module) -> int | None:
@@ -149,45 +164,38 @@ def _count_outputs(model: nn.Module) -> int | None:
     return layers[-1].out_features if layers else None
 
 
-class _Zennit:
-    """A rule of zennit on a private model; not safe from several threads at once."""
-
-    def __init__(self, model: nn.Module, rule: str) -> None:
-        self.model, self.rule = model, rule
-
-    def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
-        output = _one_hot(targets)
-        if self.rule == "integrated_gradients":
-            with IntegratedGradients(self.model, n_iter=_STEPS) as attributor:
-                return attributor(images.clone(), output)[1].detach()
-        with Gradient(self.model, _composite(self.rule)) as attributor:
-            relevance = attributor(images.clone(), output)[1].detach()
-        return relevance * images if self.rule == "gradient_x_input" else relevance
-
-
-def _one_hot(targets: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda logits: torch.zeros_like(logits).scatter_(1, targets[:, None], 1.0)
+def _check_map(rule: Rule, relevance: Tensor) -> None:
+    """Raise InputError where a map is no answer: not finite, zero everywhere, or with relevance out of nothing."""
+    if not bool(torch.isfinite(relevance).all()):
+        raise _no_answer(rule, "its map holds values that are not finite", "the network or the image is broken")
+    empty = (relevance == 0).flatten(1).all(dim=1)
+    if bool(empty.any()):
+        raise _no_answer(rule, "its map is zero everywhere: nothing in the image speaks for this output", "ask another")
+    if not rule.conserves or rule.contrast:
+        return
+    sums = relevance.double().flatten(1).sum(dim=1)
+    least = -TOLERANCE if rule.absorbs else 1 - TOLERANCE
+    wrong = sums[(sums < least) | (sums > 1 + TOLERANCE)]
+    if len(wrong):
+        raise _no_answer(rule, f"of relevance 1 at the output {wrong[0]:.3g} arrives at the input", "use another rule")
 
 
-def _composite(rule: str) -> Composite | None:
-    if rule == "alpha1_beta0":
-        return LayerMapComposite([*layer_map_base(), (Linear, ZPlus())], canonizers=[ResNetCanonizer()])
-    if rule == "epsilon_plus":
-        return EpsilonPlus(canonizers=[ResNetCanonizer()])
-    return GuidedBackprop() if rule == "guided_backprop" else None
+def _check_conservation(model: nn.Module, rule: Rule) -> None:
+    """Raise InputError where relevance is not passed on whole through a network that nobody has looked at.
 
-
-class _GradCam:
-    """Grad-CAM of the last stage, brought to the input's size and shared out over the three channels."""
-
-    def __init__(self, model: nn.Module) -> None:
-        if not isinstance(model, ResNet):
-            raise InputError("Grad-CAM needs a ResNet, whose last stage it looks at; choose another rule.")
-        self._cam = LayerGradCam(model, model.layer4)
-
-    def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
-        with torch.enable_grad():
-            maps = self._cam.attribute(images.clone().requires_grad_(True), targets, relu_attributions=True)
-        assert isinstance(maps, Tensor)  # for the type checker: one layer gives one tensor
-        full = F.interpolate(maps.detach(), images.shape[-2:], mode="bilinear", align_corners=False)
-        return full.expand(-1, 3, -1, -1) / 3
+    Positive contributions with all biases taken for zero must bring 1 at the output to the input as 1.
+    """
+    weight = next(model.parameters())
+    generator = torch.Generator().manual_seed(0)
+    probe = torch.randn(1, 3, _PROBE_SIDE, _PROBE_SIDE, generator=generator).to(weight)
+    remedy = "choose a rule that follows the gradient or occludes"
+    try:
+        arrived = ZennitRule(model, Z_PLUS, ["bias"])(probe, RULES["alpha1_beta0"].start(torch.zeros(1).long()))
+    except RuntimeError as error:
+        if is_device_failure(error):
+            raise
+        raise _no_answer(rule, f"LRP cannot be sent through a {type(model).__name__}", remedy) from error
+    total = float(arrived.double().sum())
+    if not abs(total - 1) <= TOLERANCE:
+        reason = f"of relevance 1 at the output of this {type(model).__name__} {total:.3g} arrives at the input"
+        raise _no_answer(rule, reason, remedy)

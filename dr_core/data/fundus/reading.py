@@ -1,25 +1,45 @@
 """Read a fundus photograph from a file or from uploaded bytes, whatever camera or software wrote it."""
 
+import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from dr_core.data.fundus.budget import MAX_BYTES
-from dr_core.data.fundus.jpeg import read_jpeg
-from dr_core.data.fundus.raster import read_png, read_tiff
+from dr_core.data.fundus.budget import MAX_BYTES, damaged
+from dr_core.data.fundus.jpeg import read_jpeg, strip_jpeg
+from dr_core.data.fundus.newer import read_newer
+from dr_core.data.fundus.png import read_png
+from dr_core.data.fundus.tiff import read_tiff
 from dr_core.errors import InputError
+from dr_core.files import read_regular
 
 _UNSUPPORTED_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"GIF8", "a GIF picture"),
-    (0, b"BM", "a BMP picture"),
-    (0, b"RIFF", "a WebP picture or a video"),
-    (4, b"ftyp", "a HEIC or AVIF picture or a video"),
-    (0, b"\x00\x00\x00\x0cjP", "a JPEG 2000 picture"),
+    (0, b"RIFF", "a sound or a video"),
+    (4, b"ftyp", "a video, or a picture of a rare kind"),
     (0, b"%PDF", "a PDF document"),
     (0, b"PK\x03\x04", "a ZIP archive"),
 )
 """Offset, bytes and name of formats that are often taken for a photograph that can be read."""
+
+
+KINDS = "JPEG, PNG, TIFF, DICOM, HEIC, AVIF, WebP, JPEG 2000 or BMP"
+"""Formats that are read, for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FundusFile:
+    """A photograph, and what was understood of its file.
+
+    Attributes:
+        image: Uint8 (H, W, 3), RGB, in [0, 255].
+        notes: A sentence for each choice that was made, such as which page of a TIFF was read.
+    """
+
+    image: npt.NDArray[np.uint8]
+    notes: tuple[str, ...] = ()
 
 
 def read_fundus(source: str | Path | bytes, *, longest_side: int | None = None) -> npt.NDArray[np.uint8]:
@@ -27,11 +47,11 @@ def read_fundus(source: str | Path | bytes, *, longest_side: int | None = None) 
 
     EXIF orientation is applied; other metadata, tags about the patient and color profiles are never read. 16-bit
     samples are scaled to 8 bits, CMYK, gray and palette pictures become RGB, transparency is composited on black, and
-    of an animation or a file of many pages or frames the first picture is taken. The content decides on the format,
-    not the file's name. What a file may cost is bounded (`dr_core.data.fundus.budget`).
+    of an animation or a DICOM file of many frames the first picture is taken, of a TIFF the largest. The content
+    decides on the format, not the file's name. What a file may cost is bounded (`dr_core.data.fundus.budget`).
 
     Args:
-        source: Path of a JPEG, PNG, TIFF or DICOM file, or its bytes.
+        source: Path of a file of one of `KINDS`, or its bytes.
         longest_side: When given, a JPEG is decoded at 1/2, 1/4 or 1/8 of its size where the result's longest side
             stays at or above this many pixels (up to 5 times as fast). Other formats come at full size.
 
@@ -41,23 +61,53 @@ def read_fundus(source: str | Path | bytes, *, longest_side: int | None = None) 
     Raises:
         InputError: The source is missing, empty, no supported format, damaged, cut off, too small or too large.
     """
+    return open_fundus(source, longest_side=longest_side).image
+
+
+def open_fundus(source: str | Path | bytes, *, longest_side: int | None = None) -> FundusFile:
+    """Read one photograph as `read_fundus` does, with a note of each choice that its file left."""
     name, data = _load_bytes(source)
+    notes: list[str] = []
     if data[128:132] == b"DICM":  # asked first: some DICOM files start as a TIFF, too
         from dr_core.data.fundus.dicom import read_dicom  # pydicom takes 0.3 s to import, and few files need it
 
-        image = read_dicom(name, data)
+        image = read_dicom(name, data, notes)
     elif data[:3] == b"\xff\xd8\xff":
         image = read_jpeg(name, data, longest_side)
     elif data[:8] == b"\x89PNG\r\n\x1a\n":
         image = read_png(name, data)
     elif data[:4] in (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"):
-        image = read_tiff(name, data)
+        image = read_tiff(name, data, notes)
     else:
+        image = _read_other(name, data)
+    return FundusFile(image=np.ascontiguousarray(image), notes=tuple(notes))
+
+
+def find_shape(path: Path) -> tuple[int, int]:
+    """Height and width of an upright photograph; of a JPEG from its header alone.
+
+    Raises:
+        InputError: As `read_fundus`.
+    """
+    name, data = _load_bytes(path)
+    if data[:3] != b"\xff\xd8\xff":
+        height, width, _ = read_fundus(data).shape
+        return height, width
+    try:
+        jpeg = strip_jpeg(data)
+    except (struct.error, ValueError):
+        raise damaged(name) from None
+    return (jpeg.width, jpeg.height) if jpeg.orientation >= 5 else (jpeg.height, jpeg.width)
+
+
+def _read_other(name: str, data: bytes) -> npt.NDArray[np.uint8]:
+    image = read_newer(name, data)
+    if image is None:
         raise InputError(
-            f"{name} must be a JPEG, PNG, TIFF or DICOM file, not {_describe(data)}; "
+            f"{name} must be a {KINDS} file, not {_describe(data)}; "
             "choose the photograph itself, or save it as JPEG, PNG or TIFF."
         )
-    return np.ascontiguousarray(image)
+    return image
 
 
 def _load_bytes(source: str | Path | bytes) -> tuple[str, bytes]:
@@ -69,13 +119,7 @@ def _load_bytes(source: str | Path | bytes) -> tuple[str, bytes]:
         name = f"`{path}`"
         if path.is_dir():
             raise InputError(f"{name} must be one photograph, not a folder; name a file in it.")
-        try:
-            size = path.stat().st_size
-            data = path.read_bytes() if size <= MAX_BYTES else bytes(MAX_BYTES + 1)
-        except (FileNotFoundError, ValueError):  # ValueError: a null character in the path
-            raise InputError(f"{name} does not exist; check the spelling of the path.") from None
-        except OSError as error:
-            raise InputError(f"{name} cannot be read ({error.strerror}); check the file's permissions.") from error
+        data = read_regular(path, MAX_BYTES, name)
     if not data:
         raise InputError(f"{name} is empty (0 bytes); copy or upload it again.")
     if len(data) > MAX_BYTES:

@@ -1,5 +1,6 @@
 """The index of a data set: one tidy row an eye, whatever layout the set was published in."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -7,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dr_core.data.fundus import read_fundus
-from dr_core.data.grades import GRADES
-from dr_core.errors import InputError
+from dr_core.data.intake.table import ROW, BadRows, clean, is_missing, parse_grade
 
 INDEX_COLUMNS: dict[str, str] = {
     "eye": "name of the eye, unlike any other in the set",
@@ -24,126 +24,128 @@ UNGRADED = -1
 """Grade of an eye for which none is published."""
 
 
-def index_eyes(frame: pd.DataFrame, title: str) -> pd.DataFrame:
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """A data set as it was understood.
+
+    Attributes:
+        title: Name of the set.
+        index: Its index, with the columns of `INDEX_COLUMNS`.
+        without_patient: Eyes whose patient is not named, each counted as its own; None where the set names no patients.
+        notes: Sentences on what was understood beyond the plain.
+    """
+
+    title: str
+    index: pd.DataFrame
+    without_patient: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """What was understood, one sentence."""
+        eyes = f"{len(self.index)} eyes"
+        if self.without_patient is None:
+            return f"{eyes}; no patients are named, so each eye counts as its own."
+        named = self.index["patient"].nunique() - self.without_patient
+        alone = f", {self.without_patient} without a patient: counted as its own" if self.without_patient else ""
+        return f"{eyes}, {named} patients{alone}."
+
+
+def index_eyes(frame: pd.DataFrame, title: str, notes: tuple[str, ...] = ()) -> Intake:
     """Check the rows of a reader and bring them to the columns of an index.
 
     Args:
-        frame: Rows with at least the columns `eye`, `path` and `grade`.
+        frame: Rows with at least the columns `eye`, `path` and `grade`, and `row` where they have a number.
         title: Name of the data set, for messages.
+        notes: What the reader understood so far.
 
     Returns:
-        The index, in the same order.
+        The index, in the same order, and what was understood.
 
     Raises:
-        InputError: If a grade is none of 0..4, an eye comes twice, or a path is a Windows path.
+        InputError: If a grade is none of 0..4, an eye or a photograph comes twice, or a path leads out of the root. All
+            such rows are listed.
     """
+    grades = [parse_grade(value) for value in frame["grade"]]
+    eyes = frame["eye"].map(lambda value: clean(str(value)))
+    bad = BadRows(title)
+    rows = frame[ROW].tolist() if ROW in frame else [0] * len(frame)
+    _check_grades(frame["grade"].tolist(), grades, eyes.tolist(), rows, bad)
+    _check_twins(eyes.tolist(), frame["path"].astype(str).tolist(), grades, rows, bad)
+    for path, row in zip(frame["path"].astype(str), rows, strict=True):
+        if reason := _find_fault(path):
+            bad.add(row, reason)
+    bad.check("mend the label file or leave these rows out")
+    patients, without, more = _name_patients(frame, eyes, title)
     result = frame.assign(
-        eye=frame["eye"].astype(str),
+        eye=eyes,
         path=frame["path"].astype(str),
-        grade=_parse_grades(frame, title),
-        patient=(frame["patient"] if "patient" in frame else frame["eye"]).astype(str),
+        grade=np.array(grades, np.int64),
+        patient=patients,
         side=frame["side"].astype(str) if "side" in frame else "",
         split=frame["split"].astype(str) if "split" in frame else "all",
     )
-    twice = result["eye"][result["eye"].duplicated()]
-    if len(twice):
-        raise InputError(f"{title}: the eye {twice.iloc[0]} has more than one row ({len(twice)} such rows); keep one.")
-    _check_paths(result["path"], title)
     masks = [column for column in map(str, frame.columns) if column.startswith("mask_")]
     for column in masks:
         result[column] = result[column].fillna("")
-    return result[[*INDEX_COLUMNS, *masks]].reset_index(drop=True)
+    index = result[[*INDEX_COLUMNS, *masks]].reset_index(drop=True)
+    return Intake(title=title, index=index, without_patient=without, notes=(*notes, *more))
 
 
-def _parse_grades(frame: pd.DataFrame, title: str) -> np.ndarray:
-    grades = pd.to_numeric(frame["grade"], errors="coerce").to_numpy(float)
-    wrong = ~np.isin(grades, [UNGRADED, *range(len(GRADES))])
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        value = frame["grade"].iloc[row]
-        said = "none" if pd.isna(value) else repr(value)
-        raise InputError(
-            f"{title}: the grade of {frame['eye'].iloc[row]} must be a number from 0 to 4, not {said} "
-            f"({wrong.sum()} such rows); mend the label file or leave these rows out."
-        )
-    return grades.astype(np.int64)
+def _check_grades(
+    values: list[object], grades: list[int | None], eyes: list[str], rows: list[int], bad: BadRows
+) -> None:
+    for value, grade, eye, row in zip(values, grades, eyes, rows, strict=True):
+        if grade is None:
+            found = "none" if is_missing(value) else repr(value)
+            bad.add(row, f"the grade of {eye} must be a number from 0 to 4, not {found}")
 
 
-def _check_paths(paths: pd.Series, title: str) -> None:
-    windows = paths[paths.str.contains("\\", regex=False) | paths.str.match(r"[A-Za-z]:")]
-    if len(windows):
-        raise InputError(
-            f"{title}: {windows.iloc[0]!r} is a Windows path; write it relative to the root with forward slashes, "
-            "such as train/1_left.jpeg."
-        )
-    outside = paths[paths.str.match(r"/|(.*/)?\.\.(/|$)")]
-    if len(outside):
-        raise InputError(f"{title}: {outside.iloc[0]!r} lies outside the root; name paths relative to it.")
+def _check_twins(eyes: list[str], paths: list[str], grades: list[int | None], rows: list[int], bad: BadRows) -> None:
+    """Find eyes that come twice, and photographs that two names mean."""
+    names: dict[str, int] = {}
+    photographs: dict[str, int] = {}
+    for place, (eye, path) in enumerate(zip(eyes, paths, strict=True)):
+        if names.setdefault(eye, place) != place:
+            bad.add(rows[place], f"the eye {eye} has more than one row; keep one")
+        elif (first := photographs.setdefault(path, place)) != place:
+            other = "" if grades[first] == grades[place] else f", with the grades {grades[first]} and {grades[place]}"
+            bad.add(rows[place], f"{eyes[first]} and {eye} are one photograph, {path}{other}")
 
 
-def read_labels(file: Path, columns: list[str]) -> pd.DataFrame:
-    """Read a label file.
+def _find_fault(path: str) -> str:
+    if "\\" in path or path[1:2] == ":":
+        return f"{path!r} is a Windows path; write it relative to the root with forward slashes"
+    if path.startswith("/") or ".." in path.split("/"):
+        return f"{path!r} lies outside the root; name paths relative to it"
+    return ""
 
-    Args:
-        file: A CSV file with a head line.
-        columns: Columns that must be there.
+
+def _name_patients(frame: pd.DataFrame, eyes: pd.Series, title: str) -> tuple[list[str], int | None, tuple[str, ...]]:
+    """Patients as text; an eye without one gets a name of its own, unlike any other's.
 
     Returns:
-        These columns; names as text, empty rows left out.
-
-    Raises:
-        InputError: If the file is missing, is no CSV, or lacks a column.
+        Names, how many eyes have none (None where no patients are named at all), and notes.
     """
-    if not file.is_file():
-        raise InputError(f"There is no label file {file}; put it there or name another root.")
-    try:
-        frame = pd.read_csv(file, dtype=str, skipinitialspace=True, encoding="utf-8-sig").rename(columns=str.strip)
-    except (ValueError, UnicodeError, pd.errors.ParserError) as error:
-        raise InputError(f"{file} is no table of comma-separated values ({error}); download it again.") from error
-    missing = [column for column in columns if column not in frame]
-    if missing:
-        raise InputError(f"{file} has no column {missing[0]!r}; its columns are {', '.join(map(repr, frame))}.")
-    return frame[columns].dropna(how="all").apply(lambda column: column.str.strip())
+    if "patient" not in frame:
+        return eyes.tolist(), None, ()
+    named = ["" if is_missing(value) or pd.isna(value) else clean(str(value)) for value in frame["patient"]]
+    known = set(named)
+    own = [eye if eye not in known else f"eye {eye} of an unnamed patient" for eye in eyes]
+    patients = [patient or alone for patient, alone in zip(named, own, strict=True)]
+    return patients, named.count(""), _note_alike(known - {""}, title)
 
 
-class ImageFolder:
-    """The files of a folder, found by name whatever the case of its letters or its suffix.
-
-    Args:
-        root: Root of the data set.
-        folder: The folder below it, with forward slashes, `"."` for the root itself; it need not exist.
-    """
-
-    def __init__(self, root: Path, folder: str = ".") -> None:
-        place = root / folder
-        names = sorted(entry.name for entry in place.iterdir()) if place.is_dir() else []
-        self._prefix = "" if folder == "." else f"{folder}/"
-        self._exact = set(names)
-        self._files = {name.lower(): name for name in names}
-        self._stems = {name.lower().rpartition(".")[0]: name for name in names}
-
-    def holds(self, name: str) -> bool:
-        """Whether `find` would find a file."""
-        return self._search(name) is not None
-
-    def find(self, name: str, suffix: str = "") -> str:
-        """Find the file of a name.
-
-        Args:
-            name: Name in the label file, with or without suffix.
-            suffix: What the published file's name has behind it, such as `.jpeg`.
-
-        Returns:
-            Its path from the root, with forward slashes; of a missing file the path that it should have.
-        """
-        found = self._search(f"{name}{suffix}", stem=name.lower() if suffix else None)
-        return f"{self._prefix}{found or name + suffix}"
-
-    def _search(self, name: str, stem: str | None = None) -> str | None:
-        if name in self._exact:
-            return name
-        stem = stem or (name.lower().rpartition(".")[0] or name.lower())
-        return self._files.get(name.lower()) or self._stems.get(stem)
+def _note_alike(patients: set[str], title: str) -> tuple[str, ...]:
+    """Say where names of patients differ as spreadsheets make them differ: case, leading zeros, a trailing .0."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(patients):
+        groups.setdefault(name.casefold().removesuffix(".0").lstrip("0"), []).append(name)
+    alike = [group for group in groups.values() if len(group) > 1]
+    if not alike:
+        return ()
+    shown = ", ".join(" and ".join(group) for group in alike[:3])
+    return (f"{title}: the patients {shown} are counted as different; make their spelling one if they are not.",)
 
 
 def read_eye(root: Path, path: str, longest_side: int | None = None) -> np.ndarray:

@@ -1,27 +1,12 @@
-"""Lesion masks that someone uploads: which lesion and eye they belong to, and their pixels."""
-
-from dataclasses import dataclass
-
-import cv2
-import numpy as np
+"""Lesion masks from files, of the app and of folders alike: lesion and eye by the name, pixels by the picture."""
 
 from dr_core.data.fundus.budget import DECODER_DEFECTS
 from dr_core.data.grades import LESIONS
-from dr_core.data.intake.mask_picture import open_mask, read_levels
+from dr_core.data.intake.mask_meaning import LesionMask, find_lesion
+from dr_core.data.intake.mask_picture import open_mask, read_colors
 from dr_core.errors import InputError
 
-
-@dataclass(frozen=True)
-class LesionMask:
-    """A mask as it was uploaded.
-
-    Attributes:
-        pixels: Bool (H, W), true on the lesion.
-        gray_levels: Different levels in the file; more than two mean soft edges or a picture that is no mask.
-    """
-
-    pixels: np.ndarray
-    gray_levels: int
+__all__ = ["LesionMask", "decode_mask", "split_name"]
 
 
 def split_name(name: str) -> tuple[str, str | None]:
@@ -40,42 +25,30 @@ def split_name(name: str) -> tuple[str, str | None]:
     return (eye, lesion) if lesion and eye else (stem, None)
 
 
-def decode_mask(name: str, content: bytes, shape: tuple[int, int]) -> LesionMask:
-    """Read a mask.
-
-    A file of two levels, as IDRiD's palette TIFFs, is on where it is not 0. One with gray levels is on from half of its
-    brightest level.
+def decode_mask(name: str, content: bytes, shape: tuple[int, int] | None = None) -> LesionMask:
+    """Read a mask; `dr_core.data.intake.mask_meaning` says what of it is the lesion.
 
     Args:
         name: File name, for messages.
         content: TIFF or PNG.
-        shape: Height and width of the photograph.
+        shape: Height and width of the upright photograph, where known.
 
     Returns:
-        The mask, of the photograph's size.
+        The mask, upright, of the photograph's size.
 
     Raises:
-        InputError: If it cannot be read or is of another size than the photograph.
+        InputError: If it cannot be read or understood, or is of another size than the photograph.
     """
+    called = f"The mask {name}"
     try:
         picture = open_mask(content)
-        size = (picture.height, picture.width)
         # The size is compared before anything is decoded: a tiny file cannot ask for gigabytes.
-        levels = read_levels(picture) if size == shape else None
+        if shape is not None and picture.shape != shape:
+            raise InputError(_other_size(called, picture.shape, shape))
+        colors, alpha = read_colors(picture)
+        return find_lesion(called, colors, alpha)
     except DECODER_DEFECTS as error:
-        raise InputError(f"The mask {name} cannot be read; it must be a TIFF or PNG as IDRiD's.") from error
-    if levels is None:
-        raise InputError(_other_size(name, size, shape))
-    distinct = _find_levels(levels)
-    least = 1.0 if len(distinct) <= 2 else max(float(distinct[-1]) / 2, 1.0)
-    return LesionMask(levels >= least, len(distinct))
-
-
-def _find_levels(levels: np.ndarray) -> np.ndarray:
-    """Different values, rising; of bytes without sorting them, and without the interpreter's lock."""
-    if levels.dtype in (np.bool_, np.uint8):
-        return np.flatnonzero(cv2.calcHist([levels.view(np.uint8)], [0], None, [256], [0, 256]))
-    return np.unique(np.concatenate([np.unique(row) for row in levels]))
+        raise InputError(f"{called} cannot be read; it must be a TIFF or PNG as IDRiD's.") from error
 
 
 def _other_size(name: str, size: tuple[int, int], shape: tuple[int, int]) -> str:
@@ -83,6 +56,6 @@ def _other_size(name: str, size: tuple[int, int], shape: tuple[int, int]) -> str
     same_form = abs(width * eye_height - height * eye_width) <= 0.01 * width * eye_height
     reason = "it was made smaller or larger" if same_form else "it belongs to another eye"
     return (
-        f"The mask {name} has {width} × {height} pixels, the photograph {eye_width} × {eye_height}: {reason}. "
+        f"{name} has {width} × {height} pixels, the photograph {eye_width} × {eye_height}: {reason}. "
         "Upload the mask that was drawn on this very photograph."
     )

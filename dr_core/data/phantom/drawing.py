@@ -5,6 +5,7 @@ from numbers import Integral
 
 import numpy as np
 
+from dr_core.data.fundus.landmarks import Landmarks
 from dr_core.data.grades import GRADES, LesionFindings, Side, icdr_grade
 from dr_core.data.phantom.anatomy import Anatomy, Style, draw_anatomy, draw_style
 from dr_core.data.phantom.camera import expose
@@ -29,6 +30,7 @@ class Phantom:
         grade: ICDR grade 0..4 that follows from `findings`.
         findings: What is drawn, counted as a grader would.
         side: Right or left eye.
+        landmarks: Where optic disc and fovea were drawn, in pixels.
     """
 
     image: np.ndarray
@@ -36,6 +38,7 @@ class Phantom:
     grade: int
     findings: LesionFindings
     side: Side
+    landmarks: Landmarks
 
 
 def draw_phantom(grade: int, size: int, seed: int) -> Phantom:
@@ -113,7 +116,24 @@ def _draw_eye(grade: int, size: int, seed: int, style: Style, side: Side) -> Pha
     visible = _visible(canvas, style)
     findings = plan.findings()
     all_masks = {name: mask & visible for name, mask in (masks | pale_masks).items()}
-    return Phantom(image=image, masks=all_masks, grade=icdr_grade(findings), findings=findings, side=side)
+    return Phantom(
+        image=image,
+        masks=all_masks,
+        grade=icdr_grade(findings),
+        findings=findings,
+        side=side,
+        landmarks=_landmarks(canvas, anatomy),
+    )
+
+
+def _landmarks(canvas: Canvas, anatomy: Anatomy) -> Landmarks:
+    disc, fovea = (canvas.radius * place + canvas.size / 2 - 0.5 for place in (anatomy.disc, anatomy.fovea))
+    return Landmarks(
+        disc=(float(disc[0]), float(disc[1])),
+        disc_radius=anatomy.disc_radius * canvas.radius,
+        fovea=(float(fovea[0]), float(fovea[1])),
+        found=False,
+    )
 
 
 def _visible(canvas: Canvas, style: Style) -> np.ndarray:

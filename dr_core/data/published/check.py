@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from dr_core.data.grades import GRADES
+from dr_core.data.intake.image_folder import PHOTOGRAPH_SUFFIXES
 from dr_core.data.intake.index import read_eye
 from dr_core.data.published.sources import Source
 from dr_core.errors import InputError
 from dr_core.processes import start_workers
 
-_PHOTOGRAPHS = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
 _CONTENT_SIDE = 256
 """JPEGs are decoded down to about this longest side to be compared; other formats at full size."""
 
@@ -42,6 +42,8 @@ class DataCheck:
         unreadable: Photograph -> reason.
         duplicates: Groups of photographs with the same content.
         contents_read: Whether the photographs were opened; if not, `unreadable` and `duplicates` say nothing.
+        summary: What was understood of the label files, one sentence.
+        notes: Further sentences on what was understood.
     """
 
     title: str
@@ -52,6 +54,8 @@ class DataCheck:
     unreadable: dict[str, str] = field(default_factory=dict)
     duplicates: tuple[tuple[str, ...], ...] = ()
     contents_read: bool = True
+    summary: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -84,7 +88,8 @@ def check_source(source: Source, root: Path, *, contents: bool = True, processes
     Raises:
         InputError: If the set cannot be indexed at all.
     """
-    index = source.read_index(root)
+    intake = source.take_in(root)
+    index = intake.index
     files = list(dict.fromkeys(index["path"]))
     present = [path for path in files if (root / path.split("::")[0]).is_file()]
     digests: dict[str, str] = {}
@@ -104,6 +109,8 @@ def check_source(source: Source, root: Path, *, contents: bool = True, processes
         unreadable=unreadable,
         duplicates=_group(digests),
         contents_read=contents,
+        summary=intake.summary,
+        notes=intake.notes,
     )
     yield CheckReport(done=len(present), total=len(present), result=result)
 
@@ -129,7 +136,7 @@ def _find_extra(root: Path, files: list[str]) -> tuple[str, ...]:
         for folder in folders
         if (root / folder).is_dir()
         for entry in (root / folder).iterdir()
-        if entry.suffix.lower() in _PHOTOGRAPHS
+        if entry.suffix.lower() in PHOTOGRAPH_SUFFIXES
     }
     return tuple(sorted(on_disk - set(files)))
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from dr_core.data.intake.index import ImageFolder, index_eyes, read_labels
+from dr_core.data.intake.image_folder import ImageFolder
+from dr_core.data.intake.index import Intake, index_eyes
+from dr_core.data.intake.table import ROW, read_label_table
 from dr_core.errors import InputError
 
 EYEPACS_EXPECTED: dict[str, tuple[int, ...]] = {
@@ -15,7 +17,7 @@ EYEPACS_EXPECTED: dict[str, tuple[int, ...]] = {
 """Eyes of each grade in each split. Source: the published label files; the paper says 35,216 where they hold 35,126."""
 
 
-def index_eyepacs(root: Path) -> pd.DataFrame:
+def index_eyepacs(root: Path) -> Intake:
     """Index EyePACS: `trainLabels.csv` with `train/`, and `retinopathy_solution.csv` with `test/`.
 
     Args:
@@ -28,16 +30,20 @@ def index_eyepacs(root: Path) -> pd.DataFrame:
         InputError: If neither label file is there, or one is damaged.
     """
     train, test = root / "trainLabels.csv", root / "retinopathy_solution.csv"
-    parts = []
+    parts: list[pd.DataFrame] = []
+    notes: list[str] = []
     if train.is_file():
-        labels = read_labels(train, ["image", "level"])
-        parts.append(_index_part(labels, root, "train").assign(split="train"))
+        table = read_label_table(train, ["image", "level"])
+        notes += table.notes
+        parts.append(_index_part(table.frame, root, "train").assign(split="train"))
     if test.is_file():
-        labels = read_labels(test, ["image", "level", "Usage"])
-        parts.append(_index_part(labels, root, "test").assign(split=labels["Usage"].str.lower().to_numpy()))
+        table = read_label_table(test, ["image", "level", "Usage"])
+        notes += table.notes
+        splits = table.frame["Usage"].str.lower().to_numpy()
+        parts.append(_index_part(table.frame, root, "test").assign(split=splits))
     if not parts:
         raise InputError(f"{root} holds neither trainLabels.csv nor retinopathy_solution.csv; see docs/data.md.")
-    return index_eyes(pd.concat(parts, ignore_index=True), "EyePACS")
+    return index_eyes(pd.concat(parts, ignore_index=True), "EyePACS", tuple(notes))
 
 
 def _index_part(labels: pd.DataFrame, root: Path, folder: str) -> pd.DataFrame:
@@ -50,5 +56,6 @@ def _index_part(labels: pd.DataFrame, root: Path, folder: str) -> pd.DataFrame:
             "grade": labels["level"],
             "patient": names[0],
             "side": names[2],
+            ROW: labels[ROW],
         }
     )

@@ -1,12 +1,15 @@
 """Any folder of photographs with a table of grades, and APTOS 2019, which is one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from dr_core.data.intake.index import ImageFolder, index_eyes, read_labels
+from dr_core.data.intake.image_folder import ImageFolder
+from dr_core.data.intake.index import Intake, index_eyes
+from dr_core.data.intake.table import ROW, BadRows, LabelTable, read_label_table
 from dr_core.errors import InputError
+from dr_core.files import digest_file
 
 APTOS_EXPECTED: dict[str, tuple[int, ...]] = {"all": (1805, 370, 999, 193, 295)}
 """Eyes of each grade in APTOS 2019's `train.csv`, 3,662. Source: the published label file."""
@@ -40,12 +43,13 @@ APTOS = FolderLayout(csv="train.csv", image_column="id_code", grade_column="diag
 _SIDES = {"r": "right", "od": "right", "right": "right", "l": "left", "os": "left", "left": "left"}
 
 
-def index_folder(root: Path, layout: FolderLayout) -> pd.DataFrame:
+def index_folder(root: Path, layout: FolderLayout, *, compare: bool = True) -> Intake:
     """Index a folder of photographs with a table.
 
     Args:
         root: The folder.
         layout: Its table and columns.
+        compare: Whether files of one size are compared, to find one photograph under two names.
 
     Returns:
         The index.
@@ -57,29 +61,100 @@ def index_folder(root: Path, layout: FolderLayout) -> pd.DataFrame:
     columns = {"image": layout.image_column, "grade": layout.grade_column} | {
         name: column for name, column in optional.items() if column
     }
-    labels = read_labels(root / layout.csv, list(columns.values()))
-    labels = labels.rename(columns={column: name for name, column in columns.items()})
+    table = read_label_table(root / layout.csv, list(dict.fromkeys(columns.values())))
+    labels = pd.DataFrame({name: table.frame[column] for name, column in columns.items()} | {ROW: table.frame[ROW]})
+    notes = list(table.notes)
     if "side" in labels:
-        labels["side"] = labels["side"].str.lower().map(_SIDES).fillna("")
-    paths = _find_all(root, layout.images, labels["image"])
-    return index_eyes(labels.assign(eye=labels["image"], path=paths), str(root))
+        known = labels["side"].str.lower().map(_SIDES).fillna("")
+        if odd := sorted(set(labels["side"][(known == "") & (labels["side"] != "")])):
+            notes.append(f"The sides {', '.join(odd[:3])} are neither right nor left and count as not known.")
+        labels["side"] = known
+    paths = _find_all(root, layout.images, table, labels)
+    eyes = labels.assign(eye=labels["image"], path=paths)
+    intake = index_eyes(eyes, str(root), tuple(notes))
+    return replace(intake, notes=(*intake.notes, *compare_files(root, intake.index))) if compare else intake
 
 
-def index_aptos(root: Path) -> pd.DataFrame:
+def index_aptos(root: Path) -> Intake:
     """Index APTOS 2019: `train.csv` and `train_images/`; no patients are published."""
-    return index_folder(root, APTOS)
+    return index_folder(root, APTOS, compare=False)
 
 
-def _find_all(root: Path, base: str, names: pd.Series) -> list[str]:
-    """Paths of images from the root; their names may hold a folder and may lack the suffix."""
+def _find_all(root: Path, base: str, table: LabelTable, labels: pd.DataFrame) -> list[str]:
+    """Paths of images from the root; their names may hold a folder, that of the images too, and may lack the suffix."""
     folders: dict[str, ImageFolder] = {}
-    paths = []
-    for name in names:
-        if pd.isna(name) or not name:
-            raise InputError(f"A row of the table in {root} has no image name; fill it in or leave the row out.")
-        folder, _, file = str(name).rpartition("/")
-        place = "/".join(part for part in (base, folder) if part not in ("", ".")) or "."
-        if place not in folders:
-            folders[place] = ImageFolder(root, place)
-        paths.append(folders[place].find(file))
+    bad, paths = BadRows(table.name), []
+    for name, row in zip(labels["image"], labels[ROW], strict=True):
+        if not name or "::" in name:
+            bad.add(row, f"{name!r} is no name of a photograph" if name else "has no image name")
+            paths.append("")
+            continue
+        folder, _, file = name.rpartition("/")
+        parts = [part for part in folder.split("/") if part not in ("", ".")] if ".." not in name else [folder]
+        wanted = ["/".join([*([] if base == "." else [base]), *parts]) or ".", "/".join(parts) or "."]
+        if folder.startswith("/"):
+            wanted = [folder]
+        try:
+            paths.append(_find_one(root, list(dict.fromkeys(wanted)), file, folders))
+        except InputError as error:
+            bad.add(row, str(error).rstrip("."))
+            paths.append("")
+    bad.check("fill it in or leave the row out")
     return paths
+
+
+def _find_one(root: Path, wanted: list[str], file: str, folders: dict[str, ImageFolder]) -> str:
+    """Path of a file in the first of two folders, or in the second where only that holds it."""
+    for place in wanted:
+        if place not in folders:
+            folders[place] = ImageFolder(root, "." if ".." in place or place.startswith("/") else place)
+    holding = [place for place in wanted if not place.startswith("/") and ".." not in place]
+    found = [place for place in holding if folders[place].holds(file)]
+    if len(found) > 1 and wanted[0] != found[0]:
+        raise InputError(f"{file!r} lies in {found[0]} and in {found[1]}; write its folder before its name.")
+    if not holding:
+        return f"{wanted[0]}/{file}"
+    return folders[(found or holding)[0]].find(file)
+
+
+def compare_files(root: Path, index: pd.DataFrame) -> tuple[str, ...]:
+    """Find photographs that lie in a folder under two names.
+
+    Only files of the same size are read.
+
+    Args:
+        root: The folder.
+        index: Its index.
+
+    Returns:
+        A note where there are any of one grade.
+
+    Raises:
+        InputError: If one photograph has two grades.
+    """
+    bad, twice = BadRows(str(root)), []
+    for places in _group_alike([root / path for path in index["path"]]):
+        group = index.iloc[places]
+        names = " = ".join(group["path"])
+        if group["grade"].nunique() > 1:
+            bad.add(0, f"{names} are one photograph, with the grades {', '.join(map(str, group['grade']))}")
+        else:
+            twice.append(names)
+    bad.check("keep one of each")
+    if not twice:
+        return ()
+    shown = "; ".join(twice[:3])
+    return (f"{len(twice)} photographs lie there under two names, and count twice: {shown}.",)
+
+
+def _group_alike(files: list[Path]) -> list[list[int]]:
+    """Numbers of files with the same content, group by group."""
+    sizes: dict[int, list[int]] = {}
+    for number, file in enumerate(files):
+        if file.is_file():
+            sizes.setdefault(file.stat().st_size, []).append(number)
+    same: dict[str, list[int]] = {}
+    for numbers in sizes.values():
+        for number in numbers if len(numbers) > 1 else ():
+            same.setdefault(digest_file(files[number]), []).append(number)
+    return [numbers for numbers in same.values() if len(numbers) > 1]

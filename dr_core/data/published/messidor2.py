@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from dr_core.data.intake.index import ImageFolder, index_eyes, read_labels
+from dr_core.data.intake.image_folder import ImageFolder
+from dr_core.data.intake.index import Intake, index_eyes
+from dr_core.data.intake.table import ROW, read_label_table
 from dr_core.errors import InputError
 
 MESSIDOR2_EXPECTED: dict[str, tuple[int, ...]] = {"all": (1017, 270, 347, 75, 35)}
@@ -14,7 +16,7 @@ _SPELLINGS = (("image_id", "adjudicated_dr_grade"), ("id_code", "diagnosis"))
 _IMAGE_FOLDERS = ("IMAGES", "images", "messidor-2/images", "messidor-2/preprocess", "preprocess", ".")
 
 
-def index_messidor2(root: Path) -> pd.DataFrame:
+def index_messidor2(root: Path) -> Intake:
     """Index the gradable eyes of Messidor-2: `messidor_data.csv` and a folder of images.
 
     Both spellings of the columns are read. Names of files differ from the label file in the case of `.JPG`.
@@ -29,13 +31,13 @@ def index_messidor2(root: Path) -> pd.DataFrame:
         InputError: If the label file is missing or has other columns.
     """
     file = root / "messidor_data.csv"
-    head = read_labels(file, []).columns if not file.is_file() else pd.read_csv(file, nrows=0).columns
-    for name, grade in _SPELLINGS:
-        if name in head and grade in head:
-            labels = read_labels(file, [name, grade, "adjudicated_gradable"])
-            break
-    else:
-        raise InputError(f"{file} has the columns {', '.join(head)}; expected image_id and adjudicated_dr_grade.")
+    table = read_label_table(file, [])
+    labels = table.frame
+    spelling = next((pair for pair in _SPELLINGS if {*pair, "adjudicated_gradable"} <= {*labels}), None)
+    if spelling is None:
+        head = ", ".join(str(column) for column in labels if column != ROW)
+        raise InputError(f"{file} has the columns {head}; expected image_id and adjudicated_dr_grade.")
+    name, grade = spelling
     labels = labels[pd.to_numeric(labels["adjudicated_gradable"], errors="coerce") == 1]
     images = _find_images(root, labels[name].iloc[0] if len(labels) else "")
     return index_eyes(
@@ -44,9 +46,11 @@ def index_messidor2(root: Path) -> pd.DataFrame:
                 "eye": labels[name].str.rpartition(".")[0],
                 "path": [images.find(file_name) for file_name in labels[name]],
                 "grade": labels[grade],
+                ROW: labels[ROW],
             }
         ),
         "Messidor-2",
+        table.notes,
     )
 
 

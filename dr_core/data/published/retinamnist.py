@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dr_core.data.intake.index import index_eyes
+from dr_core.data.intake.index import Intake, index_eyes
 from dr_core.errors import InputError
 
 RETINAMNIST_EXPECTED: dict[str, tuple[int, ...]] = {
@@ -17,7 +17,7 @@ RETINAMNIST_EXPECTED: dict[str, tuple[int, ...]] = {
 """Eyes of each grade in each split. Source: the published file."""
 
 
-def index_retinamnist(root: Path) -> pd.DataFrame:
+def index_retinamnist(root: Path) -> Intake:
     """Index `retinamnist.npz`, or one of its larger versions such as `retinamnist_224.npz`.
 
     Args:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from dr_core.data.idrid import GRADING_EXPECTED, IDRID_EXPECTED, index_grading, index_segmentation
+from dr_core.data.intake.index import Intake
 from dr_core.data.published.eyepacs import EYEPACS_EXPECTED, index_eyepacs
 from dr_core.data.published.folder import APTOS_EXPECTED, FolderLayout, index_aptos, index_folder
 from dr_core.data.published.messidor2 import MESSIDOR2_EXPECTED, index_messidor2
@@ -25,19 +26,23 @@ class Source:
     Attributes:
         name: Name on the command line.
         title: Name for people.
-        index: Root -> index, as `dr_core.data.intake.index` describes.
+        index: Root -> what is understood of it, as `dr_core.data.intake.index` describes.
         expected: What a whole copy holds; empty where nobody can know.
         lists_all: Whether every image below the root should be in the index.
     """
 
     name: str
     title: str
-    index: Callable[[Path], pd.DataFrame]
+    index: Callable[[Path], Intake]
     expected: Expected
     lists_all: bool = True
 
     def read_index(self, root: Path) -> pd.DataFrame:
-        """Index the set in `root`.
+        """Index the set in `root`; raises as `take_in` does."""
+        return self.take_in(root).index
+
+    def take_in(self, root: Path) -> Intake:
+        """Index the set in `root`, with what was understood of it.
 
         Raises:
             InputError: If there is no such folder, or the reader finds it wanting.

@@ -1,5 +1,6 @@
 """The paper's published numbers."""
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -37,8 +38,8 @@ FIGURE_2_POINTS = (
         name="Gulshan 2016",
         eyepacs=0.991,
         messidor2=0.990,
-        positive="grade 2 or worse",
-        note="an ensemble of ten networks on private training data",
+        positive="grade 2 or worse, or referable macular edema",
+        note="an ensemble of ten networks on private training data; macular edema alone also counts as referable",
     ),
     ReferencePoint(
         name="Voets 2019",
@@ -66,3 +67,16 @@ def table3() -> pd.DataFrame:
         paper calls relevance rank accuracy is our recall (docs/methods.md).
     """
     return _table3().copy()
+
+
+@cache
+def _means() -> dict[tuple[str, ...], float]:
+    rows = _table3()
+    rows = rows[rows["statistic"] == "mean"]
+    keys = rows[["lesion", "setup", "pooling", "score", "method"]].itertuples(index=False, name=None)
+    return dict(zip(keys, rows["value"].astype(float), strict=True))
+
+
+def published_mean(lesion: str, setup: str, pooling: str, score: str, method: str) -> float:
+    """A mean of the paper's Table 3; NaN for what it does not give."""
+    return _means().get((lesion, setup, pooling, score, method), math.nan)

@@ -1,9 +1,8 @@
-"""Verdicts: does a statement hold on this study's data? One rule for all statements, said here once.
+"""Verdicts: does a claim hold on this study's data? Rules as pure functions over contrasts and their joint error.
 
-A statement is a list of comparisons, each a number whose sign decides, with its 95 % interval. A comparison speaks
-*for* the statement if its interval lies wholly above 0, *against* it if wholly below 0, and is open otherwise. Where
-all of `m` comparisons must hold, each interval is widened to 1 - 5 % / m (Bonferroni, its halves taken as those of a
-normal law), so that a statement about many bars is not thrown over by one bar's chance.
+A claim that many contrasts must bear out is an intersection of hypotheses: it *holds* if each is above 0 at the nominal
+one-sided level, for none of them may be false (an intersection-union test). It *does not hold* if one of them is below
+0 at a level corrected for their number (Holm). Counts are lower bounds from one joint test of all contrasts.
 """
 
 import math
@@ -12,14 +11,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
-from scipy.stats import binom, norm
+import numpy as np
+from scipy.stats import t as student
 
-LEVEL = 0.05
-"""Chance of an error that an interval of 95 % leaves."""
+from dr_core.publish.paper.evidence import Evidence
+
+LEVEL = 0.025
+"""One-sided level of each verdict: a 95 % interval wholly on one side."""
+
+_POWER = 0.8
+"""Share of studies in which an effect is found that counts as detectable."""
 
 
 class Verdict(StrEnum):
-    """What a study says of a statement."""
+    """What a study says of a claim."""
 
     HOLDS = "holds"
     FAILS = "does not hold"
@@ -28,11 +33,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A number whose sign speaks for or against a statement.
+    """A contrast as it is shown.
 
     Attributes:
         name: What is compared, such as `"IFI-CL - IFI-FS, 10 %"`.
-        value: The number; above 0 it speaks for the statement.
+        value: The number; above 0 it speaks for the claim.
         low: Lower end of its 95 % interval; NaN where none is known.
         high: Upper end.
         published: The same number of the paper; NaN where it gives none.
@@ -43,19 +48,6 @@ class Comparison:
     low: float = math.nan
     high: float = math.nan
     published: float = math.nan
-
-    def speaks(self, comparisons: int = 1) -> int:
-        """1 for the statement, -1 against it, 0 open.
-
-        Args:
-            comparisons: How many intervals must hold at once.
-        """
-        if not math.isfinite(self.value + self.low + self.high):
-            return 0
-        wider = float(norm.isf(LEVEL / 2 / comparisons) / norm.isf(LEVEL / 2))
-        above = self.value - wider * (self.value - self.low) > 0
-        below = self.value + wider * (self.high - self.value) < 0
-        return int(above) - int(below)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,32 +63,220 @@ class Judgment:
     reason: str
 
 
-def judge_all(comparisons: Sequence[Comparison]) -> Judgment:
-    """A statement that every comparison must bear out.
+@dataclass(frozen=True, kw_only=True)
+class Power:
+    """Could this study have told?
 
-    It holds if all speak for it, does not hold if one speaks against it, at intervals widened for their number.
+    Attributes:
+        detectable: Effect in every contrast at which four of five studies like this one would say that the claim holds;
+            NaN where it cannot be said.
+        found: Share of studies like this one that would say so if the truth were the paper's own numbers, or for a
+            claim of equality if all were exactly equal; NaN where the paper gives no numbers.
     """
-    number = len(comparisons)
-    spoken = [comparison.speaks(number) for comparison in comparisons]
-    in_favor, against = spoken.count(1), spoken.count(-1)
-    verdict = Verdict.FAILS if against else Verdict.HOLDS if number and in_favor == number else Verdict.OPEN
-    return Judgment(verdict=verdict, reason=_count(in_favor, against, number))
+
+    detectable: float = math.nan
+    found: float = math.nan
 
 
-def judge_most(comparisons: Sequence[Comparison]) -> Judgment:
-    """A statement that most comparisons must bear out.
+def list_comparisons(evidence: Evidence) -> tuple[Comparison, ...]:
+    """The contrasts with their 95 % intervals."""
+    half = evidence.quantile(LEVEL) * evidence.error
+    columns = (evidence.names, evidence.values, half, evidence.published)
+    return tuple(
+        Comparison(
+            name=name,
+            value=float(value),
+            low=float(value - width),
+            high=float(value + width),
+            published=float(published),
+        )
+        for name, value, width, published in zip(*columns, strict=True)
+    )
 
-    It holds if more than half speak for it, does not hold if half or more speak against it.
+
+def holm(p: np.ndarray, level: float = LEVEL) -> np.ndarray:
+    """Which of many hypotheses are rejected at a family-wise level, bool (K,).
+
+    The i-th smallest of K p-values is rejected if it and all smaller ones satisfy p_(i) <= level / (K - i + 1).
+
+    Source: Holm 1979, Scandinavian Journal of Statistics 6:65-70.
     """
-    number = len(comparisons)
-    spoken = [comparison.speaks() for comparison in comparisons]
-    in_favor, against = spoken.count(1), spoken.count(-1)
+    order = np.argsort(p, kind="stable")
+    passed = p[order] <= level / (len(p) - np.arange(len(p)))
+    rejected = np.zeros(len(p), bool)
+    rejected[order[: len(p) if passed.all() else int(np.argmin(passed))]] = True
+    return rejected
+
+
+def step_down(evidence: Evidence, sign: int = 1, level: float = LEVEL) -> np.ndarray:
+    """Which contrasts are on a side, all of them right at once with probability 1 - level; bool (K,).
+
+    The contrast with the largest t = value / error is tested against the quantile of the largest t of the joint draws,
+    then the next one against that of the contrasts that are left, until one is not rejected. The number of rejected
+    ones is a lower confidence bound of the number of contrasts that truly are on the side.
+
+    Source: Romano and Wolf 2005, JASA 100:94-108, algorithm 3.1.
+    """
+    usable = np.isfinite(evidence.error) & np.isfinite(evidence.values)
+    rejected = np.zeros(len(usable), bool)
+    if not usable.any():
+        return rejected
+    with np.errstate(invalid="ignore"):
+        ranks = np.where(usable, sign * evidence.values / evidence.error, -np.inf)
+        drawn = np.where(usable[:, None], evidence.draw() / evidence.error[:, None], -np.inf)
+    order = np.argsort(-ranks, kind="stable")
+    largest = np.maximum.accumulate(drawn[order[::-1]], axis=0)[::-1]  # of the contrasts from each place on
+    for place, contrast in enumerate(order):
+        if not usable[contrast] or ranks[contrast] <= np.quantile(largest[place], 1 - level):
+            break
+        rejected[contrast] = True
+    return rejected
+
+
+def judge_all(evidence: Evidence) -> Judgment:
+    """A claim that every contrast must bear out.
+
+    It holds if each is above 0 at the nominal level, does not hold if one is below 0 by Holm.
+
+    Source: Berger 1982, Technometrics 24:295-300 (intersection-union tests); Holm 1979.
+    """
+    in_favor, against = evidence.tail() <= LEVEL, holm(evidence.tail(-1, strict=True))
+    return Judgment(
+        verdict=_decide(bool(in_favor.all()) and len(in_favor) > 0, bool(against.any())),
+        reason=_count(int(in_favor.sum()), int(against.sum()), len(in_favor)),
+    )
+
+
+def foresee_all(evidence: Evidence) -> Power:
+    """Power of `judge_all` in a study with the same errors."""
+    limit, drawn = (evidence.quantile(LEVEL) * evidence.error)[:, None], evidence.draw()
+    return Power(
+        detectable=_quantile(np.max(limit - drawn, axis=0)),
+        found=_share(np.min(evidence.published[:, None] + drawn - limit, axis=0) > 0, evidence.published),
+    )
+
+
+def judge_most(evidence: Evidence) -> Judgment:
+    """A claim that more than half of the contrasts must bear out.
+
+    It holds if more than half are above 0 by one joint test of all (`step_down`), does not hold if half or more are
+    below.
+    """
+    number = len(evidence.values)
+    in_favor, against = (int(step_down(evidence, sign).sum()) for sign in (1, -1))
+    return Judgment(
+        verdict=_decide(2 * in_favor > number, number > 0 and 2 * against >= number),
+        reason=_count(in_favor, against, number),
+    )
+
+
+def foresee_most(evidence: Evidence) -> Power:
+    """Power of `judge_most` in a study with the same errors, by the first step's limit for all: a little too low."""
+    drawn, error = evidence.draw(), evidence.error[:, None]
+    limit = _quantile(np.max(drawn / error, axis=0), 1 - LEVEL) * error
+    return Power(detectable=_quantile(np.sort(limit - drawn, axis=0)[len(error) // 2]))
+
+
+def judge_close(evidence: Evidence, margin: float) -> Judgment:
+    """A claim that something is as good as equal: every contrast within a margin either way.
+
+    It holds if each 95 % interval lies within the margin (two one-sided tests each), does not hold if one contrast lies
+    outside by Holm.
+
+    Args:
+        evidence: Contrasts; 0 is equal.
+        margin: Largest distance from 0 that counts as equal; each claim says its own.
+
+    Source: Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15:657-680 (two one-sided tests).
+    """
+    half, distance = evidence.quantile(LEVEL) * evidence.error, np.abs(evidence.values)
+    with np.errstate(invalid="ignore"):
+        inside = distance + half < margin
+        p = student.sf((distance - margin) / evidence.error, np.maximum(evidence.freedom, 1))
+    outside = holm(np.where(np.isfinite(evidence.error), p, 1.0))
+    return Judgment(
+        verdict=_decide(bool(inside.all()) and len(inside) > 0, bool(outside.any())),
+        reason=f"{int(inside.sum())} of {len(inside)} clearly within {margin:.2g}, {int(outside.sum())} clearly "
+        f"outside",
+    )
+
+
+def foresee_close(evidence: Evidence, margin: float) -> Power:
+    """Power of `judge_close` in a study with the same errors where all is exactly equal."""
+    half = evidence.quantile(LEVEL) * evidence.error
+    return Power(found=_share(np.max(np.abs(evidence.draw()) + half[:, None], axis=0) < margin, half))
+
+
+def judge_same_direction(evidence: Evidence) -> Judgment:
+    """A claim that pairs of contrasts go the same way, whichever way that is; contrasts 2i and 2i + 1 are a pair.
+
+    It holds if in each pair both are on one side at the nominal two-sided level, does not hold if in one pair they are
+    on opposite sides by Holm over the pairs.
+    """
+    above, below = (np.minimum(1, 2 * evidence.tail(sign)).reshape(-1, 2) for sign in (1, -1))
+    same = np.minimum(above.max(axis=1), below.max(axis=1)) <= 2 * LEVEL
+    crossed = np.minimum(np.maximum(above[:, 0], below[:, 1]), np.maximum(below[:, 0], above[:, 1]))
+    opposite = holm(crossed, 2 * LEVEL)
+    reason = f"{int(same.sum())} of {len(same)} clearly the same way, {int(opposite.sum())} clearly opposite"
+    return Judgment(verdict=_decide(bool(same.all()) and len(same) > 0, bool(opposite.any())), reason=reason)
+
+
+def judge_outlier(evidence: Evidence) -> Judgment:
+    """A claim that the first of K cells lies conspicuously far from the others.
+
+    With m the mean of the other cells it holds if (1) the first cell's distance from m is larger than every other
+    cell's by the joint error, each at the nominal level, and (2) it lies outside the prediction interval of one more
+    cell drawn like the others, |v1 - m| > t sd sqrt(1 + 1 / (K - 1)): the farthest of K like cells is some cell by
+    chance, and in 1 of K studies it is the first. It does not hold if another cell is farther by Holm.
+
+    Source: Grubbs 1969, Technometrics 11:1-21, for a cell that was named beforehand.
+    """
+    values, number = evidence.values, len(evidence.values)
+    if number < 4:
+        return Judgment(verdict=Verdict.OPEN, reason="fewer than four cells")
+    side = np.sign(values - values[1:].mean())
+    away = _distances(number, side)
+    farther = Evidence(
+        names=evidence.names[1:],
+        values=away @ values,
+        of_patients=evidence.of_patients @ away.T,
+        of_runs=evidence.of_runs @ away.T,
+        patient_freedom=evidence.patient_freedom,
+        run_freedom=evidence.run_freedom,
+        runs=evidence.runs,
+        published=np.full(number - 1, math.nan),
+    )
+    spread = float(values[1:].std(ddof=1)) * math.sqrt(1 + 1 / (number - 1))
+    ratio = abs(float(values[0] - values[1:].mean())) / spread if spread > 0 else math.nan
+    p = float(2 * student.sf(ratio, number - 2)) if math.isfinite(ratio) else 1.0
+    clear, beaten = farther.tail() <= LEVEL, holm(farther.tail(-1, strict=True))
+    reason = (
+        f"farther than {int(clear.sum())} of {number - 1} clearly; {int(beaten.sum())} clearly farther than it; as "
+        f"far as "
+        f"one of the others lies with a chance of {p:.2g}"
+    )
+    return Judgment(verdict=_decide(bool(clear.all()) and p <= LEVEL, bool(beaten.any())), reason=reason)
+
+
+def _distances(number: int, side: np.ndarray) -> np.ndarray:
+    """Weights (K - 1, K): distance of the first cell from the mean of the others, minus that of each other one."""
+    center = np.zeros(number)
+    center[1:] = 1 / (number - 1)
+    cells = np.eye(number)
+    return side[0] * (cells[0] - center) - side[1:, None] * (cells[1:] - center)
+
+
+def judge_description(evidence: Evidence) -> Judgment:
+    """A statement about these very networks to which no chance belongs: it holds if all numbers are above 0."""
+    in_favor, number = int((evidence.values > 0).sum()), len(evidence.values)
     verdict = Verdict.OPEN
-    if number and 2 * in_favor > number:
-        verdict = Verdict.HOLDS
-    elif number and 2 * against >= number:
-        verdict = Verdict.FAILS
-    return Judgment(verdict=verdict, reason=_count(in_favor, against, number))
+    if number and np.isfinite(evidence.values).all():
+        verdict = Verdict.HOLDS if in_favor == number else Verdict.FAILS
+    return Judgment(verdict=verdict, reason=f"{in_favor} of {number} so")
+
+
+def _decide(holds: bool, fails: bool) -> Verdict:
+    return Verdict.FAILS if fails else Verdict.HOLDS if holds else Verdict.OPEN
 
 
 def _count(in_favor: int, against: int, number: int) -> str:
@@ -105,82 +285,79 @@ def _count(in_favor: int, against: int, number: int) -> str:
     return f"{in_favor} of {number} clearly so, {against} clearly the other way"
 
 
-def judge_close(comparisons: Sequence[Comparison], margin: float) -> Judgment:
-    """A statement that something is as good as equal: relative differences within a margin.
-
-    Args:
-        comparisons: Relative differences, 0 is equal.
-        margin: Largest relative difference that counts as equal; each statement says its own.
-
-    It holds if every interval lies within the margin, does not hold if one lies wholly outside of it.
-    """
-    inside = [-margin < one.low and one.high < margin for one in comparisons]
-    outside = [one.low > margin or one.high < -margin for one in comparisons]
-    verdict = Verdict.FAILS if any(outside) else Verdict.HOLDS if inside and all(inside) else Verdict.OPEN
-    reason = f"{sum(inside)} of {len(inside)} within {margin:.0%}, {sum(outside)} clearly outside"
-    return Judgment(verdict=verdict, reason=reason)
+def _quantile(values: np.ndarray, share: float = _POWER) -> float:
+    return float(np.quantile(values, share)) if np.isfinite(values).all() else math.nan
 
 
-def judge_signs(comparisons: Sequence[Comparison]) -> Judgment:
-    """A statement about many things that have no intervals, such as layers: only signs are counted.
-
-    It holds if so many are in favor, or does not if so many are against, as a fair coin would give with a chance of
-    2.5 % at most. Things that hang together, as layers do, make this rule too sure; it is a count, not a test.
-    """
-    signs = [math.copysign(1, one.value) for one in comparisons if math.isfinite(one.value) and one.value != 0]
-    number, in_favor = len(signs), signs.count(1)
-    verdict = Verdict.OPEN
-    if number and binom.sf(in_favor - 1, number, 0.5) <= LEVEL / 2:
-        verdict = Verdict.HOLDS
-    elif number and binom.cdf(in_favor, number, 0.5) <= LEVEL / 2:
-        verdict = Verdict.FAILS
-    return Judgment(verdict=verdict, reason=f"{in_favor} of {number} so")
+def _share(found: np.ndarray, known: Sequence[float] | np.ndarray) -> float:
+    return float(np.mean(found)) if len(known) and np.isfinite(known).all() else math.nan
 
 
-def judge_exact(comparisons: Sequence[Comparison]) -> Judgment:
-    """A statement about this very study, to which no chance belongs: it holds if all numbers are above 0."""
-    in_favor = sum(one.value > 0 for one in comparisons)
-    verdict = Verdict.OPEN
-    if comparisons and all(math.isfinite(one.value) for one in comparisons):
-        verdict = Verdict.HOLDS if in_favor == len(comparisons) else Verdict.FAILS
-    return Judgment(verdict=verdict, reason=f"{in_favor} of {len(comparisons)} so")
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A rule by which comparisons become a verdict.
+    """A rule by which contrasts become a verdict.
 
     Attributes:
+        name: Short name.
         words: The rule for people.
         judge: The rule.
+        foresee: Its power in a study with the same errors; None where it cannot be said.
+        equality: Whether it looks for equality, so that equal set-ups bear it out.
     """
 
+    name: str
     words: str
-    judge: Callable[[Sequence[Comparison]], Judgment]
+    judge: Callable[[Evidence], Judgment]
+    foresee: Callable[[Evidence], Power] | None = None
+    equality: bool = False
 
 
 ALL = Rule(
-    "Holds if every comparison's interval lies on the claimed side of 0, does not hold if one lies on the other side; "
-    "intervals are widened for the number of comparisons (Bonferroni). Otherwise cannot tell.",
-    judge_all,
+    name="all",
+    words="Holds if every contrast's 95 % interval lies above 0 (intersection-union test), does not hold if one lies "
+    "below "
+    "after Holm's correction for their number. Otherwise cannot tell.",
+    judge=judge_all,
+    foresee=foresee_all,
 )
 MOST = Rule(
-    "Holds if the 95 % interval of more than half of the comparisons lies on the claimed side of 0, does not hold if "
-    "that of half or more lies on the other side. Otherwise cannot tell.",
-    judge_most,
+    name="most",
+    words="Holds if more than half of the contrasts are above 0 in one joint test of all of them (Romano and Wolf), "
+    "does not "
+    "hold if half or more are below. Otherwise cannot tell.",
+    judge=judge_most,
+    foresee=foresee_most,
 )
-SIGNS = Rule(
-    "Counted without intervals: holds if so many are on the claimed side as a fair coin gives with a chance of at most "
-    "2.5 %, does not hold if so many are on the other. Otherwise cannot tell.",
-    judge_signs,
+SAME_DIRECTION = Rule(
+    name="same direction",
+    words="Holds if the two contrasts of every pair are clearly on the same side, whichever it is, does not hold if "
+    "those of "
+    "one pair are clearly on opposite sides after Holm's correction. Otherwise cannot tell.",
+    judge=judge_same_direction,
 )
-EXACT = Rule("A count in which chance has no part: holds if all are so, otherwise does not hold.", judge_exact)
+OUTLIER = Rule(
+    name="outlier",
+    words="Holds if the named cell is clearly farther from the mean of the others than every other one, and outside "
+    "the "
+    "97.5 % prediction interval of one more cell like them; does not hold if another one is clearly farther.",
+    judge=judge_outlier,
+)
+DESCRIPTION = Rule(
+    name="description",
+    words="A description of these very networks in which chance has no part: holds if all are so, otherwise does not "
+    "hold.",
+    judge=judge_description,
+)
 
 
-def close(margin: float) -> Rule:
-    """The rule that a relative difference lies within a margin."""
-    words = (
-        f"Holds if the 95 % interval of the relative difference lies within {margin:.0%} either way, does not hold if "
-        "it lies wholly outside. Otherwise cannot tell."
+def close(margin: float, unit: str) -> Rule:
+    """The rule that every contrast lies within a margin, in a unit for people."""
+    return Rule(
+        name="close",
+        words=f"Holds if every contrast's 95 % interval lies within {margin:.2g} {unit} of 0 (two one-sided tests; "
+        f"the margin is "
+        "ours), does not hold if one lies outside after Holm's correction. Otherwise cannot tell.",
+        judge=partial(judge_close, margin=margin),
+        foresee=partial(foresee_close, margin=margin),
+        equality=True,
     )
-    return Rule(words, partial(judge_close, margin=margin))

@@ -3,7 +3,7 @@
 import base64
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 
@@ -12,15 +12,24 @@ import pandas as pd
 from dr_core.files import digest_file
 from dr_core.models.checkpoint import software_versions
 from dr_core.models.setups import SETUPS
+from dr_core.publish.paper.implied import list_implications
 from dr_core.publish.paper.review import (
     PHANTOMS,
     Finding,
     compare_table2,
     compare_table3,
+    count_checkpoints,
     count_verdicts,
     review_claims,
 )
 from dr_core.publish.paper.verdicts import Comparison, Verdict
+from dr_core.publish.paper.wording import (
+    CHECKPOINTS,
+    describe_power,
+    describe_rates,
+    describe_scope,
+    describe_study_rate,
+)
 from dr_core.publish.report.figures import Drawing, describe_data, draw_figures
 from dr_core.study.folder import CONFIGURATION, Study
 
@@ -51,6 +60,7 @@ def make_report(study: Study) -> str:
     parts = [
         _head(study, findings),
         _claims(study, findings),
+        _implied(),
         *map(_figure, draw_figures(study)),
         _table2(study),
         _table3(study),
@@ -72,7 +82,9 @@ def page(title: str, body: str) -> str:
 
 def _head(study: Study, findings: Sequence[Finding]) -> str:
     info, counts = study.info, count_verdicts(findings)
-    told = " · ".join(f"{MARKS[verdict]} {count} {verdict}" for verdict, count in counts.items())
+    listed = _count(counts)
+    if any(finding.checkpoints for finding in findings):
+        listed += f"<br>{CHECKPOINTS}: {_count(count_checkpoints(findings))}"
     warning = (
         f"<p class='warning'><b>Drawn, not photographed.</b> {PHANTOMS}; the verdicts below say nothing about the "
         "paper's own data.</p>"
@@ -81,8 +93,13 @@ def _head(study: Study, findings: Sequence[Finding]) -> str:
         f"<h1>{escape(info.title)}</h1><p>{escape(info.summary)}</p>"
         f"<p>Seed {info.seed}, protocol {escape(info.protocol)}, study written {escape(info.created)}, this report "
         f"{datetime.now(UTC).isoformat(timespec='seconds')}.</p>"
-        f"{warning if study.info.rests_on_drawings else ''}<p class='counts'>{told}</p>"
+        f"{warning if study.info.rests_on_drawings else ''}<p class='counts'>{listed}</p>"
+        f"<p>{escape(describe_scope(findings))} {escape(describe_study_rate(findings))}</p>"
     )
+
+
+def _count(counts: Mapping[Verdict, int]) -> str:
+    return " · ".join(f"{MARKS[verdict]} {count} {verdict}" for verdict, count in counts.items())
 
 
 def _claims(study: Study, findings: Sequence[Finding]) -> str:
@@ -102,15 +119,39 @@ def _rules(findings: Iterable[Finding]) -> list[str]:
 
 def _claim(study: Study, finding: Finding) -> str:
     claim, judgment = finding.claim, finding.judgment
-    told = "".join(f"<li>{escape(one.name)}: {write_comparison(one)}</li>" for one in finding.comparisons[:_AT_MOST])
+    listed = "".join(f"<li>{escape(one.name)}: {write_comparison(one)}</li>" for one in finding.comparisons[:_AT_MOST])
     more = len(finding.comparisons) - _AT_MOST
-    rest = f"<li>and {more} more in results/{claim.table}.parquet</li>" if more > 0 else ""
+    rest = f"<li>and {more} more in results/{claim.tables[0]}.parquet</li>" if more > 0 else ""
     data = describe_data(study, finding.data) if finding.data else "nothing"
+    about = "".join(f"<p>{escape(text)}</p>" for text in (describe_power(finding), describe_rates(finding)) if text)
     return (
         f"<tr class='claim'><td>{escape(claim.place)}, {escape(claim.section)}</td><td>{escape(claim.statement)}</td>"
         f"<td>{escape(claim.paper)}</td><td>{escape(judgment.reason)}</td>"
-        f"<td><b>{MARKS[judgment.verdict]}\N{NO-BREAK SPACE}{judgment.verdict}</b></td><td>{escape(data)}</td></tr>"
-        f"<tr><td></td><td colspan='5'><ul class='told'>{told}{rest}</ul></td></tr>"
+        f"<td>{_mark(judgment.verdict)}{_at_hand(finding)}</td><td>{escape(data)}</td></tr>"
+        f"<tr><td></td><td colspan='5'><ul class='told'>{listed}{rest}</ul>{about}</td></tr>"
+    )
+
+
+def _mark(verdict: Verdict) -> str:
+    return f"<b>{MARKS[verdict]}\N{NO-BREAK SPACE}{verdict}</b>"
+
+
+def _at_hand(finding: Finding) -> str:
+    """The verdict on the checkpoints, where there is one run of each set-up."""
+    if finding.checkpoints is None:
+        return ""
+    return f"<br>{CHECKPOINTS}: {_mark(finding.checkpoints.verdict)} ({escape(finding.checkpoints.reason)})"
+
+
+def _implied() -> str:
+    rows = "".join(
+        f"<tr><td>{escape(one.place)}</td><td>{escape(one.claim)}</td><td>{escape(one.implied)}</td></tr>"
+        for one in list_implications()
+    )
+    return (
+        "<h2>What the paper's own numbers imply</h2><p>Computed from its Tables 2 and 3, without any study.</p>"
+        f"<table><thead><tr><th>where</th><th>the paper says</th><th>its numbers say</th></tr></thead><tbody>{rows}"
+        "</tbody></table>"
     )
 
 
@@ -142,6 +183,7 @@ def _table2(study: Study) -> str:
     names = {
         "data": "eyes",
         "setup": "set-up",
+        "seed": "seed",
         "paper": "paper",
         "distfit": "by distfit",
         "alpha": "by likelihood",
@@ -176,7 +218,8 @@ def _table3(study: Study) -> str:
     }
     caption = (
         f"<p>The paper: 80 eyes of IDRiD; this study: {eyes} eyes, protocol paper. What the paper calls relevance "
-        "rank accuracy is our recall (docs/methods.md).</p>"
+        "rank accuracy (eq. 3) cannot be reconstructed; beside it stands our recall, which decides nothing "
+        "(docs/methods.md).</p>"
     )
     return "<h2>Table 3: relevance on the lesions</h2>" + caption + _table(rows, names, 4)
 

@@ -4,6 +4,7 @@ It is plain JavaScript that the app serves itself; nothing is fetched from elsew
 """
 
 import base64
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,17 +15,13 @@ import cv2
 import numpy as np
 import streamlit as st
 
+from dr_core.publish import overlay
+
 _FOLDER = Path(__file__).parent
 _SCRIPTS = ("maps.js", "drawing.js", "export.js", "viewer.js")
 
 Rectangle = tuple[float, float, float, float]
 """Left, top, width and height on the eye, which is 1 wide."""
-
-_BRIGHTEST = 0.99
-"""Quantile of a heatmap that gets the brightest color; beside its few strongest pixels all others would be dark."""
-
-_FAINTEST = 1e-30
-"""The brightest value of a heatmap that is zero nearly everywhere."""
 
 Region = tuple[tuple[float, float], ...]
 """Corners of a drawn region on the eye, which is 1 wide."""
@@ -70,9 +67,8 @@ class Picture:
     @staticmethod
     def of(heatmap: np.ndarray) -> "Picture":
         """Prepare a heatmap, float (S, S), negative where a rule has signs."""
-        size = np.abs(heatmap)
-        top = max(float(np.quantile(size, _BRIGHTEST)), _FAINTEST)
-        return Picture(encode_map(heatmap), float(size.max()), top, bool((heatmap < 0).any()))
+        peak, end = float(np.abs(heatmap).max()), overlay.scale_end(heatmap)
+        return Picture(encode_map(heatmap), peak, end, bool((heatmap < 0).any()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,8 +153,25 @@ def _component() -> Any:  # noqa: ANN401 - Streamlit names no type
     return st.components.v2.component(
         "dr_lens_viewer",
         html=_read("viewer.html"),
-        css=_read("viewer.css"),
-        js="\n".join(_read(name) for name in _SCRIPTS),
+        css=_ramp_css() + _read("viewer.css"),
+        js="\n".join([_ramp_script(), *(_read(name) for name in _SCRIPTS)]),
+    )
+
+
+def _ramp_script() -> str:
+    ramps = {
+        "positive": overlay.POSITIVE_RAMP,
+        "negative": overlay.NEGATIVE_RAMP,
+        "opacityPower": overlay.OPACITY_POWER,
+        "dimming": overlay.EYE_DIMMING,
+    }
+    return f"const RAMPS = {json.dumps(ramps)};"
+
+
+def _ramp_css() -> str:
+    return (
+        f".lens-viewer {{ --ramp: {overlay.ramp_gradient()}; --signed-ramp: {overlay.ramp_gradient(signed=True)}; "
+        f"--strongest: {overlay.STRONGEST_COLOR}; }}\n"
     )
 
 

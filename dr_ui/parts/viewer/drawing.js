@@ -40,7 +40,7 @@ function drawContent(context, scene, panel, place, pixel) {
 
 // The eye steps back where a map is laid over it, as far as the map is opaque.
 function dim(context, { scale, x, y }, scene) {
-  context.fillStyle = `rgba(0,0,0,${0.5 * scene.look.opacity})`;
+  context.fillStyle = `rgba(0,0,0,${RAMPS.dimming * scene.look.opacity})`;
   context.fillRect(x, y, scale, scale * scene.ratio);
 }
 

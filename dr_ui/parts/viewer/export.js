@@ -45,7 +45,7 @@ function drawLegend(context, scene, x, y, width) {
       context.fillRect(x + step, y + 8, 1.5, 10);
     }
   } else {
-    context.fillStyle = `rgb(${TOP_COLOR})`;
+    context.fillStyle = `rgb(${STRONGEST_COLOR})`;
     context.fillRect(x, y + 8, 24, 10);
   }
   let place = x;
@@ -69,7 +69,7 @@ function scaleWords(scene) {
   if (scene.look.style === "top") return `The ${scene.look.percent} % most relevant pixels of each model`;
   const scale = scene.look.ownScale ? "EACH MODEL ON ITS OWN SCALE" : "one scale for all models";
   const hidden = scene.look.threshold > 0 ? `; below ${Math.round(100 * scene.look.threshold)} % hidden` : "";
-  const range = scene.signed ? "Relevance, against the grade (blue) to for it (yellow)" : "Relevance, dark (none) to bright (99th percentile and above)";
+  const range = scene.signed ? "Relevance, against the grade (blue) to for it (red)" : "Relevance, none (black) to the 99th percentile and above (red)";
   return `${range}, ${scale}${hidden}`;
 }
 

@@ -1,11 +1,9 @@
 // Maps of relevance: decoding, colors, thresholds, contours, the most relevant pixels. Nothing here touches the page.
 
-const INFERNO = ["000004", "1f0c48", "550f6d", "88226a", "ba3655", "e35933", "f98e09", "f9cb35", "fcffa4"];
-const BELOW_ZERO = ["0b1d3a", "2166ac", "67a9cf", "d1e5f0"]; // for rules with signs: evidence against the grade
-const TOP_COLOR = [64, 224, 208];
+// RAMPS is written in front of this file by the server, from the colors of dr_core.publish.overlay.
 
 function rampOf(colors) {
-  const stops = colors.map((hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)));
+  const stops = colors.map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
   const ramp = new Uint8ClampedArray(256 * 3);
   for (let level = 0; level < 256; level++) {
     const place = (level / 255) * (stops.length - 1);
@@ -17,8 +15,9 @@ function rampOf(colors) {
   return ramp;
 }
 
-const POSITIVE_RAMP = rampOf(INFERNO);
-const NEGATIVE_RAMP = rampOf(BELOW_ZERO);
+const POSITIVE_RAMP = rampOf(RAMPS.positive);
+const NEGATIVE_RAMP = rampOf(RAMPS.negative);
+const STRONGEST_COLOR = [...POSITIVE_RAMP.slice(3 * 255)];
 
 function loadImage(source) {
   return new Promise((resolve, reject) => {
@@ -62,7 +61,7 @@ function paintMap(map, look, top) {
   for (let at = 0; at < map.values.length; at++) {
     const value = map.values[at];
     if (look.style === "top") {
-      if (value > 0 && value >= least) picture.data.set([...TOP_COLOR, 255 * look.opacity], 4 * at);
+      if (value > 0 && value >= least) picture.data.set([...STRONGEST_COLOR, 255 * look.opacity], 4 * at);
       continue;
     }
     const strength = Math.min(1, Math.abs(value) / top);
@@ -72,7 +71,7 @@ function paintMap(map, look, top) {
     picture.data[4 * at] = ramp[level];
     picture.data[4 * at + 1] = ramp[level + 1];
     picture.data[4 * at + 2] = ramp[level + 2];
-    picture.data[4 * at + 3] = 255 * look.opacity * Math.pow(strength, 0.35);
+    picture.data[4 * at + 3] = 255 * look.opacity * Math.pow(strength, RAMPS.opacityPower);
   }
   map.canvas.getContext("2d").putImageData(picture, 0, 0);
   map.contours = look.style === "contour" ? contoursOf(map, contourLevels(look), top) : [];

@@ -175,12 +175,10 @@ function showScale(viewer) {
   bar.className = scene.look.style === "top" ? "top" : scene.signed ? "signed" : "";
   const words = document.createElement("span");
   words.textContent = scaleWords(scene);
-  find(".scale").replaceChildren(bar, words);
-  if (scene.look.ownScale && scene.look.style !== "top") {
-    const mark = document.createElement("b");
-    mark.textContent = "brightness cannot be compared";
-    find(".scale").append(mark);
-  }
+  const mark = document.createElement("b"); // it keeps its room, so that the page does not move
+  mark.textContent = "brightness cannot be compared";
+  mark.dataset.shown = scene.look.ownScale && scene.look.style !== "top";
+  find(".scale").replaceChildren(bar, words, mark);
 }
 
 function hint(viewer, text) {

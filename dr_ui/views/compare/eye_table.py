@@ -1,20 +1,22 @@
 """Many eyes: a table to sort, of which one row is opened."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from dr_core.analysis.agreement import find_agreement
-from dr_core.data.grades import GRADES, referable_probability
+from dr_core.data.grades import GRADES
 from dr_core.errors import InputError
-from dr_core.models.setups import SETUPS
+from dr_core.files import csv_of
+from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache
+from dr_ui.eyes import cache, chosen
 from dr_ui.eyes.cache import Eye
-from dr_ui.parts.answer_cards import Verdict
+from dr_ui.parts.operating_point import OperatingPoint
+from dr_ui.parts.plain_text import plain
 
 _PATIENCE = 0.3
 """Seconds after which progress is shown; answers that are known come sooner, and nothing should flash."""
@@ -23,20 +25,20 @@ _SENTENCES = 3
 """Bad files that are named; more are counted."""
 
 
-def choose_from_table(study: Study, eyes: Sequence[Eye], verdict: Verdict) -> Eye | None:
+def choose_from_table(study: Study, eyes: Sequence[Eye], point: OperatingPoint) -> Eye | None:
     """Draw the table; give the eye whose row is chosen, or None where no file could be read."""
     asked, unreadable = _ask(study, eyes)
     if unreadable:
         st.warning(_list(unreadable), icon=":material/warning:")
     if not asked:
         return None
-    table = pd.DataFrame([{"eye": eye.name} | _row(answers, verdict) for eye, answers in asked])
+    table = pd.DataFrame([{"eye": eye.name} | _row(answers, point, study.setups) for eye, answers in asked])
     title, download = st.columns([5, 1.3], vertical_alignment="bottom")
     title.html(
         f'<p class="lens-small"><b>{len(table)} eyes.</b> A click on a row opens the eye below, on a heading sorts. '
-        f"P: probability of grades {verdict.grades}, 0 to 1.</p>"
+        f"P: probability of grades {point.grades}, 0 to 1.</p>"
     )
-    download.download_button("Download (CSV)", table.to_csv(index=False), "dr_lens.csv", "text/csv", width="stretch")
+    download.download_button("Download (CSV)", csv_of(table), "dr_lens.csv", "text/csv", width="stretch")
     event = st.dataframe(
         table,
         hide_index=True,
@@ -44,12 +46,15 @@ def choose_from_table(study: Study, eyes: Sequence[Eye], verdict: Verdict) -> Ey
         on_select="rerun",
         selection_mode="single-row-required",
         key="table",
+        selection_default={"selection": {"rows": [chosen.chosen_row([eye for eye, _ in asked])], "columns": []}},
         column_config={
             column: st.column_config.NumberColumn(format="%.2f") for column in table.columns if column.startswith("P ")
         },
     )
     rows = event.selection.rows
-    return asked[rows[0] if rows and rows[0] < len(asked) else 0][0]
+    eye = asked[rows[0] if rows and rows[0] < len(asked) else 0][0]
+    chosen.choose(eye)
+    return eye
 
 
 def _ask(study: Study, eyes: Sequence[Eye]) -> tuple[list[tuple[Eye, dict[str, np.ndarray]]], list[str]]:
@@ -65,7 +70,10 @@ def _ask(study: Study, eyes: Sequence[Eye]) -> tuple[list[tuple[Eye, dict[str, n
 
 def _list(sentences: Sequence[str]) -> str:
     more = len(sentences) - _SENTENCES
-    shown = [*sentences[:_SENTENCES], *([f"And {more} more files that cannot be read."] if more > 0 else [])]
+    shown = [
+        *map(plain, sentences[:_SENTENCES]),
+        *([f"And {more} more files that cannot be read."] if more > 0 else []),
+    ]
     return "  \n".join(shown)
 
 
@@ -78,12 +86,9 @@ def _with_progress(eyes: Sequence[Eye]) -> Iterator[Eye]:
     place.empty()
 
 
-def _row(answers: dict[str, np.ndarray], verdict: Verdict) -> dict[str, object]:
-    agreement = find_agreement(answers, verdict.referable_from, verdict.threshold)
-    scores = {
-        f"P {SETUPS[setup].label}": float(referable_probability(softmax, verdict.referable_from))
-        for setup, softmax in answers.items()
-    }
-    grades = {f"grade {SETUPS[setup].label}": GRADES[int(softmax.argmax())] for setup, softmax in answers.items()}
+def _row(answers: dict[str, np.ndarray], point: OperatingPoint, setups: Mapping[str, Setup]) -> dict[str, object]:
+    agreement = find_agreement(answers, point.reading.positive_from, point.threshold)
+    scores = {f"P {setups[setup].label}": float(point.score(softmax)) for setup, softmax in answers.items()}
+    grades = {f"grade {setups[setup].label}": GRADES[int(softmax.argmax())] for setup, softmax in answers.items()}
     count: dict[str, object] = {"say referable": f"{len(agreement.referable)} of {len(answers)}"}
     return count | scores | grades

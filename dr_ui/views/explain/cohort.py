@@ -1,15 +1,18 @@
 """Over many eyes: the study's Table 3 and its knock-outs, below the eye that is looked at."""
 
+from collections.abc import Mapping
 from html import escape
 
 import pandas as pd
 import streamlit as st
 
+from dr_core.analysis.controls import MAP
 from dr_core.analysis.localization import POOLINGS
 from dr_core.data.grades import LESIONS
 from dr_core.data.protocol import PROTOCOLS
 from dr_core.experiments.knockout import BEYOND
 from dr_core.experiments.localization import list_scores
+from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.parts import style
 from dr_ui.shell import result_tables
@@ -30,10 +33,10 @@ def show(study: Study) -> None:
         return
     with st.expander(f"Over the {summary['n'].max()} eyes with masks of this study: Table 3 and knock-outs"):
         chosen, statistic = _choose(summary)
-        st.html(_scores_html(chosen, statistic))
+        st.html(_scores_html(chosen, statistic, study.setups))
         knockouts = result_tables.read_table(study, "knockout_summary")
         if knockouts is not None:
-            st.html(_knockouts_html(knockouts))
+            st.html(_knockouts_html(knockouts, study.setups))
 
 
 def _choose(summary: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -45,7 +48,7 @@ def _choose(summary: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         protocol = st.selectbox("Protocol", keys, key="cohort_protocol", format_func=lambda key: PROTOCOLS[key].title)
     with places[2]:
         keys = list(summary["pooling"].unique())
-        pooling = st.selectbox("Colors to one value", keys, key="cohort_pooling", format_func=_pooling_title)
+        pooling = st.selectbox("Channel pooling", keys, key="cohort_pooling", format_func=_pooling_title)
     with places[3]:
         statistic = st.selectbox("Over the eyes", ["mean", "median"], key="cohort_statistic")
     kept = (summary["score"] == score) & (summary["protocol"] == protocol) & (summary["pooling"] == pooling)
@@ -56,8 +59,8 @@ def _pooling_title(key: str) -> str:
     return style.POOLING_TITLES.get(key, POOLINGS[key].label)
 
 
-def _scores_html(part: pd.DataFrame, statistic: str) -> str:
-    setups = list(part["setup"].unique())
+def _scores_html(part: pd.DataFrame, statistic: str, known: Mapping[str, Setup]) -> str:
+    setups = {name: setup for name, setup in known.items() if name in set(part["setup"])}
     body = "".join(
         _score_row(_LESIONS[lesion], part[part["lesion"] == lesion], setups)
         for lesion in _LESIONS
@@ -67,28 +70,32 @@ def _scores_html(part: pd.DataFrame, statistic: str) -> str:
         '<div class="lens-scroll" tabindex="0" role="region" aria-label="Table 3">'
         '<table class="lens-scores lens-falls"><thead><tr><th scope="col">lesion</th><th scope="col">eyes</th>'
         '<th scope="col">random heatmap</th>'
-        f"{style.setup_heads(setups)}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"{style.setup_heads(setups.values())}</tr></thead><tbody>{body}</tbody></table></div>"
         f'<p class="lens-small">{statistic.capitalize()} over the eyes that have the lesion, small figures: 95 % '
-        "bootstrap interval over eyes; ▲ the best of the row. Random heatmap: measured on Gaussian noise, mean of the "
-        "set-ups. Source: results/localization_summary.parquet, also as table3_*.csv and .tex.</p>"
+        "bootstrap interval over eyes, and that set-up's strongest control; ▲ the best of the row, only where it beats "
+        "its own. Random heatmap: measured on Gaussian noise, mean of the set-ups. "
+        "Source: results/localization_summary.parquet, also as table3_*.csv and .tex.</p>"
     )
 
 
-def _score_row(name: str, part: pd.DataFrame, setups: list[str]) -> str:
-    lrp = {str(row["setup"]): row for row in part[part["method"] == "lrp"].to_dict("records")}
+def _score_row(name: str, part: pd.DataFrame, setups: Mapping[str, Setup]) -> str:
+    lrp = {str(row["setup"]): row for row in part[part["method"] == MAP].to_dict("records")}
     control = float(part.loc[part["method"] == "random", "value"].mean())
     best = max(round(float(row["value"]), 3) for row in lrp.values())
     eyes = max(int(row["n"]) for row in lrp.values())
+    controls = part[part["method"] != MAP].groupby("setup")["value"].max()
     cells = ""
     for setup in setups:
-        row = lrp[setup]
-        mark = ' class="lens-best"' if round(float(row["value"]), 3) == best else ""
-        cells += f"<td{mark}>{row['value']:.3f}<small>{row['low']:.3f} to {row['high']:.3f}</small></td>"
+        row, strongest = lrp[setup], float(controls.get(setup, float("nan")))
+        value = round(float(row["value"]), 3)
+        mark = ' class="lens-best"' if value == best and value > round(strongest, 3) else ""
+        interval = f"{row['low']:.3f} to {row['high']:.3f}"
+        cells += f"<td{mark}>{value:.3f}<small>{interval}; control {strongest:.3f}</small></td>"
     return f'<tr><th scope="row">{escape(name)}</th><td>{eyes}</td><td>{control:.3f}</td>{cells}</tr>'
 
 
-def _knockouts_html(table: pd.DataFrame) -> str:
-    setups = list(table["setup"].unique())
+def _knockouts_html(table: pd.DataFrame, known: Mapping[str, Setup]) -> str:
+    setups = {name: setup for name, setup in known.items() if name in set(table["setup"])}
     beyond = table[table["kind"] == BEYOND]
     heads = "".join(
         f'<th scope="colgroup" colspan="{len(setups)}">Change of {name} beyond the control</th>'
@@ -103,14 +110,14 @@ def _knockouts_html(table: pd.DataFrame) -> str:
         '<div class="lens-scroll" tabindex="0" role="region" aria-label="Knock-out over the eyes">'
         '<table class="lens-scores lens-falls"><thead><tr><th rowspan="2" scope="col">painted out</th>'
         f'<th rowspan="2" scope="col">eyes</th>{heads}</tr>'
-        f"<tr>{style.setup_heads(setups) * len(_MEASURES)}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<tr>{style.setup_heads(setups.values()) * len(_MEASURES)}</tr></thead><tbody>{body}</tbody></table></div>"
         '<p class="lens-small">How much further the probability falls when the lesion is painted out than when as '
         "much healthy retina of the same eye is; small figures: 95 % bootstrap interval over eyes; ▼ the interval "
         "lies below 0: the models use the lesion. Source: results/knockout_summary.parquet.</p>"
     )
 
 
-def _knockout_row(name: str, part: pd.DataFrame, setups: list[str]) -> str:
+def _knockout_row(name: str, part: pd.DataFrame, setups: Mapping[str, Setup]) -> str:
     rows = {(row["measure"], row["setup"]): row for row in part.to_dict("records")}
     cells = ""
     for measure in _MEASURES:

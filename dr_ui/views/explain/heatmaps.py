@@ -11,14 +11,16 @@ import streamlit as st
 import torch
 
 from dr_core.analysis.attribution import RULES, Explainer
+from dr_core.analysis.controls import MAP, class_maps
 from dr_core.analysis.localization import pool
-from dr_core.data.fundus import FieldOfView, encode_jpeg
+from dr_core.data.fundus import FieldOfView, Landmarks, encode_jpeg, find_landmarks
 from dr_core.data.fundus.field_of_view import cut_square, square_of
 from dr_core.data.grades import GRADES, LESIONS, lesion_code, total_lesions
+from dr_core.data.phantom import draw_phantom
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import PROTOCOLS, MaskRule, scale_mask
+from dr_core.data.regions import Regions, find_regions
 from dr_core.errors import InputError
-from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
@@ -44,6 +46,7 @@ class Prepared:
         inputs: The models' input, float32 (1, 3, S, S), for each way in which the study's models see the eye.
         places: Which part of the shown photograph each way covers.
         rule: When a pixel of a mask is on.
+        regions: Way -> field of view, optic disc and central macula.
         masks: Way -> lesion, or `"total"` -> bool (S, S).
         outlines: The lesions' outlines.
         notes: What a user should know of the masks.
@@ -56,6 +59,7 @@ class Prepared:
     inputs: dict[Preprocessing, torch.Tensor]
     places: dict[Preprocessing, Rectangle]
     rule: MaskRule
+    regions: dict[Preprocessing, Regions]
     masks: dict[Preprocessing, dict[str, np.ndarray]]
     outlines: tuple[Outline, ...]
     notes: tuple[str, ...]
@@ -103,6 +107,7 @@ def _prepare(key: str, ways: tuple[Preprocessing, ...], rule: MaskRule, _specime
     with ThreadPoolExecutor(_READERS) as workers:  # decoding and scaling leave the interpreter's lock
         reading = {lesion: workers.submit(reader) for lesion, reader in readers.items()}
         field = _specimen.eye.find_field(image)
+        landmarks = _landmarks(_specimen, image, field)
         part = _part(ways[0], image, field)
         photograph = workers.submit(lambda: encode_jpeg(_cut(image, part), _PHOTOGRAPH_SIDE))
         masks = {lesion: read.result() for lesion, read in reading.items()}
@@ -126,6 +131,7 @@ def _prepare(key: str, ways: tuple[Preprocessing, ...], rule: MaskRule, _specime
             inputs={way: way.normalize(way.to_model_view(image, field)[None]) for way in ways},
             places={way: _place(_part(way, image, field), part) for way in ways},
             rule=rule,
+            regions={way: find_regions((image.shape[0], image.shape[1]), way, field, landmarks) for way in ways},
             masks={way: {lesion: scaling[way, lesion].result() for lesion in pixels} for way in ways},
             outlines=tuple(traced.result() for traced in tracing),
             notes=_specimen.notes(masks),
@@ -133,6 +139,19 @@ def _prepare(key: str, ways: tuple[Preprocessing, ...], rule: MaskRule, _specime
 
 
 _READERS = 4
+
+
+def _landmarks(specimen: Specimen, image: np.ndarray, field: FieldOfView) -> Landmarks | None:
+    """Optic disc and fovea: a phantom knows its own, in a photograph they are searched."""
+    eye = specimen.eye
+    if eye.file is None and eye.published is None and eye.picture is None:
+        grade, seed = eye.sample
+        small = draw_phantom(grade, _LANDMARK_SIDE, seed)  # the same eye, in no time
+        return small.landmarks.scale(image.shape[0] / _LANDMARK_SIDE)
+    return find_landmarks(image, field)
+
+
+_LANDMARK_SIDE = 64
 
 
 def _part(way: Preprocessing, image: np.ndarray, field: FieldOfView) -> Pixels:
@@ -230,8 +249,8 @@ def ask(specimen: Specimen, study: Study, question: Question) -> Answers:
     for setup, model in cache.models(study).items():
         if target >= len(model.info.classes):
             raise InputError(
-                f"{SETUPS[setup].label} has no output for grade {target}, {GRADES[target]}; it knows the grades 0 to "
-                f"{len(model.info.classes) - 1}. Choose one of them."
+                f"{study.setups[setup].label} has no output for grade {target}, {GRADES[target]}; it knows the grades "
+                f"0 to {len(model.info.classes) - 1}. Choose one of them."
             )
     return _ask(specimen.key, cache.study_stamp(study), question, specimen, study)
 
@@ -251,14 +270,36 @@ def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, 
     )
 
 
-@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
 def _relevances(
-    key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
+    key: str, stamp: cache.Stamp, asked: Question, specimen: Specimen, study: Study
 ) -> dict[str, torch.Tensor]:
     """Set-up -> relevance, float32 (1, 3, S, S)."""
-    inputs = prepare(_specimen, _study, asked.protocol).inputs
-    ways = ways_of(_study, asked.protocol)
-    return attribute(_study, asked.rule, {setup: inputs[way] for setup, way in ways.items()}, asked.target)
+    maps = maps_by_class(key, stamp, asked, specimen, study)
+    return {setup: of[MAP] for setup, of in maps.items()}
+
+
+@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
+def maps_by_class(
+    key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
+) -> dict[str, dict[str, torch.Tensor]]:
+    """Set-up -> the map of the asked grade and those of the others, of which one forward pass serves all."""
+    inputs, ways = prepare(_specimen, _study, asked.protocol).inputs, ways_of(_study, asked.protocol)
+    models = cache.models(_study)
+
+    def ask_all(device: str) -> dict[str, dict[str, torch.Tensor]]:
+        explainers = {setup: explainer(_study, setup, asked.rule, device) for setup in ways}
+
+        def explain(setup: str) -> dict[str, torch.Tensor]:
+            classes = len(models[setup].info.classes)
+            try:
+                found = class_maps(explainers[setup], inputs[ways[setup]].to(device), asked.target, classes)
+            except InputError as error:
+                raise InputError(f"{_study.setups[setup].label}: {error}") from error
+            return {method: relevance.float().cpu() for method, relevance in found.items()}
+
+        return each(ways, explain)
+
+    return place().run(ask_all)
 
 
 def attribute(study: Study, rule: str, inputs: Mapping[str, torch.Tensor], target: int) -> dict[str, torch.Tensor]:

@@ -11,6 +11,7 @@ import streamlit as st
 from dr_core.analysis.knockout import KINDS, Kind, knock_out, reduce_eye
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import GRADES, TOTAL, lesion_code, mask_names, referable_probability
+from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
@@ -53,7 +54,7 @@ def show(study: Study, specimen: Specimen, target: int) -> None:
     if not falls:
         st.info("No lesion is known in this eye, so none can be painted out.")
         return
-    st.html(_table_html(falls, list(cache.models(study))))
+    st.html(_table_html(falls, {name: study.setups[name] for name in cache.models(study)}))
 
 
 @st.cache_data(max_entries=16, show_spinner=False, scope="session")
@@ -90,7 +91,7 @@ def _changes(study: Study, pictures: Sequence[np.ndarray], target: int) -> dict[
     return found
 
 
-def _table_html(falls: Sequence[Fall], setups: Sequence[str]) -> str:
+def _table_html(falls: Sequence[Fall], setups: Mapping[str, Setup]) -> str:
     measures = list(falls[0].changes)
     heads = "".join(f'<th scope="colgroup" colspan="{len(setups)}">Change of {measure}</th>' for measure in measures)
     controls = {fall.lesion: fall.changes for fall in falls if fall.kind == "control"}
@@ -99,7 +100,7 @@ def _table_html(falls: Sequence[Fall], setups: Sequence[str]) -> str:
         '<div class="lens-scroll" tabindex="0" role="region" aria-label="Knock-out">'
         '<table class="lens-scores lens-falls"><thead><tr><th rowspan="2" scope="col">lesion</th>'
         f'<th rowspan="2" scope="col">what is done</th>{heads}</tr>'
-        f"<tr>{style.setup_heads(setups) * len(measures)}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<tr>{style.setup_heads(setups.values()) * len(measures)}</tr></thead><tbody>{body}</tbody></table></div>"
         '<p class="lens-small">Change of a probability, -1 to +1, in the models\' own view. Small figures: the range '
         f"when as many healthy regions of the same sizes are painted out, {_CONTROLS} times. ▼ falls further than in "
         f"each of them (by chance alone in one of {_CONTROLS + 1}). A heatmap that sits on a lesion whose removal "
@@ -107,7 +108,7 @@ def _table_html(falls: Sequence[Fall], setups: Sequence[str]) -> str:
     )
 
 
-def _row_html(fall: Fall, controls: Mapping[str, Mapping[str, np.ndarray]], setups: Sequence[str]) -> str:
+def _row_html(fall: Fall, controls: Mapping[str, Mapping[str, np.ndarray]], setups: Mapping[str, Setup]) -> str:
     first = "<td></td>"
     if fall.kind == "removed":
         first = f'<th scope="row">{"all" if fall.lesion == TOTAL else lesion_code(fall.lesion)}</th>'

@@ -1,40 +1,36 @@
-"""How well heatmaps lie on lesions: the table beside the control, the sentence, and the curve."""
+"""How well heatmaps lie on lesions: the table beside the strongest control, the headline, the controls, the curve."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
 import torch
 
-from dr_core.analysis.localization import (
-    relevance_mass_accuracy,
-    relevance_rank_accuracy,
-    relevance_recall,
-)
-from dr_core.models.setups import SETUPS
-from dr_ui.parts import style
+from dr_core.analysis.controls import CONTROLS, MAP
+from dr_core.analysis.explanation import Explanation, Shares, describe_all, explain_map
+from dr_core.analysis.localization import relevance_mass_accuracy, relevance_rank_accuracy
+from dr_core.data.regions import Regions
+from dr_core.models.setups import Setup
+from dr_ui.parts import charts, style
+from dr_ui.views.explain.controls import Controlled
 
 Heatmaps = Mapping[str, torch.Tensor]
 """Set-up -> pooled heatmap, float64 (1, S, S)."""
 
 MEASURES = {
     "mass": (
-        "Weight on the lesions",
-        "RMA: share of the heatmap's sum on the lesions. 0 to 1, higher is better.",
+        "Relevance mass (RMA)",
+        "Share of the heatmap's sum over the whole view that lies on the lesions. 0 to 1, higher is better.",
     ),
     "rank": (
-        "Strongest pixels on the lesions",
-        "Rank accuracy: of as many strongest pixels as the lesions have, the share on them. 0 to 1, higher is better.",
-    ),
-    "recall": (
-        "Lesions reached",
-        "Recall: share of the lesions where the heatmap is above its percentile. 0 to 1, higher is better.",
+        "Rank accuracy (RRA, CLEVR-XAI)",
+        "Of as many most relevant pixels as the lesions have, the share that lies on them. 0 to 1, higher is better.",
     ),
 }
-"""Measure -> its plain name, and what it says."""
+"""Measure -> its name, and what it says."""
 
 
 @dataclass(frozen=True)
@@ -44,115 +40,228 @@ class Row:
     Attributes:
         code: Letters of the lesion.
         name: What is measured.
-        share: Share of the view that it covers, 0 to 1, which is the chance level of mass and rank.
+        share: Share of the view that it covers, 0 to 1.
         values: Measure -> set-up -> value; NaN where nothing can be measured.
-        chance: Measure -> what a random heatmap scores.
+        controls: Measure -> set-up -> method -> what that control scores; empty where none was drawn.
+        explanations: Set-up -> where its relevance lies, beside its controls.
     """
 
     code: str
     name: str
     share: float
     values: dict[str, dict[str, float]]
-    chance: dict[str, float]
+    controls: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    explanations: dict[str, Explanation] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to measure on."""
         return self.share == 0
 
+    def strongest(self, key: str, setup: str) -> float:
+        """What the strongest control of a set-up scores; NaN where none was drawn."""
+        scores = [value for value in self.controls.get(key, {}).get(setup, {}).values() if not math.isnan(value)]
+        return max(scores, default=math.nan)
 
-def measure(code: str, name: str, heatmaps: Heatmaps, masks: Mapping[str, np.ndarray], percentile: float) -> Row:
-    """Score all models on one mask.
+    def best(self, key: str) -> set[str]:
+        """The set-ups with the highest value as it is shown, of those that beat their strongest control."""
+        shown = {setup: round(value, _DIGITS) for setup, value in self.values[key].items() if not math.isnan(value)}
+        top = {setup for setup, value in shown.items() if value == max(shown.values())}
+        return {setup for setup in top if shown[setup] > round(self.strongest(key, setup), _DIGITS)}
+
+
+def measure(code: str, name: str, heatmaps: Heatmaps, masks: Mapping[str, np.ndarray]) -> Row:
+    """Score all models on one mask, without controls.
 
     Args:
         code: Letters of the lesion.
         name: What is measured.
         heatmaps: The models' pooled heatmaps.
         masks: Set-up -> bool (S, S), in that model's view.
-        percentile: Above which percentile of a heatmap a pixel counts for the recall, 0 to 100.
     """
-    share = float(np.mean([mask.mean() for mask in masks.values()]))
     values: dict[str, dict[str, float]] = {key: {} for key in MEASURES}
     for setup, heatmap in heatmaps.items():
         mask = torch.from_numpy(masks[setup])[None]
         some = bool(mask.any())
         values["mass"][setup] = float(relevance_mass_accuracy(heatmap, mask)) if some else math.nan
         values["rank"][setup] = float(relevance_rank_accuracy(heatmap, mask)) if some else math.nan
-        values["recall"][setup] = float(relevance_recall(heatmap, mask, percentile)) if some else math.nan
-    return Row(code, name, share, values, {"mass": share, "rank": share, "recall": 1 - percentile / 100})
+    return Row(code, name, _mean_share(masks), values)
 
 
-def best_of(values: Mapping[str, float]) -> set[str]:
-    """The set-ups with the highest value as it is shown; none where nothing was measured or all are alike."""
-    shown = {setup: round(value, _DIGITS) for setup, value in values.items() if not math.isnan(value)}
-    best = {setup for setup, value in shown.items() if value == max(shown.values())}
-    return best if len(best) < len(values) else set()
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is explained of each set-up.
+
+    Attributes:
+        grade: Name of the target grade.
+        probabilities: Set-up -> what it gives this grade.
+        regions: Set-up -> the parts of the eye in its view.
+        setups: Name -> set-up.
+    """
+
+    grade: str
+    setups: Mapping[str, Setup]
+    probabilities: Mapping[str, float]
+    regions: Mapping[str, Regions]
+
+
+def measure_controlled(
+    code: str, name: str, maps: Mapping[str, Controlled], masks: Mapping[str, np.ndarray], asked: Asked
+) -> Row:
+    """Score all models and all their controls on one mask, by the same code.
+
+    Args:
+        code: Letters of the lesion.
+        name: What is measured.
+        maps: Set-up -> its heatmap and controls.
+        masks: Set-up -> bool (S, S), in that model's view.
+        asked: What is explained.
+    """
+    values: dict[str, dict[str, float]] = {key: {} for key in MEASURES}
+    controls: dict[str, dict[str, dict[str, float]]] = {key: {} for key in MEASURES}
+    explanations = {}
+    for setup, of in maps.items():
+        mask = masks[setup]
+        explanations[setup] = explain_map(
+            of.pooled,
+            mask,
+            asked.regions[setup],
+            label=asked.setups[setup].label,
+            name=name,
+            grade=asked.grade,
+            probability=asked.probabilities[setup],
+            note=of.note,
+        )
+        mass = {method: _mass(pooled, mask) for method, pooled in of.pooled.items()}
+        rank = {method: _rank(of.pooled[method], order, mask) for method, order in of.order.items()}
+        for key, scores in (("mass", mass), ("rank", rank)):
+            values[key][setup] = scores[MAP]
+            controls[key][setup] = {method: score for method, score in scores.items() if method != MAP}
+    return Row(code, name, _mean_share(masks), values, controls, explanations)
+
+
+def _mean_share(masks: Mapping[str, np.ndarray]) -> float:
+    return float(np.mean([mask.mean() for mask in masks.values()]))
+
+
+def _mass(pooled: np.ndarray, mask: np.ndarray) -> float:
+    everything = float(pooled.sum())
+    return float(pooled[mask].sum()) / everything if everything > 0 and mask.any() else math.nan
+
+
+def _rank(pooled: np.ndarray, order: np.ndarray, mask: np.ndarray) -> float:
+    """Rank accuracy from an order that was sorted once for all masks."""
+    size = int(mask.sum())
+    return float(mask.ravel()[order[:size]].mean()) if size and (pooled > 0).any() else math.nan
 
 
 _DIGITS = 3
 
 
-def sentence(row: Row) -> str:
-    """The first measure in words, HTML."""
+def headline(row: Row) -> str:
+    """Where the relevance lies, beside the strongest control, HTML."""
     if row.empty:
         return f"There are no {escape(row.name)} in this eye: nothing to look at, and nothing to measure."
-    times = {setup: value / row.share for setup, value in row.values["mass"].items() if not math.isnan(value)}
-    if not times:
-        return "No model's heatmap has any positive relevance, so its share on the lesions cannot be measured."
-    best, worst = max(times, key=times.__getitem__), min(times, key=times.__getitem__)
-    said = f"<b>{SETUPS[best].label} puts {times[best]:.1f} times as much weight on {escape(row.name)} as chance would"
-    if len(times) == 1:
-        return f"{said}.</b>"
-    return f"{said}; {SETUPS[worst].label}, the least, {times[worst]:.1f} times.</b>"
+    shares, _, verdict = escape(describe_all(list(row.explanations.values())), quote=False).partition(". ")
+    return f"<b>{shares}.</b> {verdict}" if verdict else f"<b>{shares}</b>"
 
 
-def table_html(rows: Sequence[Row], setups: Sequence[str], percentile: float) -> str:
-    """All scores, each beside what a random heatmap gets; the best of a row is marked by a triangle and bold digits."""
+def table_html(rows: Sequence[Row], setups: Mapping[str, Setup]) -> str:
+    """All scores, each above its strongest control's; the best of a row is marked where it beats that."""
     heads = "".join(
-        f'<th colspan="{len(setups) + 1}" scope="colgroup" title="{told}">{title}{_above(key, percentile)}</th>'
-        for key, (title, told) in MEASURES.items()
+        f'<th colspan="{len(setups)}" scope="colgroup" title="{told}">{title}</th>' for title, told in MEASURES.values()
     )
-    names = style.setup_heads(setups)
-    chance = '<th scope="col" class="lens-chance" title="What a random heatmap scores">chance</th>'
+    names = style.setup_heads(setups.values())
     body = "".join(_row_html(row, setups) for row in rows)
     return (
         '<div class="lens-scroll" tabindex="0" role="region" aria-label="Scores"><table class="lens-scores"><thead>'
         f'<tr><th rowspan="2" scope="col">lesions</th><th rowspan="2" scope="col">share of<br>the view</th>{heads}</tr>'
-        f"<tr>{(chance + names) * len(MEASURES)}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<tr>{names * len(MEASURES)}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
-def _above(key: str, percentile: float) -> str:
-    return f" above percentile {percentile:g}" if key == "recall" else ""
-
-
-def _row_html(row: Row, setups: Sequence[str]) -> str:
-    head = f'<th scope="row" title="{escape(row.name)}">{escape(row.code)}</th>'
+def _row_html(row: Row, setups: Mapping[str, Setup]) -> str:
+    head = f'<tr><th scope="row" title="{escape(row.name)}">{escape(row.code)}</th>'
     if row.empty:
-        span = len(MEASURES) * (len(setups) + 1)
-        return f'<tr>{head}<td>0</td><td colspan="{span}">no {escape(row.name)} here, nothing to measure</td></tr>'
+        span = len(setups) * len(MEASURES)
+        return f'{head}<td>0</td><td colspan="{span}">no {escape(row.name)} here, nothing to measure</td></tr>'
     cells = "".join(_measure_html(row, key, setups) for key in MEASURES)
-    return f"<tr>{head}<td>{100 * row.share:.2f} %</td>{cells}</tr>"
+    return f"{head}<td>{100 * row.share:.2f} %</td>{cells}</tr>"
 
 
-def _measure_html(row: Row, key: str, setups: Sequence[str]) -> str:
-    values, chance = row.values[key], row.chance[key]
-    best = best_of(values)
-    cells = [f'<td class="lens-chance">{_figure(chance)}</td>']
+def _measure_html(row: Row, key: str, setups: Mapping[str, Setup]) -> str:
+    best = row.best(key)
+    cells = []
     for setup in setups:
-        value = values[setup]
-        times = "" if math.isnan(value) or chance <= 0 else _times(value / chance)
-        mark = ' class="lens-best" title="the best of the row"' if setup in best else ""
-        cells.append(f"<td{mark}>{_figure(value)}<small>{times}</small></td>")
+        mark = ' class="lens-best" title="the best of the row, above its strongest control"' if setup in best else ""
+        control = f"<small>{_figure(row.strongest(key, setup))}</small>"
+        cells.append(f"<td{mark}>{_figure(row.values[key][setup])}{control}</td>")
     return "".join(cells)
-
-
-def _times(ratio: float) -> str:
-    return f"{ratio:.0f}×" if ratio >= 10 else f"{ratio:.1f}×"
 
 
 def _figure(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.{_DIGITS}f}"
+
+
+def controls_html(row: Row, known: Mapping[str, Setup]) -> str:
+    """What every control puts on the lesions, and where the heatmaps lie beside them, HTML."""
+    setups = list(row.explanations)
+    heads = style.setup_heads(known[setup] for setup in setups)
+    methods = [MAP, *(method for method in CONTROLS if any(method in row.explanations[one].controls for one in setups))]
+    body = "".join(
+        f'<tr><th scope="row">{_method_title(method)}</th>'
+        + "".join(_share_cell(_shares(row.explanations[setup], method)) for setup in setups)
+        + "</tr>"
+        for method in methods
+    )
+    names = {"lesions": escape(row.name), **_PLACES}
+    places = "".join(
+        _place_row(name, key, row, setups) for key, name in names.items() if key == "lesions" or key != row.code
+    )
+    notes = "".join(f'<p class="lens-small">{escape(note)}</p>' for note in _notes(row))
+    return (
+        f'<table class="lens-scores"><caption class="lens-small">Share of the relevance in the field of view on '
+        f"{escape(row.name)}</caption><thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody></table>"
+        '<table class="lens-scores"><caption class="lens-small">Where the relevance lies; in small figures the share '
+        f"of the field of view that this part covers</caption><thead><tr><th></th>{heads}</tr></thead><tbody>{places}"
+        f"</tbody></table>{notes}"
+    )
+
+
+_PLACES = {
+    "disc": "optic disc",
+    "fovea": "central macula",
+    "elsewhere": "elsewhere, central macula included",
+    "outside": "outside the field of view, of all relevance",
+}
+
+
+def _method_title(method: str) -> str:
+    if method == MAP:
+        return "the heatmap"
+    number = method.removeprefix("untrained-")
+    return escape(CONTROLS[method].label + (f" ({int(number) + 1})" if number != method else ""))
+
+
+def _shares(explanation: Explanation, method: str) -> Shares | None:
+    return explanation.shares if method == MAP else explanation.controls.get(method)
+
+
+def _share_cell(shares: Shares | None) -> str:
+    return f"<td>{'–' if shares is None or math.isnan(shares.lesions) else f'{100 * shares.lesions:.1f} %'}</td>"
+
+
+def _place_row(name: str, key: str, row: Row, setups: Sequence[str]) -> str:
+    cells = ""
+    for setup in setups:
+        share, area = getattr(row.explanations[setup].shares, key), getattr(row.explanations[setup].area, key)
+        covers = "" if key == "outside" else f"<small>{100 * area:.1f} %</small>"
+        cells += f"<td>{'–' if math.isnan(share) else f'{100 * share:.1f} %'}{covers}</td>"
+    return f'<tr><th scope="row">{name}</th>{cells}</tr>'
+
+
+def _notes(row: Row) -> list[str]:
+    return list(dict.fromkeys(one.note for one in row.explanations.values() if one.note))
 
 
 PERCENTILES = tuple(float(value) for value in (0, 0.5, 1, 2, 5, *range(10, 100, 5), 98, 99, 99.5))
@@ -173,7 +282,7 @@ def recall_curves(heatmaps: Heatmaps, masks: Mapping[str, np.ndarray]) -> dict[s
     return curves
 
 
-def curve_figure(curves: Mapping[str, np.ndarray], percentile: float) -> go.Figure:
+def curve_figure(curves: Mapping[str, np.ndarray], percentile: float, setups: Mapping[str, Setup]) -> go.Figure:
     """Recall against percentile, with chance."""
     figure = go.Figure()
     figure.add_scatter(
@@ -181,14 +290,12 @@ def curve_figure(curves: Mapping[str, np.ndarray], percentile: float) -> go.Figu
         y=[1 - value / 100 for value in PERCENTILES],
         name="chance",
         mode="lines",
-        line={"color": "#8a8f98", "dash": "dot", "width": 1.5},
+        line={"color": charts.NEUTRAL, "dash": "dot", "width": 1.5},
     )
     for setup, curve in curves.items():
-        dash = SETUPS[setup].line
-        color = SETUPS[setup].color
-        line = {"color": color, "dash": dash, "width": 2.5}
-        figure.add_scatter(x=PERCENTILES, y=curve, name=SETUPS[setup].label, mode="lines", line=line)
-    figure.add_vline(x=percentile, line={"width": 1, "color": "#8a8f98"})
+        line = charts.setup_line(setups[setup]) | {"width": 2.5}
+        figure.add_scatter(x=PERCENTILES, y=curve, name=setups[setup].label, mode="lines", line=line)
+    figure.add_vline(x=percentile, line={"width": 1, "color": charts.NEUTRAL})
     figure.update_layout(
         height=300,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},

@@ -1,4 +1,4 @@
-"""Trainings that go on in the open study: how far, how fast, how long still; looked at again every few seconds."""
+"""Running trainings of the open study: how far, how fast, how long still; looked at again every few seconds."""
 
 import math
 from datetime import timedelta
@@ -8,19 +8,18 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from dr_core.models.setups import SETUPS
 from dr_core.study.folder import Study
 from dr_core.training.progress import RunProgress, find_running
 from dr_ui.parts import charts
 
-_EVERY = 5
+_REFRESH_SECONDS = 5
 _SHOWN = 4
 """Runs that are drawn; the others are counted."""
 
 _MEASURES = {
     "auc_referable_3": "AUC, grades 3-4",
-    "knn_balanced_accuracy": "nearest neighbors",
-    "contrast_accuracy": "right key found",
+    "knn_balanced_accuracy": "kNN balanced accuracy",
+    "contrast_accuracy": "contrastive accuracy",
     "accuracy": "validation accuracy",
 }
 """Measure beside the loss, the first that a run has."""
@@ -32,29 +31,29 @@ def show_runs(study: Study) -> None:
         _follow(study)
 
 
-@st.fragment(run_every=_EVERY)
+@st.fragment(run_every=_REFRESH_SECONDS)
 def _follow(study: Study) -> None:
     runs = find_running(study.path / "runs")
     if not runs:
         st.rerun()  # the last one has ended: its model belongs to the page
-    st.html('<h2 class="lens-h2">Trainings that go on</h2>')
+    st.html('<h2 class="lens-h2">Running trainings</h2>')
     for run in runs[:_SHOWN]:
-        _show_run(run)
+        _show_run(study, run)
     if len(runs) > _SHOWN:
         st.caption(f"{len(runs) - _SHOWN} more, which wrote longer ago.")
 
 
-def _show_run(run: RunProgress) -> None:
+def _show_run(study: Study, run: RunProgress) -> None:
     words, chart = st.columns([1.2, 3], gap="small", vertical_alignment="center")
     with words:
         st.progress(len(run.history) / run.epochs, f"**{run.name}**, {len(run.history)} of {run.epochs} epochs")
-        st.caption(_told(run))
+        st.caption(_state(run))
     with chart:
         if run.history:
-            charts.show(_figure(run), f"run-{run.name}", 170)
+            charts.show(_figure(study, run), f"run-{run.name}", 170)
 
 
-def _told(run: RunProgress) -> str:
+def _state(run: RunProgress) -> str:
     if run.stalled:
         return f"Nothing written for {_duration(run.silent)}: stopped, or killed. The same command goes on with it."
     if not run.history:
@@ -70,11 +69,11 @@ def _duration(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
-def _figure(run: RunProgress) -> go.Figure:
+def _figure(study: Study, run: RunProgress) -> go.Figure:
     history = pd.DataFrame(run.history)
     measure = next((key for key in _MEASURES if key in history), None)
-    setup = run.name.partition("-f")[0]
-    line = charts.setup_line(setup) if setup in SETUPS else {"color": "#8a8f98", "width": 2}
+    setup = study.setups.get(run.name.partition("-f")[0])
+    line = {"color": charts.NEUTRAL, "width": 2} if setup is None else charts.setup_line(setup)
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.1)
     panels = [("loss", "loss")] + ([(measure, _MEASURES[measure])] if measure else [])
     for column, (key, title) in enumerate(panels, start=1):

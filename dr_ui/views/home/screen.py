@@ -1,4 +1,4 @@
-"""Parts of the home page: the open study, its four models, and where each question is answered."""
+"""Parts of the home page: the open study, its models, and where each question is answered."""
 
 import math
 from html import escape
@@ -6,8 +6,9 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from dr_core.models.setups import SETUPS
+from dr_core.models.setups import Setup
 from dr_core.study.folder import DataSet, Study
+from dr_ui.parts.style import setup_class
 from dr_ui.shell.page import questions
 from dr_ui.views.home.setup_diagram import setups_drawing
 
@@ -21,14 +22,16 @@ def show_study(study: Study) -> None:
     st.html(
         f'<p class="lens-small"><b>Open study: {escape(info.title)}.</b> {escape(info.summary)} '
         f"Seed {info.seed}, written {escape(info.created[:10])}.</p>"
-        + setups_drawing(any(data.role == "pretraining" and not data.real for data in info.data))
+        + setups_drawing(
+            study.setups.values(), stand_in=any(data.role == "pretraining" and not data.real for data in info.data)
+        )
     )
 
 
 def show_models(study: Study) -> None:
     """One card a set-up: what it was trained on and how good it is."""
     measured = study.read_checkpoint_results("performance") if study.has_results("performance") else None
-    cards = "".join(_card(study, setup, measured) for setup in study.setups)
+    cards = "".join(_card(study, setup, measured) for setup in study.setups.values())
     st.html(
         f'<div class="lens-cards">{cards}</div>'
         '<p class="lens-small lens-key"><b>AUC</b>: how often a sick eye is ranked above a healthy one; 1 is perfect, '
@@ -44,9 +47,9 @@ def show_models(study: Study) -> None:
 
 def show_questions() -> None:
     """Link the pages by the question that each answers."""
-    asked = questions()
-    places = [column for _ in range(0, len(asked), 3) for column in st.columns(3)]
-    for column, question in zip(places, asked, strict=False):
+    shown = questions()
+    columns = [column for _ in range(0, len(shown), 3) for column in st.columns(3)]
+    for column, question in zip(columns, shown, strict=False):
         with column:
             st.page_link(f"pages/{question.page}", label=f"**{question.question}**", icon=":material/arrow_forward:")
             st.html(f'<p class="lens-small">{escape(question.promise)}</p>')
@@ -67,8 +70,8 @@ def _data_line(data: DataSet) -> str:
     )
 
 
-def _card(study: Study, name: str, measured: pd.DataFrame | None) -> str:
-    setup = SETUPS[name]
+def _card(study: Study, setup: Setup, measured: pd.DataFrame | None) -> str:
+    name, label = setup.name, escape(setup.label)
     if study.has_checkpoint(name):
         info = study.read_checkpoint_info(name)
         body = (
@@ -80,7 +83,7 @@ def _card(study: Study, name: str, measured: pd.DataFrame | None) -> str:
     else:
         command = f"python train_cli.py demo --out {escape(str(study.path))}"
         body = f"<p>Not trained yet; this command goes on:<br><code>{command}</code></p>"
-    return f'<section class="lens-card lens-{name}" aria-label="{setup.label}"><h2>{setup.label}</h2>{body}</section>'
+    return f'<section class="lens-card {setup_class(name)}" aria-label="{label}"><h2>{label}</h2>{body}</section>'
 
 
 def _figures(study: Study, setup: str, measured: pd.DataFrame | None) -> str:
@@ -101,11 +104,11 @@ def _figure(data: DataSet, measured: pd.DataFrame) -> str:
     value, low, high = (float(rows[0][column]) for column in ("value", "low", "high"))
     if math.isnan(value + low + high):
         return f'<p class="lens-fact"><span>{escape(data.label or data.title)}</span>cannot be measured</p>'
-    told = "better than guessing" if low > _GUESSING else "cannot be told from guessing"
-    told = "worse than guessing" if high < _GUESSING else told
+    meaning = "better than guessing" if low > _GUESSING else "cannot be told from guessing"
+    meaning = "worse than guessing" if high < _GUESSING else meaning
     return (
         f'<p class="lens-fact" title="AUC, {reading}: {escape(data.title)}, {rows[0]["n"]} eyes, '
-        f'{rows[0]["positives"]} of them positive. With 95 % confidence {told}.">'
+        f'{rows[0]["positives"]} of them positive. With 95 % confidence {meaning}.">'
         f"<span>{escape(data.label or data.title)}</span>"
         f"<b>{value:.3f}</b><small>({low:.2f} to {high:.2f})</small></p>"
         f'<div class="lens-range" aria-hidden="true"><i style="left:{100 * low:.1f}%;'

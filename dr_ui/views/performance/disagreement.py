@@ -9,7 +9,6 @@ import streamlit as st
 
 from dr_core.data.grades import GRADES
 from dr_core.experiments.answers import read_answers
-from dr_core.models.setups import SETUPS
 from dr_core.study.eyes import can_open
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
@@ -30,11 +29,11 @@ def show(study: Study, mine: pd.DataFrame, reading: str) -> None:
     """
     scored = mine.assign(score=read_answers(mine, reading)[1])
     wide = scored.pivot_table(index=["eye", "grade"], columns="setup", values="score", aggfunc="first")
-    wide = wide[[setup for setup in SETUPS if setup in wide]]
+    wide = wide[[setup for setup in study.setups if setup in wide]]
     spread = (wide.max(axis=1) - wide.min(axis=1)).sort_values(ascending=False, kind="stable").head(_LISTED)
     data, eyes = str(mine["data"].iloc[0]), result_tables.read_table(study, "eyes")
     opens = can_open(study, data, eyes)
-    head = "".join(f"<th>{SETUPS[str(setup)].label}</th>" for setup in wide)
+    head = "".join(f"<th>{escape(study.setups[str(setup)].label)}</th>" for setup in wide)
     rows = "".join(
         _eye_row(study, data, str(eye), int(grade), wide.loc[(eye, grade)], eyes if opens else None, opens=opens)
         for eye, grade in spread.index
@@ -52,16 +51,16 @@ def show(study: Study, mine: pd.DataFrame, reading: str) -> None:
 def _eye_row(
     study: Study, data: str, eye: str, grade: int, scores: pd.Series, eyes: pd.DataFrame | None, *, opens: bool
 ) -> str:
-    picture, ways = "", ""
+    picture, links = "", ""
     if opens:
         key = f"{study.path}-{study.info.created}"
         small = base64.b64encode(cache.study_thumbnail(key, data, eye, study, eyes)).decode()
         query = urlencode(link_query(study, data, eye))
         picture = f'<a href="Compare?{query}"><img src="data:image/jpeg;base64,{small}" alt="{escape(eye)}"></a>'
-        ways = f'<a href="Compare?{query}">Compare</a> · <a href="Explain?{query}">Explain</a>'
+        links = f'<a href="Compare?{query}">Compare</a> · <a href="Explain?{query}">Explain</a>'
     known = f"{grade}, {GRADES[grade]}" if grade >= 0 else "not known"
     numbers = "".join(f"<td>{score:.2f}</td>" for score in scores)
     return (
         f"<tr><td>{picture}</td><th>{escape(eye)}</th><td>{known}</td>{numbers}"
-        f"<td>{scores.max() - scores.min():.2f}</td><td>{ways}</td></tr>"
+        f"<td>{scores.max() - scores.min():.2f}</td><td>{links}</td></tr>"
     )

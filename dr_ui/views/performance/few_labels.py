@@ -5,7 +5,6 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from dr_core.models.setups import SETUPS
 from dr_core.publish.paper.published import FIGURE_2_POINTS
 from dr_core.study.folder import Study
 from dr_ui.parts import charts
@@ -28,7 +27,7 @@ def show(study: Study, fractions: pd.DataFrame | None, data: str, reading: str) 
         fractions = fractions[(fractions["data"] == data) & (fractions["reading"] == reading)]
     if fractions is None or fractions.empty:
         st.info(
-            "No trainings on a share of the labels are measured on these eyes; put them into "
+            "No training runs on a share of the labels have been measured on these eyes; put them into "
             f"`{study.path}/runs/<set-up>-f<percent>-s<seed>` and run `python train_cli.py evaluate`."
         )
         return
@@ -41,8 +40,8 @@ def show(study: Study, fractions: pd.DataFrame | None, data: str, reading: str) 
 
 def _draw(study: Study, fractions: pd.DataFrame) -> go.Figure:
     figure = go.Figure()
-    for setup in study.setups:
-        rows = fractions[fractions["setup"] == setup]
+    for setup in study.setups.values():
+        rows = fractions[fractions["setup"] == setup.name]
         if rows.empty:
             continue
         mean = rows.groupby("percent")[["value", "low", "high"]].mean()
@@ -50,7 +49,7 @@ def _draw(study: Study, fractions: pd.DataFrame) -> go.Figure:
         figure.add_scatter(
             x=mean.index,
             y=mean["value"],
-            name=SETUPS[setup].label,
+            name=setup.label,
             mode="lines+markers",
             line=charts.setup_line(setup),
             marker=charts.setup_marker(setup),

@@ -11,21 +11,20 @@ from plotly.subplots import make_subplots
 from dr_core.analysis.bootstrap import draw_patients
 from dr_core.analysis.discrimination import Operation, Referral, operate, refer_unsure
 from dr_core.analysis.grading import count_confusion, measure_calibration
+from dr_core.analysis.measures import measure_label
 from dr_core.data.grades import GRADES, READINGS
 from dr_core.experiments.answers import ANSWERS, is_graded, read_answers
 from dr_core.experiments.performance import PERFORMANCE
-from dr_core.models.setups import SETUPS
+from dr_core.models.setups import Setup
 from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
-from dr_ui.parts import charts, operating_point
+from dr_ui.parts import charts, roc_chart
+from dr_ui.parts.roc_chart import Answers
 from dr_ui.shell import result_tables
 from dr_ui.views.performance import disagreement, few_labels
 
 _DRAWS = 200
 """Bootstrap draws of what is drawn while somebody waits."""
-
-Answers = Mapping[str, tuple[np.ndarray, np.ndarray]]
-"""Set-up -> labels and scores of one reading."""
 
 
 def show_page(study: Study) -> None:
@@ -34,7 +33,7 @@ def show_page(study: Study) -> None:
     if predictions is None or predictions.empty:
         st.info(
             "This study has no predictions yet; "
-            f"`python train_cli.py evaluate --study {study.path} --data STORE` asks its models about prepared eyes."
+            f"`python train_cli.py evaluate --study {study.path} --data STORE` runs its models on prepared eyes."
         )
         return
     result_tables.show_stale(study, list(PERFORMANCE.tables))
@@ -42,8 +41,9 @@ def show_page(study: Study) -> None:
     with first:
         data = result_tables.choose_data(study, list(dict.fromkeys(predictions["data"])))
     with second:
-        readings = list(READINGS)
-        reading = st.selectbox("Positive eyes", readings, key="reading", bind="query-params") or readings[0]
+        readings = {reading.label: reading.name for reading in READINGS.values()}
+        label = st.selectbox("Positive grades", list(readings), key="reading", bind="query-params")
+        reading = readings[label or next(iter(readings))]
     with third:
         specificity = st.slider(
             "Operating point: specificity of at least",
@@ -53,23 +53,23 @@ def show_page(study: Study) -> None:
             0.01,
             key="specificity",
             bind="query-params",
-            help="Share of healthy eyes that are rightly left alone, 0 to 1. It moves the point on every curve; the "
+            help="Share of negative eyes that are not flagged, 0 to 1. It moves the point on every curve; the "
             "point can be dragged in the chart, too.",
         )
     mine = predictions[predictions["data"] == data]
     answers = {str(setup): read_answers(rows, reading) for setup, rows in mine.groupby("setup")}
-    answers = {setup: answers[setup] for setup in SETUPS if setup in answers}
+    answers = {setup: answers[setup] for setup in study.setups if setup in answers}
     labels = next(iter(answers.values()))[0]
     if not 0 < labels.sum() < len(labels):
-        st.warning(f"{reading}: all {len(labels)} eyes are of one class, so that nothing can be told apart.")
+        st.warning(f"{reading}: all {len(labels)} eyes are of one class, so that no model can be measured on them.")
         return
     points = {setup: operate(scores, truth, specificity) for setup, (truth, scores) in answers.items()}
     left, right = st.columns([1, 2.05], gap="medium")
     with left:
         few_labels.show(study, result_tables.read_table(study, "fractions"), data, reading)
     with right:
-        st.markdown("**ROC**: drag the point; sick eyes found against false alarms")
-        operating_point.show(answers, "specificity", "operating")
+        st.markdown("**ROC**: drag the point; sensitivity against the false positive rate")
+        roc_chart.show(answers, study.setups, "specificity", "operating")
     _show_more(study, mine, answers, points, reading)
 
 
@@ -77,18 +77,18 @@ def _show_more(
     study: Study, mine: pd.DataFrame, answers: Answers, points: Mapping[str, Operation], reading: str
 ) -> None:
     apart, numbers, grades, groups, referral = st.tabs(
-        ["Where they disagree", "All measures", "Five grades", "By grade, quality and side", "Passing on unsure eyes"]
+        ["Disagreement", "All measures", "Five grades", "Subgroups", "Selective referral"]
     )
     with numbers:
         _show_measures(study, str(mine["data"].iloc[0]), reading)
     with groups:
-        _show_groups(result_tables.read_table(study, "eyes"), mine, points, reading)
+        _show_groups(study, mine, points, reading)
     with grades:
-        _show_grades(mine, answers, reading)
+        _show_grades(study, mine, answers, reading)
     with apart:
         disagreement.show(study, mine, reading)
     with referral:
-        _show_referral(mine, answers, points)
+        _show_referral(study, mine, answers, points)
 
 
 def _show_measures(study: Study, data: str, reading: str) -> None:
@@ -101,23 +101,23 @@ def _show_measures(study: Study, data: str, reading: str) -> None:
         "cannot be measured" if np.isnan(value) else f"{value:.3f} ({low:.3f} to {high:.3f})"
         for value, low, high in zip(rows["value"], rows["low"], rows["high"], strict=True)
     ]
-    labels = [SETUPS[setup].label for setup in SETUPS if setup in set(rows["setup"])]
-    rows["setup"] = [SETUPS[setup].label for setup in rows["setup"]]
-    rows["measure"] = rows["measure"].str.replace("_", " ").replace("auc", "AUC")
+    names = {name: setup.label for name, setup in study.setups.items() if name in set(rows["setup"])}
+    rows = rows[rows["setup"].isin(names)].assign(setup=lambda table: table["setup"].map(names))
+    rows["measure"] = [measure_label(name) for name in rows["measure"]]
     wide = rows.pivot_table(
         index=["reading", "measure"], columns="setup", values="shown", aggfunc="first", sort=False
     ).reset_index()
-    st.dataframe(wide[["reading", "measure", *labels]], hide_index=True, height=260)
+    st.dataframe(wide[["reading", "measure", *names.values()]], hide_index=True, height=260)
     st.caption(
         "In brackets the 95 % interval from drawing patients. Higher is better, but for the calibration error, which "
-        "is 0 where probabilities come true."
+        "is 0 where predicted probabilities equal the shares of positive eyes."
     )
     compared = result_tables.read_table(study, "comparisons")
     if compared is not None:
         compared = compared[(compared["data"] == data) & (compared["reading"] == reading)]
         shown = {
-            "first": [SETUPS[setup].label for setup in compared["setup"]],
-            "second": [SETUPS[setup].label for setup in compared["other"]],
+            "first": [study.setups[name].label for name in compared["setup"]],
+            "second": [study.setups[name].label for name in compared["other"]],
             "AUC of the first minus that of the second": [
                 f"{row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f})" for row in compared.itertuples(index=False)
             ],
@@ -130,18 +130,18 @@ def _show_measures(study: Study, data: str, reading: str) -> None:
         )
 
 
-def _show_groups(eyes: pd.DataFrame | None, mine: pd.DataFrame, points: Mapping[str, Operation], reading: str) -> None:
+def _show_groups(study: Study, mine: pd.DataFrame, points: Mapping[str, Operation], reading: str) -> None:
     rows = []
-    known = _join_eyes(eyes, mine)
+    known = _join_eyes(result_tables.read_table(study, "eyes"), mine)
     for name, chosen in _parts(known).items():
         part = known[chosen]
         row: dict[str, object] = {"eyes of": name, "number": part["eye"].nunique() if part.size else 0}
         for setup, point in points.items():
             scores = read_answers(part[part["setup"] == setup], reading)[1]
-            row[SETUPS[setup].label] = float((scores >= point.threshold).mean()) if len(scores) else np.nan
+            row[study.setups[setup].label] = float((scores >= point.threshold).mean()) if len(scores) else np.nan
         rows.append(row)
     st.dataframe(pd.DataFrame(rows).round(3), hide_index=True)
-    text = "Share of eyes that each model calls positive at the operating point, 0 to 1."
+    text = "Share of eyes that each model flags at the operating point, 0 to 1."
     if known["sharpness"].isna().all():
         text += (
             " The quality of these photographs was not measured; `train_cli.py data prepare` measures it, and "
@@ -151,7 +151,7 @@ def _show_groups(eyes: pd.DataFrame | None, mine: pd.DataFrame, points: Mapping[
 
 
 def _join_eyes(eyes: pd.DataFrame | None, mine: pd.DataFrame) -> pd.DataFrame:
-    """Answers with the side and the quality of each eye; the side is read from the name where it is not told."""
+    """Answers with the side and the quality of each eye; the side is read from the name where the table lacks it."""
     columns = ["side", "sharpness", "luminance", "warnings"]
     if eyes is None:
         known = mine.assign(side="", sharpness=np.nan, luminance=np.nan, warnings=None)
@@ -182,67 +182,75 @@ def _parts(known: pd.DataFrame) -> dict[str, np.ndarray]:
     return parts
 
 
-def _show_grades(mine: pd.DataFrame, answers: Answers, reading: str) -> None:
+def _show_grades(study: Study, mine: pd.DataFrame, answers: Answers, reading: str) -> None:
     left, right = st.columns([2.2, 1], gap="medium")
     with left:
         if is_graded(mine):
-            _show_confusion(mine, list(answers))
+            _show_confusion(mine, [study.setups[name] for name in answers])
         else:
             st.info("The true grades of these eyes are not known, only whether they have DR.")
     with right:
-        _show_reliability(answers, reading)
+        _show_reliability(study, answers, reading)
 
 
-def _show_confusion(mine: pd.DataFrame, setups: list[str]) -> None:
+_ACROSS = 4
+"""Confusion matrices side by side."""
+
+
+def _show_confusion(mine: pd.DataFrame, setups: list[Setup]) -> None:
+    lines = -(-len(setups) // _ACROSS)
     figure = make_subplots(
-        1, len(setups), subplot_titles=[SETUPS[setup].label for setup in setups], horizontal_spacing=0.04
+        lines,
+        min(len(setups), _ACROSS),
+        subplot_titles=[setup.label for setup in setups],
+        horizontal_spacing=0.04,
+        vertical_spacing=0.2,
     )
-    for place, setup in enumerate(setups, start=1):
-        rows = mine[mine["setup"] == setup]
+    for number, setup in enumerate(setups):
+        rows = mine[mine["setup"] == setup.name]
         softmax, grades = rows[ANSWERS].to_numpy(), rows["grade"].to_numpy()
         counts = count_confusion(grades, softmax.argmax(axis=1), draw_patients(np.arange(len(rows)), draws=0))[..., 0]
-        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         figure.add_heatmap(
-            z=shares,
+            z=counts / np.maximum(counts.sum(axis=1, keepdims=True), 1),
             zmin=0,
             zmax=1,
             text=counts.astype(int),
             texttemplate="%{text}",
-            colorscale=[[place / 4, color] for place, color in enumerate(GRADE_RAMP)],
+            colorscale=[[step / 4, color] for step, color in enumerate(GRADE_RAMP)],
             showscale=False,
-            hovertemplate="true grade %{y}, answered %{x}: %{text} eyes, %{z:.0%} of the grade<extra></extra>",
-            row=1,
-            col=place,
+            hovertemplate="true grade %{y}, predicted %{x}: %{text} eyes, %{z:.0%} of the grade<extra></extra>",
+            row=number // _ACROSS + 1,
+            col=number % _ACROSS + 1,
         )
-    figure.update_xaxes(title="answered grade", dtick=1)
+    figure.update_xaxes(title="predicted grade", dtick=1)
     figure.update_yaxes(autorange="reversed", dtick=1)
-    figure.update_yaxes(title="true grade", row=1, col=1)
-    charts.show(figure, "confusion", 300, titled=True)
-    st.caption("Number of eyes by true and answered grade; darker is a larger share of the true grade.")
+    figure.update_yaxes(title="true grade", col=1)
+    charts.show(figure, "confusion", 300 * lines, titled=True)
+    st.caption("Number of eyes by true and predicted grade; darker is a larger share of the true grade.")
 
 
-def _show_reliability(answers: Answers, reading: str) -> None:
+def _show_reliability(study: Study, answers: Answers, reading: str) -> None:
     figure = go.Figure()
     figure.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": "gray", "width": 1}, showlegend=False, hoverinfo="skip"
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": charts.NEUTRAL, "width": 1}, showlegend=False, hoverinfo="skip"
     )
     for setup, (labels, scores) in answers.items():
         found = measure_calibration(scores, labels, draw_patients(np.arange(len(labels)), draws=0))
         figure.add_scatter(
             x=found.predicted[:, 0],
             y=found.observed[:, 0],
-            name=SETUPS[setup].label,
+            name=study.setups[setup].label,
             mode="lines+markers",
             connectgaps=True,
-            line=charts.setup_line(setup),
-            marker=charts.setup_marker(setup),
+            line=charts.setup_line(study.setups[setup]),
+            marker=charts.setup_marker(study.setups[setup]),
             customdata=found.count[:, 0],
-            hovertemplate="said %{x:.2f}, true %{y:.2f}<br>%{customdata} eyes<extra>%{fullData.name}</extra>",
+            hovertemplate="probability %{x:.2f}, share %{y:.2f}<br>%{customdata} eyes<extra>%{fullData.name}</extra>",
         )
-    figure.update_xaxes(title="probability that the model gives", range=[-0.02, 1.02])
-    figure.update_yaxes(title="share of eyes where it is true", range=[-0.02, 1.02])
+    figure.update_xaxes(title="predicted probability", range=[-0.02, 1.02])
+    figure.update_yaxes(title="share of positive eyes", range=[-0.02, 1.02])
     charts.show(figure, "reliability", 300)
-    st.caption(f"{reading}. On the diagonal probabilities come true; below it the model is too sure.")
+    st.caption(f"{reading}. On the diagonal the model is calibrated; below it is overconfident.")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -250,7 +258,7 @@ def _referral(scores: np.ndarray, labels: np.ndarray, patients: np.ndarray, thre
     return refer_unsure(scores, labels, threshold, draws=draw_patients(patients, draws=_DRAWS))
 
 
-def _show_referral(mine: pd.DataFrame, answers: Answers, points: Mapping[str, Operation]) -> None:
+def _show_referral(study: Study, mine: pd.DataFrame, answers: Answers, points: Mapping[str, Operation]) -> None:
     figure = go.Figure()
     for setup, (labels, scores) in answers.items():
         threshold = points[setup].threshold
@@ -262,7 +270,7 @@ def _show_referral(mine: pd.DataFrame, answers: Answers, points: Mapping[str, Op
             x=np.concatenate([curve.referred, curve.referred[::-1]]),
             y=np.concatenate([curve.low, curve.high[::-1]]),
             fill="toself",
-            fillcolor=SETUPS[setup].color,
+            fillcolor=study.setups[setup].color,
             opacity=0.12,
             line={"width": 0},
             mode="lines",
@@ -272,17 +280,17 @@ def _show_referral(mine: pd.DataFrame, answers: Answers, points: Mapping[str, Op
         figure.add_scatter(
             x=curve.referred,
             y=curve.accuracy,
-            name=SETUPS[setup].label,
-            line=charts.setup_line(setup),
+            name=study.setups[setup].label,
+            line=charts.setup_line(study.setups[setup]),
             mode="lines",
             customdata=np.stack([curve.low, curve.high], axis=1),
-            hovertemplate="%{x:.0%} passed on, %{y:.3f} right (%{customdata[0]:.3f} to %{customdata[1]:.3f})"
+            hovertemplate="%{x:.0%} referred, accuracy %{y:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})"
             "<extra>%{fullData.name}</extra>",
         )
-    figure.update_xaxes(title="share of eyes passed on to a person, the least sure first", tickformat=".0%")
-    figure.update_yaxes(title="right among the kept")
+    figure.update_xaxes(title="share of eyes referred to a person, the least certain first", tickformat=".0%")
+    figure.update_yaxes(title="accuracy on the others")
     charts.show(figure, "referral", 300)
     st.caption(
-        "A model keeps the eyes of which it is sure and passes on those nearest to its threshold. Shaded: 95 % "
-        f"intervals from drawing patients {_DRAWS} times. Higher is better."
+        "A model answers for the eyes of which it is certain; those nearest to its threshold go to a person. "
+        f"Shaded: 95 % intervals from drawing patients {_DRAWS} times. Higher is better."
     )

@@ -12,6 +12,7 @@ from dr_core.analysis.robustness import correlate_heatmaps
 from dr_core.corruption import CORRUPTIONS, IMAGENET_C, MAX_SEVERITY, corrupt
 from dr_core.data.fundus import encode_jpeg
 from dr_core.data.preprocessing import Preprocessing
+from dr_core.publish import overlay
 from dr_core.seeds import derive_seed
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
@@ -69,13 +70,13 @@ def damage(eye: Eye, study: Study, steps: Steps) -> Damaged:
 
 @st.cache_data(max_entries=128, show_spinner=False, scope="session")
 def _damage(key: str, stamp: cache.Stamp, steps: Steps, _eye: Eye, _study: Study) -> Damaged:
-    views = {way: _apply(view, steps, _eye) for way, view in cache.look(_eye, _study).views.items()}
-    answers = _ask(_study, {way: [view] for way, view in views.items()}, 0)
+    views = {preprocessing: _apply(view, steps, _eye) for preprocessing, view in cache.look(_eye, _study).views.items()}
+    answers = _ask(_study, {preprocessing: [view] for preprocessing, view in views.items()}, 0)
     return Damaged(encode_jpeg(next(iter(views.values())), _SCREEN_SIDE), answers)
 
 
 def _ask(study: Study, views: dict[Preprocessing, list[np.ndarray]], row: int | slice) -> dict[str, np.ndarray]:
-    answers = cache.predict(study, {way: np.stack(pictures) for way, pictures in views.items()})
+    answers = cache.predict(study, {preprocessing: np.stack(pictures) for preprocessing, pictures in views.items()})
     return {setup: softmax[row] for setup, softmax in answers.items()}
 
 
@@ -87,8 +88,8 @@ def curve(eye: Eye, study: Study, name: str, after: Steps) -> dict[str, np.ndarr
 @st.cache_data(max_entries=64, show_spinner=False, scope="session")
 def _curve(key: str, stamp: cache.Stamp, name: str, after: Steps, _eye: Eye, _study: Study) -> dict[str, np.ndarray]:
     views = {
-        way: [_apply(view, ((name, level), *after), _eye) for level in LEVELS]
-        for way, view in cache.look(_eye, _study).views.items()
+        preprocessing: [_apply(view, ((name, level), *after), _eye) for level in LEVELS]
+        for preprocessing, view in cache.look(_eye, _study).views.items()
     }
     return _ask(_study, views, slice(None))
 
@@ -97,8 +98,8 @@ def scan(eye: Eye, study: Study) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """Every corruption of `GRID` in turn: its name, and set-up -> softmax at each of `GRID_LEVELS`, float64 (5, 5)."""
     for name in GRID:
         views = {
-            way: [_apply(view, ((name, float(level)),), eye) for level in GRID_LEVELS]
-            for way, view in cache.look(eye, study).views.items()
+            preprocessing: [_apply(view, ((name, float(level)),), eye) for level in GRID_LEVELS]
+            for preprocessing, view in cache.look(eye, study).views.items()
         }
         yield name, _ask(study, views, slice(None))
 
@@ -136,22 +137,22 @@ def move(eye: Eye, study: Study, steps: Steps, target: int) -> dict[str, Moved]:
 
 @st.cache_data(max_entries=32, show_spinner=False, scope="session")
 def _move(key: str, stamp: cache.Stamp, steps: Steps, target: int, _eye: Eye, _study: Study) -> dict[str, Moved]:
-    ways = {setup: model.info.preprocessing for setup, model in cache.models(_study).items()}
-    pairs = {way: np.stack([view, _apply(view, steps, _eye)]) for way, view in cache.look(_eye, _study).views.items()}
-    inputs = {setup: way.normalize(pairs[way]) for setup, way in ways.items()}
-    found = {}
-    for setup, relevance in heatmaps.attribute(_study, "alpha1_beta0", inputs, target).items():
-        maps, views = pool(relevance, "sum_pos"), pairs[ways[setup]]
-        top = max(float(np.quantile(maps.numpy(), 0.995)), 1e-30)
-        pictures = [overlay(view, one.numpy() / top) for view, one in zip(views, maps, strict=True)]
-        found[setup] = Moved((pictures[0], pictures[1]), float(correlate_heatmaps(maps[:1], maps[1:])[0]))
-    return found
+    preprocessings = {setup: model.info.preprocessing for setup, model in cache.models(_study).items()}
+    pairs = {
+        preprocessing: np.stack([view, _apply(view, steps, _eye)])
+        for preprocessing, view in cache.look(_eye, _study).views.items()
+    }
+    inputs = {setup: preprocessing.normalize(pairs[preprocessing]) for setup, preprocessing in preprocessings.items()}
+    relevances = heatmaps.attribute(_study, "alpha1_beta0", inputs, target)
+    maps = {setup: pool(relevance, "sum_pos") for setup, relevance in relevances.items()}
+    end = overlay.shared_scale_end(one.numpy() for pair in maps.values() for one in pair)
+    return {setup: _compare(pair, pairs[preprocessings[setup]], end) for setup, pair in maps.items()}
 
 
-def overlay(view: np.ndarray, strength: np.ndarray) -> bytes:
-    """The eye in dim gray, relevance from orange to yellow over it."""
-    gray = np.repeat(view.mean(axis=2, keepdims=True) * 0.55, 3, axis=2)
-    weight = np.clip(strength, 0, 1)[..., None]
-    hot = np.concatenate([np.full_like(weight, 255), 110 + 145 * weight, 200 * weight**3], axis=2)
-    mixed = gray * (1 - np.sqrt(weight)) + hot * np.sqrt(weight)
-    return encode_jpeg(mixed.astype(np.uint8), _SCREEN_SIDE // 2)
+def _compare(maps: torch.Tensor, views: np.ndarray, end: float) -> Moved:
+    """Clean and damaged heatmap, float (2, S, S), over their views, uint8 (2, S, S, 3)."""
+    clean, damaged = (
+        encode_jpeg(overlay.draw_overlay(view, one.numpy(), end), _SCREEN_SIDE // 2)
+        for view, one in zip(views, maps, strict=True)
+    )
+    return Moved((clean, damaged), float(correlate_heatmaps(maps[:1], maps[1:])[0]))

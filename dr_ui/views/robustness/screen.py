@@ -11,23 +11,22 @@ from plotly.subplots import make_subplots
 
 from dr_core.analysis.robustness import find_flips
 from dr_core.corruption import CORRUPTIONS, FAMILIES, MAX_SEVERITY
-from dr_core.data.grades import GRADES, referable_probability
+from dr_core.data.grades import GRADES, TARGET_GRADE
 from dr_core.errors import InputError
-from dr_core.models.setups import SETUPS
+from dr_core.models.setups import Setup
+from dr_core.publish import overlay
 from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache
+from dr_ui.eyes import cache, chosen
 from dr_ui.eyes.cache import Eye
 from dr_ui.parts import charts, swipe
-from dr_ui.parts.answer_cards import Verdict
+from dr_ui.parts.operating_point import OperatingPoint
+from dr_ui.parts.style import setup_class
 from dr_ui.views.compare import screen as compare
 from dr_ui.views.robustness import cohort, damaged_eye
 from dr_ui.views.robustness.damaged_eye import Steps
 
-_FIRST = "gaussian_noise"
 _NOTHING = "nothing more"
-_TARGET = 3
-"""The grade whose output the heatmaps explain, as on the Explain page."""
 
 Softmax = Mapping[str, np.ndarray]
 """Set-up -> softmax, float64 (..., 5)."""
@@ -57,24 +56,21 @@ def _show_eye(study: Study) -> None:
             f"`python train_cli.py demo --out {study.path}` trains them."
         )
     choice = compare.choose()
-    eye = choice.eyes[0]
-    if len(choice.eyes) > 1:
-        named = {one.name: one for one in choice.eyes}
-        eye = named[st.selectbox("Which of your photographs", list(named), key="which") or eye.name]
-    _play(study, eye, choice.verdict)
-    _show_scan(study, eye, choice.verdict)
+    eye = chosen.choose_one(choice.eyes, "Which of your photographs", "which")
+    _play(study, eye, choice.point)
+    _show_scan(study, eye, choice.point)
 
 
 @st.fragment
-def _play(study: Study, eye: Eye, verdict: Verdict) -> None:
+def _play(study: Study, eye: Eye, point: OperatingPoint) -> None:
     """What follows the slider; a fragment, so that nothing else is drawn again."""
     picker, picture, models = st.columns([1.5, 1.9, 2.9], gap="small")
     with picker:
         name = _pick(study, eye)
     with picture:
-        place = st.container()
+        pictures = st.container()
         severity = st.slider(
-            "How strong",
+            "Severity",
             0.0,
             float(MAX_SEVERITY),
             3.0,
@@ -86,18 +82,23 @@ def _play(study: Study, eye: Eye, verdict: Verdict) -> None:
         after = _pick_second(name)
         steps: Steps = ((name, severity), *after)
         found, clean = damaged_eye.damage(eye, study, steps), damaged_eye.damage(eye, study, ())
-        with place:
+        with pictures:
             swipe.show(clean.picture, found.picture, ("clean", _label(steps)), key="swipe")
         st.html(f'<p class="lens-small">{escape(CORRUPTIONS[name].description)}</p>')
     with models:
-        st.html(_cards_html(clean.answers, found.answers, verdict) + _said_html(clean.answers, found.answers, verdict))
-        charts.show(_curve_figure(damaged_eye.curve(eye, study, name, after), verdict, severity), "curve", 215)
+        st.html(
+            _cards_html(clean.answers, found.answers, point, study.setups)
+            + _summary_html(clean.answers, found.answers, point, study.setups)
+        )
+        charts.show(
+            _curve_figure(damaged_eye.curve(eye, study, name, after), point, severity, study.setups), "curve", 215
+        )
     _show_heatmaps(study, eye, steps)
 
 
 def _pick(study: Study, eye: Eye) -> str:
     family = st.selectbox(
-        "Kind of damage",
+        "Corruption family",
         list(FAMILIES),
         key="family",
         bind="query-params",
@@ -106,7 +107,7 @@ def _pick(study: Study, eye: Eye) -> str:
     names = damaged_eye.names(family)
     st.html(_thumbnails_css(damaged_eye.thumbnails(eye, study, family)))
     chosen = st.segmented_control(
-        "Damage",
+        "Corruption",
         names,
         default=names[0],
         required=True,
@@ -131,24 +132,24 @@ _FAMILY_TITLES = {
 
 def _thumbnails_css(pictures: Mapping[str, bytes]) -> str:
     rules = [
-        f'[class*="st-key-corruption_"] [role="radio"]:nth-of-type({place})::before '
+        f'[class*="st-key-corruption_"] [role="radio"]:nth-of-type({number})::before '
         f"{{ background-image: url(data:image/jpeg;base64,{base64.b64encode(picture).decode()}); }}"
-        for place, picture in enumerate(pictures.values(), start=1)
+        for number, picture in enumerate(pictures.values(), start=1)
     ]
     return f"<style>{''.join(rules)}</style>"
 
 
 def _pick_second(first: str) -> Steps:
-    with st.popover("And then", width="stretch"):
+    with st.popover("Second corruption", width="stretch"):
         second = st.selectbox(
-            "A second damage behind the first",
+            "Applied after the first",
             [_NOTHING, *(name for name in CORRUPTIONS if name != first)],
             key="second",
             bind="query-params",
             format_func=lambda key: CORRUPTIONS[key].label if key in CORRUPTIONS else key,
         )
         level = st.slider(
-            "How strong is the second", 0.0, float(MAX_SEVERITY), 2.0, 0.1, key="level", bind="query-params"
+            "Severity of the second", 0.0, float(MAX_SEVERITY), 2.0, 0.1, key="level", bind="query-params"
         )
     return ((second, level),) if second in CORRUPTIONS else ()
 
@@ -157,23 +158,19 @@ def _label(steps: Steps) -> str:
     return ", then ".join(f"{CORRUPTIONS[name].label} {severity:g}" for name, severity in steps)
 
 
-def _cards_html(clean: Softmax, damaged: Softmax, verdict: Verdict) -> str:
-    cards = "".join(_card(setup, clean[setup], damaged[setup], verdict) for setup in damaged)
+def _cards_html(clean: Softmax, damaged: Softmax, point: OperatingPoint, setups: Mapping[str, Setup]) -> str:
+    cards = "".join(_card(setups[name], clean[name], damaged[name], point) for name in damaged)
     return f'<div class="lens-cards lens-damage">{cards}</div>'
 
 
-def _scores(softmax: np.ndarray, verdict: Verdict) -> np.ndarray:
-    return np.asarray(referable_probability(softmax, verdict.referable_from))
-
-
-def _card(setup: str, clean: np.ndarray, damaged: np.ndarray, verdict: Verdict) -> str:
-    before, after = float(_scores(clean, verdict)), float(_scores(damaged, verdict))
-    flipped = bool(find_flips(np.array([before]), np.array([after]), verdict.threshold)[0])
-    word = "▲ referable" if after >= verdict.threshold else "▽ not referable"
-    best = int(damaged.argmax())
+def _card(setup: Setup, clean: np.ndarray, damaged: np.ndarray, point: OperatingPoint) -> str:
+    before, after = float(point.score(clean)), float(point.score(damaged))
+    flipped = bool(find_flips(np.array([before]), np.array([after]), point.threshold)[0])
+    word = "▲ referable" if after >= point.threshold else "▽ not referable"
+    best, label = int(damaged.argmax()), escape(setup.label)
     flip = '<p class="lens-flip">⚠ decision flips</p>' if flipped else '<p class="lens-sure">as on the clean eye</p>'
     return (
-        f'<section class="lens-card lens-{setup}" aria-label="{SETUPS[setup].label}"><h2>{SETUPS[setup].label}</h2>'
+        f'<section class="lens-card {setup_class(setup.name)}" aria-label="{label}"><h2>{label}</h2>'
         f'<p class="lens-sure">{GRADES[best]}, {100 * damaged[best]:.0f} %</p>{_bars(clean, damaged)}'
         f'<p class="lens-verdict">{word}</p><p class="lens-sure"><b>{after:.2f}</b>, clean {before:.2f}</p>{flip}'
         "</section>"
@@ -181,7 +178,7 @@ def _card(setup: str, clean: np.ndarray, damaged: np.ndarray, verdict: Verdict) 
 
 
 def _bars(clean: np.ndarray, damaged: np.ndarray) -> str:
-    told = ", ".join(f"{grade} {100 * share:.0f} %" for grade, share in zip(GRADES, damaged, strict=True))
+    shares = ", ".join(f"{grade} {100 * share:.0f} %" for grade, share in zip(GRADES, damaged, strict=True))
     bars = "".join(
         f'<div title="{grade}: {100 * now:.0f} %, clean {100 * before:.0f} %">'
         f'<b style="bottom:{44 * before:.0f}px"></b>'
@@ -190,41 +187,42 @@ def _bars(clean: np.ndarray, damaged: np.ndarray) -> str:
     )
     axis = "".join(f"<div>{number}</div>" for number in range(len(GRADES)))
     return (
-        f'<div class="lens-bars" role="img" aria-label="Probability of each grade: {told}">{bars}</div>'
+        f'<div class="lens-bars" role="img" aria-label="Probability of each grade: {shares}">{bars}</div>'
         f'<div class="lens-axis" aria-hidden="true">{axis}</div>'
     )
 
 
-def _said_html(clean: Softmax, damaged: Softmax, verdict: Verdict) -> str:
-    changes = {setup: float(_scores(damaged[setup], verdict) - _scores(clean[setup], verdict)) for setup in damaged}
+def _summary_html(clean: Softmax, damaged: Softmax, point: OperatingPoint, setups: Mapping[str, Setup]) -> str:
+    changes = {name: float(point.score(damaged[name]) - point.score(clean[name])) for name in damaged}
     flipped = [
-        SETUPS[setup].label
-        for setup in damaged
-        if find_flips(_scores(clean[setup], verdict), _scores(damaged[setup], verdict), verdict.threshold)
+        escape(setups[name].label)
+        for name in damaged
+        if find_flips(point.score(clean[name]), point.score(damaged[name]), point.threshold)
     ]
-    most = max(changes, key=lambda setup: abs(changes[setup]))
+    most = max(changes, key=lambda name: abs(changes[name]))
     flips = f"The decision flips for {', '.join(flipped)}." if flipped else "No decision flips."
     return (
-        f'<p class="lens-said" role="status"><b>{flips}</b> {SETUPS[most].label} moves most, by '
-        f'{changes[most]:+.2f}.</p><p class="lens-small">Score: probability of grades {verdict.grades}, 0 to 1; '
-        f"referable from {verdict.threshold:.2f}. The line in a bar is the clean eye.</p>"
+        f'<p class="lens-sentence" role="status"><b>{flips}</b> {escape(setups[most].label)} changes most, by '
+        f'{changes[most]:+.2f}.</p><p class="lens-small">Score: probability of grades {point.grades}, 0 to 1; '
+        f"referable from the threshold {point.threshold:.2f} on. The line in a bar is the clean eye.</p>"
     )
 
 
-def _curve_figure(curves: Softmax, verdict: Verdict, severity: float) -> go.Figure:
+def _curve_figure(curves: Softmax, point: OperatingPoint, severity: float, setups: Mapping[str, Setup]) -> go.Figure:
     figure = go.Figure()
-    for setup, softmax in curves.items():
-        scores = _scores(softmax, verdict)
-        line = charts.setup_line(setup)
-        figure.add_scatter(x=damaged_eye.LEVELS, y=scores, name=SETUPS[setup].label, mode="lines", line=line)
+    for name, softmax in curves.items():
+        scores, setup = point.score(softmax), setups[name]
+        figure.add_scatter(
+            x=damaged_eye.LEVELS, y=scores, name=setup.label, mode="lines", line=charts.setup_line(setup)
+        )
         at = float(np.interp(severity, damaged_eye.LEVELS, scores))
         figure.add_scatter(
             x=[severity], y=[at], mode="markers", marker=charts.setup_marker(setup), showlegend=False, hoverinfo="skip"
         )
-    figure.add_hline(y=verdict.threshold, line={"width": 1, "dash": "dot", "color": "#8a8f98"})
-    figure.add_vline(x=severity, line={"width": 1, "color": "#8a8f98"})
+    figure.add_hline(y=point.threshold, line={"width": 1, "dash": "dot", "color": charts.NEUTRAL})
+    figure.add_vline(x=severity, line={"width": 1, "color": charts.NEUTRAL})
     figure.update_xaxes(title="severity", range=[0, MAX_SEVERITY])
-    figure.update_yaxes(title=f"score, grades {verdict.grades}", range=[0, 1.02])
+    figure.update_yaxes(title=f"score, grades {point.grades}", range=[0, 1.02])
     return figure
 
 
@@ -235,18 +233,22 @@ def _show_heatmaps(study: Study, eye: Eye, steps: Steps) -> None:
     if not asked:
         return
     with st.spinner("Asking the models where they look ..."):
-        moved = damaged_eye.move(eye, study, steps, _TARGET)
-    for place, (setup, found) in zip(st.columns(len(moved)), moved.items(), strict=True):
-        pictures = "".join(
-            f'<figure><img src="data:image/jpeg;base64,{base64.b64encode(picture).decode()}" alt="{name}">'
-            f"<figcaption>{name}</figcaption></figure>"
-            for name, picture in zip(("clean", "damaged"), found.pictures, strict=True)
-        )
-        place.html(
-            f'<section class="lens-card lens-{setup}"><h2>{SETUPS[setup].label}</h2>'
-            f'<div class="lens-pair">{pictures}</div>'
-            f'<p class="lens-sure">rank correlation {found.correlation:.2f} (1: the heatmap stays)</p></section>'
-        )
+        moved = damaged_eye.move(eye, study, steps, TARGET_GRADE)
+    cards = "".join(_heatmaps_card(study.setups[name], found) for name, found in moved.items())
+    st.html(f'<div class="lens-cards">{cards}</div><p class="lens-small">{overlay.scale_bar_html()}</p>')
+
+
+def _heatmaps_card(setup: Setup, found: damaged_eye.Moved) -> str:
+    pictures = "".join(
+        f'<figure><img src="data:image/jpeg;base64,{base64.b64encode(picture).decode()}" alt="{name}">'
+        f"<figcaption>{name}</figcaption></figure>"
+        for name, picture in zip(("clean", "damaged"), found.pictures, strict=True)
+    )
+    return (
+        f'<section class="lens-card {setup_class(setup.name)}"><h2>{escape(setup.label)}</h2>'
+        f'<div class="lens-pair">{pictures}</div>'
+        f'<p class="lens-sure">rank correlation {found.correlation:.2f} (1: the heatmap stays)</p></section>'
+    )
 
 
 _SCANNED = "robustness_scan"
@@ -254,11 +256,13 @@ _DARK = 0.5
 """Change of the score from which a cell of the grid is so dark that its sign must be white."""
 
 
-def _show_scan(study: Study, eye: Eye, verdict: Verdict) -> None:
+def _show_scan(study: Study, eye: Eye, point: OperatingPoint) -> None:
     asked = (eye.key, cache.study_stamp(study))
     kept = st.session_state.get(_SCANNED)
     if kept is None or kept[0] != asked:
-        if not st.button("Scan all: 19 corruptions in 5 severities", key="scan"):
+        if not st.button(
+            f"Scan all: {len(damaged_eye.GRID)} corruptions in {len(damaged_eye.GRID_LEVELS)} severities", key="scan"
+        ):
             return
         bar = st.progress(0.0, "Damaging the eye ...")
         grid: dict[str, list[np.ndarray]] = {setup: [] for setup in cache.models(study)}
@@ -270,56 +274,66 @@ def _show_scan(study: Study, eye: Eye, verdict: Verdict) -> None:
         kept = (asked, {setup: np.stack(cells) for setup, cells in grid.items()})
         st.session_state[_SCANNED] = kept
     clean = damaged_eye.damage(eye, study, ()).answers
-    figure = _scan_figure(clean, kept[1], verdict)
+    figure = _scan_figure(clean, kept[1], point, study.setups)
     st.html(
         '<p class="lens-small"><b>The whole grid.</b> Color: change of the score against the clean eye, blue lower, '
         "red higher; × the decision flips. Click a cell to open it above.</p>"
     )
-    figure.update_layout(height=520, margin={"l": 10, "r": 10, "t": 30, "b": 10}, hovermode="closest", showlegend=False)
+    height = 520 * -(-len(kept[1]) // _ACROSS)
+    figure.update_layout(
+        height=height, margin={"l": 10, "r": 10, "t": 30, "b": 10}, hovermode="closest", showlegend=False
+    )
     st.plotly_chart(figure, key="grid", on_select=_open_cell, selection_mode="points", config={"displayModeBar": False})
 
 
-def _scan_figure(clean: Softmax, grid: Softmax, verdict: Verdict) -> go.Figure:
-    labels = [CORRUPTIONS[name].label for name in damaged_eye.GRID]
+_ACROSS = 4
+"""Small multiples side by side."""
+
+
+def _scan_figure(clean: Softmax, grid: Softmax, point: OperatingPoint, setups: Mapping[str, Setup]) -> go.Figure:
     figure = make_subplots(
-        rows=1,
-        cols=len(grid),
+        rows=-(-len(grid) // _ACROSS),
+        cols=min(len(grid), _ACROSS),
         shared_yaxes=True,
         horizontal_spacing=0.02,
-        subplot_titles=[SETUPS[setup].label for setup in grid],
+        vertical_spacing=0.08,
+        subplot_titles=[setups[name].label for name in grid],
     )
-    rows, columns = np.meshgrid(np.arange(len(damaged_eye.GRID)), damaged_eye.GRID_LEVELS, indexing="ij")
-    for place, (setup, softmax) in enumerate(grid.items(), start=1):
-        scores, before = _scores(softmax, verdict), float(_scores(clean[setup], verdict))
-        change = (scores - before).ravel()
-        flips = find_flips(np.full(scores.shape, before), scores, verdict.threshold)
-        figure.add_scatter(
-            x=columns.ravel(),
-            y=[labels[row] for row in rows.ravel()],
-            mode="markers+text",
-            text=np.where(flips, "×", "").ravel(),
-            textfont={"size": 16, "color": np.where(np.abs(change) > _DARK, "white", "black")},
-            customdata=[
-                [damaged_eye.GRID[row], int(level)] for row, level in zip(rows.ravel(), columns.ravel(), strict=True)
-            ],
-            marker={
-                "symbol": "square",
-                "size": 20,
-                "color": change,
-                "colorscale": "RdBu_r",
-                "cmin": -1,
-                "cmax": 1,
-                "line": {"width": 1, "color": "rgba(128,128,128,.4)"},
-                "showscale": place == len(grid),
-                "colorbar": {"title": "change", "thickness": 10},
-            },
-            hovertemplate="%{y} %{x}: change %{marker.color:+.2f}<extra>" + SETUPS[setup].label + "</extra>",
-            row=1,
-            col=place,
-        )
+    for number, (name, softmax) in enumerate(grid.items()):
+        panel = _scan_panel(point.score(softmax), float(point.score(clean[name])), point.threshold, setups[name])
+        panel.marker.showscale = number == 0
+        figure.add_trace(panel, row=number // _ACROSS + 1, col=number % _ACROSS + 1)
     figure.update_xaxes(title="severity", dtick=1, range=[0.4, MAX_SEVERITY + 0.6])
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
+
+
+def _scan_panel(scores: np.ndarray, clean: float, threshold: float, setup: Setup) -> go.Scatter:
+    """One set-up's grid: a square for each corruption and severity, colored by the change of the score."""
+    rows, columns = np.meshgrid(np.arange(len(damaged_eye.GRID)), damaged_eye.GRID_LEVELS, indexing="ij")
+    change, flips = (scores - clean).ravel(), find_flips(np.full(scores.shape, clean), scores, threshold)
+    return go.Scatter(
+        x=columns.ravel(),
+        y=[CORRUPTIONS[damaged_eye.GRID[row]].label for row in rows.ravel()],
+        mode="markers+text",
+        text=np.where(flips, "×", "").ravel(),
+        textfont={"size": 16, "color": np.where(np.abs(change) > _DARK, "white", "black")},
+        customdata=[
+            [damaged_eye.GRID[row], int(level)] for row, level in zip(rows.ravel(), columns.ravel(), strict=True)
+        ],
+        marker={
+            "symbol": "square",
+            "size": 20,
+            "color": change,
+            "colorscale": "RdBu_r",
+            "cmin": -1,
+            "cmax": 1,
+            "line": {"width": 1, "color": "rgba(128,128,128,.4)"},
+            "colorbar": {"title": "change", "thickness": 10},
+        },
+        hovertemplate="%{y} %{x}: change %{marker.color:+.2f}<extra>" + setup.label + "</extra>",
+        showlegend=False,
+    )
 
 
 def _open_cell() -> None:

@@ -2,15 +2,18 @@
 
 import copy
 import threading
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
-from torchvision.models import resnet18, vgg11_bn
+from torchvision.models import convnext_tiny, densenet121, efficientnet_b0, mobilenet_v2, resnet18, vgg11_bn
 
 from dr_core.analysis.attribution import RULES, Explainer
 from dr_core.analysis.attribution.alpha1_beta0 import why_unknown
-from dr_core.analysis.attribution.explainer import _Zennit
+from dr_core.analysis.attribution.explainer import TOLERANCE
+from dr_core.analysis.attribution.libraries import ZennitRule
+from dr_core.analysis.attribution.rules import Z_PLUS
 from dr_core.data.phantom import draw_phantom
 from dr_core.errors import InputError
 from dr_core.models.architectures import build_backbone
@@ -50,7 +53,8 @@ def inputs(count, size, dtype=torch.float32):
 
 
 def zennit_map(model, images, target):
-    return _Zennit(copy.deepcopy(model), "alpha1_beta0")(images, torch.full((len(images),), target))
+    start = RULES["alpha1_beta0"].start(torch.full((len(images),), target))
+    return ZennitRule(copy.deepcopy(model), Z_PLUS)(images, start)
 
 
 def relative_error(found, expected):
@@ -148,6 +152,9 @@ def test_every_rule_gives_a_map_of_the_image(rule):
     assert torch.equal(relevance, explainer.attribute(images, 3))
     if not RULES[rule].signed:
         assert relevance.sum(dim=1).min() > -1e-6
+    assert RULES[rule].name == rule
+    for text in (RULES[rule].label, RULES[rule].help, RULES[rule].source):
+        assert text.strip()
 
 
 def test_gradient_x_input_by_autograd():
@@ -191,8 +198,126 @@ def test_an_unknown_network_falls_back_to_zennit_and_says_so():
     assert explainer.engine == "zennit"
     assert "not a ResNet" in explainer.reason
     assert explainer.attribute(inputs(1, 64), 3).shape == (1, 3, 64, 64)
-    with pytest.raises(InputError, match="Grad-CAM needs a ResNet"):
+    with pytest.raises(InputError, match=r"No answer from Grad-CAM, because it is a VGG, not a ResNet"):
         Explainer(model, "grad_cam")
+
+
+LRP = [name for name, rule in RULES.items() if rule.family == "LRP"]
+
+
+@pytest.mark.parametrize(
+    ("build_network", "reason"),
+    [
+        (efficientnet_b0, "has layers that LRP has no rule for.*SiLU"),
+        (convnext_tiny, "has layers that LRP has no rule for.*GELU"),
+        (densenet121, "LRP cannot be sent through a DenseNet"),
+        (mobilenet_v2, "of relevance 1 at the output of this MobileNetV2 .* arrives at the input"),
+    ],
+)
+def test_a_network_that_lrp_does_not_conserve_in_gets_no_answer_and_the_reason(build_network, reason):
+    torch.manual_seed(0)
+    model = build_network(num_classes=5).eval()
+    for rule in LRP if build_network is efficientnet_b0 else LRP[:2]:
+        with pytest.raises(InputError, match=f"No answer from .*{reason}.*choose"):
+            Explainer(model, rule)
+    assert Explainer(model, "gradient_x_input").attribute(inputs(1, 64), 3).abs().sum() > 0
+
+
+def test_a_map_that_is_no_answer_is_refused():
+    broken = build("resnet50_slim")
+    broken.fc.weight.data[3] = torch.nan
+    with pytest.raises(InputError, match="not finite"):
+        Explainer(broken, "gradient_x_input").attribute(inputs(1, 64), 3)
+    silent = build("resnet50_slim")
+    silent.fc.weight.data[3] = -1.0  # nothing speaks for this grade
+    with pytest.raises(InputError, match="No answer from LRP alpha1-beta0, because its map is zero everywhere"):
+        Explainer(silent).attribute(inputs(1, 64), 3)
+
+
+def test_relevance_out_of_nothing_is_refused(monkeypatch):
+    explainer = Explainer(build("resnet50_slim"), "excitation_backprop")
+    whole = explainer._slow
+    assert explainer.attribute(inputs(1, 64), 3).sum().item() == pytest.approx(1, abs=TOLERANCE)
+    monkeypatch.setattr(explainer, "_slow", lambda images, start: 1.1 * whole(images, start))
+    with pytest.raises(InputError, match=r"of relevance 1 at the output 1\.\d+ arrives"):
+        explainer.attribute(inputs(1, 64), 3)
+
+
+@pytest.mark.parametrize("rule", [name for name in LRP if RULES[name].conserves])
+@pytest.mark.parametrize("setup", ["iwne_fs", "ifi_cl"])
+def test_rules_that_conserve_do_so_on_trained_models_without_biases(rule, setup):
+    loaded = load_model(open_study(DEMO).checkpoint_path(setup))
+    images = loaded.preprocess(draw_phantom(3, 512, 5).image)[None].contiguous()
+    without = ZennitRule(loaded.model, RULES[rule].composite, ["bias"])
+    arrived = without(images, RULES[rule].start(torch.tensor([3]))).double().sum().item()
+    assert arrived == pytest.approx(0 if RULES[rule].contrast else 1, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("rule", ["alpha1_beta0", "contrastive", "layer_cam"])
+def test_several_targets_give_the_maps_of_each_alone(rule):
+    explainer, images = Explainer(build("resnet50_slim"), rule), inputs(2, 96)
+    together = explainer.attribute_each(images, [3, 0])
+    assert together.shape == (2, *images.shape)
+    for target, found in zip((3, 0), together, strict=True):
+        assert relative_error(found, explainer.attribute(images, target)) < 1e-6
+
+
+def test_further_targets_share_the_forward_pass(monkeypatch):
+    """Counted, not timed: two grades cost one forward pass and one pass with positive weights, as one does."""
+    explainer, images = Explainer(build("resnet50_slim")), inputs(1, 64)
+    calls = []
+    convolve = torch.nn.functional.conv2d
+    monkeypatch.setattr(torch.nn.functional, "conv2d", lambda *args, **options: calls.append(1) or convolve(*args))
+    explainer.attribute(images, 3)
+    alone = len(calls)
+    explainer.attribute_each(images, [3, 0, 1])
+    assert len(calls) == 2 * alone
+
+
+def test_the_documentation_lists_every_rule():
+    page = (Path(__file__).parents[3] / "docs" / "explain.md").read_text(encoding="utf-8")
+    for rule in RULES.values():
+        assert f"| {rule.label} | {rule.help} |" in page
+
+
+def test_contrastive_lrp_is_the_target_minus_the_mean_of_the_others():
+    model, images = build("resnet50_slim").double(), inputs(1, 96, torch.float64)
+    maps = Explainer(model).attribute_each(images, range(5))
+    expected = maps[3] - maps[[0, 1, 2, 4]].mean(dim=0)
+    assert relative_error(Explainer(model, "contrastive").attribute(images, 3), expected) < 1e-9
+
+
+@pytest.mark.parametrize("rule", ["alpha1_beta0", "epsilon", "smooth_grad", "layer_cam", "occlusion"])
+def test_inference_mode_changes_no_answer(rule):
+    model, images = build("resnet50_slim"), inputs(1, 64)
+    expected = Explainer(model, rule).attribute(images, 3)
+    with torch.inference_mode():
+        found = Explainer(model, rule).attribute(images.clone(), 3)
+    assert torch.equal(found, expected)
+
+
+def test_layer_cam_by_autograd():
+    model, images = build("resnet50_slim"), inputs(1, 64)
+    kept = []
+    handle = model.layer2.register_forward_hook(lambda *call: kept.append(call[2]))
+    leaf = images.clone().requires_grad_(True)
+    logit = model(leaf)[0, 1]
+    handle.remove()
+    (slope,) = torch.autograd.grad(logit, kept[0])
+    small = (slope.clamp(min=0) * kept[0]).sum(dim=1, keepdim=True)
+    expected = torch.nn.functional.interpolate(small, (64, 64), mode="bilinear", align_corners=False)
+    found = Explainer(model, "layer_cam").attribute(images, 1).sum(dim=1, keepdim=True)
+    assert relative_error(found, expected.detach()) < 1e-5
+
+
+def test_occlusion_is_the_fall_of_the_logit():
+    model, images = build("resnet50_slim"), inputs(2, 64)
+    found = Explainer(model, "occlusion").attribute(images, torch.tensor([1, 3]))
+    without = images.clone()
+    without[:, :, 8:12, 20:24] = 0
+    with torch.no_grad():
+        falls = (model(images) - model(without))[[0, 1], [1, 3]]
+    assert found[:, :, 8:12, 20:24].sum(dim=(1, 2, 3)).tolist() == pytest.approx(falls.tolist(), abs=1e-5)
 
 
 def test_what_the_engine_does_not_know_is_named():
@@ -217,3 +342,13 @@ def test_bad_arguments_say_what_must_be():
             explainer.attribute(inputs(1, 64), target)
     with pytest.raises(InputError, match=r"must have the shape \(N, 3, H, W\)"):
         explainer.attribute(inputs(1, 64)[0], 3)
+    for kind, remedy in (
+        (torch.float16, r"half precision .* `\.float\(\)`"),
+        (torch.bfloat16, "half precision"),
+        (torch.uint8, "these are pixels: .* `preprocess`"),
+        (torch.float64, "the model's weights float32"),
+    ):
+        with pytest.raises(InputError, match=remedy):
+            explainer.attribute(torch.ones(1, 3, 64, 64, dtype=kind), 3)
+    with pytest.raises(InputError, match="half precision"):
+        Explainer(model.half()).attribute(torch.ones(1, 3, 64, 64).half(), 3)

@@ -54,6 +54,44 @@ def test_the_control_has_the_same_regions_on_healthy_retina(eye):
     assert not np.array_equal(control, other)
 
 
+def test_a_region_that_fits_nowhere_is_matched_by_area():
+    """A bar of 60 x 8 pixels, and healthy retina of squares of 20: discs bring the same area together."""
+    healthy = np.zeros((200, 200), bool)
+    for row in range(60, 200, 26):
+        for column in range(0, 200, 26):
+            healthy[row : row + 20, column : column + 20] = True
+    mask = np.zeros_like(healthy)
+    mask[10:18, 10:70] = True
+    control, placed = draw_control(healthy, mask, seed=0)
+    assert placed > 0.9
+    assert control.sum() == pytest.approx(mask.sum(), rel=0.1)
+    assert not (control & ~healthy).any()
+
+
+def test_the_control_lies_as_far_from_the_fovea_and_is_as_bright():
+    generator = np.random.default_rng(0)
+    image = np.zeros((300, 300, 3), np.uint8)
+    image[..., 1] = np.linspace(40, 200, 300)  # brighter to the right
+    mask = np.zeros((300, 300), bool)
+    mask[140:150, 240:250] = True
+    fovea = (150.0, 150.0)
+    controls = [draw_control(~mask, mask, seed, image=image, fovea=fovea)[0] for seed in range(20)]
+    places = [np.argwhere(control).mean(axis=0) for control in controls]
+    random = generator.uniform(0, 300, (20, 2))
+    near, far = (np.abs(np.hypot(of[:, 0] - 150, of[:, 1] - 150) - 95).mean() for of in (np.array(places), random))
+    assert near < 0.6 * far
+    assert np.abs(np.array(places)[:, 1] - 245).mean() < 0.6 * np.abs(random[:, 1] - 245).mean()
+
+
+def test_the_control_avoids_the_optic_disc(eye):
+    image, masks = eye
+    avoid = np.zeros(image.shape[:2], bool)
+    avoid[:, :256] = True
+    controls = [case for case in knock_out(image, masks, "haemorrhages", 0, 2, avoid=avoid) if case.kind == "control"]
+    changed = [(case.image != image).any(axis=2) for case in controls]
+    assert all(not of[:, :240].any() for of in changed)
+
+
 def test_a_lesion_that_is_not_there_has_no_knock_out(eye):
     image, masks = eye
     assert knock_out(image, {"haemorrhages": np.zeros_like(masks["haemorrhages"])}, "haemorrhages", 0) == []

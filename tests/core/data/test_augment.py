@@ -65,3 +65,21 @@ def test_the_black_surround_stays_black_under_noise():
     black = torch.zeros(4, 3, 32, 32, dtype=torch.uint8)
     result = augment(black, draw_parameters(AugmentConfig(noise=0.2), 4, seed=0))
     assert result.max() < 0.01
+
+
+def test_moco_views_never_stick_out_and_cover_what_torchvisions_do():
+    """16.5 % were larger than the image before; the mean share of torchvision's views is .539."""
+    import torch
+    from torchvision.transforms import RandomResizedCrop
+
+    geometry = draw_parameters(MOCO_V2, 4000, seed=0).geometry
+    width, height = geometry[:, 0, 0].abs(), geometry[:, 1, 1]
+    assert width.max() <= 1
+    assert height.max() <= 1
+    assert ((1 - width) + 1e-6 >= geometry[:, 0, 2].abs()).all()
+    torch.manual_seed(0)
+    image = torch.zeros(1, 1000, 1000)
+    crops = [RandomResizedCrop.get_params(image, [0.2, 1.0], [3 / 4, 4 / 3])[2:] for _ in range(4000)]
+    shares = torch.tensor([h * w / 1e6 for h, w in crops])
+    error = (2 * shares.var() / 4000).sqrt()
+    assert abs((width * height).mean() - shares.mean()) < 4 * error

@@ -36,7 +36,7 @@ def eyes(tmp_path_factory):
     (root / "5.jpg").write_bytes((root / "5.jpg").read_bytes()[:900])
     (root / "7.jpg").unlink()
     rows = [{"eye": str(n), "path": f"{n}.jpg", "grade": n % 5, "patient": str(n // 2)} for n in range(COUNT)]
-    return root, index_eyes(pd.DataFrame(rows), "phantoms")
+    return root, index_eyes(pd.DataFrame(rows), "phantoms").index
 
 
 def run(eyes, folder, config=CONFIG):
@@ -193,7 +193,7 @@ def test_a_full_disk_leaves_what_was_done(eyes, prepared, tmp_path, monkeypatch)
 
 
 def test_no_readable_photograph_at_all_is_an_error(tmp_path):
-    index = index_eyes(pd.DataFrame([{"eye": "a", "path": "a.jpg", "grade": 0}]), "nothing")
+    index = index_eyes(pd.DataFrame([{"eye": "a", "path": "a.jpg", "grade": 0}]), "nothing").index
     with pytest.raises(InputError, match=r"None of the 1 photographs could be read.*rejected\.csv"):
         list(prepare_store("nothing", tmp_path, index, tmp_path / "store", CONFIG, processes=1))
     assert "does not exist" in (tmp_path / "store" / REJECTED).read_text()

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dr_core.data.idrid import load_segmentation, read_mask
+from dr_core.data.idrid import load_segmentation
 from dr_core.data.intake.index import INDEX_COLUMNS, read_eye
+from dr_core.data.intake.lesion_mask import decode_mask
 from dr_core.data.published.folder import FolderLayout
 from dr_core.data.published.sources import SOURCES, folder_source
 from dr_core.errors import InputError
@@ -150,13 +151,13 @@ def test_the_index_of_idrid_names_masks(idrid):
     table = index("idrid", idrid)
     assert table["grade"].tolist() == [-1, -1, -1]
     assert table["mask_microaneurysms"].tolist()[1:] == ["", ""]
-    assert read_mask(idrid / table["mask_microaneurysms"][0]).sum() == 16
+    assert decode_mask("m", (idrid / table["mask_microaneurysms"][0]).read_bytes()).pixels.sum() == 16
 
 
 def test_a_mask_of_another_photograph_is_refused(idrid):
     eye = load_segmentation(idrid)[0]
     write_mask(eye.mask_paths["microaneurysms"], (0, 0, 4, 4), size=(64, 64))
-    with pytest.raises(InputError, match=r"IDRiD_01_MA\.tif has 64x64 pixels, its photograph 64x48"):
+    with pytest.raises(InputError, match=r"IDRiD_01_MA\.tif has 64 × 64 pixels, the photograph 64 × 48"):
         eye.read_mask("microaneurysms")
     eye.mask_paths["microaneurysms"].write_bytes(b"II*\x00nothing")
     with pytest.raises(InputError, match="cannot be read"):

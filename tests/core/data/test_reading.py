@@ -179,8 +179,6 @@ BROKEN = {
     "bytes of no format": (bytes(range(256)), "not a file of unknown format"),
     "empty": (b"", "is empty"),
     "gif": (encode(GRAY[..., 0], "GIF"), "not a GIF picture"),
-    "bmp": (encode(PICTURE, "BMP"), "not a BMP picture"),
-    "webp": (encode(PICTURE, "WEBP"), "not a WebP picture"),
     "pdf": (encode(PICTURE, "PDF"), "not a PDF document"),
     "dicom without a photograph": (bytes(128) + b"DICM" + bytes(50), "holds no photograph"),
     "one pixel png": (encode(PICTURE[:1, :1], "PNG"), "at least 32 x 32 pixels, not 1 x 1"),

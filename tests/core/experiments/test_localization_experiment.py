@@ -1,11 +1,18 @@
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from dr_core.data.phantom import draw_phantom
 from dr_core.errors import InputError
 from dr_core.experiments.knockout import BEYOND, summarize_knockouts
-from dr_core.experiments.localization import LocalizeConfig, compare_setups, localize_eyes, summarize_localization
+from dr_core.experiments.localization import (
+    LocalizeConfig,
+    compare_setups,
+    list_scores,
+    localize_eyes,
+    summarize_localization,
+)
 from dr_core.experiments.table3 import arrange_table3, write_table3
 from dr_core.study.shards import Shard, join_parts, parse_shard, parts_folder, write_part
 
@@ -41,7 +48,7 @@ def measured(tiny_study):
 
 def test_every_lesion_that_is_there_is_scored(measured):
     scores, _ = measured
-    per_lesion = 2 * 2 * 2 * 3  # set-ups, methods, poolings, scores
+    per_lesion = 2 * 8 * 2 * 3  # set-ups, methods, poolings, scores
     assert scores.groupby(["eye", "lesion"]).size().eq(per_lesion).all()
     assert set(scores[scores["eye"] == "phantom-0"]["lesion"]) == {"microaneurysms", "total"}
     assert scores["value"].between(0, 1).all()
@@ -75,13 +82,24 @@ def test_means_medians_and_intervals(measured):
     assert row["value"] == pytest.approx(values.mean())
     assert row["low"] <= row["value"] <= row["high"]
     assert row["n"] == 3
-    assert row["chance"] == pytest.approx(chosen["share"].mean())
+    random = scores.query("setup == 'ifi_cl' and method == 'random' and pooling == 'sum_pos' and lesion == 'total'")
+    for score in list_scores():  # measured by the same code, not a closed form
+        found = summary.query(
+            "setup == 'ifi_cl' and method == 'lrp' and pooling == 'sum_pos' and lesion == 'total' and score == @score"
+        )
+        assert found["chance"].tolist() == pytest.approx([random[random["score"] == score]["value"].mean()] * 2)
+    recall = summary.query("method == 'lrp' and score == 'recall' and lesion == 'total'")
+    # half of a Gaussian map is clamped to exactly 0 by sum_pos and falls out of the recall
+    assert recall[recall["pooling"] == "sum_pos"]["chance"].between(0.4, 0.6).all()
+    assert recall[recall["pooling"] == "l2_norm_sq"]["chance"].between(0.95, 1).all()
 
 
 def test_pairs_of_set_ups_are_compared_on_the_same_eyes(measured):
     tests = compare_setups(measured[0])
     assert set(zip(tests["setup"], tests["other"], strict=True)) == {("iwne_fs", "ifi_cl")}
     assert tests["p"].dropna().between(0, 1).all()
+    multitest = multipletests(tests["p"].dropna(), method="holm")[1]
+    assert tests["p_holm"].dropna().to_numpy() == pytest.approx(multitest)
     same = measured[0].assign(value=0.5)
     assert compare_setups(same)["p"].isna().all()
 
@@ -90,11 +108,29 @@ def test_table_3_has_a_row_for_each_set_up_and_control(measured, tmp_path):
     summary = summarize_localization(measured[0], CONFIG)
     table = arrange_table3(summary)
     assert set(table.columns) == {"MA", "HE", "EX", "SE", "total"} & set(table.columns)
-    assert len(table) == 2 * 3 * 4
+    assert len(table) == 2 * 3 * 2 * 8  # poolings, scores, set-ups, the heatmap and its controls
     csv, tex = write_table3(summary, tmp_path)
     assert csv.name == "table3_paper.csv"
     assert "IFI-CL" in csv.read_text()
     assert tex.read_text().count(r"\\") == 1 + len(table)
+
+
+def test_the_best_of_a_row_is_marked_as_in_the_paper(tmp_path):
+    """Two set-ups tie in the mean, one is ahead in the median; the control is higher than both and not marked."""
+    keys = {"protocol": "paper", "lesion": "total", "pooling": "sum_pos", "score": "mass accuracy"}
+    rows = [
+        keys | {"setup": setup, "method": method, "statistic": statistic, "value": value}
+        for setup, method, mean, median in (
+            ("iwne_fs", "lrp", 0.20001, 0.1),
+            ("ifi_cl", "lrp", 0.2, 0.3),
+            ("ifi_cl", "random", 0.9, 0.9),
+        )
+        for statistic, value in (("mean", mean), ("median", median))
+    ]
+    table = arrange_table3(pd.DataFrame(rows))
+    assert table["total"].tolist() == ["0.2000* / 0.1000", "0.2000* / 0.3000*", "0.9000 / 0.9000"]
+    _, tex = write_table3(pd.DataFrame(rows), tmp_path)
+    assert r"\textbf{0.2000} / \textbf{0.3000}" in tex.read_text()
 
 
 def test_shards_share_the_work_out_and_join(tmp_path):

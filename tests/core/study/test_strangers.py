@@ -60,6 +60,7 @@ def test_a_malicious_pickle_is_refused_under_every_name_and_does_nothing(form, s
     content = payload.read_bytes()
     study.checkpoint_path("ifi_cl").write_bytes(content)
     run = RunFolder(tmp_path / "run", {})
+    run.path.mkdir(exist_ok=True)
     (run.path / "last.ckpt").write_bytes(content)
     (study.path / "results" / "predictions.parquet").write_bytes(content)
     (tmp_path / "resnet50.pth").write_bytes(content)

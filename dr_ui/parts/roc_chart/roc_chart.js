@@ -1,6 +1,7 @@
 // One operating point for all curves. While it moves everything happens here; the page hears of it when it is let go.
 
 const BOX = { left: 44, top: 10, width: 330, height: 292 };
+const DASHES = { solid: "none", dashed: "6 4", dotted: "2 3" };
 const NAMES = "http://www.w3.org/2000/svg";
 const kept = new WeakMap();
 
@@ -36,20 +37,20 @@ function build(root, state) {
     svg.append(text(share.toFixed(1), x(share), BOX.top + BOX.height + 16, "middle"), text(share.toFixed(1), BOX.left - 6, y(share) + 4, "end"));
   }
   svg.append(line(x(0), y(0), x(1), y(1), 0.5));
-  svg.append(text("false alarms (1 − specificity)", BOX.left + BOX.width / 2, 340, "middle"));
+  svg.append(text("false positive rate (1 − specificity)", BOX.left + BOX.width / 2, 340, "middle"));
   const up = text("sensitivity", 0, 0, "middle");
   up.setAttribute("transform", `translate(12 ${BOX.top + BOX.height / 2}) rotate(-90)`);
   svg.append(up);
   for (const model of state.models) {
-    const corners = model.alarms.map((alarms, at) => `${x(alarms)},${y(model.sensitivity[at])}`).join(" ");
+    const corners = model.falsePositiveRate.map((rate, at) => `${x(rate)},${y(model.sensitivity[at])}`).join(" ");
     svg.append(make("polyline", { points: corners, fill: "none", stroke: model.color, "stroke-width": 2,
-      "stroke-dasharray": model.solid ? "none" : "6 4" }));
+      "stroke-dasharray": DASHES[model.line] }));
   }
   state.rule = make("line", { y1: BOX.top, y2: BOX.top + BOX.height, stroke: "currentColor", "stroke-width": 1.5,
     "stroke-dasharray": "3 3" });
   state.grip = make("rect", { y: BOX.top + BOX.height - 9, width: 12, height: 18, rx: 4, fill: "currentColor" });
   state.dots = state.models.map((model) => make("circle", { r: 6.5, stroke: model.color, "stroke-width": 2.5,
-    fill: model.solid ? model.color : "var(--st-background-color, white)" }));
+    fill: model.filled ? model.color : "var(--st-background-color, white)" }));
   svg.append(state.rule, state.grip, ...state.dots);
   svg.addEventListener("pointerdown", (event) => {
     state.dragging = true;
@@ -78,8 +79,8 @@ function follow(root, state, svg, event) {
   const area = svg.getBoundingClientRect();
   const scale = Math.min(area.width / 384, area.height / 352); // the drawing keeps its shape inside its box
   const inside = (event.clientX - area.left - (area.width - 384 * scale) / 2) / scale;
-  const alarms = (inside - BOX.left) / BOX.width;
-  state.stop = Math.min(100, Math.max(0, Math.round(100 * (1 - alarms))));
+  const rate = (inside - BOX.left) / BOX.width;
+  state.stop = Math.min(100, Math.max(0, Math.round(100 * (1 - rate))));
   move(root, state);
 }
 
@@ -89,24 +90,25 @@ function move(root, state) {
   state.grip.setAttribute("x", x(1 - asked) - 6);
   state.svg.setAttribute("aria-valuenow", asked);
   state.models.forEach((model, at) => {
-    const [, found, missed, alarms, spared] = model.points[state.stop];
-    state.dots[at].setAttribute("cx", x(alarms / (alarms + spared)));
-    state.dots[at].setAttribute("cy", y(found / (found + missed)));
+    const [, truePositives, falseNegatives, falsePositives, trueNegatives] = model.points[state.stop];
+    state.dots[at].setAttribute("cx", x(falsePositives / (falsePositives + trueNegatives)));
+    state.dots[at].setAttribute("cy", y(truePositives / (truePositives + falseNegatives)));
   });
   root.querySelector(".cards").replaceChildren(...state.models.map((model) => card(model, model.points[state.stop])));
 }
 
-function card(model, [threshold, found, missed, alarms, spared]) {
+function card(model, [threshold, truePositives, falseNegatives, falsePositives, trueNegatives]) {
   const section = document.createElement("section");
   section.className = "lens-card";
   section.setAttribute("aria-label", model.label);
   section.style.setProperty("--hue", model.color);
-  section.style.setProperty("--line", model.solid ? "solid" : "dashed");
-  section.innerHTML = `<h2></h2><p>sensitivity <b>${(found / (found + missed)).toFixed(2)}</b><br>specificity
-    <b>${(spared / (alarms + spared)).toFixed(2)}</b> · from ${threshold === null ? "never" : threshold.toFixed(3)}</p>
-    <table><tr><td style="border:0"></td><th scope="col">called</th><th scope="col">not called</th></tr>
-    <tr><th scope="row">sick</th><td class="right" title="found">${found}</td><td title="missed">${missed}</td></tr>
-    <tr><th scope="row">healthy</th><td title="false alarms">${alarms}</td><td class="right" title="left alone">${spared}</td></tr></table>`;
+  section.style.setProperty("--line", model.line);
+  section.innerHTML = `<h2></h2><p>sensitivity <b>${(truePositives / (truePositives + falseNegatives)).toFixed(2)}</b><br>specificity
+    <b>${(trueNegatives / (falsePositives + trueNegatives)).toFixed(2)}</b>
+    ${threshold === null ? "flags no eye" : `at threshold ${threshold.toFixed(2)}`}</p>
+    <table><tr><td style="border:0"></td><th scope="col">flagged</th><th scope="col">not flagged</th></tr>
+    <tr><th scope="row">positive</th><td class="right" title="true positives">${truePositives}</td><td title="false negatives">${falseNegatives}</td></tr>
+    <tr><th scope="row">negative</th><td title="false positives">${falsePositives}</td><td class="right" title="true negatives">${trueNegatives}</td></tr></table>`;
   section.querySelector("h2").textContent = model.label;
   return section;
 }

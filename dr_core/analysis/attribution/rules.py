@@ -1,0 +1,322 @@
+"""The registry of attribution methods: what each is called, needs and keeps, and how it is made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.resnet import ResNet
+from zennit.composites import (
+    EpsilonGammaBox,
+    EpsilonPlus,
+    ExcitationBackprop,
+    GuidedBackprop,
+    LayerMapComposite,
+    layer_map_base,
+)
+from zennit.core import Composite
+from zennit.rules import AlphaBeta, Epsilon, Gamma, ZPlus
+from zennit.torchvision import ResNetCanonizer
+from zennit.types import AvgPool, BatchNorm, Linear, MaxPool
+
+from dr_core.analysis.attribution import libraries
+from dr_core.analysis.attribution.libraries import Attribute, MakeComposite, Start, ZennitRule
+from dr_core.registry import Registry
+
+Need = Literal["any network", "ReLU", "layers known to LRP", "ResNet"]
+"""What a rule asks of the network."""
+
+Family = Literal["LRP", "gradient", "feature maps", "perturbation"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """An attribution method.
+
+    Attributes:
+        name: Key in `RULES`.
+        label: Name for people, as the papers write it.
+        help: One sentence that says what its map shows.
+        family: What kind of method it is.
+        source: Where it was published.
+        signed: Whether its relevance has signs that mean something.
+        conserves: Whether relevance is passed on whole: 1 at the target arrives as 1 less what biases absorb.
+        absorbs: Whether biases absorb relevance; without, a map of a rule that conserves adds up to 1.
+        needs: What it asks of the network.
+        passes: About how many forward passes one map costs.
+        contrast: Whether it starts from the difference of the target grade and the mean of the others.
+        make: Builds it for a private network.
+        composite: Rules by layer, for those that zennit propagates.
+    """
+
+    name: str
+    label: str
+    help: str
+    family: Family
+    source: str
+    signed: bool
+    needs: Need
+    passes: int
+    make: Callable[[nn.Module], Attribute]
+    conserves: bool = False
+    absorbs: bool = True
+    contrast: bool = False
+    composite: MakeComposite | None = None
+
+    def why_unfit(self, model: nn.Module) -> str | None:
+        """Say what a network lacks for this rule, or None if it fits."""
+        return _LACKS[self.needs](model)
+
+    def start(self, targets: Tensor) -> Start:
+        """What the relevance starts from: 1 at the target; with `contrast`, minus its share at every other output.
+
+        Source: Gu et al. 2018, arXiv:1812.02100, CLRP1 (without its last cut at zero, which a pooling does).
+        """
+
+        def start(logits: Tensor) -> Tensor:
+            asked = targets.repeat(len(logits) // len(targets))  # captum asks about copies of the whole batch
+            weights = torch.zeros_like(logits).scatter_(1, asked[:, None], 1.0)
+            if self.contrast and logits.shape[1] > 1:
+                weights -= (1 - weights) / (logits.shape[1] - 1)
+            return weights
+
+        return start
+
+
+def _lack_nothing(model: nn.Module) -> None:
+    return None
+
+
+def _lack_relu(model: nn.Module) -> str | None:
+    return None if any(isinstance(module, nn.ReLU) for module in model.modules()) else "it has no ReLU"
+
+
+def _lack_resnet(model: nn.Module) -> str | None:
+    return None if isinstance(model, ResNet) else f"it is a {type(model).__name__}, not a ResNet"
+
+
+_LRP_KNOWS = (Linear, BatchNorm, AvgPool, MaxPool, nn.ReLU, nn.ReLU6, nn.Dropout, nn.Flatten, nn.Identity)
+"""Layers through which zennit's rules pass relevance on; of activations those that let positive values pass as such."""
+
+
+def _lack_lrp(model: nn.Module) -> str | None:
+    layers = [module for module in model.modules() if not list(module.children())]
+    strange = sorted({type(layer).__name__ for layer in layers if not isinstance(layer, _LRP_KNOWS)})
+    if strange:
+        return f"it has layers that LRP has no rule for ({', '.join(strange)})"
+    return None if any(isinstance(layer, Linear) for layer in layers) else "it has no convolution or linear layer"
+
+
+_LACKS: dict[str, Callable[[nn.Module], str | None]] = {
+    "any network": _lack_nothing,
+    "ReLU": _lack_relu,
+    "layers known to LRP": _lack_lrp,
+    "ResNet": _lack_resnet,
+}
+
+
+def _by_layer(*rules: tuple[object, Callable[..., object]]) -> MakeComposite:
+    """A composite that gives each kind of layer one rule; the rest as zennit has it."""
+
+    def make(images: Tensor, zero_params: list[str] | None) -> Composite:
+        layers = [(kind, rule(zero_params=zero_params)) for kind, rule in rules]
+        return LayerMapComposite([*layer_map_base(), *layers], canonizers=[ResNetCanonizer()])
+
+    return make
+
+
+def _gamma_box(images: Tensor, zero_params: list[str] | None) -> Composite:
+    low, high = images.amin(dim=(0, 2, 3), keepdim=True), images.amax(dim=(0, 2, 3), keepdim=True)
+    low, high = low.expand_as(images[:1]), high.expand_as(images[:1])
+    return EpsilonGammaBox(low=low, high=high, zero_params=zero_params, canonizers=[ResNetCanonizer()])
+
+
+def _epsilon_plus(images: Tensor, zero_params: list[str] | None) -> Composite:
+    return EpsilonPlus(zero_params=zero_params, canonizers=[ResNetCanonizer()])
+
+
+def _excitation(images: Tensor, zero_params: list[str] | None) -> Composite:
+    return ExcitationBackprop(zero_params=["bias"], canonizers=[ResNetCanonizer()])
+
+
+def _guided(images: Tensor, zero_params: list[str] | None) -> Composite:
+    return GuidedBackprop()
+
+
+def _alpha2_beta1(**options: object) -> AlphaBeta:
+    return AlphaBeta(alpha=2.0, beta=1.0, **options)
+
+
+Z_PLUS = _by_layer((Linear, ZPlus))
+"""LRP alpha1-beta0 by zennit, for networks that the fast engine does not know, and as its reference."""
+
+
+def _lrp(name: str, label: str, help: str, source: str, composite: MakeComposite, **about: bool) -> Rule:
+    """A rule of zennit."""
+    return Rule(
+        name=name,
+        label=label,
+        help=help,
+        family="LRP",
+        source=source,
+        needs="layers known to LRP",
+        passes=4,
+        make=lambda model: ZennitRule(model, composite),
+        composite=composite,
+        **about,
+    )
+
+
+_RULES = (
+    _lrp(
+        "alpha1_beta0",
+        "LRP alpha1-beta0",
+        "The paper's: relevance flows back along positive contributions alone.",
+        "Bach et al. 2015, PLoS ONE 10(7):e0130140, eq. 60",
+        Z_PLUS,
+        signed=False,
+        conserves=True,
+    ),
+    _lrp(
+        "contrastive",
+        "contrastive LRP",
+        "LRP alpha1-beta0 of this grade minus the mean of the other grades: what speaks for this grade in particular.",
+        "Gu et al. 2018, arXiv:1812.02100",
+        Z_PLUS,
+        signed=True,
+        conserves=True,
+        contrast=True,
+    ),
+    _lrp(
+        "epsilon",
+        "LRP epsilon",
+        "Relevance flows back along all contributions, positive and negative, in every layer.",
+        "Bach et al. 2015, PLoS ONE 10(7):e0130140, eq. 58",
+        _by_layer((Linear, Epsilon)),
+        signed=True,
+    ),
+    _lrp(
+        "epsilon_plus",
+        "LRP epsilon-plus",
+        "Positive contributions in convolutions, all contributions in the last layer.",
+        "Kohlbrenner et al. 2020, IJCNN, arXiv:1910.09840",
+        _epsilon_plus,
+        signed=True,
+        conserves=True,
+    ),
+    _lrp(
+        "gamma",
+        "LRP gamma",
+        "All contributions, positive ones strengthened by a quarter.",
+        "Montavon et al. 2019, LNCS 11700, section 10.2.1",
+        _by_layer((Linear, Gamma)),
+        signed=True,
+    ),
+    _lrp(
+        "epsilon_gamma_box",
+        "LRP epsilon-gamma-box",
+        "Positive contributions strengthened in convolutions; the first layer by the range of the pixel values.",
+        "Montavon et al. 2019, LNCS 11700, table 10.1",
+        _gamma_box,
+        signed=True,
+    ),
+    _lrp(
+        "alpha2_beta1",
+        "LRP alpha2-beta1",
+        "Positive contributions count twice, negative ones once against them.",
+        "Bach et al. 2015, PLoS ONE 10(7):e0130140, eq. 60",
+        _by_layer((Linear, _alpha2_beta1)),
+        signed=True,
+    ),
+    _lrp(
+        "excitation_backprop",
+        "excitation backprop",
+        "The chance that a winning neuron hands down to each of its inputs; biases take no part.",
+        "Zhang et al. 2016, ECCV, arXiv:1608.00507, eq. 2",
+        _excitation,
+        signed=False,
+        conserves=True,
+        absorbs=False,
+    ),
+    Rule(
+        name="gradient_x_input",
+        label="gradient x input",
+        help="Slope of the output times the input value.",
+        family="gradient",
+        source="Shrikumar et al. 2016, arXiv:1605.01713",
+        signed=True,
+        needs="any network",
+        passes=3,
+        make=libraries.GradientTimesInput,
+    ),
+    Rule(
+        name="smooth_grad",
+        label="SmoothGrad",
+        help="Mean slope of the output over twenty noisy copies of the eye.",
+        family="gradient",
+        source="Smilkov et al. 2017, arXiv:1706.03825",
+        signed=True,
+        needs="any network",
+        passes=3 * libraries.STEPS,
+        make=libraries.SmoothGrad,
+    ),
+    Rule(
+        name="integrated_gradients",
+        label="integrated gradients",
+        help="Mean slope on the straight path from the mean color, times the input value.",
+        family="gradient",
+        source="Sundararajan et al. 2017, ICML, arXiv:1703.01365",
+        signed=True,
+        needs="any network",
+        passes=3 * libraries.STEPS,
+        make=libraries.IntegratedGradient,
+    ),
+    Rule(
+        name="guided_backprop",
+        label="guided backpropagation",
+        help="Gradient whose negative parts are cut at every ReLU.",
+        family="gradient",
+        source="Springenberg et al. 2015, arXiv:1412.6806",
+        signed=True,
+        needs="ReLU",
+        passes=3,
+        make=lambda model: ZennitRule(model, _guided),
+    ),
+    Rule(
+        name="grad_cam",
+        label="Grad-CAM",
+        help="Last feature maps weighted by their mean slope: coarse, a region rather than a lesion.",
+        family="feature maps",
+        source="Selvaraju et al. 2017, ICCV, arXiv:1610.02391",
+        signed=False,
+        needs="ResNet",
+        passes=3,
+        make=libraries.GradCam,
+    ),
+    Rule(
+        name="layer_cam",
+        label="LayerCAM",
+        help="Feature maps of the second stage, each place weighted by its own positive slope.",
+        family="feature maps",
+        source="Jiang et al. 2021, IEEE TIP 30:5875-5888",
+        signed=False,
+        needs="ResNet",
+        passes=3,
+        make=libraries.LayerCam,
+    ),
+    Rule(
+        name="occlusion",
+        label="occlusion",
+        help="Fall of the output when one of 14 x 14 windows of the eye is set to the mean color.",
+        family="perturbation",
+        source="Zeiler and Fergus 2014, ECCV, arXiv:1311.2901",
+        signed=True,
+        needs="any network",
+        passes=libraries.WINDOWS**2,
+        make=libraries.OcclusionWindows,
+    ),
+)
+
+RULES: Registry[Rule] = Registry("rule", _RULES)
+"""The attribution methods by name, the paper's first."""

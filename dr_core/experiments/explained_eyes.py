@@ -1,0 +1,139 @@
+"""What the experiments on heatmaps share: eyes in the views of the models, and means with intervals over eyes."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from dr_core.data.fundus import find_field_of_view
+from dr_core.data.idrid import load_segmentation
+from dr_core.data.regions import find_regions
+from dr_core.experiments.experiment import Inputs
+from dr_core.experiments.step import Report, Step
+from dr_core.models.checkpoint import LoadedModel
+from dr_core.seeds import numpy_generator
+from dr_core.study.folder import Study
+from dr_core.study.runs import load_runs, name_runs, runs_with_all_labels
+
+
+class ReadableEye(Protocol):
+    """An eye with a name, such as those of IDRiD or a study."""
+
+    @property
+    def name(self) -> str:
+        """Name of the eye."""
+
+    def read_image(self) -> np.ndarray:
+        """Read the photograph, uint8 (H, W, 3) RGB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EyeInView:
+    """One eye as every model meets it.
+
+    Attributes:
+        name: The eye.
+        inputs: Set-up -> the model's input, float32 (1, 3, S, S).
+        fields: Set-up -> field of view in it, bool (S, S).
+    """
+
+    name: str
+    inputs: Mapping[str, Tensor]
+    fields: Mapping[str, np.ndarray]
+
+
+def bring_to_view(eye: ReadableEye, models: Mapping[str, LoadedModel]) -> EyeInView:
+    """Read an eye and bring it to the own view of every model."""
+    image = eye.read_image()
+    field = find_field_of_view(image)
+    ways = {setup: model.info.preprocessing for setup, model in models.items()}
+    shape = (image.shape[0], image.shape[1])
+    views = {way: way.normalize(way.to_model_view(image, field)[None]) for way in set(ways.values())}
+    inside = {way: find_regions(shape, way, field, None).field for way in views}
+    return EyeInView(
+        name=eye.name,
+        inputs={setup: views[way] for setup, way in ways.items()},
+        fields={setup: inside[way] for setup, way in ways.items()},
+    )
+
+
+def field_tensors(eye: EyeInView) -> dict[str, Tensor]:
+    """Set-up -> field of view, bool (1, S, S)."""
+    return {setup: torch.from_numpy(field)[None] for setup, field in eye.fields.items()}
+
+
+def average_over_eyes(rows: pd.DataFrame, keys: Sequence[str], draws: int, seed: int) -> pd.DataFrame:
+    """Average a column `value` over eyes, with intervals from the same drawn eyes for every group.
+
+    Args:
+        rows: `keys`, `eye` and `value`.
+        keys: Columns that make a group.
+        draws: Bootstrap draws over eyes.
+        seed: Their seed.
+
+    Returns:
+        `keys`, `value`, `low`, `high` (95 % percentile interval) and `n`; eyes without a value are left out.
+
+    Source: Efron and Tibshirani 1993, chapter 13.
+    """
+    found = []
+    for key, part in rows.groupby(list(keys), sort=False):
+        values = part.groupby("eye", sort=False)["value"].mean().dropna().to_numpy(float)
+        about = dict(zip(keys, key if isinstance(key, tuple) else (key,), strict=True))
+        if not len(values):
+            found.append(about | {"value": np.nan, "low": np.nan, "high": np.nan, "n": 0})
+            continue
+        drawn = numpy_generator(seed, "eyes", len(values)).integers(0, len(values), (draws, len(values)))
+        low, high = np.percentile(values[drawn].mean(axis=1), (2.5, 97.5))
+        found.append(about | {"value": float(values.mean()), "low": low, "high": high, "n": len(values)})
+    return pd.DataFrame(found, columns=[*keys, "value", "low", "high", "n"])
+
+
+def plan_by_eye(
+    name: str,
+    study: Study,
+    inputs: Inputs,
+    config: Any,  # noqa: ANN401 - the configuration of any experiment, which only tells its work from other work
+    measure: Callable[[Mapping[str, LoadedModel], ReadableEye], pd.DataFrame],
+    summarize: Callable[[pd.DataFrame], pd.DataFrame],
+) -> Step:
+    """Plan a step that measures one eye after another by all training runs with all labels.
+
+    Args:
+        name: The step and its table of rows; the table of means is `<name>_summary`.
+        study: The study.
+        inputs: Names the eyes.
+        config: The experiment's settings.
+        measure: From the models by the names of their runs and an eye to rows.
+        summarize: From all rows to their means.
+
+    Raises:
+        InputError: If there are no eyes or no trained model.
+    """
+    eyes, runs = load_segmentation(inputs.masks or Path()), runs_with_all_labels(study)
+
+    def work(units: Sequence[str]) -> Iterator[Report]:
+        models = load_runs(runs)
+        chosen = [eye for eye in eyes if eye.name in set(units)]
+        for done, eye in enumerate(chosen, start=1):
+            yield Report(done=done, total=len(chosen), units=(eye.name,), tables={name: measure(models, eye)})
+
+    def conclude(measured: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+        rows = name_runs(measured[name], runs)
+        return {name: rows, f"{name}_summary": summarize(rows)}
+
+    facts = (replace(config, draws=0), inputs.digest(), [run.stamp for run in runs])
+    return Step(
+        name=name,
+        tables=(name,),
+        units=tuple(eye.name for eye in eyes),
+        unit="eye",
+        facts=facts,
+        measure=work,
+        summarize=conclude,
+    )

@@ -1,0 +1,65 @@
+"""What page and report say beside a verdict: its scope, whether the study could have told, how often it is wrong."""
+
+import math
+from collections.abc import Sequence
+
+from dr_core.publish.paper.error_rates import find_error_rates
+from dr_core.publish.paper.review import Finding
+
+CHECKPOINTS = "these four checkpoints"
+"""What a verdict is about where each set-up was trained once."""
+
+
+def describe_scope(findings: Sequence[Finding]) -> str:
+    """One sentence on what the verdicts of a study are about; empty where nothing was measured."""
+    runs = {finding.runs for finding in findings if finding.runs and finding.claim.needs_runs}
+    if not runs:
+        return ""
+    if min(runs) > 1:
+        return f"Verdicts are about the set-ups, with {min(runs)} training runs of each; patients are drawn within "
+        "runs."
+    return (
+        f"One training run of each set-up: what is found here is true of {CHECKPOINTS}, and cannot tell a pretraining "
+        f"from "
+        "the chance of one training. A second seed makes verdicts about set-ups possible, a fifth makes them useful."
+    )
+
+
+def describe_power(finding: Finding) -> str:
+    """Whether this study could have told; empty where it is not known."""
+    power, parts = finding.power, []
+    if power is None:
+        return ""
+    if math.isfinite(power.detectable):
+        parts.append(
+            f"a common effect of {power.detectable:.2g} ({finding.claim.unit}) is found in 80 % of such studies"
+        )
+    if math.isfinite(power.found):
+        truth = "exact equality" if finding.claim.rule.equality else "the paper's own numbers"
+        parts.append(f"{truth} would be found in {power.found:.0%}")
+    return "; ".join(parts)
+
+
+def describe_rates(finding: Finding) -> str:
+    """How often a verdict by this rule was wrong in simulated studies; empty where it has no error rate."""
+    rates = finding.rates
+    if rates is None or not finding.comparisons:
+        return ""
+    runs = "on the checkpoints" if rates.runs == 1 else f"{rates.runs} runs of each set-up"
+    return (
+        f"simulated, {runs}, {rates.studies} studies: false “holds” {rates.false_holds:.1%}, false “does not hold” "
+        f"{rates.false_fails:.1%}; “holds” in {rates.power:.0%} where the truth is {rates.effect}"
+    )
+
+
+def describe_study_rate(findings: Sequence[Finding]) -> str:
+    """How often a study without any effect has a false "holds"; empty where it was not simulated."""
+    runs = min((finding.runs for finding in findings if finding.runs and finding.claim.needs_runs), default=0)
+    rates = find_error_rates("any", runs) if runs else None
+    if rates is None:
+        return ""
+    return (
+        f"In {rates.false_holds:.1%} of {rates.studies} simulated studies without any effect one or more verdicts "
+        f"were a "
+        "false “holds”."
+    )

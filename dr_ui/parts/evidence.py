@@ -1,0 +1,76 @@
+"""What stands beside every answer: what the models learned from, and what they reach at this operating point."""
+
+from html import escape
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dr_core.experiments.answers import is_graded, read_answers
+from dr_core.study.folder import DataSet, Study
+from dr_ui.parts.operating_point import OperatingPoint
+from dr_ui.shell import result_tables
+
+
+def sentence_html(study: Study, point: OperatingPoint) -> str:
+    """One paragraph: the training data, then sensitivity and specificity on test eyes at the threshold."""
+    return f'<p class="lens-evidence">{_training_sentence(study)} {_reached_sentence(study, point)}</p>'
+
+
+def _training_sentence(study: Study) -> str:
+    training = [data for data in study.info.data if data.role == "training"]
+    if training and not any(data.real for data in training):
+        return "<b>The models were trained on drawn eyes, never on photographs.</b>"
+    titles = ", ".join(escape(data.label or data.title) for data in training)
+    return f"The models were trained on {titles}." if titles else "What the models were trained on is not recorded."
+
+
+def _reached_sentence(study: Study, point: OperatingPoint) -> str:
+    table = result_tables.read_table(study, "predictions")
+    data = None if table is None else _most_telling(study, table)
+    if table is None or data is None:
+        return "What they reach on test eyes has not been measured."
+    rates = _rates(str(study.path), result_tables.results_stamp(study), data.key, point, table)
+    rates = {name: rate for name, rate in rates.items() if name in study.setups}
+    if not rates or np.isnan(list(rates.values())).any():
+        return f"On {escape(data.label or data.title)} nothing is known at this threshold: all eyes are of one class."
+    each = "; ".join(
+        f"{study.setups[name].label}: sensitivity {found:.2f}, specificity {passed:.2f}"
+        for name, (found, passed) in rates.items()
+    )
+    found, passed = (_percent_range(values) for values in zip(*rates.values(), strict=True))
+    kind = "photographs" if data.real else "drawn eyes"
+    graded = is_graded(table[table["data"] == data.key])
+    positive = f"eyes of grade {point.grades}" if graded else "eyes with any DR (no grades are known)"
+    return (
+        f'<span title="{escape(each)}">At the threshold {point.threshold:.2f} they flag {found} of the {positive} and '
+        f"leave unflagged {passed} of the others, on the {data.images} {kind} of "
+        f"{escape(data.label or data.title)}.</span>"
+    )
+
+
+def _most_telling(study: Study, table: pd.DataFrame) -> DataSet | None:
+    """The test eyes that say most: photographs before drawings, the study's first of each."""
+    measured = set(table["data"])
+    sets = [data for data in study.info.data if data.key in measured]
+    return next((data for data in sets if data.real), sets[0] if sets else None)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _rates(
+    path: str, stamp: result_tables.ResultsStamp, data: str, point: OperatingPoint, _table: pd.DataFrame
+) -> dict[str, tuple[float, float]]:
+    """Set-up -> sensitivity and specificity; nan where the eyes are of one class."""
+    rates = {}
+    for setup, rows in _table[_table["data"] == data].groupby("setup", sort=False):
+        labels, scores = read_answers(rows, point.reading.name)
+        flagged = scores >= point.threshold
+        sensitivity = float(flagged[labels].mean()) if labels.any() else float("nan")
+        specificity = float((~flagged[~labels]).mean()) if (~labels).any() else float("nan")
+        rates[str(setup)] = (sensitivity, specificity)
+    return rates
+
+
+def _percent_range(shares: tuple[float, ...]) -> str:
+    low, high = (f"{100 * share:.0f}" for share in (min(shares), max(shares)))
+    return f"{low} %" if low == high else f"{low} to {high} %"

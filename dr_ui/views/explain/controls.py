@@ -1,0 +1,70 @@
+"""The heatmaps of the eye that is looked at beside their controls, drawn once and kept for every choice of lesions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import streamlit as st
+import torch
+
+from dr_core.analysis.controls import CONTROLS, MAP, draw_edges, untrained_maps, why_no_untrained
+from dr_core.analysis.localization import draw_random_relevance, pool
+from dr_core.data.preprocessing import Preprocessing
+from dr_core.study.folder import Study
+from dr_ui.eyes import cache
+from dr_ui.eyes.masked_eye import Specimen
+from dr_ui.views.explain import heatmaps
+
+
+@dataclass(frozen=True)
+class Controlled:
+    """A heatmap and its controls, as they are scored.
+
+    Attributes:
+        pooled: `MAP` and keys of `CONTROLS` -> pooled map, float64 (S, S).
+        order: The same keys -> pixels from the most relevant to the least, int64 (S * S,).
+        note: Why no untrained network could be drawn; empty where it was.
+    """
+
+    pooled: dict[str, np.ndarray]
+    order: dict[str, np.ndarray]
+    note: str
+
+
+def controls(specimen: Specimen, study: Study, question: heatmaps.Question) -> dict[str, Controlled]:
+    """Set-up -> its heatmap held ready beside its controls; raises as `ask`."""
+    return _controls(specimen.key, cache.study_stamp(study), question, specimen, study)
+
+
+@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
+def _controls(
+    key: str, stamp: cache.Stamp, question: heatmaps.Question, _specimen: Specimen, _study: Study
+) -> dict[str, Controlled]:
+    prepared, ways = heatmaps.prepare(_specimen, _study, question.protocol), heatmaps.ways_of(_study, question.protocol)
+    maps = heatmaps.maps_by_class(key, stamp, replace(question, pooling=""), _specimen, _study)
+    models = cache.models(_study)
+    untrained: dict[tuple[str, int, Preprocessing], dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+    found = {}
+    for setup, way in ways.items():
+        model, inputs = models[setup], prepared.inputs[way]
+        note = why_no_untrained(model, question.rule) or ""
+        group = (model.info.arch, len(model.info.classes), way)
+        if group not in untrained:
+            drawn = untrained_maps(model, question.rule, inputs, question.target)
+            drawn["random"] = draw_random_relevance(tuple(inputs.shape), 0)
+            drawn["edges"] = draw_edges(inputs, torch.from_numpy(prepared.regions[way].field)[None])
+            untrained[group] = _ranked(drawn, question.pooling)
+        both = _ranked(maps[setup], question.pooling) | untrained[group]
+        ordered = {method: both[method] for method in (MAP, *CONTROLS) if method in both}
+        found[setup] = Controlled(
+            {method: pooled for method, (pooled, _) in ordered.items()},
+            {method: order for method, (_, order) in ordered.items()},
+            note,
+        )
+    return found
+
+
+def _ranked(maps: Mapping[str, torch.Tensor], pooling: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Method -> pooled map and the order of its pixels, ties in reading order as `relevance_rank_accuracy` has them."""
+    pooled = {method: pool(relevance, pooling)[0].numpy() for method, relevance in maps.items()}
+    return {method: (values, np.argsort(-values.ravel(), kind="stable")) for method, values in pooled.items()}

@@ -1,0 +1,147 @@
+"""What the user chooses on the Explain page."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import streamlit as st
+
+from dr_core.analysis.attribution import RULES
+from dr_core.analysis.localization import POOLINGS
+from dr_core.data.grades import GRADES, LESIONS, lesion_code, total_lesions
+from dr_core.data.protocol import PROTOCOLS
+from dr_ui.eyes import masked_eye
+from dr_ui.eyes.masked_eye import Specimen
+from dr_ui.parts import style
+from dr_ui.views.explain import heatmaps
+from dr_ui.views.explain.heatmaps import Question
+
+_Value = TypeVar("_Value")
+
+_CODES = {lesion.code: name for name, lesion in LESIONS.items()}
+_TOTAL_CODES = [lesion_code(name) for name in total_lesions()]
+_PERCENTILES = (0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0)
+_SEVERE = 3
+"""The grade whose output the paper explains."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What the user has set above the viewer.
+
+    Attributes:
+        specimen: The eye.
+        lesions: The lesions that count together.
+        question: What the models are asked.
+        percentile: Above which a pixel counts for the recall.
+    """
+
+    specimen: Specimen
+    lesions: tuple[str, ...]
+    question: Question
+    percentile: float
+
+
+def choose() -> Choice:
+    """Draw the inputs."""
+    specimen = masked_eye.choose()
+    places = st.columns([2.3, 2.2, 1.9, 1.8, 1.3], gap="small", vertical_alignment="bottom")
+    with places[0]:
+        codes = st.pills(
+            "Lesions scored",
+            list(_CODES),
+            selection_mode="multi",
+            default=_TOTAL_CODES,
+            key="lesions",
+            bind="query-params",
+            help="MA microaneurysms, HE haemorrhages, EX hard exudates, SE soft exudates (cotton wool). "
+            "The paper's total is MA, HE and EX together.",
+        )
+    with places[1]:
+        rule = _select(
+            "Attribution method",
+            list(RULES),
+            "rule",
+            rule_title,
+            " ".join(f"{rule.label}: {rule.help}" for rule in RULES.values()),
+        )
+    with places[2]:
+        target = _select(
+            "Target grade",
+            [_SEVERE, 4, 2, 1, 0],
+            "target",
+            grade_title,
+            "The heatmap shows what speaks for this grade. The paper asks about severe DR.",
+        )
+    with places[3]:
+        pooling = _select(
+            "Channel pooling",
+            list(POOLINGS),
+            "pooling",
+            pooling_title,
+            "Positive sum: the three colors added, negative sums count as 0. Squared length: the squares of the three "
+            "added. The paper reports both.",
+        )
+    with places[4]:
+        protocol, percentile = _choose_details()
+    return Choice(
+        specimen=specimen,
+        lesions=tuple(lesion for code, lesion in _CODES.items() if code in (codes or [])),
+        question=Question(rule=rule, target=target, pooling=pooling, protocol=protocol),
+        percentile=percentile,
+    )
+
+
+def _select(label: str, options: Sequence[_Value], key: str, title: Callable[[_Value], str], told: str) -> _Value:
+    return st.selectbox(label, options, key=key, bind="query-params", format_func=title, help=told)
+
+
+def rule_title(rule: str) -> str:
+    """Name of an attribution method."""
+    return RULES[rule].label
+
+
+def pooling_title(pooling: str) -> str:
+    """Name of a channel pooling."""
+    return style.POOLING_TITLES.get(pooling, POOLINGS[pooling].label)
+
+
+def grade_title(grade: int) -> str:
+    """Name of a grade with its number."""
+    return f"grade {grade}: {GRADES[grade]}"
+
+
+def _choose_details() -> tuple[str, float]:
+    with st.popover("More", width="stretch"):
+        protocol = st.radio(
+            "What the models are shown, and which pixels a lesion covers there",
+            [heatmaps.OWN, *PROTOCOLS],
+            format_func=_protocol_title,
+            key="protocol",
+            bind="query-params",
+            help="The models see a small picture of the eye; a lesion covers some of its pixels in part. The two "
+            "protocols are those of Table 3: `train_cli.py localize` gives the same numbers.",
+        )
+        percentile = st.select_slider(
+            "A pixel counts for the recall above this percentile (%) of its heatmap",
+            _PERCENTILES,
+            value=1.0,
+            key="percentile",
+            bind="query-params",
+        )
+    return protocol, percentile
+
+
+def _protocol_title(protocol: str) -> str:
+    if protocol == heatmaps.OWN:
+        return "as trained: the models' own view, every pixel that a lesion touches"
+    asked = PROTOCOLS[protocol]
+    touched = "every pixel that a lesion touches" if asked.mask_rule == "touched" else "pixels covered by half or more"
+    seen = "the whole photograph squashed" if asked.crop == "squash" else "the field of view"
+    return f"{protocol}: {seen}, {asked.size} px, {touched}"
+
+
+def covering(protocol: str) -> str:
+    """When a pixel belongs to a lesion under a protocol, in words."""
+    touched = protocol == heatmaps.OWN or PROTOCOLS[protocol].mask_rule == "touched"
+    return "a pixel counts where a lesion " + ("touches it (small lesions grow)" if touched else "covers half of it")

@@ -1,0 +1,94 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from dr_core.analysis.probes import (
+    control_directions,
+    find_direction,
+    list_blocks,
+    measure_effect,
+    measure_slopes,
+    pool_features,
+    probe,
+    strongest_block,
+)
+from dr_core.errors import InputError
+from dr_core.experiments.concepts import MEASURED, ConceptsConfig, probe_concepts
+from dr_core.models.architectures import build_backbone
+
+GENERATOR = np.random.default_rng(0)
+PRESENT = np.arange(80) % 2 == 0
+PATIENTS = np.repeat(np.arange(40), 2)
+NOISE = GENERATOR.normal(size=(80, 6))
+KNOWING = NOISE + 4 * np.outer(PRESENT, [0, 0, 1, 0, 0, 0])
+
+
+def test_a_probe_finds_what_the_features_know_and_nothing_else():
+    assert probe(KNOWING, PRESENT, PATIENTS) > 0.95
+    assert abs(probe(NOISE, PRESENT, PATIENTS) - 0.5) < 0.25
+    assert np.isnan(probe(NOISE, np.ones(80, bool), PATIENTS))
+    with pytest.raises(InputError, match="at least 4 patients"):
+        probe(NOISE[:4], PRESENT[:4], PATIENTS[:4])
+
+
+def test_a_feature_of_the_patient_alone_does_not_pass_for_knowledge():
+    """Both eyes of a patient share a feature and a label at random: folds by eye would reach 1."""
+    label = np.repeat(np.random.default_rng(1).random(40) < 0.5, 2)
+    identity = np.repeat(np.eye(40), 2, axis=0)
+    assert probe(identity, label, PATIENTS) < 0.7
+
+
+def test_the_direction_points_to_the_lesion():
+    direction = find_direction(KNOWING, PRESENT)
+    assert np.linalg.norm(direction) == pytest.approx(1)
+    assert np.abs(direction).argmax() == 2
+    assert direction[2] > 0.5
+    shuffled = control_directions(KNOWING, PRESENT, 5, 0)
+    assert np.mean([abs(one[2]) for one in shuffled]) < direction[2]
+
+
+def test_features_are_those_of_each_block_and_the_model_stays():
+    model = build_backbone("resnet50_slim", 5, 0).eval()
+    inputs = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    features = pool_features(model, inputs)
+    assert list(features) == list(list_blocks(model))
+    assert len(features) == 16
+    last = model.fc(torch.from_numpy(features["layer4.2"]).float())
+    assert torch.allclose(last, model(inputs), atol=1e-4)
+    assert not any(module._forward_hooks for module in model.modules())
+    with pytest.raises(InputError, match="need a ResNet"):
+        pool_features(nn.Linear(3, 3), inputs)
+
+
+def test_the_effect_is_the_sign_of_the_slope():
+    """Behind the last block there is only the mean and one linear layer, so that the slope is its weight."""
+    model = build_backbone("resnet50_slim", 5, 0).eval()
+    inputs = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    weight = model.fc.weight[3].detach().double().numpy()
+    slopes = measure_slopes(model, inputs, 3)
+    assert list(slopes) == list(list_blocks(model))
+    assert np.allclose(slopes["layer4.2"], weight, atol=1e-6)
+    assert measure_effect(slopes["layer4.2"], [weight, -weight]).tolist() == [1.0, 0.0]
+
+
+def test_the_block_that_knows_best():
+    assert strongest_block({"a": 0.6, "b": 0.9, "c": float("nan")}) == "b"
+    assert strongest_block({"a": float("nan")}) is None
+
+
+def test_concepts_of_a_model(tiny_study):
+    config = ConceptsConfig(patients=8, pixels=96, controls=3)
+    models = {"ifi_cl": tiny_study.load_model("ifi_cl")}
+    (report,) = probe_concepts(models, config)
+    assert (report.done, report.total) == (1, 1)
+    rows = report.rows
+    assert list(rows.columns) == MEASURED
+    assert len(rows) == 16 * 4
+    assert rows["auc"].dropna().between(0, 1).all()
+    assert (rows["effect_low"].dropna() <= rows["effect_high"].dropna()).all()
+    again = next(iter(probe_concepts(models, config))).rows
+    pd.testing.assert_frame_equal(rows, again)
+    with pytest.raises(InputError, match="at least one trained model"):
+        list(probe_concepts({}, config))

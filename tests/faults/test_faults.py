@@ -1,0 +1,197 @@
+"""The short form of tests/faults/run.py: one moment of each kind, on a training of seconds."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from dr_cli.main import main
+from dr_core.models.architectures import build_backbone
+from dr_core.models.checkpoint import load_model, save_model
+from tests.faults import commands
+
+sys.path.insert(0, str(commands.ROOT / "benchmarks"))
+
+load = pytest.importorskip("load")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A folder with a study that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    commands.write_store(folder / "eyes")
+    commands.write_store(folder / "validation", 20, 1)
+    for arguments in (commands.training(folder), commands.evaluation(folder), commands.report(folder)):
+        assert main(arguments) == 0
+    return folder
+
+
+@pytest.fixture
+def folder(whole, tmp_path):
+    """The same eyes, no study yet."""
+    for name in ("eyes", "validation"):
+        shutil.copytree(whole / name, tmp_path / name)
+    return tmp_path
+
+
+def test_a_training_is_killed_and_goes_on(whole, folder):
+    process = commands.begin(commands.training(folder))
+    commands.wait_for(lambda: [*folder.glob("study/runs/*/last.ckpt")] or process.poll() is not None)
+    commands.kill(process)
+    assert not list(folder.glob("study/checkpoints/*.safetensors"))
+    assert main(commands.training(folder)) == 0
+    name = "iwne_fs.safetensors"
+    assert commands.outcome(folder / "study")[name] == commands.outcome(whole / "study")[name]
+    assert commands.leftovers(folder) == []
+
+
+def test_a_training_that_is_asked_to_end_keeps_its_state(whole, folder):
+    """And python -O, which leaves every assert out, goes on with it to the same weights."""
+    process = commands.begin(commands.training(folder))
+    commands.wait_for(lambda: [*folder.glob("study/runs/*/last.ckpt")] or process.poll() is not None)
+    os.kill(process.pid, signal.SIGTERM)
+    ended = commands.finish(process)
+    assert ended.code == 143, ended.output
+    assert "Stopped. The same command goes on where it was." in ended.output
+    assert "Traceback" not in ended.output
+    assert commands.leftovers(folder) == []
+    assert list(folder.glob("study/runs/*/last.ckpt"))
+    ended = commands.run(commands.training(folder), python=["-O"])
+    assert ended.code == 0, ended.output
+    name = "iwne_fs.safetensors"
+    assert commands.outcome(folder / "study")[name] == commands.outcome(whole / "study")[name]
+
+
+WRITERS = {"training": commands.training, "evaluation": commands.evaluation, "report": commands.report}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_the_disk_is_full(writer, whole, folder, capsys):
+    """Each writer says so, leaves nothing half written, and does its work once there is room."""
+    try:
+        with commands.small_disk(folder / "study", "64k" if writer == "training" else "64m") as resize:
+            if writer != "training":
+                shutil.copytree(whole / "study", folder / "study", dirs_exist_ok=True)
+                for path in (folder / "study").glob("*.html" if writer == "report" else "results/*.parquet"):
+                    path.unlink()
+                used = os.statvfs(folder / "study")
+                (folder / "study" / "filler").write_bytes(bytes(used.f_bavail * used.f_frsize))
+            before = {path: path.read_bytes() for path in (folder / "study").rglob("*.parquet")}
+            assert main(WRITERS[writer](folder)) == 2
+            text = capsys.readouterr().err
+            assert "No space left on device" in text
+            assert "give the same command again" in text
+            assert commands.leftovers(folder) == []
+            assert {path: path.read_bytes() for path in (folder / "study").rglob("*.parquet")} == before
+            resize("128m")
+            assert main(WRITERS[writer](folder)) == 0
+            mine, theirs = commands.outcome(folder / "study"), commands.outcome(whole / "study")
+            assert mine
+            assert mine.items() <= theirs.items()
+    except PermissionError as refused:
+        pytest.skip(f"no tmpfs can be mounted here: {refused}")
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_the_study_is_read_only(writer, whole, folder, capsys):
+    shutil.copytree(whole / "study", folder / "study")
+    before = commands.outcome(folder / "study")
+    arguments = WRITERS[writer](folder)
+    if writer == "training":
+        arguments += ["--seed", "1"]  # a run of its own; the finished one would do nothing
+    try:
+        with commands.read_only(folder / "study"):
+            assert main(arguments) == 2
+            assert "Traceback" not in capsys.readouterr().err
+    except PermissionError as refused:
+        pytest.skip(f"nothing can be mounted here: {refused}")
+    assert commands.outcome(folder / "study") == before
+    assert commands.leftovers(folder) == []
+
+
+def test_two_write_one_study(whole, folder):
+    """Two evaluations at once give the tables of one."""
+    shutil.copytree(whole / "study", folder / "study")
+    for path in (folder / "study" / "results").glob("*.parquet"):
+        path.unlink()
+    both = [commands.begin(commands.evaluation(folder)) for _ in range(2)]
+    ended = [commands.finish(process) for process in both]
+    assert {one.code for one in ended} <= {0, 2}, ended
+    assert 0 in {one.code for one in ended}
+    assert commands.outcome(folder / "study") == commands.outcome(whole / "study")
+    assert commands.leftovers(folder) == []
+
+
+def test_files_are_slow_there_is_no_home_and_the_clock_was_set_back(whole, folder):
+    """As on a network drive, for a user of a container, and with files from the future."""
+    shutil.copytree(whole / "study", folder / "study")
+    (folder / "study" / "report.html").unlink()
+    for path in folder.rglob("*"):
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime + 86_400))
+    (folder / "site").mkdir()
+    (folder / "site" / "sitecustomize.py").write_text(commands.SLOW)
+    ended = commands.run(
+        commands.report(folder), PYTHONPATH=f"{folder / 'site'}:{commands.ROOT}", HOME="/nonexistent", TMPDIR="/tmp"
+    )
+    assert ended.code == 0, ended.output
+    assert commands.outcome(folder / "study") == commands.outcome(whole / "study")
+
+
+def test_a_pdf_without_chromium_or_fonts_is_a_sentence_or_a_pdf(whole, folder, monkeypatch, capsys):
+    shutil.copytree(whole / "study", folder / "study")
+    pdf = folder / "study" / "report.pdf"
+    (folder / "fonts.conf").write_text("<fontconfig></fontconfig>")
+    monkeypatch.setenv("FONTCONFIG_FILE", str(folder / "fonts.conf"))
+    code = main([*commands.report(folder), "--pdf"])
+    text = capsys.readouterr().err
+    assert (code == 0 and pdf.read_bytes().startswith(b"%PDF")) or (code == 2 and "could not print" in text)
+    pdf.unlink(missing_ok=True)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert main([*commands.report(folder), "--pdf"]) == 2
+    assert "A PDF needs Chromium or Chrome" in capsys.readouterr().err
+    assert not pdf.exists()
+
+
+def test_a_study_is_replaced_while_two_servers_show_it(tiny_study, tmp_path):
+    """Both show the new models at the next click, and the same numbers."""
+    shutil.copytree(tiny_study.path, tmp_path / "study")
+    shutil.copytree(tiny_study.path, tmp_path / "next")
+    for number, path in enumerate(sorted((tmp_path / "next" / "checkpoints").glob("*.safetensors"))):
+        save_model(path, build_backbone("resnet50_slim", 5, 90 + number), load_model(path).info, half=True)
+
+    async def look(addresses):
+        async with load.Visitor(addresses[0]) as one, load.Visitor(addresses[1]) as other:
+            seen = [[await visitor.open("Compare") for visitor in (one, other)]]
+            (tmp_path / "study").rename(tmp_path / "old")
+            (tmp_path / "next").rename(tmp_path / "study")
+            seen.append([await visitor.open("Compare") for visitor in (one, other)])
+            return seen
+
+    study = {"DR_STUDY": str(tmp_path / "study")}
+    with (
+        load.start_server(**study) as (first, _),
+        load.start_server(**study) as (second, _),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        seen = pool.submit(asyncio.run, look([first, second])).result()
+    assert [page.errors() for pages in seen for page in pages] == [[]] * 4
+    numbers = [[load.numbers(page) for page in pages] for pages in seen]
+    assert all(one and one == other for one, other in numbers)
+    assert numbers[0] != numbers[1]
+
+
+def test_the_outcome_of_other_weights_is_another(whole, folder):
+    """Otherwise the tests above could not fail."""
+    shutil.copytree(whole / "study", folder / "study")
+    path = folder / "study" / "checkpoints" / "iwne_fs.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    mine, theirs = commands.outcome(folder / "study"), commands.outcome(whole / "study")
+    assert {name for name in mine if mine[name] != theirs[name]} == {"iwne_fs.safetensors"}
+    (folder / "study" / ".x.host.1.tmp.json").touch()
+    assert len(commands.leftovers(folder)) == 1
