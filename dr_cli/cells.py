@@ -46,7 +46,7 @@ def _render_measurement(request: MeasureRequest) -> list[str]:
     data = {"idrid" if request.measurement == "localize" else "data": request.data}
     given = {name: value for name, value in (("key", request.key), ("device", request.device)) if value}
     words = [request.measurement, *path_words(study=request.study, **data), "--replace"]  # the configuration decides
-    return words + option_words(given | request.options)
+    return words + option_words({"allow_overlap": request.allow_overlap} | given | request.options)
 
 
 def _render_training(request: PretrainRequest | SupervisedRequest | FinetuneRequest) -> list[str]:
@@ -56,6 +56,7 @@ def _render_training(request: PretrainRequest | SupervisedRequest | FinetuneRequ
         start = {"run": "pretrained", "file": "weights"}.get(request.start.source)
         named = {start: request.start.path} if start else {}
         words += path_words(data=request.data, validation=request.validation, study=request.study, **named)
+        words += option_words({"allow_overlap": request.allow_overlap, "allow_test_split": request.allow_test_split})
         presets: Mapping[Preset, Any] = {name: choose_finetuning(name, request.setup) for name in CONTRASTIVE}
     else:
         contrastive = isinstance(request, PretrainRequest)

@@ -1,5 +1,6 @@
 """An experiment: from a study's training runs and eyes to result tables, in parts that a stopped run takes up again."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from dr_core.experiments.step import Report, Step
 from dr_core.study.digests import digest_photographs, digest_store
 from dr_core.study.folder import Study
 from dr_core.study.ownership import check_data
+from dr_core.study.roles import Role, register_roles, take_roles
 from dr_core.study.shards import Shard
 from dr_core.study.staleness import SEGMENTED
 
@@ -133,6 +135,7 @@ class Experiment:
         shard: Shard | None = None,
         device: str = "cpu",
         replace: bool = False,
+        allow_overlap: bool = False,
     ) -> Iterator[Report]:
         """Measure a study and write the tables.
 
@@ -146,24 +149,28 @@ class Experiment:
             shard: Which part of the work is done here; None does all of it.
             device: Where the models run.
             replace: Whether a key that means other eyes in this study means these from now on.
+            allow_overlap: Whether eyes may be measured that have another role in the study, knowingly.
 
         Yields:
             Reports; the last one of each step says whether its tables have been written.
 
         Raises:
-            InputError: If eyes are lacking or do not fit, there is no trained model, or the key means other eyes.
+            InputError: If eyes are lacking or do not fit, there is no trained model, the key means other eyes, or the
+                eyes have another role in the study.
         """
         self._check(inputs)
         digests = inputs.digest()
         for key, digest in digests.items():
             if not replace:
                 check_data(study, key, digest)
+        members, notes = take_roles(study.path, _roles(inputs), allow_overlap=allow_overlap)
         origin, written = trace_origin(study, digests), False
         for step in self.plan(study, inputs, self.config() if config is None else config, device):
             for report in run_step(study, step, shard or Shard(), origin):
                 written |= report.written
-                yield report
+                yield dataclasses.replace(report, notes=(*report.notes, *notes)) if report.written else report
         if written:
+            register_roles(study.path, members)
             register_data(study, inputs.data, inputs.masks, digests, replace=replace)
 
     def _check(self, inputs: Inputs) -> None:
@@ -175,3 +182,8 @@ class Experiment:
         for need in self.needs:
             if need.required and given[need.kind] is None:
                 raise InputError(f"{self.label} needs {need.kind}; name their folder.")
+
+
+def _roles(inputs: Inputs) -> list[tuple[Role, Path]]:
+    """Prepared eyes that are measured are test eyes; photographs with masks are not known by their prepared pixels."""
+    return [] if inputs.data is None else [("test", inputs.data)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from dr_core.data.contract import check_preparation
 from dr_core.data.grades import READINGS
 from dr_core.data.store import Store
 from dr_core.errors import InputError
@@ -17,7 +18,7 @@ from dr_core.experiments.origins import join_rows, read_present
 from dr_core.experiments.step import Report, Step
 from dr_core.models.checkpoint import load_model, read_info
 from dr_core.study.digests import digest_store
-from dr_core.study.eyes import GradedStore, check_size, list_eyes, open_graded
+from dr_core.study.eyes import GradedStore, list_eyes, open_graded
 from dr_core.study.folder import Study
 from dr_core.study.runs import ALL_LABELS, TrainingRun, list_training_runs, name_runs, runs_with_all_labels
 from dr_core.study.tables import select_columns
@@ -27,13 +28,13 @@ _BATCH = 256
 
 
 def open_eyes_for(data: Path, runs: Sequence[TrainingRun]) -> GradedStore:
-    """Open graded eyes of the size that training runs take.
+    """Open graded eyes that were prepared as training runs take them.
 
     Raises:
-        InputError: If they are no graded eyes, or a model takes another size.
+        InputError: If they are no graded eyes, or were prepared otherwise than a model takes them.
     """
     eyes = open_graded(data)
-    check_size(eyes.store, data, ((run.name, read_info(run.path).preprocessing.size) for run in runs))
+    check_preparation(data, eyes.store, ((run.name, read_info(run.path).preprocessing) for run in runs))
     return eyes
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dr_core.analysis.distribution import fit_distributions
 from dr_core.analysis.spectrum import ImageSpectra, SpectrumHooks, condition_number, count_rank
+from dr_core.data.contract import check_preparation
 from dr_core.data.store import Store, open_store
 from dr_core.errors import InputError
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
@@ -20,7 +21,6 @@ from dr_core.experiments.settings import describe
 from dr_core.experiments.step import Report, Step
 from dr_core.models.checkpoint import LoadedModel, load_model, read_info
 from dr_core.study.digests import digest_store
-from dr_core.study.eyes import check_size
 from dr_core.study.folder import Study
 from dr_core.study.runs import TrainingRun, name_runs, runs_with_all_labels
 from dr_core.study.tables import TABLES, select_columns
@@ -57,7 +57,7 @@ def _plan(study: Study, inputs: Inputs, config: SpectrumConfig, device: str) -> 
     store, runs = open_store(data), runs_with_all_labels(study)
     if len(store) == 0:
         raise InputError(f"{data} holds no image.")
-    check_size(store, data, ((run.name, read_info(run.path).preprocessing.size) for run in runs))
+    check_preparation(data, store, ((run.name, read_info(run.path).preprocessing) for run in runs))
     key = inputs.data_key
     step = Step(
         name="spectrum",

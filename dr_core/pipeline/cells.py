@@ -175,6 +175,8 @@ class _Plan:
             arch=config.arch,
             contrast=config.contrast,
             execution=self.execution,
+            allow_overlap=config.data.allow_overlap,
+            allow_test_split=config.data.allow_test_split,
         )
         needs = (*self._needs(self.train, self.validation), *needs)
         return Cell(name=f"finetune-{setup.name}-f{percent}-s{seed}", kind="finetune", request=request, needs=needs)
@@ -182,7 +184,13 @@ class _Plan:
     def _measure(self, kind: Measurement, key: str, needs: tuple[str, ...], options: Options) -> Cell:
         data = self.test[key]
         request = MeasureRequest(
-            measurement=kind, study=self.out, data=data, key=key, device=self.config.device, options=options
+            measurement=kind,
+            study=self.out,
+            data=data,
+            key=key,
+            device=self.config.device,
+            options=options,
+            allow_overlap=self.config.data.allow_overlap,
         )
         return Cell(name=f"{kind}-{key}", kind=kind, request=request, needs=(*self._needs(data), *needs))
 

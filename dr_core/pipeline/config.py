@@ -75,6 +75,8 @@ class Data:
         test: Name in the tables -> store of graded eyes; with drawn data these come behind the drawn ones.
         idrid: Folder of IDRiD with `A. Segmentation`; None takes drawn eyes with masks, or leaves Table 3 out.
         draw: Draws training, validation and test eyes instead; None takes the stores above.
+        allow_overlap: Whether eyes may have two roles, such as training and test, knowingly.
+        allow_test_split: Whether eyes that were published for testing may be trained on, knowingly.
     """
 
     train: Path | None = None
@@ -82,6 +84,8 @@ class Data:
     test: dict[str, Path] = field(default_factory=dict)
     idrid: Path | None = None
     draw: DrawnData | None = None
+    allow_overlap: bool = False
+    allow_test_split: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -124,7 +124,7 @@ def _build(kind: type, values: dict[str, Any], base: object, where: str) -> Any:
     return dataclasses.replace(base, **given) if dataclasses.is_dataclass(base) else kind(**given)  # type: ignore[type-var]
 
 
-_SCALARS: dict[object, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float)}
+_SCALARS: dict[object, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float), bool: (bool,)}
 
 
 def _convert(kind: Any, value: Any, base: Any, where: str) -> Any:  # noqa: ANN401
@@ -158,7 +158,7 @@ def _convert_scalar(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401
             raise InputError(f"`{where}` must be one of {', '.join(get_args(kind))}, not {value!r}.")
         return value
     types = _SCALARS[kind]
-    if not isinstance(value, types) or isinstance(value, bool):
+    if not isinstance(value, types) or isinstance(value, bool) != (kind is bool):
         raise InputError(f"`{where}` must be {' or '.join(one.__name__ for one in types)}, not {value!r}.")
     return value
 
