@@ -28,6 +28,7 @@ COMMANDS = {
     "localize": "Table 3: heatmaps against lesion masks",
     "score": "answers and heatmaps about any photographs, as a table",
     "study": "the whole paper: every set-up, fraction and seed, every figure and table",
+    "verify": "what every number of a study came from; everything stale, missing or foreign",
     "report": "one page with every figure, table and verdict of a study",
 }
 """Command -> what it does. Its module, which has the same name, is imported when it is asked for."""

@@ -164,7 +164,7 @@ class Experiment:
             if not replace:
                 check_data(study, key, digest)
         members, notes = take_roles(study.path, _roles(inputs), allow_overlap=allow_overlap)
-        origin, written = trace_origin(study, digests), False
+        origin, written = trace_origin(study, digests, device), False
         for step in self.plan(study, inputs, self.config() if config is None else config, device):
             for report in run_step(study, step, shard or Shard(), origin):
                 written |= report.written

@@ -60,7 +60,7 @@ class LocalizeConfig:
     poolings: tuple[str, ...] = describe(
         ("sum_pos", "l2_norm_sq"), "how the colors of a heatmap become one value", name="pooling", choices=POOLINGS
     )
-    percentile: float = describe(1.0, "of the recall; the paper's controls imply 1")
+    percentile: float = describe(1.0, "of the recall; the paper's controls imply 1", least=0, most=100)
     controls: int = describe(5, "controls of each knock-out, at different positions", least=1)
     draws: int = describe(1000, "bootstrap draws over eyes", least=1)
     seed: int = describe(0, "seed of controls and draws", least=0)

@@ -9,6 +9,7 @@ import pandas as pd
 from dr_core.errors import InputError
 from dr_core.study.digests import Stamp, stamp_of
 from dr_core.study.folder import Study
+from dr_core.study.provenance import describe_environment
 from dr_core.study.runs import RunKey, TrainingRun, list_training_runs
 from dr_core.study.schemas import CHECKPOINT, DATA_DIGEST, OTHER_CHECKPOINT, RUN_COLUMNS
 from dr_core.study.staleness import of_other_weights, present_checkpoints
@@ -22,10 +23,12 @@ class Origin:
     Attributes:
         data: Key of a data set -> digest of its eyes.
         runs: The study's training runs, with the stamp of each one's checkpoint.
+        computed: What computes, as `describe_environment` gives it.
     """
 
     data: Mapping[str, str]
     runs: Sequence[tuple[TrainingRun, Stamp]]
+    computed: Mapping[str, str]
 
     @property
     def eyes(self) -> str:
@@ -46,14 +49,16 @@ class Origin:
         return {run.key: run.digest for run, _ in self.runs}
 
 
-def trace_origin(study: Study, data: Mapping[str, str]) -> Origin:
+def trace_origin(study: Study, data: Mapping[str, str], device: str = "cpu") -> Origin:
     """What is going to be measured.
 
     Args:
         study: The study.
         data: Key of each data set -> digest of its eyes.
+        device: Where the models run.
     """
-    return Origin(data, [(run, stamp_of(run.path)) for run in list_training_runs(study)])
+    runs = [(run, stamp_of(run.path)) for run in list_training_runs(study)]
+    return Origin(data, runs, describe_environment(device))
 
 
 def record_origin(

@@ -123,7 +123,7 @@ def _write(study: Study, step: Step, rows: Mapping[str, pd.DataFrame], origin: O
     tables, replaced = record_origin(summaries, step.tables, origin), 0
     for name, table in tables.items():
         replaced += keep_replaced(study, name, origin)
-        study.write_results(name, table)
+        study.write_results(name, table, origin.computed)
     if step.export is not None:
         step.export(tables, study.path / "results")
     if not replaced:

@@ -1,7 +1,7 @@
 """The study folder: the one contract between the command line and the app."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from dr_core.models.checkpoint import (
     software_versions,
 )
 from dr_core.models.setups import Setup, declare_setups, parse_setup
-from dr_core.study.tables import RESULT_COLUMNS, TABLES, fill_run_columns, read_table
+from dr_core.study.tables import RESULT_COLUMNS, TABLES, fill_run_columns, read_provenance, read_table, write_table
 
 CONFIGURATION = "configuration"
 """Key of a study's settings under which the TOML file of a whole study stands."""
@@ -212,16 +212,25 @@ class Study:
         """Those rows with the columns `seed` and `fraction` that the models in `checkpoints/` have."""
         return rows[(rows["seed"] == self.info.seed) & (rows["fraction"] == 100)].reset_index(drop=True)
 
-    def write_results(self, table: str, frame: pd.DataFrame) -> None:
+    def write_results(self, table: str, frame: pd.DataFrame, computed: Mapping[str, str] | None = None) -> None:
         """Write a result table, whole or not at all, with exactly the columns that its schema names.
 
         Rows that do not say which training run they are of are taken as those of the study's own seed and all labels.
+
+        Args:
+            table: A key of `RESULT_COLUMNS`.
+            frame: The rows.
+            computed: What computed them, as `describe_environment` gives it; kept in the file's metadata.
         """
         path = self._table_path(table)
         path.parent.mkdir(exist_ok=True)
         frame = fill_run_columns(frame, table, self.info.seed)
         with replacing(path) as temporary:
-            frame[list(RESULT_COLUMNS[table])].to_parquet(temporary, index=False)
+            write_table(temporary, frame[list(RESULT_COLUMNS[table])], computed or {})
+
+    def read_provenance(self, table: str) -> dict[str, str]:
+        """What computed a table, as far as its file says so."""
+        return read_provenance(self._table_path(table))
 
     def _table_path(self, table: str) -> Path:
         return self._inside("results", f"{table}.parquet")

@@ -12,6 +12,9 @@ from dr_core.files import read_regular
 CONFIG, METRICS = "config.json", "metrics.jsonl"
 """Files of a run folder: what was asked for, and what was measured, a line an epoch."""
 
+PROVENANCE = "provenance"
+"""Key under which a configuration says by what it was computed: a list, since a training may go on elsewhere."""
+
 MONITOR = f"auc_referable_{READINGS[PAPER_READING].positive_from}"
 """Measure on the validation eyes by which a finetuning chooses its epoch, and stops early where it has patience."""
 

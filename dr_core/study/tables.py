@@ -1,5 +1,6 @@
 """The result tables of a study: which there are, and how a file of a stranger is read."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,3 +151,28 @@ _POINTER = 8
 
 def _longest(texts: pa.Array) -> int:
     return pa.compute.max(pa.compute.binary_length(texts)).as_py() or 0
+
+
+_COMPUTED = b"dr_lens_computed"
+"""Key of a file's metadata under which stands what computed the table."""
+
+_MAX_METADATA = 20_000
+
+
+def write_table(path: Path, rows: pd.DataFrame, computed: Mapping[str, str]) -> None:
+    """Write a table with what computed it in the file's metadata."""
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    about = {_COMPUTED: json.dumps(dict(computed), sort_keys=True).encode()} if computed else {}
+    pa.parquet.write_table(table.replace_schema_metadata((table.schema.metadata or {}) | about), path)
+
+
+def read_provenance(path: Path) -> dict[str, str]:
+    """What computed a table, perhaps a stranger's; nothing where its file does not say so."""
+    try:
+        text = (pa.parquet.read_schema(path).metadata or {}).get(_COMPUTED, b"{}")
+        values = json.loads(text) if len(text) <= _MAX_METADATA else {}
+    except (OSError, ValueError, RecursionError, pa.lib.ArrowException):
+        return {}
+    if not isinstance(values, dict):
+        return {}
+    return {str(name): value for name, value in values.items() if isinstance(value, str)}

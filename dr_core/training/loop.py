@@ -15,6 +15,7 @@ from torchvision.models.resnet import ResNet
 
 from dr_core.errors import InputError
 from dr_core.seeds import derive_seed, numpy_generator
+from dr_core.study.provenance import describe_environment
 from dr_core.study.run_history import has_stalled
 from dr_core.training.execution import (
     Device,
@@ -143,7 +144,7 @@ def train(
             suffice, or another process of the job ends.
     """
     trainer = Trainer(task, config, execution or Execution())
-    folder.begin()
+    folder.begin(describe_environment(str(trainer.fabric.device), trainer.fabric.strategy.precision.precision))
     history = trainer.resume(folder)
     trainer.start_clock(len(history))
     while len(history) < config.epochs and not has_stalled(history, task.monitor, config.patience):

@@ -2,6 +2,7 @@
 
 import errno
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from dr_core.errors import InputError
 from dr_core.files import replacing, write_json
 from dr_core.models.imagenet_weights import start_from
 from dr_core.models.torch_archive import ARCHIVE_DEFECTS, read_archive
-from dr_core.study.run_history import CONFIG, METRICS, read_object
+from dr_core.study.run_history import CONFIG, METRICS, PROVENANCE, read_object
 
 
 class RunFolder:
@@ -35,11 +36,19 @@ class RunFolder:
         if stored.is_file():
             _check_same(path, read_object(stored), self.config)
 
-    def begin(self) -> None:
-        """Make the folder and write down what is trained, once every check has passed."""
+    def begin(self, computed: Mapping[str, str]) -> None:
+        """Make the folder and write down what is trained, and by what, once every check has passed.
+
+        Args:
+            computed: What computes, as `describe_environment` gives it; a training may go on elsewhere.
+        """
         if self.writes:
             self.path.mkdir(parents=True, exist_ok=True)
-            write_json(self.path / CONFIG, self.config)
+            stored = self.path / CONFIG
+            before = read_object(stored).get(PROVENANCE, []) if stored.is_file() else []
+            known = before if isinstance(before, list) else []
+            provenance = known if dict(computed) in known else [*known, dict(computed)]
+            write_json(stored, self.config | {PROVENANCE: provenance})
 
     @staticmethod
     def read_config(path: Path) -> dict[str, Any]:
@@ -88,7 +97,8 @@ class RunFolder:
 
 
 def _check_same(path: Path, stored: dict[str, Any], config: dict[str, Any]) -> None:
-    different = [name for name in sorted(stored.keys() | config.keys()) if stored.get(name) != config.get(name)]
+    names = sorted((stored.keys() | config.keys()) - {PROVENANCE})
+    different = [name for name in names if stored.get(name) != config.get(name)]
     if different:
         name = different[0]
         raise InputError(

@@ -41,7 +41,9 @@ def test_anything_that_differs_is_named(folder, header, taken, message):
 def test_what_is_alike_passes_and_colors_are_the_networks_own(folder):
     record(folder, crop="squash")
     alike = Preprocessing(size=64, crop="squash", contrast="local", mean=(0.0,) * 3, std=(1.5,) * 3)
-    check_preparation(folder, open_store(folder), [("IFI-FS", alike), ("IFI-CL", Preprocessing(size=64, crop="squash"))])
+    check_preparation(
+        folder, open_store(folder), [("IFI-FS", alike), ("IFI-CL", Preprocessing(size=64, crop="squash"))]
+    )
 
 
 def test_a_drawn_store_shows_the_field_of_view(folder):
