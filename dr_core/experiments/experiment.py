@@ -110,6 +110,8 @@ class Experiment:
         config: Frozen dataclass of its settings, each field declared by `dr_core.experiments.settings.describe`.
         plan: From a study, its inputs, the settings and a device to the steps; refuses what cannot be done.
         estimate: From the work and the settings to what it will take.
+        action: What measuring it is called in study files and remedies; empty takes the name.
+        follows: Those of its tables that are computed again from its stored ones, without any eyes.
     """
 
     name: str
@@ -120,6 +122,18 @@ class Experiment:
     config: Callable[..., Any]
     plan: Callable[[Study, Inputs, Any, str], Sequence[Step]]
     estimate: Callable[[Workload, Any], Cost]
+    action: str = ""
+    follows: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Its name in study files and remedies."""
+        return self.action or self.name
+
+    @property
+    def takes_masks(self) -> bool:
+        """Whether photographs with lesion masks are what it is given, and no prepared eyes."""
+        return {need.kind for need in self.needs if need.required} == {"segmented eyes"}
 
     @property
     def settings(self) -> tuple[Setting, ...]:

@@ -284,5 +284,6 @@ LOCALIZATION = Experiment(
     config=LocalizeConfig,
     plan=_plan,
     estimate=_estimate,
+    action="localize",
 )
 """Table 3, and what the answers are without the lesions."""

@@ -155,5 +155,7 @@ PERFORMANCE = Experiment(
     config=MeasureConfig,
     plan=_plan,
     estimate=_estimate,
+    action="evaluate",
+    follows=("performance", "comparisons"),
 )
 """Figure 2 and all measures of the answers. Without eyes the stored predictions are measured again."""

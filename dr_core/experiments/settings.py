@@ -64,7 +64,7 @@ def describe(
         most: Largest value of a number.
         negated: Whether the setting is the opposite of the field.
     """
-    about = {"description": description, "name": name, "choices": choices, "negated": negated}
+    about: dict[str, Any] = {"description": description, "name": name, "choices": choices, "negated": negated}
     about |= {"least": least, "most": most}
     return dataclasses.field(default=default, metadata=about)
 

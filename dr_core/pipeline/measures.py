@@ -1,25 +1,12 @@
 """The experiments as a study's configuration names them: their settings checked, their cost asked for."""
 
 from dr_core.errors import InputError
-from dr_core.experiments.experiment import Cost, Experiment, Workload
-from dr_core.experiments.registry import EXPERIMENTS
+from dr_core.experiments.experiment import Cost, Workload
+from dr_core.experiments.registry import find_experiment
 from dr_core.experiments.settings import build_config
 from dr_core.pipeline.requests import Measurement, MeasureRequest, Options
 from dr_core.study.folder import open_study
 from dr_core.study.staleness import find_stale
-
-_NAMES: dict[Measurement, str] = {
-    "evaluate": "performance",
-    "spectrum": "spectrum",
-    "robustness": "robustness",
-    "localize": "localization",
-}
-"""Table of the configuration, and command, -> name of the experiment."""
-
-
-def find_experiment(measurement: Measurement) -> Experiment:
-    """The experiment behind a table of the configuration."""
-    return EXPERIMENTS.find(_NAMES[measurement])
 
 
 def read_settings(measurement: Measurement, options: Options) -> object:
@@ -48,7 +35,7 @@ def cost_of(request: MeasureRequest, eyes: int, models: int, runs: int, forward:
         runs: Training runs of every fraction.
         forward: Images a second in one forward pass.
     """
-    masks = request.measurement == "localize"
+    masks = find_experiment(request.measurement).takes_masks
     work = Workload(
         eyes=0 if masks else eyes, segmented=eyes if masks else 0, models=models, runs=runs, forward=forward
     )

@@ -12,7 +12,8 @@ from dr_core.training.jobs.supervised import SupervisedRequest
 Options = dict[str, Any]
 """Name of a setting -> text, number, truth value or a list of them: `{"image_spectra": 8, "severity": [1, 3]}`."""
 
-Measurement = Literal["evaluate", "spectrum", "robustness", "localize"]
+Measurement = str
+"""Key of an experiment."""
 
 
 @dataclass(frozen=True, kw_only=True)
