@@ -45,7 +45,7 @@ class AucInfluence:
     Attributes:
         value: Float64 (K,), the AUCs of K scores on the same eyes.
         influence: Float64 (P, K); the sum of products of two columns is the covariance of their AUCs.
-        freedom: Degrees of freedom of the first score's variance (Satterthwaite over the two classes).
+        freedom: Degrees of freedom of the variances (Satterthwaite over the two classes), the least of the scores'.
     """
 
     value: np.ndarray
@@ -81,9 +81,10 @@ def auc_influence(scores: np.ndarray, labels: np.ndarray, patients: np.ndarray) 
         np.sqrt(count / (count - 1)) / part.shape[1] for count, part in zip(number, (sick, healthy), strict=True)
     ]
     parts = [factor * part for factor, part in zip(factors, sums, strict=True)]
-    variances = np.array([(part[:, 0] ** 2).sum() for part in parts])
-    spread = float((variances**2 / (np.array(number) - 1)).sum())
-    freedom = float(variances.sum() ** 2 / spread) if spread > 0 else float(min(number) - 1)
+    variances = np.stack([(part**2).sum(axis=0) for part in parts])  # (2, K)
+    spread = (variances**2 / (np.array(number)[:, None] - 1)).sum(axis=0)
+    known = variances.sum(axis=0)[spread > 0] ** 2 / spread[spread > 0]
+    freedom = float(known.min()) if len(known) else float(min(number) - 1)
     return AucInfluence(value, parts[0] + parts[1], freedom)
 
 

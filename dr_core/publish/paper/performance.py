@@ -72,11 +72,41 @@ def measure_aucs(tables: Tables) -> dict[str, _Aucs]:
 
 
 def _measure_data(rows: pd.DataFrame, answers: pd.DataFrame) -> _Aucs | None:
-    known, influence, freedom = _influences(answers)
     stored = {
         (row["setup"], row["seed"], row["fraction"]): (row["value"], (row["high"] - row["low"]) / (2 * _HALF))
         for row in (rows.to_dict("records") if len(rows) else [])
     }
+    return gather_runs(_influences(answers), stored)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswersInfluence:
+    """AUCs of runs whose answers are known.
+
+    Attributes:
+        known: (Set-up, seed, fraction) -> AUC, and its column of the influence.
+        influence: Float64 (P, K), how much each patient moves each of K AUCs.
+        freedom: Degrees of freedom of their variance.
+    """
+
+    known: Mapping[tuple[str, int, int], tuple[float, int]]
+    influence: np.ndarray
+    freedom: float
+
+
+def gather_runs(
+    answers: AnswersInfluence, stored: Mapping[tuple[str, int, int], tuple[float, float]] | None = None
+) -> _Aucs | None:
+    """Bring the AUCs of all runs to set-ups and fractions.
+
+    Args:
+        answers: Runs whose answers are known.
+        stored: Of other runs, (set-up, seed, fraction) -> AUC and its standard error.
+
+    Returns:
+        None where no run has an AUC at every fraction.
+    """
+    known, influence, stored = answers.known, answers.influence, stored or {}
     runs = {*known, *stored}
     fractions = sorted({fraction for _, _, fraction in runs})
     complete: dict[str, list[int]] = {}
@@ -100,7 +130,7 @@ def _measure_data(rows: pd.DataFrame, answers: pd.DataFrame) -> _Aucs | None:
                 else:
                     values[run, cell], error = stored[key]
                     apart.append((setup, cell, error / len(seeds)))
-        measured[setup] = Measured(values=values, influence=shared, freedom=freedom)
+        measured[setup] = Measured(values=values, influence=shared, freedom=answers.freedom)
     return _Aucs(fractions, {setup: _extend(setup, part, apart) for setup, part in measured.items()})
 
 
@@ -112,26 +142,38 @@ def _extend(setup: str, part: Measured, apart: Sequence[tuple[str, int, float]])
     return replace(part, influence=np.concatenate([part.influence, rows]))
 
 
-def _influences(
-    answers: pd.DataFrame,
-) -> tuple[dict[tuple[str, int, int], tuple[float, int]], np.ndarray, float]:
-    """(Set-up, seed, fraction) -> AUC and column of the patients' influence, float64 (P, K), and its freedom."""
-    nothing: tuple[dict, np.ndarray, float] = ({}, np.empty((0, 0)), math.inf)
+def _influences(answers: pd.DataFrame) -> AnswersInfluence:
     if not len(answers):
-        return nothing
+        return _NO_ANSWERS
     scored = answers.assign(score=answers[[f"p{grade}" for grade in range(_LOWEST, 5)]].sum(axis=1))
     eyes = ["patient", "eye", "grade"]
     wide = scored.pivot_table(index=eyes, columns=["setup", "seed", "fraction"], values="score", aggfunc="first")
     wide = wide.dropna()
     index = wide.index.to_frame(index=False)
     labels = (index["grade"] >= _LOWEST).to_numpy()
-    patients = index["patient"].astype(str).to_numpy()
-    if min(len(set(patients[labels])), len(set(patients[~labels]))) < 2:
-        return nothing
-    found = auc_influence(wide.to_numpy().T, labels, patients)
     columns = [(str(key[0]), int(key[1]), int(key[2])) for key in map(tuple, wide.columns.to_list())]
-    known = {key: (float(value), place) for place, (key, value) in enumerate(zip(columns, found.value, strict=True))}
-    return known, found.influence, max(found.freedom, 2)
+    return linearize_answers(columns, wide.to_numpy().T, labels, index["patient"].astype(str).to_numpy())
+
+
+_NO_ANSWERS = AnswersInfluence(known={}, influence=np.empty((0, 0)), freedom=math.inf)
+
+
+def linearize_answers(
+    runs: Sequence[tuple[str, int, int]], scores: np.ndarray, labels: np.ndarray, patients: np.ndarray
+) -> AnswersInfluence:
+    """AUCs of K runs on the same eyes, with the patients' influence.
+
+    Args:
+        runs: Set-up, seed and fraction of each run.
+        scores: Float (K, N).
+        labels: Bool (N,), whether the eye is positive.
+        patients: Anything (N,); equal values are one patient.
+    """
+    if min(len(np.unique(patients[labels])), len(np.unique(patients[~labels]))) < 2:
+        return _NO_ANSWERS
+    found = auc_influence(scores, labels, patients)
+    known = {key: (float(value), place) for place, (key, value) in enumerate(zip(runs, found.value, strict=True))}
+    return AnswersInfluence(known=known, influence=found.influence, freedom=max(found.freedom, 2))
 
 
 def _everywhere(aucs: _Aucs, better: str, worse: Sequence[str]) -> Evidence | str:

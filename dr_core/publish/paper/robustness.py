@@ -63,16 +63,32 @@ def measure_damage(rows: pd.DataFrame) -> _Damaged | None:
     names, cell = _number(kept, ["corruption", "severity"])
     scores = np.full((len(runs), len(eyes), len(names)), np.nan)
     scores[run, eye, cell] = score
+    patients = np.unique([str(patient) for patient, _ in eyes], return_inverse=True)[1]
+    return average_damage(
+        [str(setup) for setup, _ in runs], [(str(name), float(level)) for name, level in names], scores, patients
+    )
+
+
+def average_damage(
+    setups: Sequence[str], cells: list[tuple[str, float]], scores: np.ndarray, patients: np.ndarray
+) -> _Damaged:
+    """Average the scores of training runs over the eyes that all of them have in all cells.
+
+    Args:
+        setups: Set-up of each of R runs.
+        cells: Corruption and severity of each of M cells.
+        scores: Float (R, N, M), probability of the true grade, 0..1; NaN where an eye was not damaged so.
+        patients: Int (N,), number of each eye's patient.
+    """
     complete = np.isfinite(scores).all(axis=(0, 2))  # the same eyes for all
-    patients = np.unique([str(patient) for patient, _ in eyes], return_inverse=True)[1][complete]
+    patients = np.unique(patients[complete], return_inverse=True)[1]
     measured = {}
     for setup in FOUR:
-        of_runs = scores[[of == setup for of, _ in runs]][:, complete]  # (runs, eyes, cells)
+        of_runs = scores[[of == setup for of in setups]][:, complete]  # (runs, eyes, cells)
         if of_runs.size:
             influence = mean_influence(of_runs.mean(axis=0), patients)
             freedom = max(len(np.unique(patients)) - 1, 1)
             measured[setup] = Measured(values=of_runs.mean(axis=1), influence=influence, freedom=freedom)
-    cells = [(str(name), float(level)) for name, level in names]
     return _Damaged(cells, measured)
 
 
@@ -124,7 +140,8 @@ def _by_corruption(damaged: _Damaged) -> Evidence | str:
     return combine(damaged.measured, contrasts)
 
 
-def _measure_all(tables: Tables) -> dict[str, _Damaged | None]:
+def measure_all_damage(tables: Tables) -> dict[str, _Damaged | None]:
+    """`measure_damage` of every data set."""
     rows = tables["robustness"]
     return {str(data): measure_damage(part) for data, part in rows.groupby("data", sort=False)}
 
@@ -133,7 +150,7 @@ def _claim(
     key: str, statement: str, paper: str, gather: Callable[[_Damaged], Evidence | str], rule: Rule = ALL
 ) -> Claim:
     def gather_all(tables: Tables) -> dict[str, Evidence | str]:
-        found = tables.once(_measure_all)
+        found = tables.once(measure_all_damage)
         return {data: MISSING if damaged is None else gather(damaged) for data, damaged in found.items()}
 
     return Claim(
