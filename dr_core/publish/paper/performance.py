@@ -35,7 +35,7 @@ _LOWEST = 3
 
 
 @dataclass(frozen=True)
-class _Aucs:
+class Aucs:
     """AUCs on one data set.
 
     Attributes:
@@ -51,7 +51,7 @@ class _Aucs:
         return [f"{fraction} % of the labels" for fraction in self.fractions]
 
 
-def measure_aucs(tables: Tables) -> dict[str, _Aucs]:
+def measure_aucs(tables: Tables) -> dict[str, Aucs]:
     """AUCs of all runs on each data set, with their joint error over patients where the answers are stored.
 
     A run whose answers are not stored brings its AUC and interval from the table `fractions`, and its error is taken as
@@ -71,7 +71,7 @@ def measure_aucs(tables: Tables) -> dict[str, _Aucs]:
     return found
 
 
-def _measure_data(rows: pd.DataFrame, answers: pd.DataFrame) -> _Aucs | None:
+def _measure_data(rows: pd.DataFrame, answers: pd.DataFrame) -> Aucs | None:
     stored = {
         (row["setup"], row["seed"], row["fraction"]): (row["value"], (row["high"] - row["low"]) / (2 * _HALF))
         for row in (rows.to_dict("records") if len(rows) else [])
@@ -96,7 +96,7 @@ class AnswersInfluence:
 
 def gather_runs(
     answers: AnswersInfluence, stored: Mapping[tuple[str, int, int], tuple[float, float]] | None = None
-) -> _Aucs | None:
+) -> Aucs | None:
     """Bring the AUCs of all runs to set-ups and fractions.
 
     Args:
@@ -131,7 +131,7 @@ def gather_runs(
                     values[run, cell], error = stored[key]
                     apart.append((setup, cell, error / len(seeds)))
         measured[setup] = Measured(values=values, influence=shared, freedom=answers.freedom)
-    return _Aucs(fractions, {setup: _extend(setup, part, apart) for setup, part in measured.items()})
+    return Aucs(fractions, {setup: _extend(setup, part, apart) for setup, part in measured.items()})
 
 
 def _extend(setup: str, part: Measured, apart: Sequence[tuple[str, int, float]]) -> Measured:
@@ -176,21 +176,21 @@ def linearize_answers(
     return AnswersInfluence(known=known, influence=found.influence, freedom=max(found.freedom, 2))
 
 
-def _everywhere(aucs: _Aucs, better: str, worse: Sequence[str]) -> Evidence | str:
+def _everywhere(aucs: Aucs, better: str, worse: Sequence[str]) -> Evidence | str:
     cells = range(len(aucs.fractions))
     pairs = [(better, other, cell, math.nan) for cell in cells for other in worse]
     return contrast_pairs(aucs.measured, aucs.names, pairs)
 
 
-def _best(aucs: _Aucs) -> Evidence | str:
+def _best(aucs: Aucs) -> Evidence | str:
     return _everywhere(aucs, "ifi_cl", [setup for setup in FOUR if setup != "ifi_cl"])
 
 
-def _second(aucs: _Aucs) -> Evidence | str:
+def _second(aucs: Aucs) -> Evidence | str:
     return _everywhere(aucs, "ifi_fs", ["iwne_fs", "iwne_cl"])
 
 
-def _follows_closely(aucs: _Aucs) -> Evidence | str:
+def _follows_closely(aucs: Aucs) -> Evidence | str:
     return _everywhere(aucs, "ifi_cl", ["ifi_fs"])
 
 
@@ -198,7 +198,7 @@ def _drop(setup: str, last: int, sign: float = 1.0) -> dict[tuple[str, int], flo
     return {(setup, last): sign, (setup, 0): -sign}
 
 
-def _losses(aucs: _Aucs) -> Evidence | str:
+def _losses(aucs: Aucs) -> Evidence | str:
     """How much more AUC is lost from all labels to the fewest without ImageNet."""
     last = len(aucs.fractions) - 1
     if last < 1 or not set(FOUR) <= set(aucs.measured):
@@ -214,7 +214,7 @@ def _losses(aucs: _Aucs) -> Evidence | str:
     return combine(aucs.measured, contrasts)
 
 
-def _marginal_drop(aucs: _Aucs) -> Evidence | str:
+def _marginal_drop(aucs: Aucs) -> Evidence | str:
     last = len(aucs.fractions) - 1
     if last < 1 or not {"ifi_fs", "ifi_cl"} <= set(aucs.measured):
         return MISSING
@@ -225,7 +225,7 @@ def _marginal_drop(aucs: _Aucs) -> Evidence | str:
     return combine(aucs.measured, contrasts)
 
 
-def _self_supervision(aucs: _Aucs) -> Evidence | str:
+def _self_supervision(aucs: Aucs) -> Evidence | str:
     last = len(aucs.fractions) - 1
     pairs = [(contrastive, supervised, last, math.nan) for supervised, contrastive in TRAININGS]
     return contrast_pairs(aucs.measured, aucs.names, pairs)
@@ -251,18 +251,18 @@ def _same_ranking(tables: Tables) -> Gathered:
     return found
 
 
-def _ordered_pairs(aucs: _Aucs) -> Iterator[tuple[str, str, int]]:
+def _ordered_pairs(aucs: Aucs) -> Iterator[tuple[str, str, int]]:
     """Better set-up, worse set-up and fraction of each clearly ordered pair, of these very checkpoints."""
     for cell, fraction in enumerate(aucs.fractions):
         for first, second in combinations(aucs.measured, 2):
             found = contrast_pairs(aucs.measured, aucs.names, [(first, second, cell, math.nan)])
             if isinstance(found, Evidence):
                 one = found.at_hand()
-                if min(one.tail(1)[0], one.tail(-1)[0]) <= LEVEL:
+                if one.clear(1, LEVEL)[0] or one.clear(-1, LEVEL)[0]:
                     yield (first, second, fraction) if one.values[0] > 0 else (second, first, fraction)
 
 
-def _on_each(gather: Callable[[_Aucs], Evidence | str]) -> Callable[[Tables], Gathered]:
+def _on_each(gather: Callable[[Aucs], Evidence | str]) -> Callable[[Tables], Gathered]:
     def gather_all(tables: Tables) -> Mapping[str, Evidence | str]:
         return {key: gather(aucs) for key, aucs in tables.once(measure_aucs).items()}
 
@@ -273,7 +273,7 @@ def _claim(
     key: str,
     statement: str,
     paper: str,
-    gather: Callable[[_Aucs], Evidence | str],
+    gather: Callable[[Aucs], Evidence | str],
     rule: Rule = ALL,
     section: str = "4.1",
 ) -> Claim:

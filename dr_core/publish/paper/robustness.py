@@ -21,7 +21,7 @@ _IWNE, _IFI = ((contrastive, supervised) for supervised, contrastive in TRAINING
 
 
 @dataclass(frozen=True)
-class _Damaged:
+class Damaged:
     """Scores of the true grade under damage.
 
     Attributes:
@@ -44,7 +44,7 @@ class _Damaged:
         return [f"{titles[name]}, severity {level:g}" for name, level in self.cells]
 
 
-def measure_damage(rows: pd.DataFrame) -> _Damaged | None:
+def measure_damage(rows: pd.DataFrame) -> Damaged | None:
     """Mean score of the true grade of every set-up in every cell of ImageNet-C's corruptions.
 
     Args:
@@ -71,7 +71,7 @@ def measure_damage(rows: pd.DataFrame) -> _Damaged | None:
 
 def average_damage(
     setups: Sequence[str], cells: list[tuple[str, float]], scores: np.ndarray, patients: np.ndarray
-) -> _Damaged:
+) -> Damaged:
     """Average the scores of training runs over the eyes that all of them have in all cells.
 
     Args:
@@ -89,7 +89,7 @@ def average_damage(
             influence = mean_influence(of_runs.mean(axis=0), patients)
             freedom = max(len(np.unique(patients)) - 1, 1)
             measured[setup] = Measured(values=of_runs.mean(axis=1), influence=influence, freedom=freedom)
-    return _Damaged(cells, measured)
+    return Damaged(cells, measured)
 
 
 def _number(rows: pd.DataFrame, columns: list[str]) -> tuple[list[tuple[Any, ...]], np.ndarray]:
@@ -99,9 +99,9 @@ def _number(rows: pd.DataFrame, columns: list[str]) -> tuple[list[tuple[Any, ...
 
 
 def _cells_of(
-    choose: Callable[[_Damaged], Sequence[int]], pairs: Sequence[tuple[str, str]]
-) -> Callable[[_Damaged], Evidence | str]:
-    def gather(damaged: _Damaged) -> Evidence | str:
+    choose: Callable[[Damaged], Sequence[int]], pairs: Sequence[tuple[str, str]]
+) -> Callable[[Damaged], Evidence | str]:
+    def gather(damaged: Damaged) -> Evidence | str:
         wanted = [(*pair, cell, math.nan) for pair in pairs for cell in choose(damaged)]
         return contrast_pairs(damaged.measured, damaged.names, wanted)
 
@@ -114,7 +114,7 @@ def _mean_of(cells: Sequence[int], pair: tuple[str, str], sign: float = 1.0) -> 
     return {(first, cell): weight for cell in cells} | {(second, cell): -weight for cell in cells}
 
 
-def _leveled(damaged: _Damaged) -> Evidence | str:
+def _leveled(damaged: Damaged) -> Evidence | str:
     """How much larger the mean difference is from scratch."""
     if not set(FOUR) <= set(damaged.measured):
         return MISSING
@@ -123,11 +123,11 @@ def _leveled(damaged: _Damaged) -> Evidence | str:
     return combine(damaged.measured, [Contrast(name="mean of CL - FS, IWNE - IFI", weights=weights)])
 
 
-def _noisy(damaged: _Damaged) -> list[int]:
+def _noisy(damaged: Damaged) -> list[int]:
     return [*damaged.find(*_NOISES), *damaged.find("saturate", up_to=_LOW)]
 
 
-def _by_corruption(damaged: _Damaged) -> Evidence | str:
+def _by_corruption(damaged: Damaged) -> Evidence | str:
     """IFI-CL - IFI-FS by corruption, the mean over severities, JPEG first."""
     names = list(dict.fromkeys(name for name, _ in damaged.cells))
     if "jpeg_compression" not in names or not set(_IFI) <= set(damaged.measured):
@@ -140,14 +140,14 @@ def _by_corruption(damaged: _Damaged) -> Evidence | str:
     return combine(damaged.measured, contrasts)
 
 
-def measure_all_damage(tables: Tables) -> dict[str, _Damaged | None]:
+def measure_all_damage(tables: Tables) -> dict[str, Damaged | None]:
     """`measure_damage` of every data set."""
     rows = tables["robustness"]
     return {str(data): measure_damage(part) for data, part in rows.groupby("data", sort=False)}
 
 
 def _claim(
-    key: str, statement: str, paper: str, gather: Callable[[_Damaged], Evidence | str], rule: Rule = ALL
+    key: str, statement: str, paper: str, gather: Callable[[Damaged], Evidence | str], rule: Rule = ALL
 ) -> Claim:
     def gather_all(tables: Tables) -> dict[str, Evidence | str]:
         found = tables.once(measure_all_damage)
@@ -171,13 +171,13 @@ CLAIMS = (
         "iwne_cl_more_robust",
         "From scratch CL is more robust than FS under every corruption at every severity.",
         "“always”, drawn in Figure 4",
-        _cells_of(_Damaged.find, (_IWNE,)),
+        _cells_of(Damaged.find, (_IWNE,)),
     ),
     _claim(
         "cl_mostly_more_robust",
         "Under most distortions CL scores higher than FS, from scratch and from ImageNet taken together.",
         "“for the majority of distortion cases”",
-        _cells_of(_Damaged.find, (_IWNE, _IFI)),
+        _cells_of(Damaged.find, (_IWNE, _IFI)),
         MOST,
     ),
     _claim(
