@@ -154,7 +154,8 @@ class Simulation:
         tables.remember(measure_aucs, {data: of for data, of in aucs.items() if of is not None})
         for read, of in ((read_layers, spectra), (read_first_layers, eigenvalues), (read_laws, laws)):
             tables.remember(read, {"first": of})
-        tables.remember(measure_all_damage, {"first": _measure_damage(damaged)})
+        damage: dict[str, Damaged | None] = {"first": _measure_damage(damaged)}
+        tables.remember(measure_all_damage, damage)
         tables.remember(scores_by_run, _sort_scores(scores))
         return tables
 

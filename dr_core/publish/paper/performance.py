@@ -48,6 +48,7 @@ class Aucs:
 
     @property
     def names(self) -> list[str]:
+        """Names of the cells for people."""
         return [f"{fraction} % of the labels" for fraction in self.fractions]
 
 

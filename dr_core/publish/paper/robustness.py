@@ -40,6 +40,7 @@ class Damaged:
 
     @property
     def names(self) -> list[str]:
+        """Names of the cells for people."""
         titles = {name: CORRUPTIONS[name].label if name in CORRUPTIONS else name for name, _ in self.cells}
         return [f"{titles[name]}, severity {level:g}" for name, level in self.cells]
 
