@@ -142,6 +142,7 @@ class Measure:
         at: Attribute of the eyes whose value belongs to the name in the tables, such as `"at_specificity"`.
         reading: Under damage: the reading that it rests on; empty for none.
         by_grade: For readings: whether each grade is measured against the others as well.
+        of_class: For readings: the class whose share it is at an operating point; empty where it is none.
         under_damage: Where it is measured on damaged eyes as well: at every reading by which an eye is referred, at the
             reading of flips, or on the five grades.
         summary: One sentence for people.
@@ -158,6 +159,7 @@ class Measure:
     at: str = ""
     reading: str = ""
     by_grade: bool = False
+    of_class: Literal["", "positive", "negative"] = ""
     under_damage: Literal["", "referable readings", "flip reading", "five grades"] = ""
     summary: str = ""
 
@@ -213,6 +215,7 @@ MEASURES: Registry[Measure] = Registry(
             compute=lambda eyes: eyes.separation.sensitivity,
             higher_is_better=True,
             at="at_specificity",
+            of_class="positive",
             summary="Highest share of positive eyes that is found at that specificity or a higher one.",
         ),
         Measure(
@@ -222,6 +225,7 @@ MEASURES: Registry[Measure] = Registry(
             compute=lambda eyes: eyes.separation.specificity,
             higher_is_better=True,
             at="at_sensitivity",
+            of_class="negative",
             summary="Highest share of negative eyes that is left alone at that sensitivity or a higher one.",
         ),
         Measure(

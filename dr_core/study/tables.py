@@ -10,7 +10,7 @@ import pyarrow.compute
 import pyarrow.parquet
 
 from dr_core.registry import Registry
-from dr_core.study.schemas import RUN_COLUMNS, SCHEMAS
+from dr_core.study.schemas import NOT_YET_KNOWN, RUN_COLUMNS, SCHEMAS
 
 _MAX_ROWS, _MAX_TEXT = 20_000_000, 10_000
 """Rows of a table and characters of a value that are read at most."""
@@ -68,7 +68,7 @@ def select_columns(*names: str) -> dict[str, Mapping[str, str]]:
 
 
 def fill_run_columns(rows: pd.DataFrame, table: str, seed: int) -> pd.DataFrame:
-    """Say of rows without seed and fraction which training run they are of, as tables of schema 1 do not.
+    """Give rows of older tables the columns that they lack: seed and fraction of schema 1, and what was added since.
 
     Args:
         rows: Rows of the table.
@@ -79,6 +79,7 @@ def fill_run_columns(rows: pd.DataFrame, table: str, seed: int) -> pd.DataFrame:
         The rows with the columns in the schema's order.
     """
     known = TABLES[table]
+    rows = rows.assign(**{name: value for name, value in NOT_YET_KNOWN.get(table, {}).items() if name not in rows})
     if known.of_runs:
         lacking = {"seed": seed, "fraction": rows.get("percent", 100)}
         if "initialization" in rows:
