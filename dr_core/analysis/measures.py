@@ -15,7 +15,11 @@ from torch import Tensor
 from dr_core.analysis.bootstrap import PatientDraws
 from dr_core.analysis.discrimination import Separation, measure_auc, measure_separation
 from dr_core.analysis.grading import accuracy, count_confusion, measure_calibration, quadratic_kappa
-from dr_core.analysis.localization import relevance_mass_accuracy, relevance_rank_accuracy, relevance_recall
+from dr_core.analysis.localization import (
+    relevance_mass_accuracy,
+    relevance_rank_accuracy,
+    relevance_recall,
+)
 from dr_core.analysis.robustness import corruption_error, draw_means, find_flips
 from dr_core.data.grades import READINGS
 from dr_core.registry import Registry
@@ -138,7 +142,6 @@ class Measure:
         higher_is_better: Whether a higher value is the better one; None where neither is.
         unit: Unit or range, for people.
         chance: What a model without any knowledge gets. None where it depends on the eyes.
-        expected: For heatmaps: what a random one gets, from the mask's share of the image and the percentile.
         at: Attribute of the eyes whose value belongs to the name in the tables, such as `"at_specificity"`.
         reading: Under damage: the reading that it rests on; empty for none.
         by_grade: For readings: whether each grade is measured against the others as well.
@@ -155,7 +158,6 @@ class Measure:
     higher_is_better: bool | None
     unit: str = "0 to 1"
     chance: float | None = None
-    expected: Callable[[float, float], float] | None = None
     at: str = ""
     reading: str = ""
     by_grade: bool = False
@@ -180,10 +182,6 @@ def _flip_rate(eyes: DamagedEyes) -> np.ndarray:
 
 def _calibration_error(eyes: ReadEyes) -> np.ndarray:
     return measure_calibration(np.clip(eyes.scores, 0, 1), eyes.labels, eyes.draws).error
-
-
-def _share_expected(share: float, percentile: float) -> float:
-    return share
 
 
 MEASURES: Registry[Measure] = Registry(
@@ -289,7 +287,6 @@ MEASURES: Registry[Measure] = Registry(
             kind="heatmap",
             compute=lambda eyes: relevance_mass_accuracy(eyes.pooled, eyes.mask),
             higher_is_better=True,
-            expected=_share_expected,
             summary="Share of the relevance on the lesions (eq. 2).",
         ),
         Measure(
@@ -298,7 +295,6 @@ MEASURES: Registry[Measure] = Registry(
             kind="heatmap",
             compute=lambda eyes: relevance_rank_accuracy(eyes.pooled, eyes.mask),
             higher_is_better=True,
-            expected=_share_expected,
             summary="Of as many of the most relevant pixels as the lesions have, the share on them (CLEVR-XAI).",
         ),
         Measure(
@@ -307,7 +303,6 @@ MEASURES: Registry[Measure] = Registry(
             kind="heatmap",
             compute=lambda eyes: relevance_recall(eyes.pooled, eyes.mask, eyes.percentile),
             higher_is_better=True,
-            expected=lambda share, percentile: 1 - percentile / 100,
             summary="Share of the lesions' pixels above a percentile of the heatmap (eq. 3 as its controls imply).",
         ),
     ),
