@@ -114,7 +114,7 @@ def auc_interval(scores: np.ndarray, labels: np.ndarray, patients: np.ndarray) -
     """AUC with a 95 % interval, patients as clusters.
 
     logit(A) +- t se / (A (1 - A)) with A = (AUC m n + 1/2) / (m n + 1), m and n patients with sick and healthy
-    eyes; se^2 = S10 / M + S01 / N + 2 S11 / (M N), at least a quarter of what Hanley and McNeil's formula gives, since
+    eyes; se^2 = S10 / M + S01 / N + 2 S11 / (M N), at least half of what Hanley and McNeil's formula gives, since
     a few placements that hardly vary say little of their variance; t with Satterthwaite's degrees of freedom.
 
     Args:
@@ -139,7 +139,7 @@ def auc_interval(scores: np.ndarray, labels: np.ndarray, patients: np.ndarray) -
     found = auc_influence(scores, labels, patients)
     value = float(found.value[0])
     center = (value * m * n + 0.5) / (m * n + 1)
-    variance = max(float((found.influence[:, 0] ** 2).sum()), hanley_mcneil_variance(center, m, n) / 4)
+    variance = max(float((found.influence[:, 0] ** 2).sum()), hanley_mcneil_variance(center, m, n) / 2)
     half = float(student.isf((1 - CONFIDENCE) / 2, max(found.freedom, 2)) * np.sqrt(variance) / (center * (1 - center)))
     return Interval(
         value=value,
@@ -215,7 +215,7 @@ def mean_auc_interval(scores: Sequence[np.ndarray], labels: Sequence[np.ndarray]
     if not parts:
         return _unknown("fewer than two patients with positive or with negative eyes")
     value, center = (float(np.mean([part[place] for part in parts])) for place in (0, 1))
-    least = sum(part[4] for part in parts) / len(parts) ** 2 / 4
+    least = sum(part[4] for part in parts) / len(parts) ** 2 / 2
     variance = max(float((np.mean([part[2] for part in parts], axis=0) ** 2).sum()), least)
     freedom = max(min(part[3] for part in parts), 2)
     half = float(student.isf((1 - CONFIDENCE) / 2, freedom) * np.sqrt(variance) / (center * (1 - center)))
