@@ -24,6 +24,7 @@ from dr_core.data.regions import find_regions
 from dr_core.errors import InputError
 from dr_core.experiments.answers import RUN
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
+from dr_core.experiments.heatmap_spread import VIEW, spread_rows
 from dr_core.experiments.knockout import knock_out_eye, summarize_knockouts
 from dr_core.experiments.settings import describe
 from dr_core.experiments.step import Report, Step
@@ -129,8 +130,10 @@ def _score_eye(
         for setup, way in ways.items()
     }
     seed = derive_seed(config.seed, eye, protocol.name)
-    rows = []
+    rows: list[dict[str, object]] = []
     for setup, maps in control_maps(models, explainers, inputs, fields, TARGET_GRADE, seed).items():
+        about_eye = {"eye": eye, "setup": setup, "protocol": protocol.name}
+        rows += [about_eye | row for row in spread_rows(maps, fields[setup], config.poolings)]
         for method, relevance in maps.items():
             for pooling in config.poolings:
                 about = {"eye": eye, "setup": setup, "protocol": protocol.name, "method": method, "pooling": pooling}
@@ -238,7 +241,7 @@ def _measure(
     chosen = [eye for eye in eyes if eye.name in set(units)]
     reports = localize_eyes(load_runs(runs), chosen, config)
     for eye, report in zip(chosen, reports, strict=True):
-        if report.scores.empty:
+        if set(report.scores["lesion"]) <= {VIEW}:
             raise InputError(f"The eye {eye.name} has no lesion; it has nothing to be localized.")
         tables = {"localization": report.scores, "knockout": report.knockouts}
         yield Report(done=report.done, total=report.total, units=(eye.name,), tables=tables)

@@ -11,7 +11,15 @@ import pyarrow.compute
 import pyarrow.parquet
 
 from dr_core.registry import Registry
-from dr_core.study.schemas import CHECKPOINT, DATA_DIGEST, DIGEST_COLUMNS, OTHER_CHECKPOINT, RUN_COLUMNS, SCHEMAS
+from dr_core.study.schemas import (
+    CHECKPOINT,
+    DATA_DIGEST,
+    DIGEST_COLUMNS,
+    NOT_YET_KNOWN,
+    OTHER_CHECKPOINT,
+    RUN_COLUMNS,
+    SCHEMAS,
+)
 
 _MAX_ROWS, _MAX_TEXT = 20_000_000, 10_000
 """Rows of a table and characters of a value that are read at most."""
@@ -76,7 +84,7 @@ def select_columns(*names: str) -> dict[str, Mapping[str, str]]:
 
 
 def fill_run_columns(rows: pd.DataFrame, table: str, seed: int) -> pd.DataFrame:
-    """Say of rows without seed, fraction or digests what they are of, as tables of earlier versions do not.
+    """Give rows of older tables the columns that they lack: seed, fraction and digests of schema 1, and what was added since.
 
     Args:
         rows: Rows of the table.
@@ -87,6 +95,7 @@ def fill_run_columns(rows: pd.DataFrame, table: str, seed: int) -> pd.DataFrame:
         The rows with the columns in the schema's order; a digest that was not recorded is empty.
     """
     known = TABLES[table]
+    rows = rows.assign(**{name: value for name, value in NOT_YET_KNOWN.get(table, {}).items() if name not in rows})
     if known.of_runs:
         lacking = {"seed": seed, "fraction": rows.get("percent", 100)}
         if "initialization" in rows:
