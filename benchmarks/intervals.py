@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import norm
 
-from dr_core.analysis.bootstrap import draw_patients, interval
+from dr_core.analysis.bootstrap import interval, sample_patients
 from dr_core.analysis.discrimination import measure_auc
 from dr_core.analysis.intervals import auc_interval, proportion_interval
 
@@ -52,7 +52,7 @@ def _cover_bootstrap(studies: int, patients: int, sick: float, auc: float, eyes:
     covered = []
     for seed in range(studies):
         scores, labels, of = draw_study(generator, patients, sick, auc, eyes)
-        _, low, high = interval(measure_auc(scores, labels, draw_patients(of, draws=300, seed=seed)))
+        _, low, high = interval(measure_auc(scores, labels, sample_patients(of, draws=300, seed=seed)))
         covered.append(low <= auc <= high)
     return float(np.mean(covered))
 

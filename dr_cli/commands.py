@@ -8,8 +8,12 @@ from typing import Any
 
 from dr_core.errors import Remedy
 
-PROGRAM = "python train_cli.py"
-"""How a user calls the program."""
+
+def program() -> str:
+    """How a user calls the program: by its script in a checkout, by its command where the package is installed."""
+    checkout = Path(__file__).parents[1] / "train_cli.py"
+    return f"python {checkout.name}" if checkout.is_file() else "dr-lens"
+
 
 _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "make study": ("demo", "--out", "{out}"),
@@ -22,6 +26,9 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "spectrum": ("spectrum", "--study", "{study}", "--data", "STORE"),
     "robustness": ("robustness", "--study", "{study}", "--data", "STORE"),
     "localize": ("localize", "--study", "{study}", "--idrid", "ROOT"),
+    "sanity": ("sanity", "--study", "{study}", "--idrid", "ROOT"),
+    "faithfulness": ("faithfulness", "--study", "{study}", "--idrid", "ROOT"),
+    "concepts": ("concepts", "--study", "{study}"),
     "report": ("report", "--study", "{study}"),
 }
 """Kind of a `Remedy` -> its command; a word in square brackets stands only where its argument is given."""
@@ -43,7 +50,7 @@ def render_remedy(remedy: Remedy) -> str:
                 continue
             filled = missing.args[0].upper()
         words.append(filled)
-    return " ".join([PROGRAM, *words])
+    return " ".join([program(), *words])
 
 
 def known_remedies() -> tuple[str, ...]:

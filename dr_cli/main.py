@@ -124,16 +124,16 @@ def build_parser(given: list[str]) -> argparse.ArgumentParser:
     program = "train_cli.py" if Path(sys.argv[0]).name == "train_cli.py" else "dr-lens"
     parser = argparse.ArgumentParser(prog=program, description="Train, measure and show DR Lens studies.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, told in (COMMANDS | _further_commands(given)).items():
+    for name, summary in (COMMANDS | _further_commands(given)).items():
         if given[:1] != [name]:
-            commands.add_parser(name, help=told)
+            commands.add_parser(name, help=summary)
         elif name in EXPERIMENT_COMMANDS or name not in COMMANDS:
             from dr_cli import experiment
             from dr_core.experiments.registry import EXPERIMENTS
 
-            experiment.add_command(commands, name, told, EXPERIMENTS[EXPERIMENT_COMMANDS.get(name, name)])
+            experiment.add_command(commands, name, summary, EXPERIMENTS[EXPERIMENT_COMMANDS.get(name, name)])
         else:
-            importlib.import_module(f"dr_cli.{name}").add_command(commands, told)
+            importlib.import_module(f"dr_cli.{name}").add_command(commands, summary)
     return parser
 
 

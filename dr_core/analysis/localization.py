@@ -161,7 +161,7 @@ def why_undefined(pooled: Tensor, mask: Tensor) -> list[str | None]:
     return reasons
 
 
-def draw_random_relevance(shape: tuple[int, ...], seed: int) -> Tensor:
+def sample_random_relevance(shape: tuple[int, ...], seed: int) -> Tensor:
     """Draw a Gaussian heatmap, the paper's random control: float64 of the shape, the same for the same seed."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "random relevance"))
     return torch.randn(shape, generator=generator, dtype=torch.float64)

@@ -11,13 +11,13 @@ import pandas as pd
 from dr_core.data.grades import READINGS
 from dr_core.data.store import Store, fingerprint_store, read_header
 from dr_core.errors import InputError
-from dr_core.experiments.answers import MeasureConfig, compare_setups, predict_table, summarize, summarize_aucs
+from dr_core.experiments.answers import MeasureConfig, compare_performance, predict_table, summarize, summarize_aucs
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
 from dr_core.experiments.runner import join_rows
 from dr_core.experiments.step import Report, Step
 from dr_core.files import locked
 from dr_core.models.checkpoint import load_model, read_info
-from dr_core.study.eyes import GradedStore, check_size, list_eyes, open_graded
+from dr_core.study.eyes import GradedStore, check_model_size, list_eyes, open_graded
 from dr_core.study.folder import DataSet, Study, add_data
 from dr_core.study.runs import ALL_LABELS, TrainingRun, list_training_runs, name_runs, runs_with_all_labels
 from dr_core.study.tables import select_columns
@@ -33,7 +33,7 @@ def open_eyes_for(data: Path, runs: Sequence[TrainingRun]) -> GradedStore:
         InputError: If they are no graded eyes, or a model takes another size.
     """
     eyes = open_graded(data)
-    check_size(eyes.store, data, ((run.name, read_info(run.path).preprocessing.size) for run in runs))
+    check_model_size(eyes.store, data, ((run.name, read_info(run.path).preprocessing.size) for run in runs))
     return eyes
 
 
@@ -118,7 +118,7 @@ def _measure(predictions: pd.DataFrame, config: MeasureConfig) -> dict[str, pd.D
     return {
         "predictions": predictions,
         "performance": summarize(predictions, config),
-        "comparisons": compare_setups(predictions, config),
+        "comparisons": compare_performance(predictions, config),
     }
 
 

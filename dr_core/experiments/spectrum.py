@@ -19,7 +19,7 @@ from dr_core.experiments.runner import join_rows
 from dr_core.experiments.settings import describe
 from dr_core.experiments.step import Report, Step
 from dr_core.models.checkpoint import LoadedModel, load_model, read_info
-from dr_core.study.eyes import check_size
+from dr_core.study.eyes import check_model_size
 from dr_core.study.folder import Study
 from dr_core.study.runs import TrainingRun, name_runs, runs_with_all_labels
 from dr_core.study.tables import RESULT_COLUMNS, select_columns
@@ -56,7 +56,7 @@ def _plan(study: Study, inputs: Inputs, config: SpectrumConfig, device: str) -> 
     store, runs = open_store(data), runs_with_all_labels(study)
     if len(store) == 0:
         raise InputError(f"{data} holds no image.")
-    check_size(store, data, ((run.name, read_info(run.path).preprocessing.size) for run in runs))
+    check_model_size(store, data, ((run.name, read_info(run.path).preprocessing.size) for run in runs))
     key = inputs.data_key
     step = Step(
         name="spectrum",

@@ -32,6 +32,11 @@ _TABLES: Mapping[str, str] = {
     "localization_tests": "localize",
     "knockout": "localize",
     "knockout_summary": "localize",
+    "sanity": "sanity",
+    "sanity_summary": "sanity",
+    "faithfulness": "faithfulness",
+    "faithfulness_summary": "faithfulness",
+    "concepts": "concepts",
 }
 """Result table -> kind of the remedy that writes it."""
 

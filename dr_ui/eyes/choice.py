@@ -94,7 +94,7 @@ def _linked_eye(disabled: bool) -> Eye | None:
         f'<p class="lens-small"><b>{escape(name)}</b><br>one of the eyes that the study was measured on: '
         f"{escape(result_tables.data_title(study, data))}</p>"
     )
-    return cache.study_eye(study, data, name, result_tables.read_table(study, "eyes"))
+    return cache.study_eye(study, data, name, result_tables.load_table(study, "eyes"))
 
 
 def choose_sample(*, disabled: bool) -> Eye:

@@ -9,7 +9,7 @@ from dr_ui.eyes.cache import Eye
 _CHOSEN = "chosen_eye"
 
 
-def choose(eye: Eye) -> None:
+def select_eye(eye: Eye) -> None:
     """Look at this eye from now on."""
     st.session_state[_CHOSEN] = eye.key
 
@@ -26,5 +26,5 @@ def choose_one(eyes: Sequence[Eye], label: str, key: str) -> Eye:
     row = chosen_row(eyes)
     if len(eyes) > 1:
         row = st.selectbox(label, range(len(eyes)), index=row, format_func=lambda at: eyes[at].name, key=key)
-    choose(eyes[row])
+    select_eye(eyes[row])
     return eyes[row]

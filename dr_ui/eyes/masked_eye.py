@@ -103,7 +103,7 @@ def _same(mask: LesionMask) -> LesionMask:
     return mask
 
 
-def choose() -> Specimen:
+def choose_masked_eye() -> Specimen:
     """Draw the uploader, the samples and the published eyes; give the chosen one, uploads first."""
     published = published_eyes()
     upload, samples, *real = st.columns([2.3, 4.4, 1.5] if published else [2.3, 4.4], gap="small")
@@ -112,7 +112,7 @@ def choose() -> Specimen:
             choice.upload_files(
                 "Your photograph, with masks if you have them",
                 "The photograph as JPEG, PNG, TIFF or DICOM; lesion masks as TIFF or PNG of the same size, named as "
-                "IDRiD (eye_MA.tif, eye_HE.tif, eye_EX.tif, eye_SE.tif).",
+                f"IDRiD ({', '.join(f'eye_{lesion.code}.tif' for lesion in LESIONS.values())}).",
             )
         )
     name = None
@@ -178,14 +178,14 @@ def _ask_lesions(files: list[UploadedFile]) -> list[tuple[str, UploadedFile]]:
     chosen = []
     with st.expander("Are the other files masks of it?"):
         for file in files:
-            said = st.selectbox(
+            lesion = st.selectbox(
                 plain(file.name),
                 [_OTHER_EYE, *LESIONS],
                 format_func=lambda lesion: lesion.replace("_", " "),
                 key=f"lesion-{file.file_id}",
             )
-            if said != _OTHER_EYE:
-                chosen.append((said, file))
+            if lesion != _OTHER_EYE:
+                chosen.append((lesion, file))
     return chosen
 
 

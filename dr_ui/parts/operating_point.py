@@ -48,7 +48,7 @@ def referable_grades(reading: Reading) -> str:
     return str(worst) if reading.positive_from == worst else f"{reading.positive_from}-{worst}"
 
 
-def choose(threshold_column: DeltaGenerator, reading_column: DeltaGenerator) -> OperatingPoint:
+def choose_point(threshold_column: DeltaGenerator, reading_column: DeltaGenerator) -> OperatingPoint:
     """Draw the threshold and the reading, each in its column."""
     with threshold_column:
         threshold = st.slider(

@@ -53,7 +53,7 @@ def choose_from_table(study: Study, eyes: Sequence[Eye], point: OperatingPoint) 
     )
     rows = event.selection.rows
     eye = asked[rows[0] if rows and rows[0] < len(asked) else 0][0]
-    chosen.choose(eye)
+    chosen.select_eye(eye)
     return eye
 
 
@@ -78,12 +78,12 @@ def _list(sentences: Sequence[str]) -> str:
 
 
 def _with_progress(eyes: Sequence[Eye]) -> Iterator[Eye]:
-    place, started = st.empty(), time.monotonic()
+    bar, started = st.empty(), time.monotonic()
     for done, eye in enumerate(eyes):
         if time.monotonic() - started > _PATIENCE:
-            place.progress(done / len(eyes), f"{done} of {len(eyes)} eyes answered")
+            bar.progress(done / len(eyes), f"{done} of {len(eyes)} eyes answered")
         yield eye
-    place.empty()
+    bar.empty()
 
 
 def _row(answers: dict[str, np.ndarray], point: OperatingPoint, setups: Mapping[str, Setup]) -> dict[str, object]:

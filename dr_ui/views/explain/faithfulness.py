@@ -87,7 +87,9 @@ def _jobs(maps: Mapping[str, controls.Controlled], ways: Mapping[str, Preprocess
 def _figure(followed: Followed, question: Question, known: Mapping[str, Setup]) -> go.Figure:
     """A panel for each set-up: its own map in its color, the strongest control gray; full lines most relevant first."""
     setups = list(followed.curves)
-    figure = make_subplots(cols=len(setups), shared_yaxes=True, subplot_titles=[known[one].label for one in setups])
+    figure = make_subplots(
+        cols=len(setups), shared_yaxes=True, subplot_titles=[charts.chart_text(known[one].label) for one in setups]
+    )
     for column, setup in enumerate(setups, start=1):
         of = followed.curves[setup]
         strongest = max((name for name in of if name != MAP), key=lambda name: of[name].area, default=None)

@@ -31,7 +31,7 @@ def show(study: Study, mine: pd.DataFrame, reading: str) -> None:
     wide = scored.pivot_table(index=["eye", "grade"], columns="setup", values="score", aggfunc="first")
     wide = wide[[setup for setup in study.setups if setup in wide]]
     spread = (wide.max(axis=1) - wide.min(axis=1)).sort_values(ascending=False, kind="stable").head(_LISTED)
-    data, eyes = str(mine["data"].iloc[0]), result_tables.read_table(study, "eyes")
+    data, eyes = str(mine["data"].iloc[0]), result_tables.load_table(study, "eyes")
     opens = can_open(study, data, eyes)
     head = "".join(f"<th>{escape(study.setups[str(setup)].label)}</th>" for setup in wide)
     rows = "".join(
