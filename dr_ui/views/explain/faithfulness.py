@@ -18,6 +18,7 @@ from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
+from dr_ui.parts import charts
 from dr_ui.shell.device import each
 from dr_ui.views.explain import controls, heatmaps
 from dr_ui.views.explain.heatmaps import Question
