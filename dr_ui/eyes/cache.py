@@ -51,6 +51,7 @@ class Eye:
         sample: Grade and seed of a phantom, where it is one.
         published: An eye of a data set with lesion masks, or None.
         picture: An eye that the study was measured on, or None.
+        link: Its data set and name in a link, where the study was measured on it.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Eye:
     sample: tuple[int, int] = (0, 0)
     published: SegmentedEye | None = None
     picture: EyePicture | None = None
+    link: str = ""
 
     def read(self) -> np.ndarray:
         """Pixels, uint8 (H, W, 3).
@@ -137,7 +139,7 @@ def phantom_thumbnail(grade: int, seed: int) -> bytes:
 def study_eye(study: Study, data: str, name: str, eyes: pd.DataFrame | None) -> Eye:
     """An eye that the study was measured on; raises as `dr_core.study.eyes.open_picture` does."""
     key = f"{study.path}-{study.info.created}-{data}-{name}"
-    return Eye(name, key, picture=_picture(key, study, data, name, eyes))
+    return Eye(name, key, picture=_picture(key, study, data, name, eyes), link=f"{data}/{name}")
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

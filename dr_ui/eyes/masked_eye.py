@@ -13,7 +13,7 @@ from dr_core.data.grades import LESIONS
 from dr_core.data.idrid import SegmentedEye, load_segmentation
 from dr_core.data.intake.lesion_mask import LesionMask, decode_mask, split_name
 from dr_core.errors import InputError
-from dr_ui.eyes import cache, choice, chosen, uploads
+from dr_ui.eyes import cache, case_list, choice, chosen, uploads
 from dr_ui.eyes.cache import Eye
 from dr_ui.parts.plain_text import plain
 
@@ -115,7 +115,9 @@ def choose_masked_eye() -> Specimen:
                 f"IDRiD ({', '.join(f'eye_{lesion.code}.tif' for lesion in LESIONS.values())}).",
             )
         )
-    name = None
+    study, name = choice.open_study(), None
+    case_list.take_link(study)
+    current = case_list.current_case(study)
     for column in real:
         with column:
             name = st.selectbox(
@@ -129,10 +131,17 @@ def choose_masked_eye() -> Specimen:
                 help="Photographs with lesions drawn by experts, from the folder that DR_IDRID names.",
             )
     with samples:
-        sample = choice.choose_sample(disabled=bool(files) or name is not None)
+        sample = choice.choose_sample(study, disabled=bool(files) or name is not None)
+    if current is not None and current.link:
+        return _shown(Specimen(current))
     if files:
-        return _uploaded(files)
-    return Specimen(published[name] if name else sample)
+        return _shown(_uploaded(files))
+    return _shown(Specimen(published[name] if name else sample))
+
+
+def _shown(specimen: Specimen) -> Specimen:
+    case_list.show_in_link(specimen.eye)
+    return specimen
 
 
 def published_eyes() -> dict[str, Eye]:

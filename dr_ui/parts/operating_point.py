@@ -73,4 +73,15 @@ def choose_point(threshold_column: DeltaGenerator, reading_column: DeltaGenerato
             bind="query-params",
             help="The paper counts severe and proliferative DR; the ICDR standard counts moderate DR and worse.",
         )
-    return OperatingPoint(readings[label or next(iter(readings))], threshold)
+    point = OperatingPoint(readings[label or next(iter(readings))], threshold)
+    st.session_state[_CURRENT] = point
+    return point
+
+
+_CURRENT = "operating_point"
+
+
+def current_point() -> OperatingPoint:
+    """The operating point that the session has chosen on any page; the default before."""
+    point: OperatingPoint = st.session_state.get(_CURRENT) or default_operating_point()
+    return point

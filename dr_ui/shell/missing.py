@@ -26,7 +26,8 @@ def missing_table_html(study: Study, table: str) -> str:
 def no_model_error(study: Study) -> InputError:
     """What to raise where a page needs a model and the study has none."""
     advice = advise_checkpoint(study, next(iter(study.setups), ""))
-    return InputError(f"The study {study.name} has no trained model yet. {advice.sentence}", advice.remedy)
+    reason = "" if advice.remedy else f" {advice.sentence}"
+    return InputError(f"The study {study.name} has no trained model yet.{reason}", advice.remedy)
 
 
 def missing_checkpoint_html(study: Study, setup: str) -> str:

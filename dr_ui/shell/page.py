@@ -11,6 +11,7 @@ import streamlit as st
 from dr_cli.commands import render_remedy
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
+from dr_ui.eyes import case_strip
 from dr_ui.parts import style
 from dr_ui.parts.plain_text import plain_message, without_paths
 from dr_ui.shell import access, audit, navigation, request_queue, studies
@@ -107,7 +108,12 @@ def _render(render: Callable[[Study], None]) -> None:
             study = _choose_study()
             audit.note_study(study.name)
             st.html(style.setup_css(study.setups.values()))
-            render(study)
+            try:
+                render(study)
+            except InputError:
+                case_strip.show_strip(study)  # the list removes an eye that the page cannot show
+                raise
+            case_strip.show_strip(study)
             if note := model_device().note:
                 st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
 

@@ -8,7 +8,7 @@ import streamlit as st
 from dr_core.analysis.agreement import find_agreement
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache, choice
+from dr_ui.eyes import cache, case_facts, case_list, choice
 from dr_ui.eyes.cache import Eye
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import answer_cards, evidence, eye_report_button, operating_point, photograph
@@ -46,11 +46,13 @@ def show_answers(study: Study, choice: CompareInputs) -> None:
         raise missing.no_model_error(study)
     eye = choice.eyes[0] if len(choice.eyes) == 1 else eye_table.choose_from_table(study, choice.eyes, choice.point)
     if eye is not None:
+        case_list.show_in_link(eye)
         _show_eye(study, choice.point, eye)
 
 
 def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
     answers = cache.answers(eye, study)
+    case_facts.find_facts(eye, study)
     agreement = find_agreement(answers, point.reading.positive_from, point.threshold)
     picture, models = st.columns([1.8, 3.2], gap="small")
     with picture:

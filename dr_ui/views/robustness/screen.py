@@ -16,7 +16,7 @@ from dr_core.models.setups import Setup
 from dr_core.publish import overlay
 from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache, chosen
+from dr_ui.eyes import cache, case_list, chosen
 from dr_ui.eyes.cache import Eye
 from dr_ui.parts import charts, swipe
 from dr_ui.parts.operating_point import OperatingPoint
@@ -54,6 +54,7 @@ def _show_eye(study: Study) -> None:
         raise missing.no_model_error(study)
     choice = compare.choose_inputs()
     eye = chosen.choose_one(choice.eyes, "Which of your photographs", "which")
+    case_list.show_in_link(eye)
     _play(study, eye, choice.point)
     _show_scan(study, eye, choice.point)
 
