@@ -14,10 +14,10 @@ from dr_core.study.folder import open_study
 from dr_core.study.shards import parse_shard
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
-    """Add the command to the parser; `told` stands beside its name."""
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
+    """Add the command to the parser; `summary` stands beside its name."""
     default = ScoreConfig()
-    parser = commands.add_parser("score", help=told, description=__doc__)
+    parser = commands.add_parser("score", help=summary, description=__doc__)
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGES", help="photographs, and folders of them")
     parser.add_argument("--study", type=Path, required=True, help="the study's folder")
     parser.add_argument("--out", type=Path, required=True, help="the table, .csv; a .json beside it explains it")

@@ -12,7 +12,7 @@ from dr_core.data.contract import check_preparation
 from dr_core.data.grades import READINGS
 from dr_core.data.store import Store
 from dr_core.errors import InputError
-from dr_core.experiments.answers import MeasureConfig, compare_setups, predict_table, summarize, summarize_aucs
+from dr_core.experiments.answers import MeasureConfig, compare_performance, predict_table, summarize, summarize_aucs
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
 from dr_core.experiments.origins import join_rows, read_present
 from dr_core.experiments.step import Report, Step
@@ -128,7 +128,7 @@ def _measure(predictions: pd.DataFrame, config: MeasureConfig) -> dict[str, pd.D
     return {
         "predictions": predictions,
         "performance": summarize(predictions, config),
-        "comparisons": compare_setups(predictions, config),
+        "comparisons": compare_performance(predictions, config),
     }
 
 

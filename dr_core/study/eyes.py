@@ -76,7 +76,7 @@ def open_graded(data: Path) -> GradedStore:
 
 
 @dataclass(frozen=True)
-class Picture:
+class EyePicture:
     """The picture of one eye.
 
     Attributes:
@@ -144,7 +144,7 @@ def can_open(study: Study, data: str, eyes: pd.DataFrame | None = None) -> bool:
 
 def open_picture(
     study: Study, data: str, name: str, eyes: pd.DataFrame | None = None, *, pixels: int = DRAWN_PIXELS
-) -> Picture:
+) -> EyePicture:
     """Open the picture of an eye.
 
     Args:
@@ -159,7 +159,7 @@ def open_picture(
     """
     if _is_drawn(study, data):
         phantom = _redraw(study, data, name, pixels)
-        return Picture(phantom.image, phantom.grade, prepared=False, masks=phantom.masks)
+        return EyePicture(phantom.image, phantom.grade, prepared=False, masks=phantom.masks)
     folder = _find_store(data, eyes)
     if eyes is None or folder is None:
         raise InputError(
@@ -173,7 +173,7 @@ def open_picture(
     if not 0 <= row < len(store) or str(store.index["eye"].iloc[row]) != name:
         raise InputError(f"There is no eye {name!r} in the prepared data {folder}; evaluate the study on them again.")
     grade = int(store.index["grade"].iloc[row]) if "grade" in store.index else UNGRADED
-    return Picture(np.ascontiguousarray(store.images[row].transpose(1, 2, 0)), grade, prepared=True)
+    return EyePicture(np.ascontiguousarray(store.images[row].transpose(1, 2, 0)), grade, prepared=True)
 
 
 def _find_store(data: str, eyes: pd.DataFrame | None) -> Path | None:

@@ -5,7 +5,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dr_ui.shell import navigation
 
-_KEPT, _IN_WIDGET = "kept_uploads", "uploads_in_widget"
+_KEPT, _IN_WIDGET, _REMOVED = "kept_uploads", "uploads_in_widget", "removed_uploads"
 
 
 def keep(files: list[UploadedFile]) -> list[UploadedFile]:
@@ -20,12 +20,13 @@ def keep(files: list[UploadedFile]) -> list[UploadedFile]:
     Returns:
         All files of the session, in the order of their uploads.
     """
-    kept: dict[str, UploadedFile] = st.session_state.setdefault(_KEPT, {})
-    held = {file.file_id: file for file in files}
+    kept = _kept()
+    removed: set[str] = st.session_state.setdefault(_REMOVED, set())
+    held = {file.file_id: file for file in files if file.file_id not in removed}
     visit, before = st.session_state.get(_IN_WIDGET, (navigation.visit(), frozenset()))
     if visit == navigation.visit():
-        for removed in before - held.keys():
-            kept.pop(removed, None)
+        for gone in before - held.keys():
+            kept.pop(gone, None)
     kept.update(held)
     st.session_state[_IN_WIDGET] = (navigation.visit(), frozenset(held))
     brought = [file for file_id, file in kept.items() if file_id not in held]
@@ -35,6 +36,22 @@ def keep(files: list[UploadedFile]) -> list[UploadedFile]:
             f"Remove {name}", key="remove_uploads", help="Uploaded on an earlier visit.", on_click=_remove_brought
         )
     return list(kept.values())
+
+
+def kept_files() -> list[UploadedFile]:
+    """All files of the session, in the order of their uploads, as the last uploader left them."""
+    return list(_kept().values())
+
+
+def remove(file_id: str) -> None:
+    """Let a file go, also where the uploader of the open page still holds it."""
+    _kept().pop(file_id, None)
+    st.session_state.setdefault(_REMOVED, set()).add(file_id)
+
+
+def _kept() -> dict[str, UploadedFile]:
+    kept: dict[str, UploadedFile] = st.session_state.setdefault(_KEPT, {})
+    return kept
 
 
 def _remove_brought() -> None:

@@ -114,7 +114,7 @@ def _maps(study: Study, specimen: Specimen, found: heatmaps.Answers) -> str:
 
 
 def _draw(view: np.ndarray, heatmap: np.ndarray, end: float) -> bytes:
-    return encode_jpeg(overlay.draw_overlay(view, heatmap, end), _HEATMAP_SIDE)
+    return encode_jpeg(overlay.render_overlay(view, heatmap, end), _HEATMAP_SIDE)
 
 
 def _scores(study: Study, specimen: Specimen, found: heatmaps.Answers) -> str:

@@ -18,7 +18,7 @@ import streamlit as st
 from dr_core.publish import overlay
 
 _FOLDER = Path(__file__).parent
-_SCRIPTS = ("maps.js", "drawing.js", "export.js", "viewer.js")
+_SCRIPTS = ("maps.js", "drawing.js", "export.js", "panels.js", "gestures.js", "controls.js", "viewer.js")
 
 Rectangle = tuple[float, float, float, float]
 """Left, top, width and height on the eye, which is 1 wide."""
@@ -37,7 +37,7 @@ class Panel:
         color: Hue of the set-up.
         line: CSS line style of the set-up.
         heatmap: What is shown.
-        place: Which part of the eye it covers.
+        extent: Which part of the eye it covers.
     """
 
     label: str
@@ -45,7 +45,7 @@ class Panel:
     color: str
     line: str
     heatmap: "Picture"
-    place: Rectangle = (0.0, 0.0, 1.0, 1.0)
+    extent: Rectangle = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Picture:
     signed: bool
 
     @staticmethod
-    def of(heatmap: np.ndarray) -> "Picture":
+    def encode(heatmap: np.ndarray) -> "Picture":
         """Prepare a heatmap, float (S, S), negative where a rule has signs."""
         peak, end = float(np.abs(heatmap).max()), overlay.scale_end(heatmap)
         return Picture(encode_map(heatmap), peak, end, bool((heatmap < 0).any()))
@@ -198,7 +198,7 @@ def _panel_message(panel: Panel) -> dict[str, Any]:
         "note": panel.note,
         "color": panel.color,
         "line": panel.line,
-        "place": panel.place,
+        "place": panel.extent,
         "map": f"data:image/png;base64,{base64.b64encode(panel.heatmap.png).decode()}",
         "peak": panel.heatmap.peak,
         "top": panel.heatmap.top,

@@ -25,7 +25,7 @@ from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts.viewer import Outline, Picture, Rectangle, Region, outline_of
-from dr_ui.shell.device import each, place
+from dr_ui.shell.device import each, model_device
 
 _PHOTOGRAPH_SIDE = 1500
 """Longest side in pixels of the photograph in the viewer, which can be zoomed."""
@@ -206,7 +206,7 @@ def _probabilities(
 
         return each(models, answer)
 
-    return place().run(ask_all)
+    return model_device().run(ask_all)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,7 +264,7 @@ def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, 
     return Answers(
         pooled,
         {
-            setup: Picture.of((relevance.double().sum(dim=1) if signed else pooled[setup])[0].numpy())
+            setup: Picture.encode((relevance.double().sum(dim=1) if signed else pooled[setup])[0].numpy())
             for setup, relevance in relevances.items()
         },
     )
@@ -299,7 +299,7 @@ def maps_by_class(
 
         return each(ways, explain)
 
-    return place().run(ask_all)
+    return model_device().run(ask_all)
 
 
 def attribute(study: Study, rule: str, inputs: Mapping[str, torch.Tensor], target: int) -> dict[str, torch.Tensor]:
@@ -313,7 +313,7 @@ def attribute(study: Study, rule: str, inputs: Mapping[str, torch.Tensor], targe
 
         return each(inputs, explain)
 
-    return place().run(ask_all)
+    return model_device().run(ask_all)
 
 
 def explainer(study: Study, setup: str, rule: str, device: str = "cpu") -> Explainer:

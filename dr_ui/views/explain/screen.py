@@ -66,7 +66,7 @@ def _scene(study: Study, choice: Choice, prepared: Prepared, pictures: Mapping[s
             color=study.setups[setup].color,
             line=study.setups[setup].css_line,
             heatmap=picture,
-            place=prepared.places[ways[setup]],
+            extent=prepared.places[ways[setup]],
         )
         for setup, picture in pictures.items()
     ]
