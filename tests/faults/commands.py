@@ -248,8 +248,12 @@ def outcome(study: Path) -> dict[str, str]:
         table = pd.read_parquet(path).to_csv(index=False)
         found[path.name] = _digest(re.sub(r'/[^,"\n]*/', "", table).encode())  # a table may name its store's folder
     for path in sorted(study.glob("*.html")):
-        found[path.name] = _digest(re.sub(r"20\d\d-\d\d-\d\d(T[\d:+]*)?", "", path.read_text()).encode())
+        found[path.name] = _digest(re.sub(_OF_THIS_RUN, "", path.read_text()).encode())
     return found
+
+
+_OF_THIS_RUN = r"20\d\d-\d\d-\d\d(T[\d:+]*)?|SHA-256 [0-9a-f]{64}"
+"""In a report: when it was made, and digests of tables, which may name their store's folder and are compared above."""
 
 
 def _digest(*parts: bytes) -> str:
