@@ -169,7 +169,7 @@ async def drive(address: str, people: list[Person], seconds: float, patience: tu
     Args:
         address: Of the server.
         people: Who.
-        seconds: How long; a person whose eyes are used up begins with the first one again.
+        seconds: How long, but a round each; a person whose eyes are used up begins with the first one again.
         patience: Shortest and longest pause between two requests.
 
     Returns:
@@ -185,14 +185,14 @@ async def drive(address: str, people: list[Person], seconds: float, patience: tu
 
         await asyncio.sleep(generator.uniform(0, patience[1]))
         rounds = itertools.cycle(zip(person.specimens, person.expected, strict=True))
-        while time.monotonic() < end:
+        while True:
             async with Visitor(address) as visitor:
                 for specimen, expected in rounds:
-                    if time.monotonic() >= end:
-                        return
                     if await visit_once(visitor, specimen, person.threshold, record, pause) != expected:
                         record.wrong.append(f"session {number} saw something else than a single user")
                     record.rounds += 1
+                    if time.monotonic() >= end:
+                        return
                     if generator.random() < LEAVING:
                         await _leave(visitor, float(generator.uniform(0, 1)))
                         record.left += 1

@@ -269,6 +269,8 @@ def check_headers(running: Running) -> None:
         assert "frame-ancestors 'none'" in policy
         assert "default-src 'self'" in policy
         assert "http" not in policy
+        (scripts,) = (part for part in policy.split("; ") if part.startswith("script-src "))
+        assert "unsafe" not in scripts
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "no-referrer"
     assert "no-store" in httpx.get(running.address + "/media/none.jpg").headers["Cache-Control"]

@@ -29,7 +29,7 @@ LONGEST = 600.0
 SMALL_STUDY = """
 preset = "quick"
 title = "Small"
-setups = ["ifi_fs"]
+{setups}
 fractions = [100]
 [data.draw]
 patients = 6
@@ -77,9 +77,15 @@ def report(folder: Path) -> list[str]:
     return ["report", "--study", str(folder / "study")]
 
 
-def whole_study(folder: Path) -> list[str]:
+def first_cells(folder: Path) -> list[str]:
+    """The first cells of another study: its data drawn, one set-up trained on them; `study --resume` goes on."""
+    command = whole_study(folder, 'setups = ["iwne_fs"]')
+    return [*command, *(word for cell in ("draw-train", "draw-validation", "finetune-*") for word in ("--only", cell))]
+
+
+def whole_study(folder: Path, setups: str = 'setups = ["ifi_fs"]') -> list[str]:
     """All of it, data included; `study --resume` goes on."""
-    (folder / "study.toml").write_text(SMALL_STUDY)
+    (folder / "study.toml").write_text(SMALL_STUDY.format(setups=setups))
     command = ["study", "--config", str(folder / "study.toml"), "--out", str(folder / "study"), "--at-once", "1"]
     return [*command, *(["--resume"] if (folder / "study" / "grid").is_dir() else [])]
 
@@ -239,7 +245,7 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def outcome(study: Path) -> dict[str, str]:
-    """Digests of all weights, tables and reports of a study: what must not depend on how often it was stopped."""
+    """Digests of a study's data, weights, tables and reports: what must not depend on how often it was stopped."""
     found = {}
     for path in sorted((study / "checkpoints").glob("*.safetensors")):
         tensors = load_file(path)
@@ -247,6 +253,8 @@ def outcome(study: Path) -> dict[str, str]:
     for path in sorted((study / "results").glob("*.parquet")):
         table = pd.read_parquet(path).to_csv(index=False)
         found[path.name] = _digest(re.sub(r'/[^,"\n]*/', "", table).encode())  # a table may name its store's folder
+    for path in sorted(study.rglob("images.npy")):
+        found[str(path.relative_to(study))] = _digest(path.read_bytes())
     for path in sorted(study.glob("*.html")):
         found[path.name] = _digest(re.sub(_OF_THIS_RUN, "", path.read_text()).encode())
     return found
