@@ -6,6 +6,7 @@ from pathlib import Path
 from dr_cli import recipe_options
 from dr_cli.commands import render_remedy
 from dr_cli.progress import show_progress, show_training
+from dr_cli.stopping import should_stop
 from dr_core.devices import find_job
 from dr_core.errors import Remedy
 from dr_core.models.setups import SETUPS
@@ -78,6 +79,6 @@ def _run(options: argparse.Namespace) -> None:
             show_progress("fetch ImageNet weights, bytes", fetch)
         else:
             list(fetch)
-    show_training(f"{setup.label} on {options.fraction} %", finetune(request))
+    show_training(f"{setup.label} on {options.fraction} %", finetune(request, should_stop))
     measure = render_remedy(Remedy("evaluate", {"study": str(options.study)}))
     recipe_options.announce(f"The best epoch is in {request.run}. Measure it: {measure}")

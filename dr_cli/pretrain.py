@@ -6,6 +6,7 @@ from pathlib import Path
 from dr_cli import recipe_options
 from dr_cli.commands import program
 from dr_cli.progress import show_training
+from dr_cli.stopping import should_stop
 from dr_core.data.store import open_store
 from dr_core.errors import InputError
 from dr_core.training.jobs.pretrain import PretrainRequest, find_doubts, plan_pretraining, pretrain
@@ -50,7 +51,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.dry_run:
         recipe_options.print_plan("MoCo v2", plan_pretraining(request))
         return
-    show_training("MoCo v2", pretrain(request))
+    show_training("MoCo v2", pretrain(request, should_stop))
     recipe_options.announce(
         f"The encoder is in {options.out}. Go on: {program()} finetune --setup iwne_cl --pretrained {options.out} ..."
     )
@@ -70,5 +71,5 @@ def _run_supervised(options: argparse.Namespace) -> None:
         contrast=options.contrast,
         execution=recipe_options.choose_execution(options),
     )
-    show_training("supervised pretraining", pretrain_supervised(request))
+    show_training("supervised pretraining", pretrain_supervised(request, should_stop))
     recipe_options.announce(f"The network is in {options.out}; finetune --setup ifi_fs --pretrained starts from it.")

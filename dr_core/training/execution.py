@@ -148,6 +148,33 @@ def share_buffers(network: torch.nn.Module, share: Share) -> None:
             torch.distributed.broadcast(buffer, src=0)
 
 
+def check_parts(batch_size: int, world: int, accumulate: int) -> None:
+    """Make sure that a batch can be dealt out evenly.
+
+    Raises:
+        InputError: If it cannot.
+    """
+    if accumulate < 1 or batch_size % (world * accumulate):
+        raise InputError(
+            f"A batch of {batch_size} cannot be split evenly among {world} processes with {accumulate} parts each; "
+            "change `batch_size` or `accumulate`."
+        )
+
+
+def never() -> bool:
+    """Whether to stop: no."""
+    return False
+
+
+def any_process(value: bool, share: Share) -> bool:
+    """Whether something is so in any process of the job; the same answer in each."""
+    if share.world == 1:
+        return value
+    values = [False] * share.world
+    torch.distributed.all_gather_object(values, value)
+    return any(values)
+
+
 def check_same(value: int, share: Share) -> None:
     """Make sure that every process starts from the same state.
 

@@ -132,3 +132,23 @@ def test_an_upload_that_is_given_up_is_one_line(manager, caplog):
     assert record.levelname == "DEBUG"
     assert record.getMessage() == "an upload was given up after 10 bytes"
     assert record.exc_info is None
+
+
+def test_a_tab_that_does_not_come_back_leaves_nothing(monkeypatch):
+    """Streamlit forgets it when somebody else comes, which may be never."""
+    closed = []
+    monkeypatch.setattr(connections, "_close_session", closed.append)
+    monkeypatch.setattr(connections, "RETURN_SECONDS", 0.02)
+    monkeypatch.setattr(connections, "TABS", set())
+
+    async def leave(session, *, comes_back):
+        tab = connections.Tab({"client": ("10.0.0.1", 1)}, None, None)
+        tab.session = session
+        tab.leave()
+        if comes_back:
+            connections.TABS.add(tab)
+        await asyncio.sleep(0.1)
+
+    run(leave("gone", comes_back=False))
+    run(leave("back", comes_back=True))
+    assert closed == ["gone"]
