@@ -119,6 +119,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "score": "mass accuracy (eq. 2), rank accuracy (CLEVR-XAI) or recall (eq. 3 as its controls imply)",
         "value": "the score, 0..1, higher is better; NaN where there is no positive relevance",
         "share": "share of the image that the mask covers: chance for mass and rank accuracy",
+        "reason": "why the set-up gives no heatmap of this eye; empty where it gives one",
     },
     "localization_summary": {
         "protocol": "as in localization",
@@ -133,6 +134,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "high": "upper end",
         "n": "number of eyes",
         "chance": "mean of the random heatmaps on the same eyes, measured by the same pooling and score",
+        "reason": "why some eyes, or all where n is 0, have no value; empty where all have one",
     },
     "localization_tests": {
         "protocol": "as in localization",

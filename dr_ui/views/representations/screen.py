@@ -18,6 +18,7 @@ from dr_core.study.folder import Study
 from dr_ui.parts import charts
 from dr_ui.parts.style import initialization_title
 from dr_ui.shell import result_tables
+from dr_ui.views.representations import concepts
 
 _MARKED = 500
 """Eigenvalues from which a line has no markers."""
@@ -31,6 +32,7 @@ def show_page(study: Study) -> None:
             "This study has no spectra yet; "
             f"`python train_cli.py spectrum --study {study.path} --data STORE` computes them on prepared eyes."
         )
+        concepts.show(study)
         return
     data = result_tables.choose_data(study, list(dict.fromkeys(layers["data"])))
     layers, values = layers[layers["data"] == data], values[values["data"] == data]
@@ -58,6 +60,7 @@ def show_page(study: Study) -> None:
                 data,
                 names[0],
             )
+    concepts.show(study)
 
 
 _TOGETHER, _SINGLE = "over all eyes", "within each eye (first layer)"
