@@ -133,6 +133,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "score": "mass accuracy (eq. 2), rank accuracy (CLEVR-XAI), recall (eq. 3 by its controls); of view: entropy",
         "value": "the score, 0..1, higher is better; NaN where there is no positive relevance",
         "share": "share of the image that the mask covers: chance for mass and rank accuracy",
+        "reason": "why the set-up gives no heatmap of this eye; empty where it gives one",
     },
     "localization_summary": {
         "protocol": "as in localization",
@@ -147,6 +148,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "high": "upper end",
         "n": "number of eyes",
         "chance": "mean of the random heatmaps on the same eyes, measured by the same pooling and score",
+        "reason": "why some eyes, or all where n is 0, have no value; empty where all have one",
     },
     "localization_tests": {
         "protocol": "as in localization",
@@ -252,6 +254,8 @@ SCHEMAS: dict[str, dict[str, str]] = {
 NOT_YET_KNOWN: dict[str, dict[str, str | float]] = {
     "performance": {"warning": ""},
     "comparisons": {"p_clusters": math.nan, "warning": ""},
+    "localization": {"reason": ""},
+    "localization_summary": {"reason": ""},
     "localization_tests": {"p_holm": math.nan},
     "knockout": {"unlike": math.nan, "weight": math.nan},
     "knockout_summary": {"left_out": 0, "unlike": math.nan},

@@ -88,7 +88,7 @@ function showCaption(frame, swipe) {
   note.textContent = swipe ? "" : ` ${first.note ?? ""}`;
   frame.caption.replaceChildren(label, note);
   frame.caption.title = label + note.textContent;
-  frame.canvas.setAttribute("aria-label", `${label}${note.textContent}`);
+  frame.canvas.setAttribute("aria-label", `${label}${note.textContent} ${first.reason ?? ""}`.trim());
   frame.caption.style.setProperty("--hue", swipe ? "transparent" : first.color ?? "transparent");
   frame.caption.style.setProperty("--line", swipe ? "solid" : first.line ?? "solid");
 }

@@ -18,6 +18,7 @@ from dr_core.study.folder import Study
 from dr_ui.parts import charts
 from dr_ui.parts.style import initialization_title
 from dr_ui.shell import missing, result_tables
+from dr_ui.views.representations import concepts
 
 _MARKED = 500
 """Eigenvalues from which a line has no markers."""
@@ -28,6 +29,7 @@ def show_page(study: Study) -> None:
     layers, values = result_tables.load_table(study, "spectrum"), result_tables.load_table(study, "eigenvalues")
     if layers is None or values is None or layers.empty:
         missing.show_missing_table(study, "spectrum")
+        concepts.show(study)
         return
     data = result_tables.choose_data(study, list(dict.fromkeys(layers["data"])))
     layers, values = layers[layers["data"] == data], values[values["data"] == data]
@@ -55,6 +57,7 @@ def show_page(study: Study) -> None:
                 data,
                 names[0],
             )
+    concepts.show(study)
 
 
 _TOGETHER, _SINGLE = "over all eyes", "within each eye (first layer)"

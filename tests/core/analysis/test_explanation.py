@@ -9,11 +9,13 @@ from dr_core.analysis.attribution import Explainer
 from dr_core.analysis.controls import (
     CONTROLS,
     MAP,
+    build_explainers,
     build_untrained,
     class_maps,
     control_maps,
     trace_edges,
     untrained_explainers,
+    why_no_map,
     why_no_untrained,
 )
 from dr_core.analysis.explanation import describe_all, describe_explanation, explain_map, find_best, measure_shares
@@ -170,6 +172,32 @@ def test_an_imported_network_gets_its_own_untrained_kind_or_the_reason():
     assert "cannot draw its weights anew" in why_no_untrained(imported, "alpha1_beta0")
 
 
+def test_a_network_that_is_no_resnet_gets_untrained_ones_by_its_name():
+    timm = pytest.importorskip("timm")
+    arch = "timm/mobilenetv3_small_050"
+    own = timm.create_model(arch.removeprefix("timm/"), num_classes=5).eval()
+    fresh = build_untrained(own, arch, 5, 1, 64)
+    assert {name: value.shape for name, value in fresh.state_dict().items()} == {
+        name: value.shape for name, value in own.state_dict().items()
+    }
+    assert not torch.equal(next(fresh.parameters()), next(own.parameters()))
+
+
+def test_a_model_without_an_answer_keeps_its_controls_and_the_reason():
+    silent = load_model(open_study(DEMO).checkpoint_path("iwne_fs"))
+    silent.model.fc.weight.data.zero_()
+    inputs = silent.preprocess(draw_phantom(3, 128, 5).image)[None]
+    field = torch.ones(1, 224, 224, dtype=torch.bool)
+    explainers = build_explainers({"a": silent}, "alpha1_beta0")
+    (maps,) = control_maps({"a": silent}, explainers, {"a": inputs}, {"a": field}, 3, 0).values()
+    assert MAP not in maps
+    assert {"random", "untrained-0", "edges"} <= set(maps)
+    assert "its map is zero everywhere" in why_no_map(silent, "alpha1_beta0", inputs, 3)
+    assert why_no_map(LOADED, "alpha1_beta0", inputs, 3) is None
+    with pytest.raises(InputError):
+        build_explainers({"a": silent}, "nonsense")
+
+
 def test_class_maps_and_controls_are_measured_on_the_same_eye():
     phantom = draw_phantom(3, 256, 5)
     inputs = LOADED.preprocess(phantom.image)[None]
@@ -223,5 +251,5 @@ def test_a_model_that_ignores_lesions_is_said_to_be_no_better_than_an_untrained_
     said = [describe_explanation(explain_phantom(planted, seed)) for seed in range(100, 104)]
     assert all("no better than" in one and "does not show that the network looks there" in one for one in said)
     assert sum("an untrained network" in one.split("no better than")[1] for one in said) >= 3
-    trained = [explain_phantom(LOADED, seed) for seed in range(100, 104)]
+    trained = (explain_phantom(LOADED, seed) for seed in range(100, 104))
     assert any(one.beats_controls for one in trained)  # the same sentence can say the opposite
