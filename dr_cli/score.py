@@ -33,7 +33,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Give 1 where the finished table lists photographs that could not be read; a part alone gives 0.
+    """Give 1 where a photograph could not be read or a model gave no answer; a part alone gives 0.
 
     torchrun would end the other parts at the first one that gives another code.
     """
@@ -56,4 +56,6 @@ def _run(options: argparse.Namespace) -> int:
         console.print(f"No answer of {setup}, because: {reason}", markup=False)
     if summary.unreadable:
         console.print(f"{summary.unreadable} could not be read; the column `error` says why.")
-    return int(bool(summary.unreadable))
+    if summary.unanswered:
+        console.print(f"{summary.unanswered} answers are missing; the column `reason` says why.")
+    return int(not summary.is_whole)

@@ -39,9 +39,11 @@ def run_step(study: Study, step: Step, shard: Shard) -> Iterator[Report]:
             last = report
             yield report
         joined = _join(folder, step, shard)
+    unanswered: tuple[str, ...] = ()
     if joined is not None:
+        unanswered = step.unanswered(joined)
         _write(study, step, joined)
-    yield replace(last, units=(), tables={}, notes=step.notes, written=joined is not None)
+    yield replace(last, units=(), tables={}, notes=step.notes, written=joined is not None, unanswered=unanswered)
 
 
 class _Part:
@@ -111,8 +113,8 @@ def _join(folder: Path, step: Step, shard: Shard) -> dict[str, pd.DataFrame] | N
 
 
 def _write(study: Study, step: Step, rows: Mapping[str, pd.DataFrame]) -> None:
-    """Compute every table before the first one is written."""
-    tables = {name: table for name, table in step.summarize(rows).items() if not table.empty}
+    """Compute every table before the first one is written; an empty one replaces an old one and begins none."""
+    tables = {name: table for name, table in step.summarize(rows).items() if len(table) or study.has_results(name)}
     for name, table in tables.items():
         study.write_results(name, table)
     if step.export is not None:

@@ -15,6 +15,7 @@ from dr_core.study.ownership import check_training
 _TABLES: Mapping[str, str] = {
     "predictions": "evaluate",
     "eyes": "evaluate",
+    "missing_answers": "evaluate",
     "performance": "measure again",
     "comparisons": "measure again",
     "fractions": "evaluate",

@@ -6,6 +6,7 @@ from html import escape
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from dr_core.data.fundus import KINDS
 from dr_core.data.intake.lesion_mask import split_name
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, uploads
@@ -30,7 +31,7 @@ def choose_eyes() -> list[Eye]:
     """Draw the uploader and the samples; give the uploaded eyes, or else the chosen sample."""
     upload, samples = st.columns([2.3, 4.4], gap="small")
     with upload:
-        files = uploads.keep(upload_files("Your photographs", "JPEG, PNG, TIFF or DICOM, one or many."))
+        files = uploads.keep(upload_files("Your photographs", f"{KINDS}, one or many."))
         files = [file for file in files if split_name(file.name)[1] is None]
     with samples:
         sample = choose_sample(disabled=bool(files))

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from dr_core.data.fundus import KINDS
 from dr_core.data.grades import LESIONS
 from dr_core.data.idrid import SegmentedEye, load_segmentation
 from dr_core.data.intake.lesion_mask import LesionMask, decode_mask, split_name
@@ -111,7 +112,7 @@ def choose() -> Specimen:
         files = uploads.keep(
             choice.upload_files(
                 "Your photograph, with masks if you have them",
-                "The photograph as JPEG, PNG, TIFF or DICOM; lesion masks as TIFF or PNG of the same size, named as "
+                f"The photograph as {KINDS}; lesion masks as TIFF or PNG of the same size, named as "
                 "IDRiD (eye_MA.tif, eye_HE.tif, eye_EX.tif, eye_SE.tif).",
             )
         )
