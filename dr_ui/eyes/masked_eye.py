@@ -68,8 +68,9 @@ class Specimen:
             drawn = {lesion: LesionMask(mask, _ON_AND_OFF) for lesion, mask in phantom.masks.items() if mask.any()}
             return phantom.image, {lesion: partial(_same, mask) for lesion, mask in drawn.items()}
         image = self.eye.read()
+        field_share = (self.eye.find_field(image).share or 1.0) if self.masks else 1.0
         shape = (image.shape[0], image.shape[1])
-        return image, {lesion: partial(_decode, file, shape) for lesion, file in self.masks}
+        return image, {lesion: partial(_decode, file, shape, field_share) for lesion, file in self.masks}
 
     def notes(self, masks: Mapping[str, LesionMask]) -> tuple[str, ...]:
         """What a user should know of uploaded masks."""
@@ -96,8 +97,8 @@ def _published(eye: SegmentedEye, lesion: str) -> LesionMask:
     return eye.decode_mask(lesion)
 
 
-def _decode(file: UploadedFile, shape: tuple[int, int]) -> LesionMask:
-    return decode_mask(file.name, file.getvalue(), shape)
+def _decode(file: UploadedFile, shape: tuple[int, int], field_share: float) -> LesionMask:
+    return decode_mask(file.name, file.getvalue(), shape, field_share=field_share)
 
 
 def _same(mask: LesionMask) -> LesionMask:
