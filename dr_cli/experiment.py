@@ -75,7 +75,8 @@ def _add_setting(parser: argparse.ArgumentParser, setting: Setting) -> None:
     )
 
 
-def _run(options: argparse.Namespace, name: str, experiment: Experiment) -> None:
+def _run(options: argparse.Namespace, name: str, experiment: Experiment) -> int:
+    """Give 1 where a training run gave no answer; the tables hold the others'."""
     given = vars(options)
     config = build_config(
         experiment.config, {setting.name: given[f"setting_{setting.name}"] for setting in experiment.settings}
@@ -99,3 +100,7 @@ def _run(options: argparse.Namespace, name: str, experiment: Experiment) -> None
         console.print(f"The tables are in {study.path / 'results'}.")
     else:
         console.print(f"Part {shard.number} of {shard.count} is done; the last one to end writes the tables.")
+    unanswered = [sentence for report in last.values() for sentence in report.unanswered]
+    for sentence in unanswered:
+        console.print(sentence, markup=False)
+    return int(bool(unanswered))

@@ -36,10 +36,22 @@ class ScoreReport:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSummary:
-    """What the finished table holds: photographs, and how many of them could not be read."""
+    """What the finished table holds.
+
+    Attributes:
+        photographs: Number of photographs.
+        unreadable: How many of them could not be read.
+        unanswered: Set-ups that give no answer about a photograph that could be read, added up over all of them.
+    """
 
     photographs: int
     unreadable: int
+    unanswered: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every model answers about every photograph."""
+        return not self.unreadable and not self.unanswered
 
 
 def run_scoring(scoring: Scoring, shard: Shard) -> Iterator[ScoreReport]:
@@ -195,13 +207,15 @@ def finish_scoring(scoring: Scoring) -> ScoreSummary | None:
     places = read_journals(scoring.parts, scoring.photographs).places
     if not all(photograph.name in places for photograph in scoring.photographs):
         return None
-    unreadable = 0
+    unreadable = unanswered = 0
     with replacing(scoring.out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(SCORE_COLUMNS), restval="", lineterminator="\n")
         writer.writeheader()
         for photograph in scoring.photographs:
-            writer.writerows(defuse_row(row) for row in places[photograph.name].read())
+            rows = places[photograph.name].read()
+            writer.writerows(defuse_row(row) for row in rows)
+            unanswered += sum(bool(row.get("reason")) for row in rows)
             unreadable += not places[photograph.name].readable
-    summary = ScoreSummary(photographs=len(scoring.photographs), unreadable=unreadable)
+    summary = ScoreSummary(photographs=len(scoring.photographs), unreadable=unreadable, unanswered=unanswered)
     write_json(scoring.header_path, scoring.header | vars(summary))
     return summary

@@ -5,7 +5,7 @@ sessions under the digest of the photograph, which nobody can guess without havi
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,13 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dr_core.data.fundus import (
     FieldOfView,
+    FundusFile,
     Quality,
     assess_quality,
     encode_jpeg,
     find_field_of_view,
     mark_field_of_view,
-    read_fundus,
+    open_fundus,
 )
 from dr_core.data.idrid import SegmentedEye
 from dr_core.data.phantom import Phantom, draw_phantom
@@ -63,16 +64,20 @@ class Eye:
     link: str = ""
 
     def read(self) -> np.ndarray:
-        """Pixels, uint8 (H, W, 3).
+        """Pixels, uint8 (H, W, 3); raises as `open` does."""
+        return self.open().image
+
+    def open(self) -> FundusFile:
+        """Pixels, and what was understood of their file.
 
         Raises:
             InputError: If the photograph cannot be read.
         """
         if self.file is not None:
-            return read_fundus(self.file.getvalue())
+            return open_fundus(self.file.getvalue())
         if self.published is not None:
-            return self.published.read_image()
-        return self.picture.image if self.picture is not None else self.draw().image
+            return FundusFile(image=self.published.read_image())
+        return FundusFile(image=self.picture.image if self.picture is not None else self.draw().image)
 
     @property
     def drawn_grade(self) -> int | None:
@@ -106,12 +111,14 @@ class Look:
         pixels: Width and height of the photograph.
         quality: Its quality.
         views: The eye at model size, uint8 (S, S, 3), for each way in which the study's models see it.
+        notes: What was understood of its file, such as which page of a TIFF was read; sentences.
     """
 
     taken: bytes
     pixels: tuple[int, int]
     quality: Quality
     views: dict[Preprocessing, np.ndarray]
+    notes: tuple[str, ...] = ()
 
     @property
     def seen(self) -> bytes:
@@ -182,6 +189,17 @@ def refused_models(study: Study) -> dict[str, str]:
     return _models(study_stamp(study), "cpu")[1]
 
 
+def unanswered(study: Study, answered: Collection[str]) -> dict[str, str]:
+    """Set-up -> why it gives no answer about an eye, of those that have a checkpoint.
+
+    Args:
+        study: The study.
+        answered: Set-ups whose answers there are.
+    """
+    silent = dict.fromkeys(models(study), "its answer about this eye is no probability") | refused_models(study)
+    return {setup: silent[setup] for setup in study.setups if setup in silent and setup not in answered}
+
+
 def predict(study: Study, views: Mapping[Preprocessing, np.ndarray]) -> dict[str, np.ndarray]:
     """Ask the models, each for itself.
 
@@ -199,7 +217,7 @@ def predict(study: Study, views: Mapping[Preprocessing, np.ndarray]) -> dict[str
         def answer(setup: str) -> np.ndarray | None:
             try:
                 return predict_views(loaded[setup], views[loaded[setup].info.preprocessing], device=device)
-            except InputError:  # the others answer; this one is said to have no answer where it is missing
+            except InputError:  # the others answer; `unanswered` says why this one does not
                 return None
 
         return {setup: softmax for setup, softmax in each(loaded, answer).items() if softmax is not None}
@@ -209,13 +227,15 @@ def predict(study: Study, views: Mapping[Preprocessing, np.ndarray]) -> dict[str
 
 @st.cache_data(max_entries=16, show_spinner=False, scope="session")
 def _look(key: str, preprocessings: tuple[Preprocessing, ...], _eye: Eye) -> Look:
-    image = _eye.read()
+    opened = _eye.open()
+    image = opened.image
     field = _eye.find_field(image)
     return Look(
         taken=encode_jpeg(mark_field_of_view(image, field, _SCREEN_SIDE), _SCREEN_SIDE),
         pixels=(image.shape[1], image.shape[0]),
         quality=assess_quality(image, field),
         views={preprocessing: preprocessing.to_model_view(image, field) for preprocessing in preprocessings},
+        notes=opened.notes,
     )
 
 

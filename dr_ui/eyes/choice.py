@@ -6,6 +6,7 @@ from html import escape
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from dr_core.data.fundus import KINDS
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, case_list, uploads
 from dr_ui.eyes.cache import Eye
@@ -29,7 +30,7 @@ def choose_eyes() -> list[Eye]:
     """Draw the uploader and the samples; give the eyes of the case list, or else the chosen sample."""
     upload, samples = st.columns([2.3, 4.4], gap="small")
     with upload:
-        uploads.keep(upload_files("Your photographs", "JPEG, PNG, TIFF or DICOM, one or many."))
+        uploads.keep(upload_files("Your photographs", f"{KINDS}, one or many."))
     study = open_study()
     case_list.take_link(study)
     with samples:

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from dr_core.data.fundus import KINDS
 from dr_core.data.grades import LESIONS
 from dr_core.data.idrid import SegmentedEye, load_segmentation
 from dr_core.data.intake.lesion_mask import LesionMask, decode_mask, split_name
@@ -67,8 +68,9 @@ class Specimen:
             drawn = {lesion: LesionMask(mask, _ON_AND_OFF) for lesion, mask in phantom.masks.items() if mask.any()}
             return phantom.image, {lesion: partial(_same, mask) for lesion, mask in drawn.items()}
         image = self.eye.read()
+        field_share = (self.eye.find_field(image).share or 1.0) if self.masks else 1.0
         shape = (image.shape[0], image.shape[1])
-        return image, {lesion: partial(_decode, file, shape) for lesion, file in self.masks}
+        return image, {lesion: partial(_decode, file, shape, field_share) for lesion, file in self.masks}
 
     def notes(self, masks: Mapping[str, LesionMask]) -> tuple[str, ...]:
         """What a user should know of uploaded masks."""
@@ -95,8 +97,8 @@ def _published(eye: SegmentedEye, lesion: str) -> LesionMask:
     return eye.decode_mask(lesion)
 
 
-def _decode(file: UploadedFile, shape: tuple[int, int]) -> LesionMask:
-    return decode_mask(file.name, file.getvalue(), shape)
+def _decode(file: UploadedFile, shape: tuple[int, int], field_share: float) -> LesionMask:
+    return decode_mask(file.name, file.getvalue(), shape, field_share=field_share)
 
 
 def _same(mask: LesionMask) -> LesionMask:
@@ -111,7 +113,7 @@ def choose_masked_eye() -> Specimen:
         files = uploads.keep(
             choice.upload_files(
                 "Your photograph, with masks if you have them",
-                "The photograph as JPEG, PNG, TIFF or DICOM; lesion masks as TIFF or PNG of the same size, named as "
+                f"The photograph as {KINDS}; lesion masks as TIFF or PNG of the same size, named as "
                 f"IDRiD ({', '.join(f'eye_{lesion.code}.tif' for lesion in LESIONS.values())}).",
             )
         )

@@ -21,7 +21,7 @@ from dr_core.publish.report.document import page
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
-from dr_ui.parts import photograph
+from dr_ui.parts import no_answer, photograph
 from dr_ui.parts.operating_point import OperatingPoint, referable_grades
 from dr_ui.views.explain import controls, heatmaps, localization_scores
 from dr_ui.views.explain.heatmaps import OWN, Question
@@ -47,6 +47,7 @@ def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) ->
     """
     eye = specimen.eye
     answers, look = cache.answers(eye, study), cache.look(eye, study)
+    no_answer.require_answers(study, answers)
     found = heatmaps.ask(specimen, study, _QUESTION)
     agreement = find_agreement(answers, point.reading.positive_from, point.threshold)
     yes, all_of = len(agreement.referable), len(answers)
@@ -55,7 +56,7 @@ def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) ->
         f"<div class='top'>{_picture(look.taken, 'the eye as taken')}<div>"
         f"<table>{_answers(study, answers, point)}</table>"
         f"<p><b>{yes} of {all_of} models say referable</b> (grades {point.grades}, from {point.threshold:.2f} on); "
-        f"highest and lowest probability differ by {agreement.spread:.2f}.</p>"
+        f"highest and lowest probability differ by {agreement.spread:.2f}.</p>{no_answer.reasons_html(study, answers)}"
         f"{photograph.quality_html(look, _description(specimen, look))}</div></div>"
         f"<h2>Where they look for severe DR (LRP alpha1-beta0)</h2>{_maps(study, specimen, found)}"
         f"{_scores(study, specimen)}"
@@ -146,7 +147,10 @@ def _scan(study: Study, specimen: Specimen, clean: Mapping[str, np.ndarray], poi
     rows = [f"<tr><th>clean</th>{''.join(f'<td>{score:.2f}</td>' for score in before.values())}</tr>"]
     for name in IMAGENET_C:
         found = damaged_eye.damage(specimen.eye, study, ((name, _SEVERITY),)).answers
-        cells = "".join(_damaged(before[setup], float(point.score(found[setup])), point) for setup in before)
+        cells = "".join(
+            _damaged(before[setup], float(point.score(found[setup])), point) if setup in found else "<td>no answer</td>"
+            for setup in before
+        )
         rows.append(f"<tr><th>{escape(CORRUPTIONS[name].label)}</th>{cells}</tr>")
     heads = f"<tr><th></th>{''.join(f'<th>{escape(study.setups[setup].label)}</th>' for setup in before)}</tr>"
     half = (len(rows) + 1) // 2

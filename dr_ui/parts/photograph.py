@@ -56,6 +56,7 @@ def quality_html(look: Look, note: str) -> str:
     )
     words = " · ".join(f"{name} <b>{word}</b>" for name, word in _judge(quality).items())
     warnings = "".join(f'<p class="lens-warning" role="alert">{escape(text)}</p>' for text in quality.warnings)
+    warnings += "".join(f'<p class="lens-small">{escape(text)}</p>' for text in look.notes)
     return f'<p class="lens-quality" title="{figures}">{words}<br>{note}</p>{warnings}'
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dr_core.data.fundus import read_fundus
+from dr_core.data.fundus import KINDS, read_fundus
 from dr_core.data.phantom import draw_phantom
 from dr_core.models.prediction import predict_photographs
 from dr_ui.eyes.choice import FIRST_SAMPLE, SAMPLES
@@ -85,7 +85,7 @@ def test_a_bad_file_gets_one_sentence_and_the_session_lives(page):
     app = upload(page.run(), ("eye.jpg", b"not an image at all"))
     assert not app.exception
     assert len(app.error) == 1
-    assert "must be a JPEG, PNG, TIFF, DICOM" in app.error[0].value
+    assert f"must be a {KINDS} file" in app.error[0].value
     app = upload(app, ("good.png", encoded(draw_phantom(0, 200, 1).image)))
     assert not app.error
     assert "good.png" in html_of(app)

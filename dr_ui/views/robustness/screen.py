@@ -18,10 +18,9 @@ from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, case_list, chosen
 from dr_ui.eyes.cache import Eye
-from dr_ui.parts import charts, swipe
+from dr_ui.parts import charts, no_answer, swipe
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.parts.style import setup_class
-from dr_ui.shell import missing
 from dr_ui.views.compare import screen as compare
 from dr_ui.views.robustness import cohort, damaged_eye
 from dr_ui.views.robustness.damaged_eye import Steps
@@ -50,8 +49,7 @@ def show(study: Study) -> None:
 
 
 def _show_eye(study: Study) -> None:
-    if not cache.models(study):
-        raise missing.no_model_error(study)
+    no_answer.require_models(study)
     choice = compare.choose_inputs()
     eye = chosen.choose_one(choice.eyes, "Which of your photographs", "which")
     case_list.show_in_link(eye)
@@ -80,13 +78,16 @@ def _play(study: Study, eye: Eye, point: OperatingPoint) -> None:
         after = _pick_second(name)
         steps: Steps = ((name, severity), *after)
         found, clean = damaged_eye.damage(eye, study, steps), damaged_eye.damage(eye, study, ())
+        answers = {name: softmax for name, softmax in found.answers.items() if name in clean.answers}
+        no_answer.require_answers(study, answers)
         with pictures:
             swipe.show(clean.picture, found.picture, ("clean", _label(steps)), key="swipe")
         st.html(f'<p class="lens-small">{escape(CORRUPTIONS[name].description)}</p>')
     with models:
         st.html(
-            _cards_html(clean.answers, found.answers, point, study.setups)
-            + _summary_html(clean.answers, found.answers, point, study.setups)
+            _cards_html(clean.answers, answers, point, study.setups)
+            + _summary_html(clean.answers, answers, point, study.setups)
+            + no_answer.reasons_html(study, answers)
         )
         charts.show(
             _curve_figure(damaged_eye.curve(eye, study, name, after), point, severity, study.setups), "curve", 215
@@ -268,7 +269,8 @@ def _show_scan(study: Study, eye: Eye, point: OperatingPoint) -> None:
             for setup, softmax in answers.items():
                 grid[setup].append(softmax)
         bar.empty()
-        kept = (asked, {setup: np.stack(cells) for setup, cells in grid.items()})
+        whole = {setup: cells for setup, cells in grid.items() if len(cells) == len(damaged_eye.GRID)}
+        kept = (asked, {setup: np.stack(cells) for setup, cells in whole.items()})
         st.session_state[_SCANNED] = kept
     clean = damaged_eye.damage(eye, study, ()).answers
     figure = _scan_figure(clean, kept[1], point, study.setups)

@@ -186,7 +186,7 @@ def test_a_table_of_strange_values_is_refused(study, column):
 
 
 def test_a_table_of_endless_rows_is_refused(study, monkeypatch):
-    monkeypatch.setattr("dr_core.study.tables._MAX_ROWS", 10)
+    monkeypatch.setattr("dr_core.parquet._MAX_ROWS", 10)
     write_table(study, setup=pa.array(["x"] * 11))
     with pytest.raises(InputError, match=r"performance\.parquet .* damaged"):
         study.read_results("performance")
