@@ -1,5 +1,6 @@
 """Any folder of photographs with a table of grades, and APTOS 2019, which is one."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
