@@ -70,7 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 2
     except KeyboardInterrupt as stop:
-        Console(stderr=True).print("Stopped. The same command goes on where it was.")
+        resume = " with --resume" if getattr(options, "resume", True) is False else ""
+        Console(stderr=True).print(f"Stopped. The same command{resume} goes on where it was.")
         return 143 if isinstance(stop, Terminated) else 130
     from dr_core.devices import leave_job  # not before: it brings PyTorch along
 
