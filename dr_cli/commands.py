@@ -31,7 +31,7 @@ def render_remedy(remedy: Remedy) -> str:
     Args:
         remedy: The remedy; its kind is a key of the table.
     """
-    words = []
+    words: list[str] = []
     for word in _COMMANDS[remedy.kind]:
         if word == "EYES":
             words += _eyes_words(remedy.arguments["experiment"])
