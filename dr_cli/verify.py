@@ -21,10 +21,10 @@ _TITLES = {
 }
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
-    """Add the command to the parser; `told` stands beside its name."""
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
+    """Add the command to the parser; `summary` stands beside its name."""
     parser = commands.add_parser(
-        "verify", help=told, description=f"{__doc__} Exit code 0: all is sound; 1: something is not."
+        "verify", help=summary, description=f"{__doc__} Exit code 0: all is sound; 1: something is not."
     )
     parser.add_argument("study", type=Path, metavar="STUDY", help="the study's folder")
     parser.add_argument("--json", action="store_true", help="print the tree as JSON")
