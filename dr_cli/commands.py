@@ -51,14 +51,14 @@ def render_remedy(remedy: Remedy) -> str:
     return " ".join([program(), *words])
 
 
-def _eyes_words(experiment: str) -> tuple[str, ...]:
-    """The option that names the eyes of an experiment; nothing where it draws its own."""
+def _eyes_words(key: str) -> tuple[str, ...]:
+    """The option that names the eyes of an experiment; none where it draws its own."""
     from dr_core.experiments.registry import find_experiment  # brings PyTorch along, and few commands fail
 
-    known = find_experiment(experiment)
-    if not known.needs:
+    experiment = find_experiment(key)
+    if not experiment.needs:
         return ()
-    return ("--idrid", "ROOT") if known.takes_masks else ("--data", "STORE")
+    return ("--idrid", "ROOT") if experiment.takes_masks else ("--data", "STORE")
 
 
 def known_remedies() -> tuple[str, ...]:

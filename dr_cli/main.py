@@ -67,7 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except (KeyboardInterrupt, Stopped) as stop:
         kept = f"{stop} " if isinstance(stop, Stopped) else ""
-        _say(f"Stopped. {kept}The same command goes on where it was.")
+        resume = " with --resume" if getattr(options, "resume", True) is False else ""
+        _say(f"Stopped. {kept}The same command{resume} goes on where it was.")
         return 143 if isinstance(stop, Terminated | Stopped) else 130
     from dr_core.devices import leave_job  # not before: it brings PyTorch along
 

@@ -149,9 +149,7 @@ def _convert(kind: Any, value: Any, base: Any, where: str) -> Any:  # noqa: ANN4
 def _convert_table(kind: Any, table: dict[str, Any], base: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
     """A table whose keys are names of the user's own, or options that a recipe checks."""
     if kind == dict[str, Options]:  # each was a table of its own
-        return {
-            key: {name: _expect_option(one, f"{key}.{name}") for name, one in of.items()} for key, of in table.items()
-        }
+        return {key: _convert_table(Options, options, None, key) for key, options in table.items()}
     if kind == dict[str, Resources]:
         builds = ((name, f"{where}.{name}") for name in table)
         return {

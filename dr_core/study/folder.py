@@ -22,7 +22,7 @@ from dr_core.models.checkpoint import (
 )
 from dr_core.models.setups import Setup, declare_setups, parse_setup
 from dr_core.parquet import DEFECTS, read_parquet
-from dr_core.study.tables import RESULT_COLUMNS, TABLES, fill_run_columns, read_provenance, write_table
+from dr_core.study.tables import RESULT_COLUMNS, TABLES, fill_run_columns, read_provenance, write_rows
 
 CONFIGURATION = "configuration"
 """Key of a study's settings under which the TOML file of a whole study stands."""
@@ -231,7 +231,7 @@ class Study:
         path.parent.mkdir(exist_ok=True)
         frame = fill_run_columns(frame, table, self.info.seed)
         with replacing(path) as temporary:
-            write_table(temporary, frame[list(RESULT_COLUMNS[table])], computed or {})
+            write_rows(temporary, frame[list(RESULT_COLUMNS[table])], computed or {})
 
     def read_provenance(self, table: str) -> dict[str, str]:
         """What computed a table, as far as its file says so."""
