@@ -22,13 +22,8 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "pretrain": ("pretrain", "--data", "STORE", "--out", "{out}"),
     "finetune": ("finetune", "--setup", "{setup}", "--data", "STORE", "--study", "{study}"),
     "evaluate": ("evaluate", "--study", "{study}", "--data", "STORE"),
-    "measure again": ("evaluate", "--study", "{study}"),
-    "spectrum": ("spectrum", "--study", "{study}", "--data", "STORE"),
-    "robustness": ("robustness", "--study", "{study}", "--data", "STORE"),
-    "localize": ("localize", "--study", "{study}", "--idrid", "ROOT"),
-    "sanity": ("sanity", "--study", "{study}", "--idrid", "ROOT"),
-    "faithfulness": ("faithfulness", "--study", "{study}", "--idrid", "ROOT"),
-    "concepts": ("concepts", "--study", "{study}"),
+    "measure": ("{experiment}", "--study", "{study}", "EYES"),
+    "measure again": ("{experiment}", "--study", "{study}"),
     "report": ("report", "--study", "{study}"),
 }
 """Kind of a `Remedy` -> its command; a word in square brackets stands only where its argument is given."""
@@ -40,8 +35,11 @@ def render_remedy(remedy: Remedy) -> str:
     Args:
         remedy: The remedy; its kind is a key of the table.
     """
-    words = []
+    words: list[str] = []
     for word in _COMMANDS[remedy.kind]:
+        if word == "EYES":
+            words += _eyes_words(remedy.arguments["experiment"])
+            continue
         optional = word.startswith("[")
         try:
             filled = word.strip("[]").format_map(_quoted(remedy.arguments))
@@ -51,6 +49,13 @@ def render_remedy(remedy: Remedy) -> str:
             filled = missing.args[0].upper()
         words.append(filled)
     return " ".join([program(), *words])
+
+
+def _eyes_words(experiment: str) -> tuple[str, str]:
+    """The option that names the eyes of an experiment."""
+    from dr_core.experiments.registry import find_experiment  # brings PyTorch along, and few commands fail
+
+    return ("--idrid", "ROOT") if find_experiment(experiment).takes_masks else ("--data", "STORE")
 
 
 def known_remedies() -> tuple[str, ...]:
@@ -64,7 +69,7 @@ def _quoted(arguments: Mapping[str, str]) -> dict[str, str]:
 
 def option_words(options: Mapping[str, Any]) -> list[str]:
     """Options as the command line takes them: true alone stands for a switch, a list for an option given often."""
-    words = []
+    words: list[str] = []
     for name, value in options.items():
         option = f"--{name.replace('_', '-')}"
         for one in value if isinstance(value, list | tuple) else [value]:

@@ -144,7 +144,10 @@ def _area(positive: np.ndarray, negative: np.ndarray, false_positives: np.ndarra
 
 
 def measure_auc(scores: np.ndarray, labels: np.ndarray, draws: PatientDraws) -> np.ndarray:
-    """AUC in every draw, float64 (1 + D,); as `measure_separation`, without the other measures."""
+    """AUC in every draw, float64 (1 + D,): (pairs in right order + half of the tied ones) / all pairs.
+
+    Source: Hanley and McNeil 1982, Radiology 143:29-36.
+    """
     scores, labels = check_scores(scores, labels)
     if not 0 < labels.sum() < len(labels):
         return np.full(draws.times.shape[1], np.nan)
@@ -195,11 +198,13 @@ def compare_aucs(first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> D
 
 
 def roc_points(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Corners of the ROC curve.
+    """Corners of the ROC curve: at threshold t sensitivity = P(s >= t | sick), specificity = P(s < t | healthy).
 
     Returns:
         Thresholds (falling, the first infinite), sensitivities and specificities there, each float64 (K,); an eye is
         called positive where its score is at least the threshold.
+
+    Source: Fawcett 2006, Pattern Recognition Letters 27:861-874.
     """
     scores, labels = check_scores(scores, labels)
     thresholds, where = np.unique(-scores, return_inverse=True)
@@ -243,7 +248,7 @@ class Operation:
 
 
 def operate(scores: np.ndarray, labels: np.ndarray, specificity: float) -> Operation:
-    """Choose the lowest threshold that keeps at least a specificity, and count what happens there.
+    """Choose the lowest threshold with specificity >= c, and count what happens there.
 
     Raises:
         InputError: If a score is NaN or a class is absent.
@@ -252,7 +257,7 @@ def operate(scores: np.ndarray, labels: np.ndarray, specificity: float) -> Opera
 
 
 def operate_at(scores: np.ndarray, labels: np.ndarray, specificities: Sequence[float]) -> list[Operation]:
-    """As `operate`, at many specificities from one sorting of the scores."""
+    """As `operate`, at many specificities >= c from one sorting of the scores."""
     scores, labels = check_scores(scores, labels)
     if not 0 < labels.sum() < len(labels):
         raise InputError("An operating point needs positive and negative eyes; this data set has only one class.")

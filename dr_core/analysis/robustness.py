@@ -65,7 +65,7 @@ def corruption_error(errors: np.ndarray, reference: np.ndarray) -> np.ndarray:
     Raises:
         InputError: If the shapes differ.
 
-    Source: Hendrycks and Dietterich 2019, section 4.1, with another reference than AlexNet.
+    Source: Hendrycks and Dietterich 2019, ICLR (ImageNet-C's corruption error), with another reference than AlexNet.
     """
     errors, reference = np.asarray(errors, np.float64), np.asarray(reference, np.float64)
     if errors.shape != reference.shape:
@@ -86,7 +86,8 @@ def find_flips(clean: np.ndarray, damaged: np.ndarray, threshold: float = 0.5) -
     Returns:
         Bool (..., N); their mean is the flip rate.
 
-    Source: Hendrycks and Dietterich 2019, who count flips of the top prediction; here of a decision at a threshold.
+    Source: Hendrycks and Dietterich 2019, ICLR, whose flip probability on ImageNet-P counts changes of the top
+    prediction between frames; here a decision at a threshold is held against that on the clean eye.
     """
     flips: np.ndarray = (np.asarray(damaged) >= threshold) != (np.asarray(clean) >= threshold)
     return flips

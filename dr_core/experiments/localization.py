@@ -24,6 +24,7 @@ from dr_core.data.regions import find_regions
 from dr_core.errors import InputError
 from dr_core.experiments.answers import RUN
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
+from dr_core.experiments.heatmap_spread import VIEW, spread_rows
 from dr_core.experiments.knockout import knock_out_eye, summarize_knockouts
 from dr_core.experiments.settings import describe
 from dr_core.experiments.step import Report, Step
@@ -32,10 +33,8 @@ from dr_core.models.checkpoint import LoadedModel
 from dr_core.seeds import derive_seed, numpy_generator
 from dr_core.study.folder import Study
 from dr_core.study.runs import TrainingRun, load_runs, name_runs, runs_with_all_labels
-from dr_core.study.tables import RESULT_COLUMNS, select_columns
-
-SEGMENTED = "idrid"
-"""Key under which eyes with lesion masks are known."""
+from dr_core.study.staleness import SEGMENTED
+from dr_core.study.tables import TABLES, select_columns
 
 
 def list_scores() -> tuple[str, ...]:
@@ -62,7 +61,7 @@ class LocalizeConfig:
     poolings: tuple[str, ...] = describe(
         ("sum_pos", "l2_norm_sq"), "how the colors of a heatmap become one value", name="pooling", choices=POOLINGS
     )
-    percentile: float = describe(1.0, "of the recall; the paper's controls imply 1")
+    percentile: float = describe(1.0, "of the recall; the paper's controls imply 1", least=0, most=100)
     controls: int = describe(5, "controls of each knock-out, at different positions", least=1)
     draws: int = describe(1000, "bootstrap draws over eyes", least=1)
     seed: int = describe(0, "seed of controls and draws", least=0)
@@ -131,8 +130,10 @@ def _score_eye(
         for setup, way in ways.items()
     }
     seed = derive_seed(config.seed, eye, protocol.name)
-    rows = []
+    rows: list[dict[str, object]] = []
     for setup, maps in control_maps(models, explainers, inputs, fields, TARGET_GRADE, seed).items():
+        about_eye = {"eye": eye, "setup": setup, "protocol": protocol.name}
+        rows += [about_eye | row for row in spread_rows(maps, fields[setup], config.poolings)]
         for method, relevance in maps.items():
             for pooling in config.poolings:
                 about = {"eye": eye, "setup": setup, "protocol": protocol.name, "method": method, "pooling": pooling}
@@ -211,7 +212,7 @@ def compare_setups(scores: pd.DataFrame) -> pd.DataFrame:
             about = dict(zip(keys, key, strict=True))
             middle = float(np.median(difference)) if len(difference) else float("nan")
             rows.append(about | {"setup": first, "other": second, "difference": middle, "p": p, "n": len(difference)})
-    tests = pd.DataFrame(rows, columns=list(RESULT_COLUMNS["localization_tests"]))  # one set-up alone has no pairs
+    tests = pd.DataFrame(rows, columns=list(TABLES["localization_tests"].columns))  # one set-up alone has no pairs
     return tests.assign(p_holm=holm_adjusted(tests["p"].to_numpy(float)))
 
 
@@ -222,12 +223,7 @@ def _plan(study: Study, inputs: Inputs, config: LocalizeConfig, device: str) -> 
         tables=("localization", "knockout"),
         units=tuple(eye.name for eye in eyes),
         unit="eye",
-        facts=(
-            replace(config, draws=0),
-            tuple(CONTROLS),
-            [(eye.name, str(eye.image_path)) for eye in eyes],
-            [run.stamp for run in runs],
-        ),
+        facts=(replace(config, draws=0), tuple(CONTROLS), inputs.digest()[SEGMENTED], [run.stamp for run in runs]),
         measure=partial(_measure, runs, eyes, config, device),
         summarize=partial(_summarize, runs, config),
         export=partial(_export, study),
@@ -245,7 +241,7 @@ def _measure(
     chosen = [eye for eye in eyes if eye.name in set(units)]
     reports = localize_eyes(load_runs(runs), chosen, config)
     for eye, report in zip(chosen, reports, strict=True):
-        if report.scores.empty:
+        if set(report.scores["lesion"]) <= {VIEW}:
             raise InputError(f"The eye {eye.name} has no lesion; it has nothing to be localized.")
         tables = {"localization": report.scores, "knockout": report.knockouts}
         yield Report(done=report.done, total=report.total, units=(eye.name,), tables=tables)
@@ -291,5 +287,6 @@ LOCALIZATION = Experiment(
     config=LocalizeConfig,
     plan=_plan,
     estimate=_estimate,
+    action="localize",
 )
 """Table 3, and what the answers are without the lesions."""

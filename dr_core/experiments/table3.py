@@ -9,6 +9,7 @@ import pandas as pd
 
 from dr_core.analysis.controls import CONTROLS, MAP
 from dr_core.data.grades import lesion_code
+from dr_core.experiments.heatmap_spread import VIEW
 from dr_core.files import replacing
 from dr_core.models.setups import SETUPS, Setup
 
@@ -28,6 +29,7 @@ def write_table3(summary: pd.DataFrame, folder: Path, setups: Mapping[str, Setup
         The files, a CSV and a LaTeX table for each protocol.
     """
     paths = []
+    summary = summary[summary["lesion"] != VIEW]  # the paper's table has lesions alone
     for protocol, part in summary.groupby("protocol", sort=False):
         table = arrange_table3(part, setups)
         for suffix, text in ((".csv", table.to_csv()), (".tex", _latex(table))):

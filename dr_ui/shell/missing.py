@@ -6,7 +6,8 @@ import streamlit as st
 
 from dr_cli.commands import render_remedy
 from dr_core.errors import InputError
-from dr_core.study.advice import Advice, advise_checkpoint, advise_table
+from dr_core.experiments.advice import advise_table
+from dr_core.study.advice import Advice, advise_checkpoint
 from dr_core.study.folder import Study
 from dr_ui.parts.plain_text import plain
 

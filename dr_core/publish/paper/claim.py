@@ -65,6 +65,10 @@ class Tables:
             self._known[name] = complete_runs(rows, self._seed)
         return self._known[name]
 
+    def remember(self, compute: "Callable[[Tables], T]", value: "T") -> None:
+        """Give what a function would make of these tables, where it is known without them."""
+        self._computed[compute] = value
+
     def once(self, compute: "Callable[[Tables], T]") -> "T":
         """What a function makes of these tables, computed once."""
         if compute not in self._computed:

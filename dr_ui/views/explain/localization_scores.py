@@ -11,7 +11,7 @@ import torch
 
 from dr_core.analysis.controls import CONTROLS, MAP
 from dr_core.analysis.explanation import Explanation, Shares, describe_all, explain_map
-from dr_core.analysis.localization import relevance_mass_accuracy, relevance_rank_accuracy
+from dr_core.analysis.localization import pool_random_relevance, relevance_mass_accuracy, relevance_rank_accuracy
 from dr_core.data.regions import Regions
 from dr_core.models.setups import Setup
 from dr_ui.parts import charts, style
@@ -282,16 +282,25 @@ def recall_curves(heatmaps: Heatmaps, masks: Mapping[str, np.ndarray]) -> dict[s
     return curves
 
 
-def curve_figure(curves: Mapping[str, np.ndarray], percentile: float, setups: Mapping[str, Setup]) -> go.Figure:
-    """Recall against percentile, with chance."""
+def curve_figure(
+    curves: Mapping[str, np.ndarray],
+    percentile: float,
+    setups: Mapping[str, Setup],
+    pooling: str,
+    masks: Mapping[str, np.ndarray],
+) -> go.Figure:
+    """Recall against percentile, with that of a random map, pooled and measured in the same way."""
     figure = go.Figure()
-    figure.add_scatter(
-        x=PERCENTILES,
-        y=[1 - value / 100 for value in PERCENTILES],
-        name="chance",
-        mode="lines",
-        line={"color": charts.NEUTRAL, "dash": "dot", "width": 1.5},
-    )
+    mask = next((masks[setup] for setup in curves), None)
+    if mask is not None:
+        random = pool_random_relevance((1, *mask.shape), pooling, 0)
+        figure.add_scatter(
+            x=PERCENTILES,
+            y=recall_curves({"": random}, {"": mask}).get("", []),
+            name="random map",
+            mode="lines",
+            line={"color": charts.NEUTRAL, "dash": "dot", "width": 1.5},
+        )
     for setup, curve in curves.items():
         line = charts.setup_line(setups[setup]) | {"width": 2.5}
         figure.add_scatter(x=PERCENTILES, y=curve, name=setups[setup].label, mode="lines", line=line)

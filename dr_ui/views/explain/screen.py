@@ -108,7 +108,9 @@ def _show_scores(study: Study, choice: Choice, prepared: Prepared, region: Regio
     with st.expander(f"Recall at every percentile: {first.name}"):
         pooled = {setup: torch.from_numpy(of.pooled[MAP])[None] for setup, of in maps.items()}
         curves = localization_scores.recall_curves(pooled, wanted[0][2])
-        figure = localization_scores.curve_figure(curves, choice.percentile, study.setups)
+        figure = localization_scores.curve_figure(
+            curves, choice.percentile, study.setups, choice.question.pooling, wanted[0][2]
+        )
         st.plotly_chart(figure, key="recall", config={"displayModeBar": False})
 
 

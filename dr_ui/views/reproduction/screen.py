@@ -166,7 +166,7 @@ def _numbers_html(finding: Finding) -> str:
     if finding.power is not None and math.isfinite(finding.power.found):
         parts.append(f"power: {finding.power.found:.0%}")
     if finding.rates is not None:
-        wrong = f"{finding.rates.false_holds:.1%} / {finding.rates.false_fails:.1%}"
+        wrong = f"{finding.rates.false_holds.share:.1%} / {finding.rates.false_fails.share:.1%}"
         parts.append(f"false holds / does not hold: {wrong}")
     return f"<small>{escape(' · '.join(parts))}</small>" if parts else ""
 
