@@ -51,11 +51,14 @@ def render_remedy(remedy: Remedy) -> str:
     return " ".join([program(), *words])
 
 
-def _eyes_words(experiment: str) -> tuple[str, str]:
-    """The option that names the eyes of an experiment."""
+def _eyes_words(key: str) -> tuple[str, ...]:
+    """The option that names the eyes of an experiment; none where it draws its own."""
     from dr_core.experiments.registry import find_experiment  # brings PyTorch along, and few commands fail
 
-    return ("--idrid", "ROOT") if find_experiment(experiment).takes_masks else ("--data", "STORE")
+    experiment = find_experiment(key)
+    if not experiment.needs:
+        return ()
+    return ("--idrid", "ROOT") if experiment.takes_masks else ("--data", "STORE")
 
 
 def known_remedies() -> tuple[str, ...]:

@@ -150,7 +150,8 @@ def _convert_table(kind: Any, table: dict[str, Any], base: Any, where: str) -> d
     """A table whose keys are names of the user's own, or options that a recipe checks."""
     if kind == dict[str, Options]:  # each was a table of its own
         return {
-            key: {name: _expect_option(one, f"{key}.{name}") for name, one in of.items()} for key, of in table.items()
+            key: {name: _expect_option(one, f"{key}.{name}") for name, one in options.items()}
+            for key, options in table.items()
         }
     if kind == dict[str, Resources]:
         builds = ((name, f"{where}.{name}") for name in table)

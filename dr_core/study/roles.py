@@ -222,7 +222,7 @@ def _compare(one: Member, two: Member) -> Overlap:
     patients = one.shared_patients(two)
     near: list[tuple[str, str]] = []
     if one.fingerprint != two.fingerprint:
-        first, second = (of.eyes[_HASHES].to_numpy(np.uint64) for of in (one, two))
+        first, second = (side.eyes[_HASHES].to_numpy(np.uint64) for side in (one, two))
         names, others = one.eyes["eye"].to_numpy(), two.eyes["eye"].to_numpy()
         same = one.eyes["picture"].to_numpy(), two.eyes["picture"].to_numpy()
         near = [(names[i], others[j]) for i, j in find_near(first, second) if same[0][i] != same[1][j]]
