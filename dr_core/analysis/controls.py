@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dr_core.analysis.attribution import RULES, Explainer
-from dr_core.analysis.localization import draw_random_relevance
+from dr_core.analysis.localization import sample_random_relevance
 from dr_core.data.grades import GRADES
 from dr_core.errors import InputError
 from dr_core.models.architectures import ARCHITECTURES, TIMM, build_network
@@ -69,7 +69,7 @@ CONTROLS: dict[str, Control] = {
 """The registry: method -> control, from the weakest reason to the strongest."""
 
 
-def draw_edges(inputs: Tensor, field: Tensor) -> Tensor:
+def trace_edges(inputs: Tensor, field: Tensor) -> Tensor:
     """Draw the edges of the models' view: the length of Sobel's gradient in each channel.
 
     Args:
@@ -247,8 +247,8 @@ def control_maps(
         key = kind_of(model)
         if key not in shared or not torch.equal(shared[key][0], x):
             shared[key] = x, untrained_maps(model, rule, x, target)
-        random = draw_random_relevance(tuple(x.shape), derive_seed(seed, setup)).to(x)
-        drawn = {"random": random, **shared[key][1], "edges": draw_edges(x, fields[setup])}
+        random = sample_random_relevance(tuple(x.shape), derive_seed(seed, setup)).to(x)
+        drawn = {"random": random, **shared[key][1], "edges": trace_edges(x, fields[setup])}
         try:
             maps = class_maps(explainers[setup], x, target, classes) if setup in explainers else {}
         except InputError:

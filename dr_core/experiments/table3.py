@@ -10,7 +10,7 @@ import pandas as pd
 from dr_core.analysis.controls import CONTROLS, MAP
 from dr_core.data.grades import lesion_code
 from dr_core.experiments.heatmap_spread import VIEW
-from dr_core.files import replacing
+from dr_core.files import csv_of, replacing
 from dr_core.models.setups import SETUPS, Setup
 
 
@@ -31,7 +31,7 @@ def write_table3(summary: pd.DataFrame, folder: Path, setups: Mapping[str, Setup
     paths = []
     for protocol, part in summary.groupby("protocol", sort=False):
         table = arrange_table3(part, setups)
-        for suffix, text in ((".csv", table.to_csv()), (".tex", _latex(table))):
+        for suffix, text in ((".csv", csv_of(table, index=True)), (".tex", _latex(table))):
             path = folder / f"table3_{protocol}{suffix}"
             with replacing(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")

@@ -42,6 +42,11 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "store": "folder of the prepared eyes on the machine that measured them; empty where they can be drawn again",
         "row": "row of the eye in the store",
     },
+    "missing_answers": {
+        "data": "key of the data set, as in study.json",
+        **RUN_COLUMNS,
+        "reason": "why this training run gives no answer about these eyes",
+    },
     "performance": {
         "data": "key of the data set, as in study.json",
         **RUN_COLUMNS,

@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 from dr_core.analysis.agreement import find_agreement
-from dr_core.analysis.explanation import describe
+from dr_core.analysis.explanation import describe_explanation
 from dr_core.corruption import CORRUPTIONS, IMAGENET_C
 from dr_core.data.fundus import encode_jpeg
 from dr_core.data.grades import GRADES, TARGET_GRADE, TOTAL, Reading, referable_readings, total_lesions
@@ -21,7 +21,7 @@ from dr_core.publish.report.document import page
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
-from dr_ui.parts import photograph
+from dr_ui.parts import no_answer, photograph
 from dr_ui.parts.operating_point import OperatingPoint, referable_grades
 from dr_ui.views.explain import controls, heatmaps, localization_scores
 from dr_ui.views.explain.heatmaps import OWN, Question
@@ -47,6 +47,7 @@ def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) ->
     """
     eye = specimen.eye
     answers, look = cache.answers(eye, study), cache.look(eye, study)
+    no_answer.require_answers(study, answers)
     found = heatmaps.ask(specimen, study, _QUESTION)
     agreement = find_agreement(answers, point.reading.positive_from, point.threshold)
     yes, all_of = len(agreement.referable), len(answers)
@@ -55,7 +56,7 @@ def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) ->
         f"<div class='top'>{_picture(look.taken, 'the eye as taken')}<div>"
         f"<table>{_answers(study, answers, point)}</table>"
         f"<p><b>{yes} of {all_of} models say referable</b> (grades {point.grades}, from {point.threshold:.2f} on); "
-        f"highest and lowest probability differ by {agreement.spread:.2f}.</p>"
+        f"highest and lowest probability differ by {agreement.spread:.2f}.</p>{no_answer.reasons_html(study, answers)}"
         f"{photograph.quality_html(look, _description(specimen, look))}</div></div>"
         f"<h2>Where they look for severe DR (LRP alpha1-beta0)</h2>{_maps(study, specimen, found)}"
         f"{_scores(study, specimen)}"
@@ -120,7 +121,7 @@ def _map(found: heatmaps.Answers, setup: str, view: np.ndarray, end: float) -> s
 
 
 def _draw(view: np.ndarray, heatmap: np.ndarray, end: float) -> bytes:
-    return encode_jpeg(overlay.draw_overlay(view, heatmap, end), _HEATMAP_SIDE)
+    return encode_jpeg(overlay.render_overlay(view, heatmap, end), _HEATMAP_SIDE)
 
 
 def _scores(study: Study, specimen: Specimen) -> str:
@@ -136,7 +137,7 @@ def _scores(study: Study, specimen: Specimen) -> str:
     row = localization_scores.measure_controlled(code, name, maps, masks, asked_of(study, specimen, _QUESTION))
     if known and row.empty:
         return "<p>No lesion is marked in this eye.</p>"
-    sentences = "".join(f"<p>{escape(describe(one), quote=False)}</p>" for one in row.explanations.values())
+    sentences = "".join(f"<p>{escape(describe_explanation(one), quote=False)}</p>" for one in row.explanations.values())
     lack = "" if known else "<p>Where its lesions lie is not known; the optic disc, which every eye has, stands in.</p>"
     return lack + sentences
 
@@ -146,7 +147,10 @@ def _scan(study: Study, specimen: Specimen, clean: Mapping[str, np.ndarray], poi
     rows = [f"<tr><th>clean</th>{''.join(f'<td>{score:.2f}</td>' for score in before.values())}</tr>"]
     for name in IMAGENET_C:
         found = damaged_eye.damage(specimen.eye, study, ((name, _SEVERITY),)).answers
-        cells = "".join(_damaged(before[setup], float(point.score(found[setup])), point) for setup in before)
+        cells = "".join(
+            _damaged(before[setup], float(point.score(found[setup])), point) if setup in found else "<td>no answer</td>"
+            for setup in before
+        )
         rows.append(f"<tr><th>{escape(CORRUPTIONS[name].label)}</th>{cells}</tr>")
     heads = f"<tr><th></th>{''.join(f'<th>{escape(study.setups[setup].label)}</th>' for setup in before)}</tr>"
     half = (len(rows) + 1) // 2

@@ -18,7 +18,7 @@ import streamlit as st
 from dr_core.publish import overlay
 
 _FOLDER = Path(__file__).parent
-_SCRIPTS = ("maps.js", "drawing.js", "export.js", "viewer.js")
+_SCRIPTS = ("maps.js", "drawing.js", "export.js", "panels.js", "gestures.js", "controls.js", "viewer.js")
 
 Rectangle = tuple[float, float, float, float]
 """Left, top, width and height on the eye, which is 1 wide."""
@@ -37,7 +37,7 @@ class Panel:
         color: Hue of the set-up.
         line: CSS line style of the set-up.
         heatmap: What is shown; None leaves the panel blank.
-        place: Which part of the eye it covers.
+        extent: Which part of the eye it covers.
         reason: Why there is no heatmap, which stands in the blank panel.
     """
 
@@ -46,7 +46,7 @@ class Panel:
     color: str
     line: str
     heatmap: "Picture | None"
-    place: Rectangle = (0.0, 0.0, 1.0, 1.0)
+    extent: Rectangle = (0.0, 0.0, 1.0, 1.0)
     reason: str = ""
 
 
@@ -67,7 +67,7 @@ class Picture:
     signed: bool
 
     @staticmethod
-    def of(heatmap: np.ndarray) -> "Picture":
+    def encode(heatmap: np.ndarray) -> "Picture":
         """Prepare a heatmap, float (S, S), negative where a rule has signs."""
         peak, end = float(np.abs(heatmap).max()), overlay.scale_end(heatmap)
         return Picture(encode_map(heatmap), peak, end, bool((heatmap < 0).any()))
@@ -195,7 +195,7 @@ def _message(scene: Scene, key: str) -> dict[str, Any]:
 
 
 def _panel_message(panel: Panel) -> dict[str, Any]:
-    about = {"label": panel.label, "note": panel.note, "color": panel.color, "line": panel.line, "place": panel.place}
+    about = {"label": panel.label, "note": panel.note, "color": panel.color, "line": panel.line, "place": panel.extent}
     if panel.heatmap is None:
         return about | {"reason": panel.reason}
     return about | {

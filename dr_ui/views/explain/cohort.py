@@ -26,7 +26,7 @@ _PAINTED = {"total": "all lesions", **{lesion: lesion.replace("_", " ") for lesi
 
 def show(study: Study) -> None:
     """Show both tables where the study has them, closed at first."""
-    summary = result_tables.read_table(study, "localization_summary")
+    summary = result_tables.load_table(study, "localization_summary")
     if summary is None:
         st.caption(
             "Table 3 over many eyes: `python train_cli.py localize --study DIR --idrid ROOT` measures it for a study."
@@ -35,7 +35,7 @@ def show(study: Study) -> None:
     with st.expander(f"Over the {summary['n'].max()} eyes with masks of this study: Table 3 and knock-outs"):
         chosen, statistic = _choose(summary)
         st.html(_scores_html(chosen, statistic, study.setups))
-        knockouts = result_tables.read_table(study, "knockout_summary")
+        knockouts = result_tables.load_table(study, "knockout_summary")
         if knockouts is not None:
             st.html(_knockouts_html(knockouts, study.setups))
 

@@ -1,7 +1,7 @@
 """Over many eyes: do the answers rest on what the heatmaps mark? Beside Table 3, since the two may disagree."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from html import escape
 
 import pandas as pd
@@ -21,7 +21,7 @@ _TITLES = {MAP: "the heatmap", BEYOND: "the heatmap minus its strongest control"
 
 def show(study: Study) -> None:
     """Show the table where the study has it, closed at first."""
-    summary = result_tables.read_table(study, "faithfulness_summary")
+    summary = result_tables.load_table(study, "faithfulness_summary")
     if summary is None or summary.empty:
         st.caption(
             "Faithfulness over many eyes: `python train_cli.py faithfulness --study DIR --idrid ROOT` measures it."
@@ -49,7 +49,7 @@ def _table_html(summary: pd.DataFrame, known: Mapping[str, Setup]) -> str:
     )
 
 
-def _cell(row: Mapping[str, object] | None, judged: bool) -> str:
+def _cell(row: Mapping[Hashable, object] | None, judged: bool) -> str:
     value, low, high = (float(str(row[key])) if row else math.nan for key in ("value", "low", "high"))
     if math.isnan(value):
         return "<td>no answer</td>"

@@ -7,8 +7,8 @@ import numpy as np
 import streamlit as st
 import torch
 
-from dr_core.analysis.controls import CONTROLS, MAP, draw_edges, kind_of, untrained_maps, why_no_untrained
-from dr_core.analysis.localization import draw_random_relevance, pool
+from dr_core.analysis.controls import CONTROLS, MAP, kind_of, trace_edges, untrained_maps, why_no_untrained
+from dr_core.analysis.localization import pool, sample_random_relevance
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
@@ -52,8 +52,8 @@ def _controls(
         group = (kind_of(model), way)
         if group not in untrained:
             drawn = untrained_maps(model, question.rule, inputs, question.target)
-            drawn["random"] = draw_random_relevance(tuple(inputs.shape), 0)
-            drawn["edges"] = draw_edges(inputs, torch.from_numpy(prepared.regions[way].field)[None])
+            drawn["random"] = sample_random_relevance(tuple(inputs.shape), 0)
+            drawn["edges"] = trace_edges(inputs, torch.from_numpy(prepared.regions[way].field)[None])
             untrained[group] = _ranked(drawn, question.pooling)
         both = _ranked(maps[setup], question.pooling) | untrained[group]
         ordered = {method: both[method] for method in (MAP, *CONTROLS) if method in both}

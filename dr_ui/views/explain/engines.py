@@ -9,7 +9,7 @@ from dr_core.analysis.attribution import Explainer
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
-from dr_ui.shell.device import each, place
+from dr_ui.shell.device import each, model_device
 
 
 def attribute(study: Study, rule: str, inputs: Mapping[str, torch.Tensor], target: int) -> dict[str, torch.Tensor]:
@@ -23,7 +23,7 @@ def attribute(study: Study, rule: str, inputs: Mapping[str, torch.Tensor], targe
 
         return each(inputs, explain)
 
-    return place().run(ask_all)
+    return model_device().run(ask_all)
 
 
 def explainer(study: Study, setup: str, rule: str, device: str = "cpu") -> Explainer:

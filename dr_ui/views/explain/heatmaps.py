@@ -24,7 +24,7 @@ from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts.viewer import Outline, Picture, Rectangle, Region, outline_of
-from dr_ui.shell.device import each, place
+from dr_ui.shell.device import each, model_device
 from dr_ui.views.explain import engines
 
 _PHOTOGRAPH_SIDE = 1500
@@ -206,7 +206,7 @@ def _probabilities(
 
         return each(models, answer)
 
-    return place().run(ask_all)
+    return model_device().run(ask_all)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,7 +263,7 @@ def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, 
     return Answers(
         pooled,
         {
-            setup: Picture.of((relevance.double().sum(dim=1) if signed else pooled[setup])[0].numpy())
+            setup: Picture.encode((relevance.double().sum(dim=1) if signed else pooled[setup])[0].numpy())
             for setup, relevance in relevances.items()
         },
         {setup: reason for setup, reason in found.items() if isinstance(reason, str)},
@@ -288,7 +288,7 @@ def _relevances(
 
         return each(ways, explain)
 
-    return place().run(ask_all)
+    return model_device().run(ask_all)
 
 
 def _check_grade(study: Study, setup: str, target: int) -> None:
@@ -321,4 +321,4 @@ def maps_by_class(
 
         return each(own, explain)
 
-    return place().run(ask_all)
+    return model_device().run(ask_all)

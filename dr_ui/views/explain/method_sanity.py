@@ -88,7 +88,7 @@ def _steps_html(checked: pd.DataFrame, known: Mapping[str, Setup]) -> str:
 
 
 def _show_table(study: Study) -> None:
-    summary = result_tables.read_table(study, "sanity_summary")
+    summary = result_tables.load_table(study, "sanity_summary")
     if summary is None or summary.empty:
         st.caption(
             "Sanity of every method over many eyes: `python train_cli.py sanity --study DIR --idrid ROOT` measures it."

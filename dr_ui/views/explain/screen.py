@@ -83,7 +83,7 @@ def _scene(study: Study, choice: Choice, prepared: Prepared, found: heatmaps.Ans
             color=study.setups[setup].color,
             line=study.setups[setup].css_line,
             heatmap=found.pictures.get(setup),
-            place=prepared.places[way],
+            extent=prepared.places[way],
             reason=found.reasons.get(setup, ""),
         )
         for setup, way in ways.items()

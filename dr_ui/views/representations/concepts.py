@@ -19,7 +19,7 @@ from dr_ui.shell import result_tables
 def show(study: Study) -> None:
     """Show the section, or the command that measures it."""
     st.html('<h2 class="lens-h2">Which lesions does each network know, and where?</h2>')
-    table = result_tables.read_table(study, "concepts")
+    table = result_tables.load_table(study, "concepts")
     if table is None or table.empty:
         st.caption("`python train_cli.py concepts --study DIR` measures it on phantoms, whose lesions are known.")
         return

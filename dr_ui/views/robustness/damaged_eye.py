@@ -152,7 +152,7 @@ def _move(key: str, stamp: cache.Stamp, steps: Steps, target: int, _eye: Eye, _s
 def _compare(maps: torch.Tensor, views: np.ndarray, end: float) -> Moved:
     """Clean and damaged heatmap, float (2, S, S), over their views, uint8 (2, S, S, 3)."""
     clean, damaged = (
-        encode_jpeg(overlay.draw_overlay(view, one.numpy(), end), _SCREEN_SIDE // 2)
+        encode_jpeg(overlay.render_overlay(view, one.numpy(), end), _SCREEN_SIDE // 2)
         for view, one in zip(views, maps, strict=True)
     )
     return Moved((clean, damaged), float(correlate_heatmaps(maps[:1], maps[1:])[0]))

@@ -13,12 +13,12 @@ from dr_core.analysis.controls import (
     build_untrained,
     class_maps,
     control_maps,
-    draw_edges,
+    trace_edges,
     untrained_explainers,
     why_no_map,
     why_no_untrained,
 )
-from dr_core.analysis.explanation import describe, describe_all, explain_map, find_best, measure_shares
+from dr_core.analysis.explanation import describe_all, describe_explanation, explain_map, find_best, measure_shares
 from dr_core.analysis.localization import pool
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.phantom import draw_phantom
@@ -84,7 +84,7 @@ def explained(own, probability=0.6, label="A", lesions=LESIONS, **controls):
 
 
 def test_the_sentence_leads_with_shares_and_names_the_strongest_control():
-    said = describe(explained(0.30, random=0.06, untrained_0=0.10, edges=0.12, class_0=0.2))
+    said = describe_explanation(explained(0.30, random=0.06, untrained_0=0.10, edges=0.12, class_0=0.2))
     assert said.startswith("A: 30 % of the relevance lies on hard exudates, ")
     assert "the strongest control, its own map for “no DR”: 20 %, " in said
     assert said.endswith("More of it lies on hard exudates than in every control.")
@@ -94,7 +94,9 @@ def test_a_map_that_a_control_reaches_is_no_better_and_never_best():
     worse = explained(0.12, random=0.06, untrained_0=0.12, untrained_1=0.09, edges=0.11)
     assert worse.unbeaten == ("untrained-0",)
     assert not worse.beats_controls
-    assert "no better than an untrained network: it does not show that the network looks there" in describe(worse)
+    assert "no better than an untrained network: it does not show that the network looks there" in describe_explanation(
+        worse
+    )
     better = explained(0.11, label="B", random=0.06, untrained_0=0.05)
     assert find_best({"a": worse, "b": better}) == set()  # the largest of the row beats no control
     assert find_best({"b": better}) == {"b"}
@@ -103,10 +105,12 @@ def test_a_map_that_a_control_reaches_is_no_better_and_never_best():
 
 
 def test_what_else_must_be_said():
-    assert "explains “severe”, which A gives 3.0 %" in describe(explained(0.3, probability=0.03, random=0.06))
-    assert "no control could be measured" in describe(explained(0.3))
+    assert "explains “severe”, which A gives 3.0 %" in describe_explanation(
+        explained(0.3, probability=0.03, random=0.06)
+    )
+    assert "no control could be measured" in describe_explanation(explained(0.3))
     nothing = explained(0.3, random=0.1, lesions=square(slice(0, 1), slice(0, 5)))
-    assert "no hard exudates in the field of view" in describe(nothing)
+    assert "no hard exudates in the field of view" in describe_explanation(nothing)
     assert not nothing.beats_controls
     with pytest.raises(InputError, match="at least one"):
         describe_all([])
@@ -131,7 +135,7 @@ def test_edges_are_where_the_picture_changes_and_not_at_the_rim():
     inputs[0, 1, 16, 16] = 5.0
     field = torch.zeros(1, 32, 32, dtype=torch.bool)
     field[:, 8:24, 8:24] = True
-    edges = draw_edges(inputs, field)
+    edges = trace_edges(inputs, field)
     assert edges.shape == inputs.shape
     assert edges[0, 1, 15:18, 15:18].sum() == edges.sum() > 0
 
@@ -244,7 +248,7 @@ def explain_phantom(model, seed):
 
 def test_a_model_that_ignores_lesions_is_said_to_be_no_better_than_an_untrained_network(one_thread):
     planted = train_on_shuffled_labels(Preprocessing(size=64))
-    said = [describe(explain_phantom(planted, seed)) for seed in range(100, 104)]
+    said = [describe_explanation(explain_phantom(planted, seed)) for seed in range(100, 104)]
     assert all("no better than" in one and "does not show that the network looks there" in one for one in said)
     assert sum("an untrained network" in one.split("no better than")[1] for one in said) >= 3
     trained = (explain_phantom(LOADED, seed) for seed in range(100, 104))
