@@ -8,8 +8,12 @@ from typing import Any
 
 from dr_core.errors import Remedy
 
-PROGRAM = "python train_cli.py"
-"""How a user calls the program."""
+
+def program() -> str:
+    """How a user calls the program: by its script in a checkout, by its command where the package is installed."""
+    checkout = Path(__file__).parents[1] / "train_cli.py"
+    return f"python {checkout.name}" if checkout.is_file() else "dr-lens"
+
 
 _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "make study": ("demo", "--out", "{out}"),
@@ -31,7 +35,7 @@ def render_remedy(remedy: Remedy) -> str:
     Args:
         remedy: The remedy; its kind is a key of the table.
     """
-    words = []
+    words: list[str] = []
     for word in _COMMANDS[remedy.kind]:
         if word == "EYES":
             words += _eyes_words(remedy.arguments["experiment"])
@@ -44,7 +48,7 @@ def render_remedy(remedy: Remedy) -> str:
                 continue
             filled = missing.args[0].upper()
         words.append(filled)
-    return " ".join([PROGRAM, *words])
+    return " ".join([program(), *words])
 
 
 def _eyes_words(experiment: str) -> tuple[str, str]:
@@ -65,7 +69,7 @@ def _quoted(arguments: Mapping[str, str]) -> dict[str, str]:
 
 def option_words(options: Mapping[str, Any]) -> list[str]:
     """Options as the command line takes them: true alone stands for a switch, a list for an option given often."""
-    words = []
+    words: list[str] = []
     for name, value in options.items():
         option = f"--{name.replace('_', '-')}"
         for one in value if isinstance(value, list | tuple) else [value]:

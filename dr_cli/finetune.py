@@ -16,11 +16,11 @@ from dr_core.training.jobs.start import choose_start, obtain_weights
 from dr_core.training.recipes import FINETUNE, choose_finetuning
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
-    """Add the command to the parser; `told` stands beside its name."""
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
+    """Add the command to the parser; `summary` stands beside its name."""
     parser = commands.add_parser(
         "finetune",
-        help=told,
+        help=summary,
         description="Train one set-up on graded eyes; the epoch with the best validation AUC is kept. The same command "
         "resumes. On many GPUs: torchrun --nproc-per-node N train_cli.py finetune ...",
     )

@@ -97,16 +97,16 @@ def build_parser(given: list[str]) -> argparse.ArgumentParser:
     program = "train_cli.py" if Path(sys.argv[0]).name == "train_cli.py" else "dr-lens"
     parser = argparse.ArgumentParser(prog=program, description="Train, measure and show DR Lens studies.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, told in (COMMANDS | _further_commands(given)).items():
+    for name, summary in (COMMANDS | _further_commands(given)).items():
         if given[:1] != [name]:
-            commands.add_parser(name, help=told)
+            commands.add_parser(name, help=summary)
         elif name not in COMMANDS or importlib.util.find_spec(f"dr_cli.{name}") is None:
             from dr_cli import experiment
             from dr_core.experiments.registry import find_experiment
 
-            experiment.add_command(commands, name, told, find_experiment(name))
+            experiment.add_command(commands, name, summary, find_experiment(name))
         else:
-            importlib.import_module(f"dr_cli.{name}").add_command(commands, told)
+            importlib.import_module(f"dr_cli.{name}").add_command(commands, summary)
     return parser
 
 

@@ -60,7 +60,7 @@ class PatientDraws:
             return np.concatenate(list(pool.map(compute, range(0, self.times.shape[1], _BLOCK))), axis=-1)
 
 
-def draw_patients(patients: np.ndarray, *, draws: int = 1000, seed: int = 0) -> PatientDraws:
+def sample_patients(patients: np.ndarray, *, draws: int = 1000, seed: int = 0) -> PatientDraws:
     """Draw patients with replacement.
 
     Args:

@@ -14,8 +14,8 @@ from dr_core.data.duplicates import digest_pictures, find_near, hash_pictures
 from dr_core.data.store import open_store, read_header
 from dr_core.errors import InputError, Remedy
 from dr_core.files import replacing
+from dr_core.parquet import read_parquet
 from dr_core.study.digests import digest_store
-from dr_core.study.tables import read_table
 
 Role = Literal["training", "validation", "test", "calibration"]
 
@@ -199,7 +199,7 @@ def read_roles(study: Path) -> Iterator[Member]:
     for path in sorted((study / FOLDER).glob("*-*.parquet")):
         role, _, fingerprint = path.stem.rpartition("-")
         try:
-            eyes = read_table(path, _COLUMNS)[_COLUMNS]
+            eyes = read_parquet(path, _COLUMNS)[_COLUMNS]
         except (OSError, ValueError, KeyError, pa.lib.ArrowException) as error:
             raise InputError(f"{path} is damaged ({type(error).__name__}); remove it and measure again.") from error
         title = str(eyes["title"].iloc[0]) if len(eyes) else ""

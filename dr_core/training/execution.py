@@ -59,8 +59,8 @@ def resolve_precision(precision: Precision, device: Device) -> Literal["32-true"
         return precision
     if device != "cpu" and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.get_device_capability() >= (8, 0) else "32-true"
-    told = _CPU_INFO.read_text(encoding="utf-8") if _CPU_INFO.is_file() else ""
-    return "bf16-mixed" if multiplies_bf16_faster(told) else "32-true"
+    cpu_info = _CPU_INFO.read_text(encoding="utf-8") if _CPU_INFO.is_file() else ""
+    return "bf16-mixed" if multiplies_bf16_faster(cpu_info) else "32-true"
 
 
 def multiplies_bf16_faster(cpuinfo: str) -> bool:
@@ -117,7 +117,7 @@ class Share:
     rank: int = 0
     world: int = 1
 
-    def of(self, n: int) -> np.ndarray:
+    def rows(self, n: int) -> np.ndarray:
         """Row numbers below n that this process measures, int (n / world,)."""
         return np.arange(self.rank, n, self.world)
 

@@ -12,7 +12,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dr_ui.shell import navigation
 
-_KEPT, _IN_WIDGET = "kept_uploads", "uploads_in_widget"
+_KEPT, _IN_WIDGET, _REMOVED = "kept_uploads", "uploads_in_widget", "removed_uploads"
 
 
 def keep(files: list[UploadedFile]) -> list[UploadedFile]:
@@ -27,11 +27,12 @@ def keep(files: list[UploadedFile]) -> list[UploadedFile]:
     Returns:
         All files of the session, in the order of their uploads.
     """
+    removed: set[str] = st.session_state.setdefault(_REMOVED, set())
     kept: list[str] = st.session_state.get(_KEPT, [])
-    held = {file.file_id: file for file in files}
+    held = {file.file_id: file for file in files if file.file_id not in removed}
     visit, before = st.session_state.get(_IN_WIDGET, (navigation.visit(), frozenset()))
-    removed = before - held.keys() if visit == navigation.visit() else set()
-    brought = _fetch([file_id for file_id in kept if file_id not in held and file_id not in removed])
+    gone = removed | (before - held.keys() if visit == navigation.visit() else set())
+    brought = _fetch([file_id for file_id in kept if file_id not in held and file_id not in gone])
     found = brought | held
     order = [file_id for file_id in dict.fromkeys([*kept, *held]) if file_id in found]
     st.session_state[_KEPT] = order
@@ -46,6 +47,20 @@ def keep(files: list[UploadedFile]) -> list[UploadedFile]:
             args=(list(brought),),
         )
     return [found[file_id] for file_id in order]
+
+
+def kept_files() -> list[UploadedFile]:
+    """All files of the session, in the order of their uploads, as the last uploader left them."""
+    order: list[str] = st.session_state.get(_KEPT, [])
+    found = _fetch(order)
+    return [found[file_id] for file_id in order if file_id in found]
+
+
+def remove(file_id: str) -> None:
+    """Let a file go, also where the uploader of the open page still holds it."""
+    st.session_state[_KEPT] = [one for one in st.session_state.get(_KEPT, []) if one != file_id]
+    st.session_state.setdefault(_REMOVED, set()).add(file_id)
+    _remove([file_id])
 
 
 def _fetch(file_ids: list[str]) -> dict[str, UploadedFile]:
