@@ -243,6 +243,7 @@ def _measures(study: Study) -> str:
         "interval": "95 % interval",
         "n": "eyes",
         "positives": "positive",
+        "warning": "caution",
     }
     return "<h2>All measures of the answers</h2>" + _table(rows, names, 3)
 
