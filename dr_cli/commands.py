@@ -18,10 +18,8 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "pretrain": ("pretrain", "--data", "STORE", "--out", "{out}"),
     "finetune": ("finetune", "--setup", "{setup}", "--data", "STORE", "--study", "{study}"),
     "evaluate": ("evaluate", "--study", "{study}", "--data", "STORE"),
-    "measure again": ("evaluate", "--study", "{study}"),
-    "spectrum": ("spectrum", "--study", "{study}", "--data", "STORE"),
-    "robustness": ("robustness", "--study", "{study}", "--data", "STORE"),
-    "localize": ("localize", "--study", "{study}", "--idrid", "ROOT"),
+    "measure": ("{experiment}", "--study", "{study}", "EYES"),
+    "measure again": ("{experiment}", "--study", "{study}"),
     "report": ("report", "--study", "{study}"),
 }
 """Kind of a `Remedy` -> its command; a word in square brackets stands only where its argument is given."""
@@ -35,6 +33,9 @@ def render_remedy(remedy: Remedy) -> str:
     """
     words = []
     for word in _COMMANDS[remedy.kind]:
+        if word == "EYES":
+            words += _eyes_words(remedy.arguments["experiment"])
+            continue
         optional = word.startswith("[")
         try:
             filled = word.strip("[]").format_map(_quoted(remedy.arguments))
@@ -44,6 +45,13 @@ def render_remedy(remedy: Remedy) -> str:
             filled = missing.args[0].upper()
         words.append(filled)
     return " ".join([PROGRAM, *words])
+
+
+def _eyes_words(experiment: str) -> tuple[str, str]:
+    """The option that names the eyes of an experiment."""
+    from dr_core.experiments.registry import find_experiment  # brings PyTorch along, and few commands fail
+
+    return ("--idrid", "ROOT") if find_experiment(experiment).takes_masks else ("--data", "STORE")
 
 
 def known_remedies() -> tuple[str, ...]:

@@ -39,6 +39,14 @@ def add_command(
                 parser.add_argument(option, help=f"{about} (default: the folder's name)")
             else:
                 parser.add_argument(option, type=Path, required=need.required, help=about)
+    parser.add_argument(
+        "--replace", action="store_true", help="a key that means other eyes means these from now on (default: refused)"
+    )
+    parser.add_argument(
+        "--allow-overlap",
+        action="store_true",
+        help="measure eyes that were trained or chosen by, too (default: refused)",
+    )
     parser.add_argument("--device", default="auto", help="where the models run (default: auto, a GPU if there is one)")
     parser.add_argument("--shard", help="one part of the work, such as 2/8 (default: torchrun's rank, or all)")
     for setting in experiment.settings:
@@ -74,7 +82,9 @@ def _run(options: argparse.Namespace, name: str, experiment: Experiment) -> None
     )
     inputs = Inputs(data=given.get("data"), key=given.get("key"), masks=given.get("idrid"))
     study, shard = open_study(options.study), parse_shard(options.shard)
-    reports = experiment.run(study, inputs, config, shard=shard, device=resolve_device(options.device))
+    device = resolve_device(options.device)
+    allowed = {"replace": options.replace, "allow_overlap": options.allow_overlap}
+    reports = experiment.run(study, inputs, config, shard=shard, device=device, **allowed)
     last: dict[str, Report] = {}
 
     def remember(report: Report) -> Report:

@@ -36,6 +36,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
         default="patient",
         help="patient keeps both eyes together (default); image is what the paper did",
     )
+    known = parser.add_argument_group("roles", "each eye has one role in a study, unless you know why not")
+    known.add_argument("--allow-overlap", action="store_true", help="use eyes that have another role, too")
+    known.add_argument("--allow-test-split", action="store_true", help="train on eyes that were published for testing")
     start = parser.add_argument_group("start", "IFI without either fetches the published ImageNet weights once")
     start.add_argument("--pretrained", type=Path, metavar="RUN", help="run folder of a pretraining; IWNE-CL needs one")
     start.add_argument("--weights", type=Path, metavar="FILE", help="file of weights, such as the published ones (IFI)")
@@ -62,6 +65,8 @@ def _run(options: argparse.Namespace) -> None:
         arch=options.arch,
         contrast=options.contrast,
         execution=recipe_options.choose_execution(options, options.accumulate),
+        allow_overlap=options.allow_overlap,
+        allow_test_split=options.allow_test_split,
     )
     if options.dry_run:
         recipe_options.print_plan(f"{setup.label} on {options.fraction} %", plan_finetuning(request))

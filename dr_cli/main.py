@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import importlib.util
 import logging
 import signal
 import sys
@@ -28,17 +29,11 @@ COMMANDS = {
     "localize": "Table 3: heatmaps against lesion masks",
     "score": "answers and heatmaps about any photographs, as a table",
     "study": "the whole paper: every set-up, fraction and seed, every figure and table",
+    "verify": "what every number of a study came from; everything stale, missing or foreign",
     "report": "one page with every figure, table and verdict of a study",
 }
-"""Command -> what it does. Its module, which has the same name, is imported when it is asked for."""
-
-EXPERIMENT_COMMANDS = {
-    "evaluate": "performance",
-    "spectrum": "spectrum",
-    "robustness": "robustness",
-    "localize": "localization",
-}
-"""Command -> name of the experiment that it runs. Any other experiment's command has the experiment's name."""
+"""Command -> what it does. Its module, which has the same name, is imported when it is asked for; one without a module
+runs the experiment of that name, and so does the name of any other experiment."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -127,11 +122,11 @@ def build_parser(given: list[str]) -> argparse.ArgumentParser:
     for name, told in (COMMANDS | _further_commands(given)).items():
         if given[:1] != [name]:
             commands.add_parser(name, help=told)
-        elif name in EXPERIMENT_COMMANDS or name not in COMMANDS:
+        elif name not in COMMANDS or importlib.util.find_spec(f"dr_cli.{name}") is None:
             from dr_cli import experiment
-            from dr_core.experiments.registry import EXPERIMENTS
+            from dr_core.experiments.registry import find_experiment
 
-            experiment.add_command(commands, name, told, EXPERIMENTS[EXPERIMENT_COMMANDS.get(name, name)])
+            experiment.add_command(commands, name, told, find_experiment(name))
         else:
             importlib.import_module(f"dr_cli.{name}").add_command(commands, told)
     return parser
@@ -143,4 +138,4 @@ def _further_commands(given: list[str]) -> dict[str, str]:
         return {}
     from dr_core.experiments.registry import EXPERIMENTS
 
-    return {name: EXPERIMENTS[name].question for name in EXPERIMENTS if name not in EXPERIMENT_COMMANDS.values()}
+    return {one.key: one.question for one in EXPERIMENTS.values() if one.key not in COMMANDS}

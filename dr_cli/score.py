@@ -32,11 +32,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace) -> int:
-    """Give 1 where the finished table lists photographs that could not be read; a part alone gives 0.
-
-    torchrun would end the other parts at the first one that gives another code.
-    """
+def _run(options: argparse.Namespace) -> None:
+    """Photographs that could not be read are counted, and are no failure of the command."""
     config = ScoreConfig(
         setups=tuple(options.setups),
         heatmaps=options.heatmaps,
@@ -50,10 +47,9 @@ def _run(options: argparse.Namespace) -> int:
     summary, console = finish_scoring(scoring), Console(soft_wrap=True, highlight=False)
     if summary is None:
         console.print(f"Part {shard.number} of {shard.count} is done; the last one to end writes {options.out}.")
-        return 0
+        return
     console.print(f"{summary.photographs} photographs are in {options.out}.")
     for setup, reason in scoring.refused.items():
         console.print(f"No answer of {setup}, because: {reason}", markup=False)
     if summary.unreadable:
         console.print(f"{summary.unreadable} could not be read; the column `error` says why.")
-    return int(bool(summary.unreadable))

@@ -69,8 +69,12 @@ class MeasureConfig:
         seed: Seed of the draws.
     """
 
-    at_specificity: float = describe(0.9, "specificity at which the sensitivity is taken, 0 to 1", name="specificity")
-    at_sensitivity: float = describe(0.9, "sensitivity at which the specificity is taken, 0 to 1", name="sensitivity")
+    at_specificity: float = describe(
+        0.9, "specificity at which the sensitivity is taken, 0 to 1", name="specificity", least=0, most=1
+    )
+    at_sensitivity: float = describe(
+        0.9, "sensitivity at which the specificity is taken, 0 to 1", name="sensitivity", least=0, most=1
+    )
     draws: int = describe(1000, "bootstrap draws over patients", least=1)
     seed: int = describe(0, "seed of the draws", least=0)
 

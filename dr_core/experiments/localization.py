@@ -36,10 +36,8 @@ from dr_core.models.checkpoint import LoadedModel
 from dr_core.seeds import derive_seed
 from dr_core.study.folder import Study
 from dr_core.study.runs import TrainingRun, load_runs, name_runs, runs_with_all_labels
-from dr_core.study.tables import RESULT_COLUMNS, select_columns
-
-SEGMENTED = "idrid"
-"""Key under which eyes with lesion masks are known."""
+from dr_core.study.staleness import SEGMENTED
+from dr_core.study.tables import TABLES, select_columns
 
 
 def list_scores() -> tuple[str, ...]:
@@ -66,7 +64,7 @@ class LocalizeConfig:
     poolings: tuple[str, ...] = describe(
         ("sum_pos", "l2_norm_sq"), "how the colors of a heatmap become one value", name="pooling", choices=POOLINGS
     )
-    percentile: float = describe(1.0, "of the recall; the paper's controls imply 1")
+    percentile: float = describe(1.0, "of the recall; the paper's controls imply 1", least=0, most=100)
     controls: int = describe(5, "controls of each knock-out, at different positions", least=1)
     draws: int = describe(1000, "bootstrap draws over eyes", least=1)
     seed: int = describe(0, "seed of controls and draws", least=0)
@@ -219,7 +217,7 @@ def compare_setups(scores: pd.DataFrame) -> pd.DataFrame:
             about = dict(zip(keys, key, strict=True))
             middle = float(np.median(difference)) if len(difference) else float("nan")
             rows.append(about | {"setup": first, "other": second, "difference": middle, "p": p, "n": len(difference)})
-    tests = pd.DataFrame(rows, columns=list(RESULT_COLUMNS["localization_tests"]))  # one set-up alone has no pairs
+    tests = pd.DataFrame(rows, columns=list(TABLES["localization_tests"].columns))  # one set-up alone has no pairs
     return tests.assign(p_holm=holm_adjusted(tests["p"].to_numpy(float)))
 
 
@@ -230,12 +228,7 @@ def _plan(study: Study, inputs: Inputs, config: LocalizeConfig, device: str) -> 
         tables=("localization", "knockout"),
         units=tuple(eye.name for eye in eyes),
         unit="eye",
-        facts=(
-            replace(config, draws=0),
-            tuple(CONTROLS),
-            [(eye.name, str(eye.image_path)) for eye in eyes],
-            [run.stamp for run in runs],
-        ),
+        facts=(replace(config, draws=0), tuple(CONTROLS), inputs.digest()[SEGMENTED], [run.stamp for run in runs]),
         measure=partial(_measure, runs, eyes, config, device),
         summarize=partial(_summarize, runs, config),
         export=partial(_export, study),
@@ -299,5 +292,6 @@ LOCALIZATION = Experiment(
     config=LocalizeConfig,
     plan=_plan,
     estimate=_estimate,
+    action="localize",
 )
 """Table 3, and what the answers are without the lesions."""

@@ -6,11 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing.process import BaseProcess, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +19,7 @@ import torch
 from dr_core.pipeline.cells import Cell
 from dr_core.pipeline.config import Resources, StudyConfig
 from dr_core.pipeline.schedule import Running
-from dr_core.processes import ignoring_interrupts, worker_context
+from dr_core.processes import end_with_parent, ignoring_interrupts, worker_context
 
 _ROOT = Path(__file__).parents[2]
 
@@ -139,20 +138,12 @@ def _end_group(process: int | None) -> None:
 
 def _work(command: Command, arguments: list[str], log: Path, environment: dict[str, str]) -> None:
     os.setpgrp()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent(group=True)
     os.environ.update(environment)
     torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))
     with _printing_to(log):
         code = command(arguments)
     sys.exit(code)
-
-
-def _end_with_parent() -> None:
-    """End this process and those that it started when the one that asked for them is killed."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os.killpg(0, signal.SIGKILL)
 
 
 @contextmanager

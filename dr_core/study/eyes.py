@@ -5,7 +5,7 @@ demo needs no store: its name and the study's seed draw it again, pixel by pixel
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,26 +73,6 @@ def open_graded(data: Path) -> GradedStore:
         raise InputError(f"The grades of {data} must be 0 to {len(GRADES) - 1}, {what}; prepare graded eyes.", _PREPARE)
     rows = np.flatnonzero(graded)
     return GradedStore(store=store if len(rows) == len(store) else store.select(rows), left_out=len(store) - len(rows))
-
-
-def check_size(store: Store, data: Path, sizes: Iterable[tuple[str, int]]) -> None:
-    """Check that prepared eyes have the size that models take.
-
-    Args:
-        store: The eyes.
-        data: Their folder.
-        sizes: Name of each model and the side of the images that it takes, in pixels.
-
-    Raises:
-        InputError: If a model takes another size.
-    """
-    side = store.images.shape[-1]
-    for name, size in sizes:
-        if side != size:
-            raise InputError(
-                f"{name} sees eyes of {size} px, those in {data} have {side}; prepare them at {size} px.",
-                Remedy("prepare data", {"size": str(size)}),
-            )
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def check_data(study: Study, key: str, fingerprint: str) -> None:
     if known is not None and known.fingerprint and known.fingerprint != fingerprint:
         raise InputError(
             f"{key!r} is {known.title} in the study {study.name} (digest {known.fingerprint}), and these eyes are "
-            f"others (digest {fingerprint}); give them another key. {_UNTOUCHED}"
+            f"others (digest {fingerprint}); give them another key, or replace those. {_UNTOUCHED}"
         )
 
 

@@ -9,6 +9,15 @@ RUN_COLUMNS = {
 }
 """Columns that say which training run a row is of."""
 
+CHECKPOINT, OTHER_CHECKPOINT, DATA_DIGEST = "checkpoint", "other_checkpoint", "data_digest"
+
+DIGEST_COLUMNS = {
+    CHECKPOINT: "digest of the weights that were measured, 16 digits of SHA-256; empty where it was not recorded",
+    OTHER_CHECKPOINT: "digest of the weights of the second set-up",
+    DATA_DIGEST: "digest of the eyes, as in study.json; empty where it was not recorded",
+}
+"""Columns that say by content what a row follows from; every table has those that it can."""
+
 SCHEMAS: dict[str, dict[str, str]] = {
     "predictions": {
         "data": "key of the data set, as in study.json",

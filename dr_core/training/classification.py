@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torchvision.models.resnet import ResNet
 
 from dr_core.data.augment import FUNDUS, AugmentConfig, augment, draw_parameters
-from dr_core.data.grades import GRADES, PAPER_READING, READINGS, referable_readings
+from dr_core.data.grades import GRADES, referable_readings
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import CheckpointInfo, save_model
+from dr_core.study.run_history import MONITOR
 from dr_core.training.execution import Share
 from dr_core.training.loop import LoopConfig
 from dr_core.training.task import Batch
@@ -145,7 +146,7 @@ class FinetuneTask(ClassificationTask):
         describe: Gives the checkpoint's header for a validation AUC.
     """
 
-    monitor = f"auc_referable_{READINGS[PAPER_READING].positive_from}"
+    monitor = MONITOR
 
     def __init__(
         self,

@@ -15,6 +15,8 @@ from torchvision.models.resnet import ResNet
 
 from dr_core.errors import InputError
 from dr_core.seeds import derive_seed, numpy_generator
+from dr_core.study.provenance import describe_environment
+from dr_core.study.run_history import has_stalled
 from dr_core.training.execution import (
     Device,
     Execution,
@@ -142,7 +144,7 @@ def train(
             suffice, or another process of the job ends.
     """
     trainer = Trainer(task, config, execution or Execution())
-    folder.begin()
+    folder.begin(describe_environment(str(trainer.fabric.device), trainer.fabric.strategy.precision.precision))
     history = trainer.resume(folder)
     trainer.start_clock(len(history))
     while len(history) < config.epochs and not has_stalled(history, task.monitor, config.patience):
@@ -155,14 +157,6 @@ def train(
         if trainer.share.rank == 0:
             _keep(task, folder, history, trainer)
         yield dataclasses.replace(report, metrics=history[-1])
-
-
-def has_stalled(history: list[dict[str, float]], monitor: str | None, patience: int) -> bool:
-    """Whether the best epoch lies `patience` epochs back or more; never without patience or a measure."""
-    if not patience or monitor is None or not history:
-        return False
-    values = [past[monitor] for past in history]
-    return len(values) - 1 - values.index(max(values)) >= patience
 
 
 def _describe_kept(folder: RunFolder, epoch: int) -> str:

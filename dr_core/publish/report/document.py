@@ -1,7 +1,6 @@
 """The report itself: verdicts, figures, tables, and everything that a reader needs to check them."""
 
 import base64
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,8 +8,6 @@ from html import escape
 
 import pandas as pd
 
-from dr_core.files import digest_file
-from dr_core.models.checkpoint import software_versions
 from dr_core.models.setups import SETUPS
 from dr_core.publish.paper.implied import list_implications
 from dr_core.publish.paper.review import (
@@ -31,7 +28,8 @@ from dr_core.publish.paper.wording import (
     describe_study_rate,
 )
 from dr_core.publish.report.figures import Drawing, describe_data, draw_figures
-from dr_core.study.folder import CONFIGURATION, Study
+from dr_core.publish.report.sources import show_sources
+from dr_core.study.folder import Study
 
 PAGE_MARK = '<meta name="viewport" content="width=device-width">'
 """What every page has near its beginning that this module made."""
@@ -66,7 +64,7 @@ def make_report(study: Study) -> str:
         _table3(study),
         _measures(study),
         _knockouts(study),
-        _sources(study),
+        show_sources(study),
     ]
     return page(f"{study.info.title}: report", "".join(parts))
 
@@ -284,48 +282,6 @@ def _cell(value: object, digits: int) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.{digits}f}"
     return escape(str(value))
-
-
-def _sources(study: Study) -> str:
-    info = study.info
-    data = "".join(
-        f"<li><b>{escape(of.role)}: {escape(of.title)}</b>, {of.images} images, "
-        f"{'photographs' if of.real else 'drawn'}, fingerprint {escape(of.fingerprint or 'none')}. "
-        f"{escape(of.description)}</li>"
-        for of in info.data
-    )
-    versions = {"study written with": info.versions, "report written with": software_versions()}
-    settings = dict(info.settings)
-    toml = settings.pop(CONFIGURATION, None)
-    return (
-        f"<h2>What it rests on</h2><h3>Data sets</h3><ul>{data}</ul><h3>Checkpoints</h3><ul>{_checkpoints(study)}</ul>"
-        f"<h3>Tables</h3><ul>{_digests(study)}</ul>"
-        f"<h3>Versions</h3><pre>{escape(json.dumps(versions, indent=1))}</pre>"
-        f"{'' if toml is None else f'<h3>study.toml</h3><pre>{escape(str(toml))}</pre>'}"
-        f"<h3>Settings</h3><pre class='settings'>{escape(json.dumps(settings, indent=1))}</pre>"
-    )
-
-
-def _checkpoints(study: Study) -> str:
-    lines = []
-    for setup in study.setups:
-        if study.has_checkpoint(setup):
-            info = study.read_checkpoint_info(setup)
-            lines.append(
-                f"<li><b>{SETUPS[setup].label}</b>: {escape(info.arch)}, trained on {escape(info.training_data)} "
-                f"(fingerprint {escape(info.data_fingerprint)}), validation AUC {info.validation_auc:.3f}, seed "
-                f"{info.training.get('seed', '?')}; SHA-256 {digest_file(study.checkpoint_path(setup))}</li>"
-            )
-        else:
-            lines.append(f"<li><b>{SETUPS[setup].label}</b>: not trained</li>")
-    return "".join(lines)
-
-
-def _digests(study: Study) -> str:
-    return "".join(
-        f"<li>results/{escape(path.name)}: SHA-256 {digest_file(path)}</li>"
-        for path in sorted((study.path / "results").glob("*.parquet"))
-    )
 
 
 _CSS = """

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dr_core.data.contract import check_preparation
 from dr_core.data.preprocessing import Contrast
 from dr_core.data.store import fingerprint_store, open_store
 from dr_core.devices import find_job
@@ -16,7 +17,7 @@ from dr_core.seeds import derive_seed
 from dr_core.study.eyes import open_graded
 from dr_core.training.contrastive import ContrastiveConfig, ContrastiveTask
 from dr_core.training.execution import Execution
-from dr_core.training.jobs.stores import check_alike, describe_preprocessing
+from dr_core.training.jobs.stores import describe_preprocessing
 from dr_core.training.loop import TrainingReport, recipe_values, settle, train
 from dr_core.training.plan import Plan, measure_plan
 from dr_core.training.run_folder import RunFolder
@@ -96,7 +97,7 @@ def _build_task(request: PretrainRequest) -> ContrastiveTask:
     labeled = None
     if request.labeled is not None:
         labeled = open_graded(request.labeled).store
-        check_alike(preprocessing, describe_preprocessing(request.labeled, labeled, request.contrast), request.labeled)
+        check_preparation(request.labeled, labeled, [(f"a network trained on {request.data}", preprocessing)])
         every = -(-len(labeled) // request.labeled_limit)
         labeled = labeled.select(np.arange(0, len(labeled), every))
     return ContrastiveTask(moco, store, preprocessing=preprocessing, config=config, labeled=labeled)

@@ -14,6 +14,7 @@ from dr_core.analysis.grading import count_confusion, measure_calibration
 from dr_core.analysis.measures import measure_label
 from dr_core.data.grades import GRADES, READINGS
 from dr_core.experiments.answers import ANSWERS, is_graded, read_answers
+from dr_core.experiments.performance import PERFORMANCE
 from dr_core.models.setups import Setup
 from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
@@ -35,6 +36,7 @@ def show_page(study: Study) -> None:
             f"`python train_cli.py evaluate --study {study.path} --data STORE` runs its models on prepared eyes."
         )
         return
+    result_tables.show_stale(study, list(PERFORMANCE.tables))
     first, second, third = st.columns([1.2, 1.4, 1.6], gap="medium")
     with first:
         data = result_tables.choose_data(study, list(dict.fromkeys(predictions["data"])))

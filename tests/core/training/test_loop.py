@@ -13,11 +13,12 @@ from dr_core.errors import InputError
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo, load_model
 from dr_core.models.moco import MoCo
+from dr_core.study.run_history import read_metrics
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
 from dr_core.training.contrastive import ContrastiveConfig, ContrastiveTask
 from dr_core.training.loop import LoopConfig, train
 from dr_core.training.recipes import CONTRASTIVE, FINETUNE
-from dr_core.training.run_folder import RunFolder, load_encoder, read_metrics
+from dr_core.training.run_folder import RunFolder, load_encoder
 
 PREPROCESSING = Preprocessing(size=32, crop="squash")
 CONFIG = LoopConfig(epochs=3, learning_rate=1e-3, batch_size=8, precision="32-true")

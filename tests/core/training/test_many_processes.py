@@ -9,9 +9,10 @@ import torch
 
 from dr_core.devices import Job, find_job
 from dr_core.errors import InputError
+from dr_core.study.run_history import read_metrics
 from dr_core.training.execution import start_fabric
 from dr_core.training.loop import train
-from dr_core.training.run_folder import RunFolder, read_metrics
+from dr_core.training.run_folder import RunFolder
 from tests.core.training.job_member import CONFIG, CPU, finetune_task, moco_step
 
 pytestmark = pytest.mark.usefixtures("one_thread")
