@@ -180,6 +180,23 @@ def test_a_fall_is_held_against_the_mean_of_the_eyes_own_controls():
     assert found["n"].tolist() == [2, 2, 2]
 
 
+def test_an_eye_whose_control_could_not_be_matched_is_left_out_of_what_is_beyond_it():
+    def row(eye, kind, after, weight):
+        return fall(eye, kind, after) | {"weight": weight, "unlike": 0.2}
+
+    nan = float("nan")
+    table = pd.DataFrame(
+        [
+            *(row("a", "removed", 0.3, nan), row("a", "control", 0.7, 1.0), row("a", "control", 0.1, 0.0)),
+            *(row("b", "removed", 0.2, nan), row("b", "control", 0.8, 0.0)),
+        ]
+    )
+    found = summarize_knockouts(table, draws=200).set_index("kind")
+    assert found.loc["removed", ["value", "n", "left_out"]].tolist() == pytest.approx([-0.55, 2, 0])
+    assert found.loc[BEYOND, ["value", "n", "left_out"]].tolist() == pytest.approx([-0.4, 1, 1])
+    assert found.loc[BEYOND, "unlike"] == pytest.approx(0.2)
+
+
 def test_other_settings_or_models_are_other_work(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     first = parts_folder(tmp_path, "localize", CONFIG, ["eye"])
