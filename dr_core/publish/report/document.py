@@ -255,6 +255,7 @@ def _knockouts(study: Study) -> str:
         setup=_labels(rows["setup"]), interval=_interval(rows, 3), lesion=rows["lesion"].str.replace("_", " ")
     )
     names = {"lesion": "lesion", "setup": "set-up", "value": "change", "interval": "95 % interval", "n": "eyes"}
+    names |= {"left_out": "eyes without a matched control, left out", "unlike": "how unlike the controls lie"}
     return "<h2>Knock-out: change of P(severe) beyond the control</h2>" + _table(rows, names, 3)
 
 
