@@ -29,7 +29,6 @@ def write_table3(summary: pd.DataFrame, folder: Path, setups: Mapping[str, Setup
         The files, a CSV and a LaTeX table for each protocol.
     """
     paths = []
-    summary = summary[summary["lesion"] != VIEW]  # the paper's table has lesions alone
     for protocol, part in summary.groupby("protocol", sort=False):
         table = arrange_table3(part, setups)
         for suffix, text in ((".csv", table.to_csv()), (".tex", _latex(table))):
@@ -46,6 +45,7 @@ def arrange_table3(summary: pd.DataFrame, setups: Mapping[str, Setup] = SETUPS) 
     Cells are `mean / median`; as in the paper the best heatmap of each lesion, pooling, score and statistic is marked,
     here by a star, as it is printed: ties are all marked, controls never.
     """
+    summary = summary[summary["lesion"] != VIEW]  # the paper's table has lesions alone
     labels = summary["setup"].map({name: setup.label for name, setup in setups.items()}).fillna(summary["setup"])
     controls = summary["method"].map(lambda name: _control_title(str(name))) + " (" + labels + ")"
     marks = np.where(_best(summary), "*", "")

@@ -31,6 +31,9 @@ class DrawnEye:
         parts = ("microaneurysms", "haemorrhages", "hard_exudates") if lesion == "total" else (lesion,)
         return np.logical_or.reduce([self.phantom.masks[part] for part in parts])
 
+    def read_disc(self):
+        return None  # to be found in the photograph
+
 
 CONFIG = LocalizeConfig(protocols=("paper",), draws=50)
 
@@ -47,11 +50,19 @@ def measured(tiny_study):
 
 
 def test_every_lesion_that_is_there_is_scored(measured):
-    scores, _ = measured
+    scores = measured[0][measured[0]["lesion"] != "view"]
     per_lesion = 2 * 8 * 2 * 3  # set-ups, methods, poolings, scores
     assert scores.groupby(["eye", "lesion"]).size().eq(per_lesion).all()
     assert set(scores[scores["eye"] == "phantom-0"]["lesion"]) == {"microaneurysms", "total"}
     assert scores["value"].between(0, 1).all()
+
+
+def test_the_heatmaps_entropy_in_the_field_of_view_is_measured(measured):
+    view = measured[0][measured[0]["lesion"] == "view"]
+    assert set(view["score"]) == {"entropy"}
+    assert view.groupby("eye").size().eq(2 * 8 * 2).all()  # set-ups, methods, poolings
+    assert view["value"].between(0, 1).all()
+    assert (view[view["method"] == "random"]["value"] > 0.9).all()
 
 
 def test_the_random_control_scores_chance(measured):
@@ -68,6 +79,9 @@ def test_knock_outs_tell_before_and_after(measured):
     assert set(knockouts["measure"]) == {"severe", "referable_3", "referable_2"}
     assert knockouts.groupby(["eye", "setup", "measure"])["before"].nunique().eq(1).all()
     assert knockouts[["before", "after"]].stack().between(0, 1).all()
+    controls = knockouts["kind"] == "control"
+    assert knockouts[controls]["weight"].between(0, 1).all()
+    assert knockouts[~controls]["weight"].isna().all()
 
 
 def test_means_medians_and_intervals(measured):
