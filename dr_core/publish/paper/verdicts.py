@@ -102,8 +102,7 @@ def holm(p: np.ndarray, level: float = LEVEL) -> np.ndarray:
 
     Source: Holm 1979, Scandinavian Journal of Statistics 6:65-70.
     """
-    rejected: np.ndarray = holm_adjusted(p) <= level
-    return rejected
+    return np.less_equal(holm_adjusted(p), level)
 
 
 def step_down(evidence: Evidence, sign: int = 1, level: float = LEVEL) -> np.ndarray:
@@ -192,8 +191,7 @@ def judge_close(evidence: Evidence, margin: float) -> Judgment:
     outside = holm(np.minimum(evidence.tail(1, margin), evidence.tail(-1, margin)))
     return Judgment(
         verdict=_decide(bool(inside.all()) and len(inside) > 0, bool(outside.any())),
-        reason=f"{int(inside.sum())} of {len(inside)} clearly within {margin:.2g}, {int(outside.sum())} clearly "
-        f"outside",
+        reason=f"{int(inside.sum())} of {len(inside)} clearly within {margin:.2g}, {int(outside.sum())} outside",
     )
 
 
@@ -247,10 +245,8 @@ def judge_outlier(evidence: Evidence) -> Judgment:
     ratio = abs(float(values[0] - values[1:].mean())) / spread if spread > 0 else math.nan
     p = float(2 * stdtr(number - 2, -ratio)) if math.isfinite(ratio) else 1.0
     clear, beaten = farther.clear(1, LEVEL), holm(farther.tail(-1))
-    reason = (
-        f"farther than {int(clear.sum())} of {number - 1} clearly; {int(beaten.sum())} clearly farther than it; as "
-        f"far as one of the others lies with a chance of {p:.2g}"
-    )
+    reason = f"farther than {int(clear.sum())} of {number - 1} clearly; {int(beaten.sum())} clearly farther than it; "
+    reason += f"as far as one of the others lies with a chance of {p:.2g}"
     return Judgment(verdict=_decide(bool(clear.all()) and p <= LEVEL, bool(beaten.any())), reason=reason)
 
 
