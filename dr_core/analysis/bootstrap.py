@@ -79,6 +79,24 @@ def sample_patients(patients: np.ndarray, *, draws: int = 1000, seed: int = 0) -
     return PatientDraws(patient, times)
 
 
+def bootstrap_medians(values: np.ndarray, draws: PatientDraws) -> np.ndarray:
+    """Median over eyes in every draw, float64 (1 + D,): the middle of the values, each as often as it was drawn.
+
+    Args:
+        values: Float (N,), a value for each eye.
+        draws: Draws of the patients of these eyes.
+
+    Source: Efron and Tibshirani 1993, chapter 6.
+    """
+    order = np.argsort(values, kind="stable")
+    ordered = np.asarray(values, np.float64)[order]
+    upto = np.cumsum(draws.times[draws.patient[order]], axis=0)  # (N, 1 + D)
+    number = upto[-1]
+    middle = [np.argmax(upto > np.floor(rank), axis=0) for rank in ((number - 1) / 2, number / 2)]
+    medians: np.ndarray = (ordered[middle[0]] + ordered[middle[1]]) / 2
+    return medians
+
+
 def interval(values: np.ndarray) -> tuple[float, float, float]:
     """Value and 95 % percentile interval of (1 + D,) values, of which the first is that of the data: low = q_2.5.
 

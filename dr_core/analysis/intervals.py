@@ -1,7 +1,8 @@
 """Intervals that cover with few patients: areas under the ROC curve and proportions, patients as clusters of eyes.
 
-The percentile bootstrap of an AUC covers .73 to .84 instead of .95 with 50 patients of whom 10 to 20 % are sick. These
-intervals cover .93 to .97 from 50 patients on (`benchmarks/intervals.py`) and never have zero width.
+The percentile bootstrap of an AUC covers .73 to .84 instead of .95 with 50 patients of whom 10 to 20 % are sick. The
+coverage of these intervals from 50 patients on is measured by `benchmarks/intervals.py` and stands in docs/methods.md;
+they never have zero width.
 """
 
 from collections.abc import Sequence

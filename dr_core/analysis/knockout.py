@@ -6,6 +6,7 @@ tells.
 Source: inpainting by Telea 2004, Journal of Graphics Tools 9(1):23-34, as OpenCV has it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -13,17 +14,17 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from dr_core.analysis.control_regions import sample_control, weigh_control
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import LESIONS, TOTAL, mask_names
 from dr_core.errors import InputError
-from dr_core.seeds import numpy_generator
 
 Kind = Literal["removed", "kept_only", "control"]
 
 KINDS: dict[Kind, str] = {
     "removed": "the lesion is painted out",
     "kept_only": "every other lesion is painted out",
-    "control": "as much healthy retina is painted out, as far from the fovea and as bright as can be found",
+    "control": "as much healthy retina is painted out, alike in distance from the fovea, brightness and vessels",
 }
 """What is done to an eye, in words."""
 
@@ -36,9 +37,6 @@ _MARGIN = 2
 _RADIUS = 3
 """Pixels from which Telea's method draws a value."""
 
-_TRIES = 60
-"""Places tried for a control region before it is left out."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class KnockOut:
@@ -50,6 +48,7 @@ class KnockOut:
         image: Uint8 (h, w, 3) RGB.
         painted: Share of the picture that was painted over, in [0, 1].
         placed: Share of the lesion's area for which the control found healthy retina; 1 for the other kinds.
+        unlike: How unlike the lesion's surroundings the control's are (`sample_control`); NaN for the other kinds.
     """
 
     lesion: str
@@ -57,6 +56,12 @@ class KnockOut:
     image: np.ndarray
     painted: float
     placed: float = 1.0
+    unlike: float = math.nan
+
+    @property
+    def weight(self) -> float:
+        """Weight of a control in its eye's mean (`weigh_control`); NaN for the other kinds."""
+        return weigh_control(self.placed, self.unlike) if self.kind == "control" else math.nan
 
 
 def reduce_eye(image: np.ndarray, masks: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -71,6 +76,8 @@ def reduce_eye(image: np.ndarray, masks: Mapping[str, np.ndarray]) -> tuple[np.n
 
     Raises:
         InputError: If a mask has another height or width than the photograph.
+
+    Source: size as in `WORKING_SIDE`, our choice; scale = 1024 / max(H, W), area means.
     """
     for lesion, mask in masks.items():
         if mask.shape != image.shape[:2]:
@@ -95,6 +102,8 @@ def paint_out(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
     Returns:
         Uint8 (h, w, 3); the same image where the mask is empty.
+
+    Source: Telea 2004, Journal of Graphics Tools 9(1):23-34, as OpenCV has it; radius 3.
     """
     if not mask.any():
         return image
@@ -128,6 +137,8 @@ def knock_out(
 
     Raises:
         InputError: If the lesion is unknown.
+
+    Source: occlusion as in Zeiler and Fergus 2014, ECCV, section 4.2; the inpainting and the control are ours.
     """
     if lesion not in mask_names():
         raise InputError(f"`lesion` must be one of {', '.join(LESIONS)} or total, not {lesion!r}.")
@@ -144,14 +155,22 @@ def knock_out(
         result.append(kept)
     healthy = find_healthy(image, everything if avoid is None else everything | avoid)
     for number in range(controls):
-        control, placed = sample_control(healthy, mask, seed + number, image=image, fovea=fovea)
-        painted = paint_out(image, control)
-        result.append(KnockOut(lesion=lesion, kind="control", image=painted, painted=_painted(control), placed=placed))
+        control = sample_control(healthy, mask, seed + number, image=image, fovea=fovea)
+        result.append(
+            KnockOut(
+                lesion=lesion,
+                kind="control",
+                image=paint_out(image, control.mask),
+                painted=_painted(control.mask),
+                placed=control.placed,
+                unlike=control.unlike,
+            )
+        )
     return result
 
 
 def find_healthy(image: np.ndarray, lesions: np.ndarray) -> np.ndarray:
-    """Find the retina that no lesion touches.
+    """Find the retina that no lesion touches: healthy = {r < 0.95 R, not black} without the lesions and 4 px around.
 
     Args:
         image: Uint8 (h, w, 3) RGB.
@@ -161,110 +180,6 @@ def find_healthy(image: np.ndarray, lesions: np.ndarray) -> np.ndarray:
         Bool (h, w).
     """
     return _field(image) & ~_widen(_widen(lesions))
-
-
-def sample_control(
-    healthy: np.ndarray,
-    mask: np.ndarray,
-    seed: int,
-    *,
-    image: np.ndarray | None = None,
-    fovea: tuple[float, float] | None = None,
-) -> tuple[np.ndarray, float]:
-    """Move each region of a mask to healthy retina of the same eye, alike in area, eccentricity and brightness.
-
-    Of the places that a region finds the one is taken whose distance from the fovea and whose brightness are nearest to
-    those of the region itself. A region that finds no place as it is goes in discs of the same area together.
-
-    Args:
-        healthy: Bool (h, w), where regions may lie (`find_healthy`); no region touches another.
-        mask: Bool (h, w), the regions.
-        seed: Seed of the places.
-        image: Uint8 (h, w, 3) RGB, whose green channel is the brightness; None leaves it out.
-        fovea: Its x and y in pixels; None takes the middle of the healthy retina.
-
-    Returns:
-        Bool (h, w), and the share of the regions' area that found a place, 0..1.
-    """
-    generator = numpy_generator(seed, "knock-out control")
-    likeness = _measure_likeness(healthy, image, fovea)
-    free = healthy.copy()
-    control = np.zeros_like(mask)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    order = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")  # the largest first: they need the most room
-    placed = 0
-    for label in order:
-        x, y, width, height, _ = stats[label]
-        region = labels[y : y + height, x : x + width] == label
-        own = likeness[:, y : y + height, x : x + width][:, region].mean(axis=1)
-        placed += _place(control, free, region, own, likeness, generator) or _place_discs(
-            control, free, int(region.sum()), own, likeness, generator
-        )
-    return control, placed / max(int(mask.sum()), 1)
-
-
-def _measure_likeness(healthy: np.ndarray, image: np.ndarray | None, fovea: tuple[float, float] | None) -> np.ndarray:
-    """Distance from the fovea in widths of the picture, brightness in units of 64 gray levels; float32 (2, h, w)."""
-    grid: np.ndarray = np.indices(healthy.shape, np.float32)
-    rows, columns = grid
-    if fovea is None:
-        fovea = (float(columns[healthy].mean()), float(rows[healthy].mean())) if healthy.any() else (0.0, 0.0)
-    distance = np.hypot(columns - fovea[0], rows - fovea[1]) / healthy.shape[1]
-    brightness = np.zeros_like(distance) if image is None else cv2.blur(image[..., 1].astype(np.float32), (9, 9)) / 64
-    return np.stack([distance, brightness])
-
-
-def _place(
-    control: np.ndarray,
-    free: np.ndarray,
-    region: np.ndarray,
-    own: np.ndarray,
-    likeness: np.ndarray,
-    generator: np.random.Generator,
-) -> int:
-    """Put a region where it fits and is most like its own place; its area, or 0 where none was found."""
-    height, width = region.shape
-    if height > free.shape[0] or width > free.shape[1]:
-        return 0
-    best, least = None, np.inf
-    for _ in range(_TRIES):
-        top = int(generator.integers(0, free.shape[0] - height + 1))
-        left = int(generator.integers(0, free.shape[1] - width + 1))
-        window = (slice(top, top + height), slice(left, left + width))
-        if free[window][region].all():
-            away = float(np.abs(likeness[:, window[0], window[1]][:, region].mean(axis=1) - own).sum())
-            if away < least:
-                best, least = (top, left), away
-    if best is None:
-        return 0
-    top, left = best
-    control[top : top + height, left : left + width] |= region
-    free[max(0, top - 2) : top + height + 2, max(0, left - 2) : left + width + 2] = False
-    return int(region.sum())
-
-
-def _place_discs(
-    control: np.ndarray,
-    free: np.ndarray,
-    area: int,
-    own: np.ndarray,
-    likeness: np.ndarray,
-    generator: np.random.Generator,
-) -> int:
-    """Put an area down in discs, each as large as still fits; the area that found a place."""
-    left, size = area, area / 2
-    while left > 0 and size >= _SMALLEST_DISC:
-        radius = np.sqrt(min(size, left) / np.pi)
-        side = np.arange(-int(radius), int(radius) + 1)
-        disc = side[:, None] ** 2 + side[None] ** 2 <= radius**2
-        found = _place(control, free, disc, own, likeness, generator)
-        left -= found
-        size = size if found else size / 2
-    return area - max(left, 0)
-
-
-_SMALLEST_DISC = 4
-"""Pixels of the smallest disc into which a region is divided."""
 
 
 def _field(image: np.ndarray) -> np.ndarray:

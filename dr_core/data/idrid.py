@@ -37,12 +37,14 @@ class SegmentedEye:
         split: `"train"` or `"test"`, as published.
         image_path: The photograph.
         mask_paths: Lesion -> its mask; a lesion that the eye does not have is not in it.
+        disc_path: The mask of the optic disc; None where there is none.
     """
 
     name: str
     split: Literal["train", "test"]
     image_path: Path
     mask_paths: dict[str, Path]
+    disc_path: Path | None = None
 
     def read_image(self) -> np.ndarray:
         """Read the photograph, uint8 (H, W, 3) RGB; raises as `read_fundus` does."""
@@ -70,6 +72,13 @@ class SegmentedEye:
             if part in self.mask_paths:
                 mask |= self.decode_mask(part, shape).pixels
         return mask
+
+    def read_disc(self) -> np.ndarray | None:
+        """Read the mask of the optic disc, bool (H, W); None where there is none. Raises as `read_mask` does."""
+        if self.disc_path is None:
+            return None
+        content = read_regular(self.disc_path, MAX_BYTES)
+        return decode_mask(self.disc_path.name, content, find_shape(self.image_path)).pixels
 
     def decode_mask(self, lesion: str, shape: tuple[int, int] | None = None) -> LesionMask:
         """Read the mask file of a lesion that the eye has, with what is to be said of it.
@@ -100,7 +109,13 @@ def load_segmentation(root: str | Path) -> list[SegmentedEye]:
     """
     folder = find_folder(Path(root), "A. Segmentation")
     eyes = [
-        SegmentedEye(name=path.stem, split=split, image_path=path, mask_paths=_mask_paths(folder, place, path.stem))
+        SegmentedEye(
+            name=path.stem,
+            split=split,
+            image_path=path,
+            mask_paths=_mask_paths(folder, place, path.stem),
+            disc_path=_disc_path(folder, place, path.stem),
+        )
         for split, place in _SPLITS.items()
         for path in sorted((folder / "1. Original Images" / place).glob("IDRiD_*.jpg"))
     ]
@@ -128,6 +143,11 @@ def _mask_paths(folder: Path, place: str, eye: str) -> dict[str, Path]:
     masks = folder / "2. All Segmentation Groundtruths" / place
     paths = {name: masks / lesion.folder / f"{eye}_{lesion.code}.tif" for name, lesion in LESIONS.items()}
     return {lesion: path for lesion, path in paths.items() if path.is_file()}
+
+
+def _disc_path(folder: Path, place: str, eye: str) -> Path | None:
+    path = folder / "2. All Segmentation Groundtruths" / place / "5. Optic Disc" / f"{eye}_OD.tif"
+    return path if path.is_file() else None
 
 
 def index_segmentation(root: Path) -> Intake:

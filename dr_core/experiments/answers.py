@@ -112,7 +112,8 @@ def summarize_aucs(predictions: pd.DataFrame, config: MeasureConfig | None = Non
     for model, answers, draws in _each_model(predictions, config):
         for reading in READINGS:
             labels, scores = read_answers(answers, reading)
-            rows.append(model | _row("auc", reading, auc_interval(scores, labels, draws.patient), labels))
+            found = find_interval(MEASURES["auc"], ReadEyes(scores=scores, labels=labels, draws=draws))
+            rows.append(model | _row("auc", reading, found, labels))
     return pd.DataFrame(rows)
 
 
@@ -170,9 +171,9 @@ def _row(measure: str, reading: str, found: Interval, labels: np.ndarray | None 
 
 def find_interval(measure: Measure, eyes: ReadEyes) -> Interval:
     """A measure of one reading with the interval that covers for it; what few eyes or dropped draws mean is said."""
-    if measure.name == "auc":
-        return auc_interval(eyes.scores, eyes.labels, eyes.draws.patient)
     drawn = measure.compute(eyes)
+    if measure.name == "auc":  # with one patient of a class there is an area, but nothing to tell its error by
+        return replace(auc_interval(eyes.scores, eyes.labels, eyes.draws.patient), value=float(drawn[0]))
     if measure.of_class:
         of = eyes.labels if measure.of_class == "positive" else ~eyes.labels
         found = operating_interval(drawn, eyes.draws.patient[of])

@@ -10,13 +10,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from dr_core.analysis.bootstrap import interval, sample_patients
+from dr_core.analysis.robustness import bootstrap_means
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.idrid import load_segmentation
 from dr_core.data.regions import find_regions
 from dr_core.experiments.experiment import Inputs
 from dr_core.experiments.step import Report, Step
 from dr_core.models.checkpoint import LoadedModel
-from dr_core.seeds import numpy_generator
 from dr_core.study.folder import Study
 from dr_core.study.runs import load_runs, name_runs, runs_with_all_labels
 
@@ -88,9 +89,9 @@ def average_over_eyes(rows: pd.DataFrame, keys: Sequence[str], draws: int, seed:
         if not len(values):
             found.append(about | {"value": np.nan, "low": np.nan, "high": np.nan, "n": 0})
             continue
-        drawn = numpy_generator(seed, "eyes", len(values)).integers(0, len(values), (draws, len(values)))
-        low, high = np.percentile(values[drawn].mean(axis=1), (2.5, 97.5))
-        found.append(about | {"value": float(values.mean()), "low": low, "high": high, "n": len(values)})
+        drawn = bootstrap_means(values, sample_patients(np.arange(len(values)), draws=draws, seed=seed))
+        value, low, high = interval(drawn)
+        found.append(about | {"value": value, "low": low, "high": high, "n": len(values)})
     return pd.DataFrame(found, columns=[*keys, "value", "low", "high", "n"])
 
 

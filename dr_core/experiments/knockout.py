@@ -5,13 +5,17 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from dr_core.analysis.bootstrap import sample_patients
+from dr_core.analysis.drawn_intervals import drawn_interval
 from dr_core.analysis.knockout import knock_out, reduce_eye
+from dr_core.analysis.robustness import bootstrap_means
 from dr_core.data.fundus import find_field_of_view
+from dr_core.data.fundus.landmarks import find_landmarks
 from dr_core.data.grades import LESIONS, TARGET_GRADE, mask_names, referable_readings
 from dr_core.experiments.answers import RUN
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.prediction import predict_views
-from dr_core.seeds import derive_seed, numpy_generator
+from dr_core.seeds import derive_seed
 
 BEYOND = "beyond control"
 """Kind in the summary: how much further than in the control the probability falls."""
@@ -25,6 +29,7 @@ def knock_out_eye(
     *,
     controls: int,
     seed: int,
+    disc: np.ndarray | None = None,
 ) -> list[dict[str, object]]:
     """Knock every lesion of an eye out, and ask every model before and after.
 
@@ -35,14 +40,25 @@ def knock_out_eye(
         models: Name of a set-up or training run -> model.
         controls: Controls of each knock-out, at different positions.
         seed: Seed of the controls.
+        disc: Bool (H, W), the optic disc, which no control touches; None takes what is found in the photograph.
 
     Returns:
         Rows as `RESULT_COLUMNS` describes `knockout`, with the model's name in the column `setup`.
     """
-    small, reduced = reduce_eye(image, {lesion: masks[lesion] for lesion in LESIONS})
-    derived = derive_seed(seed, eye, "knock-out")
-    cases = [case for mask in mask_names() for case in knock_out(small, reduced, mask, derived, controls)]
+    known = {lesion: masks[lesion] for lesion in LESIONS}
+    small, reduced = reduce_eye(image, known if disc is None else {**known, _DISC: disc})
     field = find_field_of_view(small)  # one crop for all, so that nothing but the painting differs
+    landmarks = find_landmarks(small, field)
+    avoid = reduced.pop(_DISC, None)
+    if avoid is None and landmarks is not None:
+        avoid = landmarks.mark_disc((small.shape[0], small.shape[1]))
+    fovea = None if landmarks is None else landmarks.fovea
+    derived = derive_seed(seed, eye, "knock-out")
+    cases = [
+        case
+        for mask in mask_names()
+        for case in knock_out(small, reduced, mask, derived, controls, avoid=avoid, fovea=fovea)
+    ]
     pictures = [small, *(case.image for case in cases)]
     ways = dict.fromkeys(model.info.preprocessing for model in models.values())
     views = {way: np.stack([way.to_model_view(picture, field) for picture in pictures]) for way in ways}
@@ -55,12 +71,21 @@ def knock_out_eye(
         }
         for number, case in enumerate(cases, start=1):
             about = {"eye": eye, "setup": setup, "lesion": case.lesion, "kind": case.kind}
-            about_place = {"painted": case.painted, "placed": case.placed}
+            about_place = {
+                "painted": case.painted,
+                "placed": case.placed,
+                "unlike": case.unlike,
+                "weight": case.weight,
+            }
             rows += [
                 {**about, **about_place, "measure": name, "before": float(values[0]), "after": float(values[number])}
                 for name, values in measures.items()
             ]
     return rows
+
+
+_DISC = "optic disc"
+"""Name of the disc among the masks while they are reduced."""
 
 
 def summarize_knockouts(knockouts: pd.DataFrame, *, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
@@ -73,19 +98,43 @@ def summarize_knockouts(knockouts: pd.DataFrame, *, draws: int = 1000, seed: int
 
     Returns:
         Rows as `RESULT_COLUMNS` describes `knockout_summary`: for each kind, and for `BEYOND`, the mean change with its
-        95 % bootstrap interval over eyes; an eye's controls are averaged first.
+        95 % bootstrap interval over eyes. An eye's controls are averaged first, by their weights
+        (`dr_core.analysis.knockout.weigh_control`); the eye then counts beyond the control by the mean weight of its
+        controls, not at all where that is 0. Controls of older tables, whose weight is not known, weigh 1.
     """
     keys = ["lesion", *(column for column in RUN if column in knockouts), "measure"]
-    changes = knockouts.assign(change=knockouts["after"] - knockouts["before"])
-    rows = []
+    if "weight" not in knockouts:
+        knockouts = knockouts.assign(weight=np.nan, unlike=np.nan)
+    changes = knockouts.assign(change=knockouts["after"] - knockouts["before"], weight=knockouts["weight"].fillna(1.0))
+    rows: list[dict[str, object]] = []
     for key, part in changes.groupby(keys, sort=False):
-        wide = part.pivot_table(index="eye", columns="kind", values="change", aggfunc="mean", sort=False)
-        wide[BEYOND] = wide["removed"] - wide["control"]
-        generator = numpy_generator(seed, "knock-out", len(wide))  # the same eyes drawn for every set-up
-        drawn = generator.integers(0, len(wide), (draws, len(wide)))
+        about = dict(zip(keys, key, strict=True))
+        wide, weights, unlike = _by_eye(part)
+        drawn = sample_patients(np.arange(len(wide)), draws=draws, seed=seed)  # the same eyes drawn for every set-up
         for kind in wide.columns:
-            values = wide[kind].to_numpy(float)
-            low, high = np.percentile(values[drawn].mean(axis=1), (2.5, 97.5))
-            measured = {"kind": kind, "value": float(values.mean()), "low": low, "high": high, "n": len(values)}
-            rows.append(dict(zip(keys, key, strict=True)) | measured)
+            weighed = kind in (BEYOND, "control")
+            weight = weights if weighed else np.ones(len(wide))
+            values = np.where(weight > 0, wide[kind].to_numpy(float), 0.0)
+            count = int((weight > 0).sum())
+            with np.errstate(invalid="ignore", divide="ignore"):
+                means = bootstrap_means(weight * values, drawn) / bootstrap_means(weight, drawn)
+            found = drawn_interval(means, count, least=-1.0)
+            rows.append(
+                about
+                | {"kind": kind, "value": found.value, "low": found.low, "high": found.high, "n": count}
+                | {"left_out": len(wide) - count if weighed else 0, "unlike": unlike if weighed else np.nan}
+            )
     return pd.DataFrame(rows)
+
+
+def _by_eye(rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, float]:
+    """Change of each eye by kind, the eyes' weights beyond the control, and how unlike the controls that count are."""
+    wide = rows.pivot_table(index="eye", columns="kind", values="change", aggfunc="mean", sort=False)
+    controls = rows[rows["kind"] == "control"]
+    sums = controls.assign(weighed=controls["change"] * controls["weight"]).groupby("eye", sort=False)
+    weights = sums["weight"].mean().reindex(wide.index).fillna(0.0)
+    total = sums["weight"].sum().reindex(wide.index)
+    wide["control"] = (sums["weighed"].sum().reindex(wide.index) / total).where(total > 0)
+    wide[BEYOND] = wide["removed"] - wide["control"]
+    counted = controls[controls["weight"] > 0]
+    return wide, weights.to_numpy(float), float(counted["unlike"].mean()) if len(counted) else float("nan")

@@ -12,10 +12,13 @@ import torch
 from scipy import stats
 
 from dr_core.analysis.attribution import Explainer
+from dr_core.analysis.bootstrap import bootstrap_medians, sample_patients
 from dr_core.analysis.controls import CONTROLS, MAP, build_explainers, control_maps, why_no_map
+from dr_core.analysis.drawn_intervals import drawn_interval
 from dr_core.analysis.localization import POOLINGS, pool
 from dr_core.analysis.measures import MaskedHeatmaps, measures_of
 from dr_core.analysis.multiplicity import holm_adjusted
+from dr_core.analysis.robustness import bootstrap_means
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import TARGET_GRADE, mask_names
 from dr_core.data.idrid import SegmentedEye, load_segmentation
@@ -30,7 +33,7 @@ from dr_core.experiments.settings import describe
 from dr_core.experiments.step import Report, Step
 from dr_core.experiments.table3 import write_table3
 from dr_core.models.checkpoint import LoadedModel
-from dr_core.seeds import derive_seed, numpy_generator
+from dr_core.seeds import derive_seed
 from dr_core.study.folder import Study
 from dr_core.study.runs import TrainingRun, load_runs, name_runs, runs_with_all_labels
 from dr_core.study.staleness import SEGMENTED
@@ -104,7 +107,9 @@ def localize_eyes(
         rows: list[dict[str, object]] = []
         for name in config.protocols:
             rows += _score_eye(eye.name, PROTOCOLS[name], image, masks, models, explainers, config)
-        knockouts = knock_out_eye(eye.name, image, masks, models, controls=config.controls, seed=config.seed)
+        knockouts = knock_out_eye(
+            eye.name, image, masks, models, controls=config.controls, seed=config.seed, disc=eye.read_disc()
+        )
         yield LocalizeReport(done=done, total=len(eyes), scores=pd.DataFrame(rows), knockouts=pd.DataFrame(knockouts))
 
 
@@ -197,12 +202,15 @@ def summarize_localization(scores: pd.DataFrame, config: LocalizeConfig) -> pd.D
             if reason:
                 rows += [about | {"statistic": one, **_NOTHING, "reason": reason} for one in ("mean", "median")]
             continue
-        generator = numpy_generator(config.seed, "localization", len(values))  # the same eyes drawn for every set-up
-        drawn = values[generator.integers(0, len(values), (config.draws, len(values)))]
-        for statistic, reduce in (("mean", np.mean), ("median", np.median)):
-            low, high = np.percentile(reduce(drawn, axis=1), (2.5, 97.5))
+        # the same eyes drawn for every set-up
+        draws = sample_patients(np.arange(len(values)), draws=config.draws, seed=config.seed)
+        for statistic, drawn in (
+            ("mean", bootstrap_means(values, draws)),
+            ("median", bootstrap_medians(values, draws)),
+        ):
+            found = drawn_interval(drawn, len(values))
             chance = controls.get(tuple(about[name] for name in controlled), float("nan"))
-            measured = {"statistic": statistic, "value": float(reduce(values)), "low": low, "high": high}
+            measured = {"statistic": statistic, "value": found.value, "low": found.low, "high": found.high}
             rows.append(about | measured | {"n": len(values), "chance": chance, "reason": reason})
     return pd.DataFrame(rows)
 

@@ -152,8 +152,7 @@ def _summarize(
     if "predictions" not in measured:
         raise InputError("No model answers. " + " ".join(_say_missing(measured)))
     rows = name_runs(measured["predictions"], runs)
-    whole = rows[rows["fraction"] == ALL_LABELS].reset_index(drop=True)
-    tables = _measure(join_rows(study, "predictions", key, whole), config)
+    tables = _measure(join_rows(study, "predictions", key, rows), config)
     performance = tables["performance"]
     aucs = performance[(performance["data"] == key) & (performance["measure"] == "auc")]
     aucs = aucs[aucs["reading"].isin(list(READINGS))]
@@ -172,10 +171,14 @@ def _say_missing(measured: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
 
 
 def _measure(predictions: pd.DataFrame, config: MeasureConfig) -> dict[str, pd.DataFrame]:
+    """Keep the answers of all trainings, whose errors are joint; measure those with all labels."""
+    whole = predictions
+    if "fraction" in predictions:
+        whole = predictions[predictions["fraction"] == ALL_LABELS].reset_index(drop=True)
     return {
         "predictions": predictions,
-        "performance": summarize(predictions, config),
-        "comparisons": compare_performance(predictions, config),
+        "performance": summarize(whole, config),
+        "comparisons": compare_performance(whole, config),
     }
 
 

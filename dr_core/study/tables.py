@@ -77,7 +77,7 @@ def select_columns(*names: str) -> dict[str, Mapping[str, str]]:
 
 
 def fill_run_columns(rows: pd.DataFrame, table: str, seed: int) -> pd.DataFrame:
-    """Give rows of older tables the columns that they lack: seed, fraction, digests, and what was added since.
+    """Give rows of older tables what they lack: seed, fraction, digests, and the columns that were added since.
 
     Args:
         rows: Rows of the table.

@@ -14,6 +14,11 @@ PARETO_80_20 = 1.16
 """Shape at which 20 % of the causes bring 80 % of the results. Source: section 4.2.3."""
 
 
+UNTRAINED_ALPHA = {"distfit": (0.40, 0.40), "likelihood": (0.25, 0.29)}
+"""Range of alpha of the first layers of networks before any training, by estimator: the demo's slim ResNet-50 and drawn
+eyes, measured by the code that fits a study's (docs/methods.md). Trained networks lie there as well."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReferencePoint:
     """A published AUC that stands in Figure 2 beside the paper's own curves.

@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 from scipy.special import stdtr
 
+from dr_core.analysis.multiplicity import holm_adjusted
 from dr_core.publish.paper.evidence import Evidence
 
 LEVEL = 0.025
@@ -101,11 +102,7 @@ def holm(p: np.ndarray, level: float = LEVEL) -> np.ndarray:
 
     Source: Holm 1979, Scandinavian Journal of Statistics 6:65-70.
     """
-    order = np.argsort(p, kind="stable")
-    passed = p[order] <= level / (len(p) - np.arange(len(p)))
-    rejected = np.zeros(len(p), bool)
-    rejected[order[: len(p) if passed.all() else int(np.argmin(passed))]] = True
-    return rejected
+    return np.less_equal(holm_adjusted(p), level)
 
 
 def step_down(evidence: Evidence, sign: int = 1, level: float = LEVEL) -> np.ndarray:
@@ -194,8 +191,7 @@ def judge_close(evidence: Evidence, margin: float) -> Judgment:
     outside = holm(np.minimum(evidence.tail(1, margin), evidence.tail(-1, margin)))
     return Judgment(
         verdict=_decide(bool(inside.all()) and len(inside) > 0, bool(outside.any())),
-        reason=f"{int(inside.sum())} of {len(inside)} clearly within {margin:.2g}, {int(outside.sum())} clearly "
-        f"outside",
+        reason=f"{int(inside.sum())} of {len(inside)} clearly within {margin:.2g}, {int(outside.sum())} outside",
     )
 
 
@@ -249,11 +245,8 @@ def judge_outlier(evidence: Evidence) -> Judgment:
     ratio = abs(float(values[0] - values[1:].mean())) / spread if spread > 0 else math.nan
     p = float(2 * stdtr(number - 2, -ratio)) if math.isfinite(ratio) else 1.0
     clear, beaten = farther.clear(1, LEVEL), holm(farther.tail(-1))
-    reason = (
-        f"farther than {int(clear.sum())} of {number - 1} clearly; {int(beaten.sum())} clearly farther than it; as "
-        f"far as "
-        f"one of the others lies with a chance of {p:.2g}"
-    )
+    reason = f"farther than {int(clear.sum())} of {number - 1} clearly; {int(beaten.sum())} clearly farther than it; "
+    reason += f"as far as one of the others lies with a chance of {p:.2g}"
     return Judgment(verdict=_decide(bool(clear.all()) and p <= LEVEL, bool(beaten.any())), reason=reason)
 
 
@@ -314,31 +307,27 @@ class Rule:
 ALL = Rule(
     name="all",
     words="Holds if every contrast's 95 % interval lies above 0 (intersection-union test), does not hold if one lies "
-    "below "
-    "after Holm's correction for their number. Otherwise cannot tell.",
+    "below after Holm's correction for their number. Otherwise cannot tell.",
     judge=judge_all,
     foresee=foresee_all,
 )
 MOST = Rule(
     name="most",
     words="Holds if more than half of the contrasts are above 0 in one joint test of all of them (Romano and Wolf), "
-    "does not "
-    "hold if half or more are below. Otherwise cannot tell.",
+    "does not hold if half or more are below. Otherwise cannot tell.",
     judge=judge_most,
     foresee=foresee_most,
 )
 SAME_DIRECTION = Rule(
     name="same direction",
     words="Holds if the two contrasts of every pair are clearly on the same side, whichever it is, does not hold if "
-    "those of "
-    "one pair are clearly on opposite sides after Holm's correction. Otherwise cannot tell.",
+    "those of one pair are clearly on opposite sides after Holm's correction. Otherwise cannot tell.",
     judge=judge_same_direction,
 )
 OUTLIER = Rule(
     name="outlier",
     words="Holds if the named cell is clearly farther from the mean of the others than every other one, and outside "
-    "the "
-    "97.5 % prediction interval of one more cell like them; does not hold if another one is clearly farther.",
+    "the 97.5 % prediction interval of one more cell like them; does not hold if another one is clearly farther.",
     judge=judge_outlier,
 )
 DESCRIPTION = Rule(
@@ -354,8 +343,7 @@ def close(margin: float, unit: str) -> Rule:
     return Rule(
         name="close",
         words=f"Holds if every contrast's 95 % interval lies within {margin:.2g} {unit} of 0 (two one-sided tests; "
-        f"the margin is "
-        "ours), does not hold if one lies outside after Holm's correction. Otherwise cannot tell.",
+        "the margin is ours), does not hold if one lies outside after Holm's correction. Otherwise cannot tell.",
         judge=partial(judge_close, margin=margin),
         foresee=partial(foresee_close, margin=margin),
         equality=True,

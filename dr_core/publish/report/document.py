@@ -241,6 +241,7 @@ def _measures(study: Study) -> str:
         "interval": "95 % interval",
         "n": "eyes",
         "positives": "positive",
+        "warning": "caution",
     }
     return "<h2>All measures of the answers</h2>" + write_table(rows, names, 3)
 
@@ -256,6 +257,7 @@ def _knockouts(study: Study) -> str:
         lesion=rows["lesion"].str.replace("_", " "),
     )
     names = {"lesion": "lesion", "setup": "set-up", "value": "change", "interval": "95 % interval", "n": "eyes"}
+    names |= {"left_out": "eyes without a matched control, left out", "unlike": "how unlike the controls lie"}
     return "<h2>Knock-out: change of P(severe) beyond the control</h2>" + write_table(rows, names, 3)
 
 

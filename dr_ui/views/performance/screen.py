@@ -108,9 +108,10 @@ def _show_measures(study: Study, data: str, reading: str) -> None:
     ).reset_index()
     st.dataframe(wide[["reading", "measure", *names.values()]], hide_index=True, height=260)
     st.caption(
-        "In brackets the 95 % interval from drawing patients. Higher is better, but for the calibration error, which "
+        "In brackets the 95 % interval by patients. Higher is better, but for the calibration error, which "
         "is 0 where predicted probabilities equal the shares of positive eyes."
     )
+    _show_warnings(rows)
     compared = result_tables.load_table(study, "comparisons")
     if compared is not None:
         compared = compared[(compared["data"] == data) & (compared["reading"] == reading)]
@@ -121,12 +122,21 @@ def _show_measures(study: Study, data: str, reading: str) -> None:
                 f"{row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f})" for row in compared.itertuples(index=False)
             ],
             "p": [f"{p:.2g}" for p in compared["p"]],
+            "p, patients as clusters": ["–" if np.isnan(p) else f"{p:.2g}" for p in compared["p_clusters"]],
         }
         st.dataframe(pd.DataFrame(shown), hide_index=True)
         st.caption(
-            "In brackets the 95 % interval from drawing patients; p by DeLong's test, which takes eyes as independent. "
-            "Neither is corrected for the number of comparisons."
+            "In brackets the 95 % interval, patients as clusters; p by DeLong's test, eyes as independent, and "
+            "with patients as clusters (Obuchowski). Neither is corrected for the number of comparisons."
         )
+
+
+def _show_warnings(rows: pd.DataFrame) -> None:
+    """Which intervals deserve caution, one line for each reason."""
+    warned = rows[rows["warning"] != ""]
+    for reason, part in warned.groupby("warning", sort=False):
+        readings = ", ".join(dict.fromkeys(part["reading"]))
+        st.caption(f":material/warning: {readings}: {reason}. The interval is a rough one.")
 
 
 def _show_groups(study: Study, mine: pd.DataFrame, points: Mapping[str, Operation], reading: str) -> None:

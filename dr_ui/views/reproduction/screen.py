@@ -9,7 +9,7 @@ import streamlit as st
 
 from dr_core.analysis.controls import CONTROLS
 from dr_core.publish.paper.implied import disagreements, list_implications
-from dr_core.publish.paper.published import FIGURE_2_POINTS
+from dr_core.publish.paper.published import FIGURE_2_POINTS, UNTRAINED_ALPHA
 from dr_core.publish.paper.review import (
     CLAIMS,
     PHANTOMS,
@@ -236,15 +236,22 @@ def _show_table2(study: Study) -> None:
             "α by likelihood": [
                 f"{row.alpha:.3f} ({row.low:.3f} to {row.high:.3f})" for row in rows.itertuples(index=False)
             ],
+            "untrained, distfit": _span(UNTRAINED_ALPHA["distfit"]),
+            "untrained, likelihood": _span(UNTRAINED_ALPHA["likelihood"]),
             "nearest law by AIC": rows["nearest"],
         }
     )
     st.dataframe(shown, hide_index=True)
     st.caption(
         "Shape of a Pareto law fitted to the first layer's eigenvalues. The paper fitted by distfit (free location and "
-        "scale), so only that column can be held against its numbers and 1.16. An untrained network has .40 by distfit "
-        "and .25 to .29 by likelihood, like trained ones. Source: results/distributions.parquet."
+        "scale), so only that column can be held against its numbers and 1.16. The untrained networks are the demo's "
+        "architecture on drawn eyes; trained ones lie there as well. Source: results/distributions.parquet."
     )
+
+
+def _span(ends: tuple[float, float]) -> str:
+    low, high = ends
+    return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
 
 
 def _show_table3(study: Study) -> None:

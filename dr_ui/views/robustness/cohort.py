@@ -1,5 +1,6 @@
 """Robustness over many eyes: Figure 4 from the study's tables, and what it leaves out."""
 
+import math
 from collections.abc import Iterator
 from html import escape
 
@@ -186,7 +187,8 @@ def _measured(summary: pd.DataFrame) -> Iterator[tuple[str, str]]:
 def _mean_errors(summary: pd.DataFrame, measure: Measure, reference: str) -> tuple[str, dict[str, str]]:
     part = summary[(summary["measure"] == measure.name) & (summary["corruption"] == "all")]
     values = {
-        str(row["setup"]): f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+        str(row["setup"]): f"{row['value']:.3f}"
+        + ("" if math.isnan(row["low"]) else f" ({row['low']:.3f} to {row['high']:.3f})")
         for row in part.to_dict("records")
     }
     return f"mean {measure.label}, relative to {reference}", values

@@ -1,7 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 
-from dr_core.analysis.knockout import find_healthy, knock_out, paint_out, reduce_eye, sample_control
+from dr_core.analysis.control_regions import sample_control, weigh_control
+from dr_core.analysis.knockout import find_healthy, knock_out, paint_out, reduce_eye
 from dr_core.data.phantom import draw_phantom
 from dr_core.errors import InputError
 
@@ -43,13 +46,14 @@ def test_only_what_is_named_changes(eye):
 def test_the_control_has_the_same_regions_on_healthy_retina(eye):
     image, masks = eye
     lesions = np.logical_or.reduce(list(masks.values()))
-    control, placed = sample_control(find_healthy(image, lesions), masks["haemorrhages"], seed=1)
-    assert placed > 0.9
+    found = sample_control(find_healthy(image, lesions), masks["haemorrhages"], seed=1)
+    control = found.mask
+    assert found.placed > 0.9
     assert not (control & lesions).any()
     assert control.sum() == pytest.approx(masks["haemorrhages"].sum(), rel=0.15)
     assert image[control].max(axis=1).min() > 15
-    again, _ = sample_control(find_healthy(image, lesions), masks["haemorrhages"], seed=1)
-    other, _ = sample_control(find_healthy(image, lesions), masks["haemorrhages"], seed=2)
+    again = sample_control(find_healthy(image, lesions), masks["haemorrhages"], seed=1).mask
+    other = sample_control(find_healthy(image, lesions), masks["haemorrhages"], seed=2).mask
     assert np.array_equal(control, again)
     assert not np.array_equal(control, other)
 
@@ -62,8 +66,9 @@ def test_a_region_that_fits_nowhere_is_matched_by_area():
             healthy[row : row + 20, column : column + 20] = True
     mask = np.zeros_like(healthy)
     mask[10:18, 10:70] = True
-    control, placed = sample_control(healthy, mask, seed=0)
-    assert placed > 0.9
+    found = sample_control(healthy, mask, seed=0)
+    control = found.mask
+    assert found.placed > 0.9
     assert control.sum() == pytest.approx(mask.sum(), rel=0.1)
     assert not (control & ~healthy).any()
 
@@ -75,7 +80,7 @@ def test_the_control_lies_as_far_from_the_fovea_and_is_as_bright():
     mask = np.zeros((300, 300), bool)
     mask[140:150, 240:250] = True
     fovea = (150.0, 150.0)
-    controls = [sample_control(~mask, mask, seed, image=image, fovea=fovea)[0] for seed in range(20)]
+    controls = [sample_control(~mask, mask, seed, image=image, fovea=fovea).mask for seed in range(20)]
     places = [np.argwhere(control).mean(axis=0) for control in controls]
     random = generator.uniform(0, 300, (20, 2))
     near, far = (np.abs(np.hypot(of[:, 0] - 150, of[:, 1] - 150) - 95).mean() for of in (np.array(places), random))
@@ -113,3 +118,31 @@ def test_bad_arguments_say_what_must_be(eye):
         knock_out(image, masks, "drusen", 0)
     with pytest.raises(InputError, match="height and width"):
         reduce_eye(image, {"haemorrhages": np.zeros((4, 4), bool)})
+
+
+def test_the_control_lies_where_as_many_vessels_are():
+    """Dark lines on the left half alone: the control of a region among them lies there, too."""
+    image = np.full((300, 300, 3), 120, np.uint8)
+    image[:, 10:140:12] = 60
+    mask = np.zeros((300, 300), bool)
+    mask[140:150, 60:70] = True
+    ignoring, matching = (
+        [
+            np.argwhere(sample_control(~mask, mask, seed, image=seen, fovea=(150.0, 150.0)).mask)[:, 1].mean() < 150
+            for seed in range(20)
+        ]
+        for seen in (None, image)
+    )
+    assert np.mean(matching) > 0.9 > np.mean(ignoring)
+
+
+def test_a_control_that_could_not_be_matched_weighs_nothing():
+    assert weigh_control(0.9, 0.2) == 0.9
+    assert weigh_control(0.4, 0.2) == 0
+    assert weigh_control(0.9, 1.2) == 0
+    assert weigh_control(0.0, math.nan) == 0
+    mask = np.zeros((100, 100), bool)
+    mask[40:60, 40:60] = True
+    nowhere = sample_control(np.zeros_like(mask), mask, seed=0)
+    assert nowhere.placed == 0
+    assert math.isnan(nowhere.unlike)

@@ -9,6 +9,8 @@ from dr_core.analysis.localization import (
     POOLINGS,
     mask_share,
     pool,
+    pool_random_relevance,
+    relevance_entropy,
     relevance_mass_accuracy,
     relevance_rank_accuracy,
     relevance_recall,
@@ -110,3 +112,25 @@ def test_bad_arguments_say_what_must_be():
         relevance_mass_accuracy(torch.zeros(1, 4, 4), torch.zeros(1, 5, 4, dtype=torch.bool))
     with pytest.raises(InputError, match="between 0 and 100"):
         relevance_recall(torch.zeros(1, 4, 4), torch.zeros(1, 4, 4, dtype=torch.bool), 101)
+
+
+def test_a_random_maps_recall_is_measured_not_derived():
+    """Half of a Gaussian map is clamped to 0 under sum_pos and falls out; nothing is clamped in squares."""
+    mask = torch.ones((1, 64, 64), dtype=torch.bool)
+    for pooling, expected in (("sum_pos", 0.5), ("l2_norm_sq", 0.99)):
+        random = pool_random_relevance((1, 64, 64), pooling, seed=3)
+        assert relevance_recall(random, mask).item() == pytest.approx(expected, abs=0.03)
+
+
+def test_entropy_is_0_in_one_pixel_and_1_where_all_are_alike():
+    field = torch.zeros((1, 8, 8), dtype=torch.bool)
+    field[:, :4] = True
+    one, even = torch.zeros((1, 8, 8)), torch.ones((1, 8, 8))
+    one[0, 1, 1] = 3.0
+    assert relevance_entropy(one, field).item() == 0
+    assert relevance_entropy(even, field).item() == pytest.approx(1)
+    half = even.clone()
+    half[:, 2:] = 0.0
+    half[:, 6:] = 9.0  # outside the field, where it does not count
+    assert relevance_entropy(half, field).item() == pytest.approx(np.log(16) / np.log(32))
+    assert relevance_entropy(torch.zeros((1, 8, 8)), field).isnan().all()

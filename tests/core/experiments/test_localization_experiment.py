@@ -34,6 +34,9 @@ class DrawnEye:
         parts = ("microaneurysms", "haemorrhages", "hard_exudates") if lesion == "total" else (lesion,)
         return np.logical_or.reduce([self.phantom.masks[part] for part in parts])
 
+    def read_disc(self):
+        return None  # to be found in the photograph
+
 
 CONFIG = LocalizeConfig(protocols=("paper",), controls=1, draws=50)
 
@@ -50,7 +53,7 @@ def measured(tiny_study):
 
 
 def test_every_lesion_that_is_there_is_scored(measured):
-    scores, _ = measured
+    scores = measured[0][measured[0]["lesion"] != "view"]
     per_lesion = 2 * 8 * 2 * 3  # set-ups, methods, poolings, scores
     assert scores[scores["lesion"] != VIEW].groupby(["eye", "lesion"]).size().eq(per_lesion).all()
     assert scores[scores["lesion"] == VIEW].groupby("eye").size().eq(2 * 8 * 2).all()
@@ -77,6 +80,14 @@ def test_a_set_up_without_an_answer_has_its_reason_and_the_others_their_numbers(
     assert "no answer" in table.to_csv()
 
 
+def test_the_heatmaps_entropy_in_the_field_of_view_is_measured(measured):
+    view = measured[0][measured[0]["lesion"] == "view"]
+    assert set(view["score"]) == {"entropy"}
+    assert view.groupby("eye").size().eq(2 * 8 * 2).all()  # set-ups, methods, poolings
+    assert view["value"].between(0, 1).all()
+    assert (view[view["method"] == "random"]["value"] > 0.9).all()
+
+
 def test_the_random_control_scores_chance(measured):
     random = measured[0][(measured[0]["method"] == "random") & (measured[0]["lesion"] == "total")]
     mass = random[random["score"] == "mass accuracy"]
@@ -91,6 +102,9 @@ def test_knock_outs_tell_before_and_after(measured):
     assert set(knockouts["measure"]) == {"severe", "referable_3", "referable_2"}
     assert knockouts.groupby(["eye", "setup", "measure"])["before"].nunique().eq(1).all()
     assert knockouts[["before", "after"]].stack().between(0, 1).all()
+    controls = knockouts["kind"] == "control"
+    assert knockouts[controls]["weight"].between(0, 1).all()
+    assert knockouts[~controls]["weight"].isna().all()
 
 
 def test_means_medians_and_intervals(measured):
@@ -203,7 +217,25 @@ def test_a_fall_is_held_against_the_mean_of_the_eyes_own_controls():
     assert found["n"].tolist() == [2, 2, 2]
 
 
-def test_other_settings_are_other_work(tmp_path):
+def test_an_eye_whose_control_could_not_be_matched_is_left_out_of_what_is_beyond_it():
+    def row(eye, kind, after, weight):
+        return fall(eye, kind, after) | {"weight": weight, "unlike": 0.2}
+
+    nan = float("nan")
+    table = pd.DataFrame(
+        [
+            *(row("a", "removed", 0.3, nan), row("a", "control", 0.7, 1.0), row("a", "control", 0.1, 0.0)),
+            *(row("b", "removed", 0.2, nan), row("b", "control", 0.8, 0.0)),
+        ]
+    )
+    found = summarize_knockouts(table, draws=200).set_index("kind")
+    assert found.loc["removed", ["value", "n", "left_out"]].tolist() == pytest.approx([-0.55, 2, 0])
+    assert found.loc[BEYOND, ["value", "n", "left_out"]].tolist() == pytest.approx([-0.4, 1, 1])
+    assert found.loc[BEYOND, "unlike"] == pytest.approx(0.2)
+
+
+def test_other_settings_or_models_are_other_work(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
     first = parts_folder(tmp_path, "localize", CONFIG, ["eye"])
     assert first == parts_folder(tmp_path, "localize", CONFIG, ["eye"])
     assert first != parts_folder(tmp_path, "localize", CONFIG, ["another"])

@@ -15,6 +15,7 @@ from dr_core.study.folder import (
     open_study,
     write_study_info,
 )
+from dr_core.study.schemas import NOT_YET_KNOWN
 from dr_core.study.tables import RESULT_COLUMNS
 
 
@@ -48,6 +49,18 @@ def test_tables_keep_their_schema(tmp_path):
     assert list(study.read_results("performance")) == list(RESULT_COLUMNS["performance"])
     with pytest.raises(InputError, match="no table of predictions"):
         study.read_results("predictions")
+
+
+@pytest.mark.parametrize("table", sorted(NOT_YET_KNOWN))
+def test_tables_of_before_a_column_was_added_still_open(tmp_path, table):
+    study = write_study_info(tmp_path, make_info())
+    whole = pd.DataFrame({column: np.arange(2) for column in RESULT_COLUMNS[table]})
+    (tmp_path / "results").mkdir()
+    whole.drop(columns=list(NOT_YET_KNOWN[table])).to_parquet(tmp_path / "results" / f"{table}.parquet")
+    found = study.read_results(table)
+    assert set(found) == set(RESULT_COLUMNS[table])
+    for column, value in NOT_YET_KNOWN[table].items():
+        assert found[column].isna().all() if value != value else (found[column] == value).all()
 
 
 def test_damaged_tables_are_named(tmp_path):
