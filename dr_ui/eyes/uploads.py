@@ -3,6 +3,7 @@
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from dr_ui.parts.plain_text import plain
 from dr_ui.shell import navigation
 
 _KEPT, _IN_WIDGET = "kept_uploads", "uploads_in_widget"
@@ -32,7 +33,10 @@ def keep(files: list[UploadedFile]) -> list[UploadedFile]:
     if brought:
         name = brought[0].name if len(brought) == 1 else f"{len(brought)} files"
         st.button(
-            f"Remove {name}", key="remove_uploads", help="Uploaded on an earlier visit.", on_click=_remove_brought
+            f"Remove {plain(name)}",
+            key="remove_uploads",
+            help="Uploaded on an earlier visit.",
+            on_click=_remove_brought,
         )
     return list(kept.values())
 

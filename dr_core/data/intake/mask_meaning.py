@@ -122,8 +122,8 @@ class _Picture:
         if share > _MOST or (not is_plain and (share > _RARE_SHARE or at_edge > _EDGE_SHARE)):
             raise InputError(
                 f"{self.name} cannot be understood: what is not {_say(self.surround)} covers {_percent(share)} of "
-                f"the {self.whole}, and {_say(self.surround)} the rest; no lesion is that large, and which side is the lesion "
-                "does not show. Save it white on black."
+                f"the {self.whole}, and {_say(self.surround)} the rest; no lesion is that large, and which "
+                "side is the lesion does not show. Save it white on black."
             )
         notes = []
         if not is_plain:
