@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import norm
 
-from dr_core.analysis.bootstrap import draw_patients, interval
-from dr_core.analysis.discrimination import measure_auc
+from dr_core.analysis.bootstrap import interval, sample_patients
+from dr_core.analysis.discrimination import measure_auc, measure_separation
+from dr_core.analysis.drawn_intervals import operating_interval
 from dr_core.analysis.intervals import auc_interval, proportion_interval
 
 PATIENTS, SHARES, AUCS = (50, 100, 300), (0.1, 0.2, 0.5), (0.7, 0.8, 0.9, 0.95)
@@ -47,12 +48,24 @@ def cover_proportion(studies: int, patients: int, share: float, eyes: int, seed:
         yield found.low <= share <= found.high
 
 
+def cover_sensitivity(studies: int, patients: int, sick: float, auc: float, eyes: int, seed: int = 0) -> Iterator[bool]:
+    """Whether the interval of the sensitivity at a specificity of .9 holds the true one of each drawn study."""
+    generator = np.random.default_rng([seed, patients, int(100 * sick), int(100 * auc), eyes])
+    truth = norm.sf(norm.isf(0.1) - np.sqrt(2) * norm.ppf(auc))
+    for number in range(studies):
+        scores, labels, of = draw_study(generator, patients, sick, auc, eyes)
+        drawn = measure_separation(scores, labels, sample_patients(of, draws=200, seed=number)).sensitivity
+        found = operating_interval(drawn, of[labels])
+        if np.isfinite(found.low):
+            yield found.low <= truth <= found.high
+
+
 def _cover_bootstrap(studies: int, patients: int, sick: float, auc: float, eyes: int) -> float:
     generator = np.random.default_rng([0, patients, int(100 * sick), int(100 * auc), eyes])
     covered = []
     for seed in range(studies):
         scores, labels, of = draw_study(generator, patients, sick, auc, eyes)
-        _, low, high = interval(measure_auc(scores, labels, draw_patients(of, draws=300, seed=seed)))
+        _, low, high = interval(measure_auc(scores, labels, sample_patients(of, draws=300, seed=seed)))
         covered.append(low <= auc <= high)
     return float(np.mean(covered))
 
@@ -69,6 +82,12 @@ def main() -> None:
                 print(
                     f"{patients} patients, {eyes} eyes, {sick:.0%} sick: {told}; share of sick {share:.3f}", flush=True
                 )
+    for patients in PATIENTS:
+        for sick in SHARES:
+            some = max(studies // 4, 10)
+            covered = [np.mean(list(cover_sensitivity(some, patients, sick, 0.85, eyes))) for eyes in (1, 2)]
+            shown = ", ".join(f"{eyes} eyes {value:.3f}" for eyes, value in zip((1, 2), covered, strict=True))
+            print(f"{patients} patients, {sick:.0%} sick, sensitivity at specificity .9: {shown}", flush=True)
     for sick in SHARES[:2]:
         ours = float(np.mean(list(cover_auc(studies, 50, sick, 0.9, 1))))
         peer = _cover_bootstrap(min(studies, 300), 50, sick, 0.9, 1)

@@ -28,9 +28,10 @@ from dr_core.data.store import Store
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo, load_model
 from dr_core.models.prediction import predict_views
+from dr_core.study.run_history import read_metrics
 from dr_core.training.classification import FinetuneConfig, FinetuneTask, mean_auc_one_vs_rest
 from dr_core.training.loop import train
-from dr_core.training.run_folder import RunFolder, read_metrics
+from dr_core.training.run_folder import RunFolder
 
 PUBLISHED_AUC, PUBLISHED_ACCURACY = 0.726, 0.528
 SIZE = 64

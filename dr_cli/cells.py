@@ -5,6 +5,7 @@ from typing import Any
 
 from dr_cli.commands import changed_fields, option_words, path_words
 from dr_cli.main import main
+from dr_core.experiments.registry import find_experiment
 from dr_core.pipeline.requests import DrawRequest, MeasureRequest, ReportRequest, Request
 from dr_core.training.jobs.finetune import FinetuneRequest
 from dr_core.training.jobs.pretrain import PretrainRequest
@@ -43,10 +44,10 @@ def render_request(request: Request) -> list[str]:
 
 
 def _render_measurement(request: MeasureRequest) -> list[str]:
-    data = {"idrid" if request.measurement == "localize" else "data": request.data}
+    data = {"idrid" if find_experiment(request.measurement).takes_masks else "data": request.data}
     given = {name: value for name, value in (("key", request.key), ("device", request.device)) if value}
-    words = [request.measurement, *path_words(study=request.study, **data)]
-    return words + option_words(given | request.options)
+    words = [request.measurement, *path_words(study=request.study, **data), "--replace"]  # the configuration decides
+    return words + option_words({"allow_overlap": request.allow_overlap} | given | request.options)
 
 
 def _render_training(request: PretrainRequest | SupervisedRequest | FinetuneRequest) -> list[str]:
@@ -56,6 +57,7 @@ def _render_training(request: PretrainRequest | SupervisedRequest | FinetuneRequ
         start = {"run": "pretrained", "file": "weights"}.get(request.start.source)
         named = {start: request.start.path} if start else {}
         words += path_words(data=request.data, validation=request.validation, study=request.study, **named)
+        words += option_words({"allow_overlap": request.allow_overlap, "allow_test_split": request.allow_test_split})
         presets: Mapping[Preset, Any] = {name: choose_finetuning(name, request.setup) for name in CONTRASTIVE}
     else:
         contrastive = isinstance(request, PretrainRequest)

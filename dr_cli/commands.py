@@ -8,8 +8,12 @@ from typing import Any
 
 from dr_core.errors import Remedy
 
-PROGRAM = "python train_cli.py"
-"""How a user calls the program."""
+
+def program() -> str:
+    """How a user calls the program: by its script in a checkout, by its command where the package is installed."""
+    checkout = Path(__file__).parents[1] / "train_cli.py"
+    return f"python {checkout.name}" if checkout.is_file() else "dr-lens"
+
 
 _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "make study": ("demo", "--out", "{out}"),
@@ -18,10 +22,8 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "pretrain": ("pretrain", "--data", "STORE", "--out", "{out}"),
     "finetune": ("finetune", "--setup", "{setup}", "--data", "STORE", "--study", "{study}"),
     "evaluate": ("evaluate", "--study", "{study}", "--data", "STORE"),
-    "measure again": ("evaluate", "--study", "{study}"),
-    "spectrum": ("spectrum", "--study", "{study}", "--data", "STORE"),
-    "robustness": ("robustness", "--study", "{study}", "--data", "STORE"),
-    "localize": ("localize", "--study", "{study}", "--idrid", "ROOT"),
+    "measure": ("{experiment}", "--study", "{study}", "EYES"),
+    "measure again": ("{experiment}", "--study", "{study}"),
     "report": ("report", "--study", "{study}"),
 }
 """Kind of a `Remedy` -> its command; a word in square brackets stands only where its argument is given."""
@@ -33,8 +35,11 @@ def render_remedy(remedy: Remedy) -> str:
     Args:
         remedy: The remedy; its kind is a key of the table.
     """
-    words = []
+    words: list[str] = []
     for word in _COMMANDS[remedy.kind]:
+        if word == "EYES":
+            words += _eyes_words(remedy.arguments["experiment"])
+            continue
         optional = word.startswith("[")
         try:
             filled = word.strip("[]").format_map(_quoted(remedy.arguments))
@@ -43,7 +48,14 @@ def render_remedy(remedy: Remedy) -> str:
                 continue
             filled = missing.args[0].upper()
         words.append(filled)
-    return " ".join([PROGRAM, *words])
+    return " ".join([program(), *words])
+
+
+def _eyes_words(experiment: str) -> tuple[str, str]:
+    """The option that names the eyes of an experiment."""
+    from dr_core.experiments.registry import find_experiment  # brings PyTorch along, and few commands fail
+
+    return ("--idrid", "ROOT") if find_experiment(experiment).takes_masks else ("--data", "STORE")
 
 
 def known_remedies() -> tuple[str, ...]:
@@ -57,7 +69,7 @@ def _quoted(arguments: Mapping[str, str]) -> dict[str, str]:
 
 def option_words(options: Mapping[str, Any]) -> list[str]:
     """Options as the command line takes them: true alone stands for a switch, a list for an option given often."""
-    words = []
+    words: list[str] = []
     for name, value in options.items():
         option = f"--{name.replace('_', '-')}"
         for one in value if isinstance(value, list | tuple) else [value]:

@@ -21,17 +21,17 @@ _INPUTS = {
 
 
 def add_command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, told: str, experiment: Experiment
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str, experiment: Experiment
 ) -> None:
     """Add the command of an experiment to the parser.
 
     Args:
         commands: Where to.
         name: Name of the command.
-        told: What it does, beside its name.
+        summary: What it does, beside its name.
         experiment: The experiment.
     """
-    parser = commands.add_parser(name, help=told, description=experiment.question)
+    parser = commands.add_parser(name, help=summary, description=experiment.question)
     parser.add_argument("--study", type=Path, required=True, help="the study's folder; tables go to its results/")
     for need in experiment.needs:
         for option, about in _INPUTS[need.kind]:
@@ -39,6 +39,14 @@ def add_command(
                 parser.add_argument(option, help=f"{about} (default: the folder's name)")
             else:
                 parser.add_argument(option, type=Path, required=need.required, help=about)
+    parser.add_argument(
+        "--replace", action="store_true", help="a key that means other eyes means these from now on (default: refused)"
+    )
+    parser.add_argument(
+        "--allow-overlap",
+        action="store_true",
+        help="measure eyes that were trained or chosen by, too (default: refused)",
+    )
     parser.add_argument("--device", default="auto", help="where the models run (default: auto, a GPU if there is one)")
     parser.add_argument("--shard", help="one part of the work, such as 2/8 (default: torchrun's rank, or all)")
     for setting in experiment.settings:
@@ -52,7 +60,7 @@ def _add_setting(parser: argparse.ArgumentParser, setting: Setting) -> None:
         parser.add_argument(option, dest=target, action="store_true", default=None, help=setting.description)
         return
     about = setting.description.replace("%", "%%")
-    if setting.many:
+    if setting.multiple:
         shown = ", ".join(map(str, setting.default)) if len(setting.default) < 6 else "all"
         about += f"; may be given often (default: {shown})"
     else:
@@ -62,7 +70,7 @@ def _add_setting(parser: argparse.ArgumentParser, setting: Setting) -> None:
         dest=target,
         type=setting.kind,
         choices=setting.choices,
-        action="append" if setting.many else "store",
+        action="append" if setting.multiple else "store",
         help=about,
     )
 
@@ -75,7 +83,9 @@ def _run(options: argparse.Namespace, name: str, experiment: Experiment) -> int:
     )
     inputs = Inputs(data=given.get("data"), key=given.get("key"), masks=given.get("idrid"))
     study, shard = open_study(options.study), parse_shard(options.shard)
-    reports = experiment.run(study, inputs, config, shard=shard, device=resolve_device(options.device))
+    device = resolve_device(options.device)
+    allowed = {"replace": options.replace, "allow_overlap": options.allow_overlap}
+    reports = experiment.run(study, inputs, config, shard=shard, device=device, **allowed)
     last: dict[str, Report] = {}
 
     def remember(report: Report) -> Report:

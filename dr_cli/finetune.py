@@ -6,6 +6,7 @@ from pathlib import Path
 from dr_cli import recipe_options
 from dr_cli.commands import render_remedy
 from dr_cli.progress import show_progress, show_training
+from dr_cli.stopping import should_stop
 from dr_core.devices import find_job
 from dr_core.errors import Remedy
 from dr_core.models.setups import SETUPS
@@ -15,11 +16,11 @@ from dr_core.training.jobs.start import choose_start, obtain_weights
 from dr_core.training.recipes import FINETUNE, choose_finetuning
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
-    """Add the command to the parser; `told` stands beside its name."""
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
+    """Add the command to the parser; `summary` stands beside its name."""
     parser = commands.add_parser(
         "finetune",
-        help=told,
+        help=summary,
         description="Train one set-up on graded eyes; the epoch with the best validation AUC is kept. The same command "
         "resumes. On many GPUs: torchrun --nproc-per-node N train_cli.py finetune ...",
     )
@@ -36,6 +37,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
         default="patient",
         help="patient keeps both eyes together (default); image is what the paper did",
     )
+    known = parser.add_argument_group("roles", "each eye has one role in a study, unless you know why not")
+    known.add_argument("--allow-overlap", action="store_true", help="use eyes that have another role, too")
+    known.add_argument("--allow-test-split", action="store_true", help="train on eyes that were published for testing")
     start = parser.add_argument_group("start", "IFI without either fetches the published ImageNet weights once")
     start.add_argument("--pretrained", type=Path, metavar="RUN", help="run folder of a pretraining; IWNE-CL needs one")
     start.add_argument("--weights", type=Path, metavar="FILE", help="file of weights, such as the published ones (IFI)")
@@ -62,6 +66,8 @@ def _run(options: argparse.Namespace) -> None:
         arch=options.arch,
         contrast=options.contrast,
         execution=recipe_options.choose_execution(options, options.accumulate),
+        allow_overlap=options.allow_overlap,
+        allow_test_split=options.allow_test_split,
     )
     if options.dry_run:
         recipe_options.print_plan(f"{setup.label} on {options.fraction} %", plan_finetuning(request))
@@ -73,6 +79,6 @@ def _run(options: argparse.Namespace) -> None:
             show_progress("fetch ImageNet weights, bytes", fetch)
         else:
             list(fetch)
-    show_training(f"{setup.label} on {options.fraction} %", finetune(request))
+    show_training(f"{setup.label} on {options.fraction} %", finetune(request, should_stop))
     measure = render_remedy(Remedy("evaluate", {"study": str(options.study)}))
     recipe_options.announce(f"The best epoch is in {request.run}. Measure it: {measure}")

@@ -2,19 +2,16 @@
 
 import argparse
 import importlib
+import importlib.util
 import logging
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from dr_cli.commands import render_remedy
-from dr_core.errors import InputError
+from dr_cli.stopping import Terminated, answering_sigterm
+from dr_core.errors import InputError, Stopped
 
 COMMANDS = {
     "app": "open a study, or the demo study, in the browser",
@@ -28,17 +25,11 @@ COMMANDS = {
     "localize": "Table 3: heatmaps against lesion masks",
     "score": "answers and heatmaps about any photographs, as a table",
     "study": "the whole paper: every set-up, fraction and seed, every figure and table",
+    "verify": "what every number of a study came from; everything stale, missing or foreign",
     "report": "one page with every figure, table and verdict of a study",
 }
-"""Command -> what it does. Its module, which has the same name, is imported when it is asked for."""
-
-EXPERIMENT_COMMANDS = {
-    "evaluate": "performance",
-    "spectrum": "spectrum",
-    "robustness": "robustness",
-    "localize": "localization",
-}
-"""Command -> name of the experiment that it runs. Any other experiment's command has the experiment's name."""
+"""Command -> what it does. Its module, which has the same name, is imported when it is asked for; one without a module
+runs the experiment of that name, and so does the name of any other experiment."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = build_parser(given).parse_args(given)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells the precision of every training
     try:
-        with _answering_sigterm():
+        with answering_sigterm():
             code: int | None = options.run(options)
     except InputError as error:
         command = f" The command: {render_remedy(error.remedy)}" if error.remedy else ""
@@ -74,34 +65,14 @@ def main(arguments: list[str] | None = None) -> int:
             "--device cpu, or with fewer images at once."
         )
         return 2
-    except KeyboardInterrupt as stop:
-        Console(stderr=True).print("Stopped. The same command goes on where it was.")
-        return 143 if isinstance(stop, Terminated) else 130
+    except (KeyboardInterrupt, Stopped) as stop:
+        kept = f"{stop} " if isinstance(stop, Stopped) else ""
+        _say(f"Stopped. {kept}The same command goes on where it was.")
+        return 143 if isinstance(stop, Terminated | Stopped) else 130
     from dr_core.devices import leave_job  # not before: it brings PyTorch along
 
     leave_job()
     return code or 0
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, by which job systems and containers announce that they will kill a process."""
-
-
-@contextmanager
-def _answering_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does: files that are being written are removed, what is finished is kept."""
-    if threading.current_thread() is not threading.main_thread():  # signals belong to the main thread
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _complain(message: str) -> None:
@@ -109,9 +80,11 @@ def _complain(message: str) -> None:
 
     job = find_job()
     who = f"process {job.rank} of {job.world}: " if job.world > 1 else ""
-    Console(stderr=True, soft_wrap=True).print(
-        f"{who}error: {message}", style="bold red", markup=False, highlight=False
-    )
+    _say(f"{who}error: {message}", style="bold red")
+
+
+def _say(message: str, style: str | None = None) -> None:
+    Console(stderr=True, soft_wrap=True).print(message, style=style, markup=False, highlight=False)
 
 
 def _explain(error: OSError) -> str:
@@ -124,16 +97,16 @@ def build_parser(given: list[str]) -> argparse.ArgumentParser:
     program = "train_cli.py" if Path(sys.argv[0]).name == "train_cli.py" else "dr-lens"
     parser = argparse.ArgumentParser(prog=program, description="Train, measure and show DR Lens studies.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, told in (COMMANDS | _further_commands(given)).items():
+    for name, summary in (COMMANDS | _further_commands(given)).items():
         if given[:1] != [name]:
-            commands.add_parser(name, help=told)
-        elif name in EXPERIMENT_COMMANDS or name not in COMMANDS:
+            commands.add_parser(name, help=summary)
+        elif name not in COMMANDS or importlib.util.find_spec(f"dr_cli.{name}") is None:
             from dr_cli import experiment
-            from dr_core.experiments.registry import EXPERIMENTS
+            from dr_core.experiments.registry import find_experiment
 
-            experiment.add_command(commands, name, told, EXPERIMENTS[EXPERIMENT_COMMANDS.get(name, name)])
+            experiment.add_command(commands, name, summary, find_experiment(name))
         else:
-            importlib.import_module(f"dr_cli.{name}").add_command(commands, told)
+            importlib.import_module(f"dr_cli.{name}").add_command(commands, summary)
     return parser
 
 
@@ -143,4 +116,4 @@ def _further_commands(given: list[str]) -> dict[str, str]:
         return {}
     from dr_core.experiments.registry import EXPERIMENTS
 
-    return {name: EXPERIMENTS[name].question for name in EXPERIMENTS if name not in EXPERIMENT_COMMANDS.values()}
+    return {one.key: one.question for one in EXPERIMENTS.values() if one.key not in COMMANDS}

@@ -18,14 +18,14 @@ from dr_core.pipeline.cells import Cell, build_cells
 from dr_core.pipeline.config import StudyConfig
 from dr_core.pipeline.estimate import Estimate, estimate_cells, side_of, time_network
 from dr_core.pipeline.executors import ClusterExecutor, LocalExecutor
-from dr_core.pipeline.head import begin_study, check_owner, check_stores
+from dr_core.pipeline.head import begin_study, check_owner, check_roles, check_stores
 from dr_core.pipeline.schedule import CellReport, Executor, find_done, run_grid
 from dr_core.pipeline.study_toml import read_config
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
-    """Add the command to the parser; `told` stands beside its name."""
-    parser = commands.add_parser("study", help=told, description=__doc__)
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
+    """Add the command to the parser; `summary` stands beside its name."""
+    parser = commands.add_parser("study", help=summary, description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="a TOML file (docs/reproduce.md)")
     add_run_options(parser)
     parser.add_argument("--resume", action="store_true", help="go on with a study that was begun")
@@ -67,6 +67,7 @@ def run_study(options: argparse.Namespace) -> int:
     if (options.out / "grid").is_dir() and not options.resume:
         raise InputError(f"A study was begun in {options.out}; --resume goes on with it, or choose another folder.")
     executor = _choose_executor(config, options)
+    check_roles(config, options.out)
     changes = "".join(f"# set on the command line: {change}\n" for change in options.set)
     begin_study(config, changes + options.config.read_text(encoding="utf-8"), options.out)
     reports = _watch(cells, options.out, chosen, executor)

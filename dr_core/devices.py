@@ -62,12 +62,20 @@ def resolve_device(name: str) -> str:
     """Name of a device for PyTorch; `"auto"` takes a GPU where there is one, of several that of the process's rank.
 
     Raises:
-        InputError: If a GPU is asked for and there is none.
+        InputError: If there is no such device, or a GPU is asked for and there is none.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
+    try:
+        asked = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"`device` must be auto, cpu, cuda or a name such as cuda:1, not {name!r}.") from error
+    if asked.type == "cuda" and not torch.cuda.is_available():
         raise InputError("There is no CUDA device here; choose the device cpu, or auto.")
+    if asked.type == "cuda" and (asked.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"There are {torch.cuda.device_count()} CUDA devices here, from cuda:0; {name} is none of them."
+        )
     if name == "cuda" and torch.cuda.device_count() > 1:
         local = int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")))
         return f"cuda:{local % torch.cuda.device_count()}"

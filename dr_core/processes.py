@@ -1,5 +1,6 @@
 """Worker processes of one thread each, which leave Ctrl-C to the process that started them."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -7,8 +8,11 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import parent_process
 
 import cv2
+
+from dr_core.errors import InputError
 
 
 def worker_context(*modules: str) -> ForkServerContext | SpawnContext:
@@ -33,8 +37,13 @@ def start_workers(processes: int) -> Iterator[ProcessPoolExecutor]:
 
     Yields:
         The pool.
+
+    Raises:
+        InputError: If the number is below 1.
     """
-    pool = ProcessPoolExecutor(processes, worker_context("dr_core.data.prepare"), cv2.setNumThreads, (1,))
+    if processes < 1:
+        raise InputError(f"`processes` must be at least 1, not {processes}.")
+    pool = ProcessPoolExecutor(processes, worker_context("dr_core.data.prepare"), _begin_worker)
     try:
         with ignoring_interrupts():
             for _ in range(processes):
@@ -42,6 +51,30 @@ def start_workers(processes: int) -> Iterator[ProcessPoolExecutor]:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    cv2.setNumThreads(1)
+    end_with_parent()
+
+
+def end_with_parent(*, group: bool = False) -> None:
+    """Let this process end when the one that asked for it does, also where that is killed and can tell nobody.
+
+    Args:
+        group: Whether the processes of its group end with it.
+    """
+    threading.Thread(target=_watch_parent, args=(group,), daemon=True).start()
+
+
+def _watch_parent(group: bool) -> None:
+    parent = parent_process()  # not the server that forked it; its end is seen through a pipe
+    if parent is None:
+        return
+    parent.join()
+    if group:
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
 @contextmanager

@@ -60,7 +60,7 @@ class PatientDraws:
             return np.concatenate(list(pool.map(compute, range(0, self.times.shape[1], _BLOCK))), axis=-1)
 
 
-def draw_patients(patients: np.ndarray, *, draws: int = 1000, seed: int = 0) -> PatientDraws:
+def sample_patients(patients: np.ndarray, *, draws: int = 1000, seed: int = 0) -> PatientDraws:
     """Draw patients with replacement.
 
     Args:
@@ -80,9 +80,11 @@ def draw_patients(patients: np.ndarray, *, draws: int = 1000, seed: int = 0) -> 
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Value and 95 % percentile interval of (1 + D,) values, of which the first is that of the data.
+    """Value and 95 % percentile interval of (1 + D,) values, of which the first is that of the data: low = q_2.5.
 
-    Draws in which the statistic does not exist (NaN) are left out.
+    Draws in which the statistic does not exist (NaN) are left out; `warn_dropped` says how many.
+
+    Source: Efron and Tibshirani 1993, chapter 13.
     """
     usable = values[1:][np.isfinite(values[1:])]
     if not np.isfinite(values[0]) or len(usable) == 0:

@@ -144,7 +144,7 @@ def knock_out(
         result.append(kept)
     healthy = find_healthy(image, everything if avoid is None else everything | avoid)
     for number in range(controls):
-        control, placed = draw_control(healthy, mask, seed + number, image=image, fovea=fovea)
+        control, placed = sample_control(healthy, mask, seed + number, image=image, fovea=fovea)
         painted = paint_out(image, control)
         result.append(KnockOut(lesion=lesion, kind="control", image=painted, painted=_painted(control), placed=placed))
     return result
@@ -163,7 +163,7 @@ def find_healthy(image: np.ndarray, lesions: np.ndarray) -> np.ndarray:
     return _field(image) & ~_widen(_widen(lesions))
 
 
-def draw_control(
+def sample_control(
     healthy: np.ndarray,
     mask: np.ndarray,
     seed: int,

@@ -47,7 +47,7 @@ POOLINGS: dict[str, Pooling] = {
 
 
 def pool(relevance: Tensor, pooling: str) -> Tensor:
-    """Pool the channels of a heatmap.
+    """Pool the channels of a heatmap: sum_pos = max(0, sum over c of R_c), l2_norm_sq = sum over c of R_c^2, others.
 
     Args:
         relevance: Float (N, 3, H, W).
@@ -58,6 +58,8 @@ def pool(relevance: Tensor, pooling: str) -> Tensor:
 
     Raises:
         InputError: If the pooling is unknown or the shape is another.
+
+    Source: paper, section 4.4; Arras et al. 2022, CLEVR-XAI (all six).
     """
     if pooling not in POOLINGS:
         raise InputError(f"`pooling` must be one of {', '.join(POOLINGS)}, not {pooling!r}.")
@@ -67,7 +69,7 @@ def pool(relevance: Tensor, pooling: str) -> Tensor:
 
 
 def relevance_mass_accuracy(pooled: Tensor, mask: Tensor) -> Tensor:
-    """Share of all relevance that lies in the mask (equation 2).
+    """Share of all relevance that lies in the mask: RMA = sum over i in S of R_i / sum over all i of R_i.
 
     Args:
         pooled: Float64 (N, H, W), values >= 0.
@@ -79,6 +81,8 @@ def relevance_mass_accuracy(pooled: Tensor, mask: Tensor) -> Tensor:
 
     Raises:
         InputError: If the shapes differ.
+
+    Source: paper, equation 2; Arras et al. 2022, CLEVR-XAI.
     """
     pooled, mask = _flatten(pooled, mask)
     score = (pooled * mask).sum(dim=1) / pooled.sum(dim=1)  # 0/0 is NaN where there is no relevance
@@ -86,7 +90,7 @@ def relevance_mass_accuracy(pooled: Tensor, mask: Tensor) -> Tensor:
 
 
 def relevance_rank_accuracy(pooled: Tensor, mask: Tensor) -> Tensor:
-    """Share of the |S| most relevant pixels that lie in the mask, |S| being its number of pixels (CLEVR-XAI's RRA).
+    """Share of the |S| most relevant pixels that lie in the mask: RRA = |P_top-|S| intersected with S| / |S|.
 
     Pixels of equal relevance rank in reading order, the upper left first; `zero_share` says how many are exactly 0.
 
@@ -99,6 +103,8 @@ def relevance_rank_accuracy(pooled: Tensor, mask: Tensor) -> Tensor:
 
     Raises:
         InputError: If the shapes differ.
+
+    Source: Arras et al. 2022, CLEVR-XAI (relevance rank accuracy), which the paper cites as its source.
     """
     pooled, mask = _flatten(pooled, mask)
     order = pooled.argsort(dim=1, descending=True, stable=True)
@@ -110,7 +116,7 @@ def relevance_rank_accuracy(pooled: Tensor, mask: Tensor) -> Tensor:
 
 
 def relevance_recall(pooled: Tensor, mask: Tensor, percentile: float = 1.0) -> Tensor:
-    """Share of the mask whose relevance lies above a percentile of the whole map (equation 3, as its controls imply).
+    """Share of the mask above a percentile of the whole map: |{i in S: R_i > q_p(R)}| / |S|.
 
     Args:
         pooled: Float64 (N, H, W), values >= 0.
@@ -119,10 +125,13 @@ def relevance_recall(pooled: Tensor, mask: Tensor, percentile: float = 1.0) -> T
             the percentile do not count, so a map with many exact zeros scores less than a random one.
 
     Returns:
-        Float64 (N,) in [0, 1], higher is better; chance is 1 - percentile/100. NaN as for mass accuracy.
+        Float64 (N,) in [0, 1], higher is better; NaN as for mass accuracy. Chance is what a random map measures by the
+        same pooling (`pool_random_relevance`): 1 - percentile/100 where no pixel is clamped, .50 under sum_pos.
 
     Raises:
         InputError: If the shapes differ or the percentile is out of range.
+
+    Source: paper, equation 3, as its control rows imply; our reading (docs/methods.md).
     """
     if not 0 <= percentile <= 100:
         raise InputError(f"`percentile` must be between 0 and 100, not {percentile}.")
@@ -143,12 +152,15 @@ def _percentile(values: Tensor, percentile: float) -> Tensor:
 
 
 def mask_share(mask: Tensor) -> Tensor:
-    """Share of the image that a mask covers, float64 (N,): what a random heatmap scores in mass and rank accuracy."""
+    """Share of the image that a mask covers, |S| / (H W), float64 (N,): a random heatmap's mass and rank accuracy.
+
+    Source: expectation over maps whose pixels all have one law.
+    """
     return mask.flatten(1).double().mean(dim=1)
 
 
 def zero_share(pooled: Tensor) -> Tensor:
-    """Share of pixels that are exactly 0, float64 (N,): they tie at the end of every ranking."""
+    """Share of pixels that are exactly 0, |{i: R_i = 0}| / (H W), float64 (N,): they tie at the end of a ranking."""
     return (pooled.flatten(1) == 0).double().mean(dim=1)
 
 
@@ -161,10 +173,52 @@ def why_undefined(pooled: Tensor, mask: Tensor) -> list[str | None]:
     return reasons
 
 
-def draw_random_relevance(shape: tuple[int, ...], seed: int) -> Tensor:
-    """Draw a Gaussian heatmap, the paper's random control: float64 of the shape, the same for the same seed."""
+def sample_random_relevance(shape: tuple[int, ...], seed: int) -> Tensor:
+    """Draw a Gaussian heatmap, each R_i from N(0, 1): float64 of the shape, the same for the same seed.
+
+    Source: paper, section 4.4 and Table 3 ("Random"), which do not name the law; Gaussian is our reading.
+    """
     generator = torch.Generator().manual_seed(derive_seed(seed, "random relevance"))
     return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def pool_random_relevance(shape: tuple[int, ...], pooling: str, seed: int) -> Tensor:
+    """Draw a Gaussian heatmap and pool it: the random control of every score, measured as the heatmap itself is.
+
+    Args:
+        shape: N, H and W.
+        pooling: A key of `POOLINGS`.
+        seed: Seed of the map.
+
+    Returns:
+        Float64 (N, H, W).
+
+    Source: paper, Table 3 ("Random").
+    """
+    images, height, width = shape
+    return pool(sample_random_relevance((images, 3, height, width), seed), pooling)
+
+
+def relevance_entropy(pooled: Tensor, field: Tensor) -> Tensor:
+    """How outspread a heatmap is: H = -sum over i in F of p_i ln p_i / ln |F|, with p_i = R_i / sum over F of R.
+
+    Args:
+        pooled: Float64 (N, H, W), values >= 0.
+        field: Bool (N, H, W), the field of view F.
+
+    Returns:
+        Float64 (N,), 0 (all relevance in one pixel) to 1 (the same in each); NaN without relevance in the field.
+
+    Raises:
+        InputError: If the shapes differ.
+
+    Source: Shannon 1948, over its largest value; our measure of the paper's "more outspread" (section 4.4).
+    """
+    pooled, field = _flatten(pooled, field)
+    inside = pooled * field
+    share = inside / inside.sum(dim=1, keepdim=True)  # 0/0 is NaN where there is no relevance
+    bits = torch.where(share > 0, -share * share.clamp(min=torch.finfo(share.dtype).tiny).log(), share * 0)
+    return bits.sum(dim=1) / field.sum(dim=1).double().log()
 
 
 def _flatten(pooled: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

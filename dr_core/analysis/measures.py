@@ -15,8 +15,12 @@ from torch import Tensor
 from dr_core.analysis.bootstrap import PatientDraws
 from dr_core.analysis.discrimination import Separation, measure_auc, measure_separation
 from dr_core.analysis.grading import accuracy, count_confusion, measure_calibration, quadratic_kappa
-from dr_core.analysis.localization import relevance_mass_accuracy, relevance_rank_accuracy, relevance_recall
-from dr_core.analysis.robustness import corruption_error, draw_means, find_flips
+from dr_core.analysis.localization import (
+    relevance_mass_accuracy,
+    relevance_rank_accuracy,
+    relevance_recall,
+)
+from dr_core.analysis.robustness import bootstrap_means, corruption_error, find_flips
 from dr_core.data.grades import READINGS
 from dr_core.registry import Registry
 
@@ -138,10 +142,10 @@ class Measure:
         higher_is_better: Whether a higher value is the better one; None where neither is.
         unit: Unit or range, for people.
         chance: What a model without any knowledge gets. None where it depends on the eyes.
-        expected: For heatmaps: what a random one gets, from the mask's share of the image and the percentile.
         at: Attribute of the eyes whose value belongs to the name in the tables, such as `"at_specificity"`.
         reading: Under damage: the reading that it rests on; empty for none.
         by_grade: For readings: whether each grade is measured against the others as well.
+        of_class: For readings: the class whose share it is at an operating point; empty where it is none.
         under_damage: Where it is measured on damaged eyes as well: at every reading by which an eye is referred, at the
             reading of flips, or on the five grades.
         summary: One sentence for people.
@@ -154,10 +158,10 @@ class Measure:
     higher_is_better: bool | None
     unit: str = "0 to 1"
     chance: float | None = None
-    expected: Callable[[float, float], float] | None = None
     at: str = ""
     reading: str = ""
     by_grade: bool = False
+    of_class: Literal["", "positive", "negative"] = ""
     under_damage: Literal["", "referable readings", "flip reading", "five grades"] = ""
     summary: str = ""
 
@@ -168,20 +172,16 @@ class Measure:
 
 def _true_grade_score(eyes: DamagedEyes) -> np.ndarray:
     rows = np.arange(len(eyes.grades))
-    return draw_means(eyes.softmax[:, rows, eyes.grades], eyes.draws)
+    return bootstrap_means(eyes.softmax[:, rows, eyes.grades], eyes.draws)
 
 
 def _flip_rate(eyes: DamagedEyes) -> np.ndarray:
     scores = READINGS[FLIP_READING].score(eyes.softmax)
-    return draw_means(find_flips(scores[0], scores), eyes.draws)
+    return bootstrap_means(find_flips(scores[0], scores), eyes.draws)
 
 
 def _calibration_error(eyes: ReadEyes) -> np.ndarray:
     return measure_calibration(np.clip(eyes.scores, 0, 1), eyes.labels, eyes.draws).error
-
-
-def _share_expected(share: float, percentile: float) -> float:
-    return share
 
 
 MEASURES: Registry[Measure] = Registry(
@@ -213,6 +213,7 @@ MEASURES: Registry[Measure] = Registry(
             compute=lambda eyes: eyes.separation.sensitivity,
             higher_is_better=True,
             at="at_specificity",
+            of_class="positive",
             summary="Highest share of positive eyes that is found at that specificity or a higher one.",
         ),
         Measure(
@@ -222,6 +223,7 @@ MEASURES: Registry[Measure] = Registry(
             compute=lambda eyes: eyes.separation.specificity,
             higher_is_better=True,
             at="at_sensitivity",
+            of_class="negative",
             summary="Highest share of negative eyes that is left alone at that sensitivity or a higher one.",
         ),
         Measure(
@@ -285,7 +287,6 @@ MEASURES: Registry[Measure] = Registry(
             kind="heatmap",
             compute=lambda eyes: relevance_mass_accuracy(eyes.pooled, eyes.mask),
             higher_is_better=True,
-            expected=_share_expected,
             summary="Share of the relevance on the lesions (eq. 2).",
         ),
         Measure(
@@ -294,7 +295,6 @@ MEASURES: Registry[Measure] = Registry(
             kind="heatmap",
             compute=lambda eyes: relevance_rank_accuracy(eyes.pooled, eyes.mask),
             higher_is_better=True,
-            expected=_share_expected,
             summary="Of as many of the most relevant pixels as the lesions have, the share on them (CLEVR-XAI).",
         ),
         Measure(
@@ -303,7 +303,6 @@ MEASURES: Registry[Measure] = Registry(
             kind="heatmap",
             compute=lambda eyes: relevance_recall(eyes.pooled, eyes.mask, eyes.percentile),
             higher_is_better=True,
-            expected=lambda share, percentile: 1 - percentile / 100,
             summary="Share of the lesions' pixels above a percentile of the heatmap (eq. 3 as its controls imply).",
         ),
     ),

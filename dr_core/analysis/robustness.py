@@ -10,7 +10,7 @@ from dr_core.analysis.bootstrap import PatientDraws
 from dr_core.errors import InputError
 
 
-def draw_means(values: np.ndarray, draws: PatientDraws) -> np.ndarray:
+def bootstrap_means(values: np.ndarray, draws: PatientDraws) -> np.ndarray:
     """Mean over eyes in every draw of the patients: m_d = sum over i of t_d(i) v_i / sum over i of t_d(i).
 
     Here v_i is the value of eye i, and t_d(i) how often draw d holds its patient.
@@ -48,7 +48,7 @@ def score_difference(first: np.ndarray, second: np.ndarray, grades: np.ndarray, 
     Source: paper, section 4.3 and Figure 4. That the score is the one of the true grade is our reading.
     """
     eyes = np.arange(len(grades))
-    return draw_means(first[..., eyes, grades] - second[..., eyes, grades], draws)
+    return bootstrap_means(first[..., eyes, grades] - second[..., eyes, grades], draws)
 
 
 def corruption_error(errors: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -65,7 +65,7 @@ def corruption_error(errors: np.ndarray, reference: np.ndarray) -> np.ndarray:
     Raises:
         InputError: If the shapes differ.
 
-    Source: Hendrycks and Dietterich 2019, section 4.1, with another reference than AlexNet.
+    Source: Hendrycks and Dietterich 2019, ICLR (ImageNet-C's corruption error), with another reference than AlexNet.
     """
     errors, reference = np.asarray(errors, np.float64), np.asarray(reference, np.float64)
     if errors.shape != reference.shape:
@@ -86,7 +86,8 @@ def find_flips(clean: np.ndarray, damaged: np.ndarray, threshold: float = 0.5) -
     Returns:
         Bool (..., N); their mean is the flip rate.
 
-    Source: Hendrycks and Dietterich 2019, who count flips of the top prediction; here of a decision at a threshold.
+    Source: Hendrycks and Dietterich 2019, ICLR, whose flip probability on ImageNet-P counts changes of the top
+    prediction between frames; here a decision at a threshold is held against that on the clean eye.
     """
     flips: np.ndarray = (np.asarray(damaged) >= threshold) != (np.asarray(clean) >= threshold)
     return flips

@@ -173,7 +173,7 @@ def activation_eigenvalues(model: nn.Module, batches: Iterable[Tensor], *, cente
     Raises:
         InputError: If there is no image, or an activation is not finite.
 
-    Source: Paper, section 4.1.
+    Source: paper, section 4.2.
     """
     with SpectrumHooks(model, centered=centered) as hooks:
         for batch in batches:
@@ -252,7 +252,8 @@ def image_eigenvalues(model: nn.Module, batches: Iterable[Tensor], layer: str = 
 def count_rank(eigenvalues: Tensor | np.ndarray) -> int:
     """Number of eigenvalues above rounding: |lambda_i| > C eps max over j of |lambda_j|, eps that of float32.
 
-    Source: The limit is that of `numpy.linalg.matrix_rank` (Press et al. 2007, Numerical Recipes, section 15.4).
+    Source: The limit is that of `numpy.linalg.matrix_rank`, whose documentation cites Press et al. 2007, Numerical
+    Recipes, third edition, page 795.
     """
     values = np.abs(np.asarray(eigenvalues, np.float64))
     limit = values.max(initial=0) * len(values) * np.finfo(np.float32).eps

@@ -1,16 +1,23 @@
 """Answers of a study's models on a data set, and what they are worth, as tidy tables."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from dr_core.analysis.bootstrap import PatientDraws, draw_patients, interval
-from dr_core.analysis.discrimination import compare_aucs, measure_auc
-from dr_core.analysis.intervals import auc_interval, proportion_interval
+from dr_core.analysis.bootstrap import PatientDraws, sample_patients
+from dr_core.analysis.discrimination import compare_aucs
+from dr_core.analysis.drawn_intervals import drawn_interval, operating_interval, warn_eyes
+from dr_core.analysis.intervals import (
+    Interval,
+    auc_difference_interval,
+    auc_interval,
+    mean_auc_interval,
+    proportion_interval,
+)
 from dr_core.analysis.measures import FIVE_GRADES, MEASURES, GradedEyes, Measure, ReadEyes, measures_of
 from dr_core.data.fundus import read_fundus
 from dr_core.data.grades import GRADES, READINGS
@@ -62,8 +69,12 @@ class MeasureConfig:
         seed: Seed of the draws.
     """
 
-    at_specificity: float = describe(0.9, "specificity at which the sensitivity is taken, 0 to 1", name="specificity")
-    at_sensitivity: float = describe(0.9, "sensitivity at which the specificity is taken, 0 to 1", name="sensitivity")
+    at_specificity: float = describe(
+        0.9, "specificity at which the sensitivity is taken, 0 to 1", name="specificity", least=0, most=1
+    )
+    at_sensitivity: float = describe(
+        0.9, "sensitivity at which the specificity is taken, 0 to 1", name="sensitivity", least=0, most=1
+    )
     draws: int = describe(1000, "bootstrap draws over patients", least=1)
     seed: int = describe(0, "seed of the draws", least=0)
 
@@ -101,8 +112,7 @@ def summarize_aucs(predictions: pd.DataFrame, config: MeasureConfig | None = Non
     for model, answers, draws in _each_model(predictions, config):
         for reading in READINGS:
             labels, scores = read_answers(answers, reading)
-            row = _row("auc", reading, measure_auc(scores, labels, draws), labels)
-            rows.append(model | row | _auc_ends(scores, labels, draws))
+            rows.append(model | _row("auc", reading, auc_interval(scores, labels, draws.patient), labels))
     return pd.DataFrame(rows)
 
 
@@ -120,7 +130,7 @@ def _each_model(
         for key, answers in of_data.groupby(run, sort=False):
             patients = answers["patient"].astype(str).to_numpy()
             if not known or not np.array_equal(known[0][0], patients):
-                known[:] = [(patients, draw_patients(patients, draws=config.draws, seed=config.seed))]
+                known[:] = [(patients, sample_patients(patients, draws=config.draws, seed=config.seed))]
             yield {"data": str(data)} | dict(zip(run, key, strict=True)), answers, known[0][1]
 
 
@@ -144,18 +154,31 @@ def read_answers(answers: pd.DataFrame, reading: str) -> tuple[np.ndarray, np.nd
     return labels, known.score(answers[ANSWERS].to_numpy(np.float64))
 
 
-def _row(measure: str, reading: str, values: np.ndarray, labels: np.ndarray | None = None, n: int = 0) -> dict:
-    value, low, high = interval(values)
+def _row(measure: str, reading: str, found: Interval, labels: np.ndarray | None = None, n: int = 0) -> dict:
     n, positives = (len(labels), int(labels.sum())) if labels is not None else (n, -1)
     return {
         "measure": measure,
         "reading": reading,
-        "value": value,
-        "low": low,
-        "high": high,
+        "value": found.value,
+        "low": found.low,
+        "high": found.high,
         "n": n,
         "positives": positives,
+        "warning": found.warning,
     }
+
+
+def find_interval(measure: Measure, eyes: ReadEyes) -> Interval:
+    """A measure of one reading with the interval that covers for it; what few eyes or dropped draws mean is said."""
+    if measure.name == "auc":
+        return auc_interval(eyes.scores, eyes.labels, eyes.draws.patient)
+    drawn = measure.compute(eyes)
+    if measure.of_class:
+        of = eyes.labels if measure.of_class == "positive" else ~eyes.labels
+        found = operating_interval(drawn, eyes.draws.patient[of])
+    else:
+        found = drawn_interval(drawn, len(eyes.draws.times))
+    return replace(found, warning=warn_eyes(eyes.labels, drawn))
 
 
 def _measure_readings(answers: pd.DataFrame, draws: PatientDraws, config: MeasureConfig) -> list[dict]:
@@ -165,15 +188,8 @@ def _measure_readings(answers: pd.DataFrame, draws: PatientDraws, config: Measur
         labels, scores = read_answers(answers, reading)
         eyes = ReadEyes(scores=scores, labels=labels, draws=draws, **points)
         for measure in measures_of("reading"):
-            row = _row(measure.name_in_table(eyes), reading, measure.compute(eyes), labels)
-            rows.append(row | (_auc_ends(scores, labels, draws) if measure.name == "auc" else {}))
+            rows.append(_row(measure.name_in_table(eyes), reading, find_interval(measure, eyes), labels))
     return rows
-
-
-def _auc_ends(scores: np.ndarray, labels: np.ndarray, draws: PatientDraws) -> dict[str, float]:
-    """The ends of an AUC's interval that covers with few patients, in place of the bootstrap's."""
-    found = auc_interval(scores, labels, draws.patient)
-    return {"low": found.low, "high": found.high}
 
 
 def _measure_grades(answers: pd.DataFrame, draws: PatientDraws) -> list[dict]:
@@ -182,30 +198,38 @@ def _measure_grades(answers: pd.DataFrame, draws: PatientDraws) -> list[dict]:
     for measure in (one for one in MEASURES.values() if one.by_grade):
         rows += _measure_each_grade(measure, eyes)
     for measure in measures_of("grades"):
-        row = _row(measure.name, FIVE_GRADES, measure.compute(eyes), n=len(eyes.grades))
-        if measure.name == "accuracy":
-            found = proportion_interval(eyes.softmax.argmax(axis=1) == eyes.grades, draws.patient)
-            row |= {"low": found.low, "high": found.high}
-        rows.append(row)
+        rows.append(_row(measure.name, FIVE_GRADES, find_grades_interval(measure, eyes), n=len(eyes.grades)))
     return rows
+
+
+def find_grades_interval(measure: Measure, eyes: GradedEyes) -> Interval:
+    """A measure of the five grades with its interval."""
+    if measure.name == "accuracy":
+        return proportion_interval(eyes.softmax.argmax(axis=1) == eyes.grades, eyes.draws.patient)
+    least = -1.0 if measure.unit.startswith("-1") else 0.0
+    return drawn_interval(measure.compute(eyes), len(eyes.draws.times), least=least)
 
 
 def _measure_each_grade(measure: Measure, eyes: GradedEyes) -> list[dict]:
     """Each grade against the others, and the mean of all."""
-    rows, values = [], []
+    rows, values, parts = [], [], []
     for grade in range(len(GRADES)):
-        labels = eyes.grades == grade
-        scores = eyes.softmax[:, grade]
-        found = measure.compute(ReadEyes(scores=scores, labels=labels, draws=eyes.draws))
-        row = _row(measure.name, f"grade {grade} against the others", found, labels)
-        rows.append(row | (_auc_ends(scores, labels, eyes.draws) if measure.name == "auc" else {}))
-        if 0 < labels.sum() < len(labels):  # as in training, the mean is over the grades that are there
-            values.append(found)
-    mean = np.mean(values, axis=0) if values else np.full(2, np.nan)
+        of_grade = ReadEyes(scores=eyes.softmax[:, grade], labels=eyes.grades == grade, draws=eyes.draws)
+        found = find_interval(measure, of_grade)
+        rows.append(_row(measure.name, f"grade {grade} against the others", found, of_grade.labels))
+        if 0 < of_grade.labels.sum() < len(of_grade.labels):  # as in training, the mean is over the grades there are
+            parts.append(of_grade)
+            values.append(measure.compute(of_grade))
+    if measure.name == "auc":
+        mean = mean_auc_interval([of.scores for of in parts], [of.labels for of in parts], eyes.draws.patient)
+        mean = replace(mean, value=float(np.mean([of[0] for of in values])) if values else float("nan"))
+    else:
+        drawn = np.mean(values, axis=0) if values else np.full(2, np.nan)
+        mean = drawn_interval(drawn, len(eyes.draws.times))
     return [*rows, _row(measure.name, FIVE_GRADES, mean, n=len(eyes.grades))]
 
 
-def compare_setups(predictions: pd.DataFrame, config: MeasureConfig | None = None) -> pd.DataFrame:
+def compare_performance(predictions: pd.DataFrame, config: MeasureConfig | None = None) -> pd.DataFrame:
     """Compare the AUCs of every two set-ups of one seed and fraction on the same eyes.
 
     Args:
@@ -235,12 +259,18 @@ def compare_setups(predictions: pd.DataFrame, config: MeasureConfig | None = Non
     return pd.DataFrame(rows)
 
 
-def _compare(answers: pd.DataFrame, others: pd.DataFrame, draws: PatientDraws, reading: str) -> dict[str, float]:
+def _compare(answers: pd.DataFrame, others: pd.DataFrame, draws: PatientDraws, reading: str) -> dict[str, object]:
     labels, first = read_answers(answers, reading)
     second = read_answers(others, reading)[1]
-    drawn = measure_auc(first, labels, draws) - measure_auc(second, labels, draws)
-    difference, low, high = interval(drawn)
-    return {"difference": difference, "low": low, "high": high, "p": compare_aucs(first, second, labels).p}
+    found, p = auc_difference_interval(first, second, labels, draws.patient)
+    return {
+        "difference": found.value,
+        "low": found.low,
+        "high": found.high,
+        "p": compare_aucs(first, second, labels).p,
+        "p_clusters": p,
+        "warning": found.warning,
+    }
 
 
 def read_two_folders(with_dr: Path, without_dr: Path, preprocessing: Preprocessing) -> tuple[np.ndarray, pd.DataFrame]:

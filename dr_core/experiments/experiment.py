@@ -1,18 +1,23 @@
 """An experiment: from a study's training runs and eyes to result tables, in parts that a stopped run takes up again."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dr_core.data.store import fingerprint_store
 from dr_core.errors import InputError
+from dr_core.experiments.measured_data import register_data
+from dr_core.experiments.origins import trace_origin
 from dr_core.experiments.runner import run_step
 from dr_core.experiments.settings import Setting, list_settings
 from dr_core.experiments.step import Report, Step
+from dr_core.study.digests import digest_photographs, digest_store
 from dr_core.study.folder import Study
 from dr_core.study.ownership import check_data
+from dr_core.study.roles import Role, register_roles, take_roles
 from dr_core.study.shards import Shard
+from dr_core.study.staleness import SEGMENTED
 
 InputKind = Literal["graded eyes", "eyes", "segmented eyes"]
 """Prepared eyes with grades, any prepared eyes, or photographs with lesion masks in IDRiD's layout."""
@@ -49,6 +54,15 @@ class Inputs:
     def data_key(self) -> str:
         """Name of the prepared eyes in the tables."""
         return self.key or ("" if self.data is None else self.data.name)
+
+    def digest(self) -> dict[str, str]:
+        """Key of each data set -> digest of its eyes.
+
+        Raises:
+            InputError: If prepared eyes are missing or damaged.
+        """
+        found = {} if self.data is None else {self.data_key: digest_store(self.data)}
+        return found if self.masks is None else found | {SEGMENTED: digest_photographs(self.masks)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +110,8 @@ class Experiment:
         config: Frozen dataclass of its settings, each field declared by `dr_core.experiments.settings.describe`.
         plan: From a study, its inputs, the settings and a device to the steps; refuses what cannot be done.
         estimate: From the work and the settings to what it will take.
+        action: What measuring it is called in study files and remedies; empty takes the name.
+        follows: Those of its tables that are computed again from its stored ones, without any eyes.
     """
 
     name: str
@@ -106,6 +122,18 @@ class Experiment:
     config: Callable[..., Any]
     plan: Callable[[Study, Inputs, Any, str], Sequence[Step]]
     estimate: Callable[[Workload, Any], Cost]
+    action: str = ""
+    follows: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Its name in study files and remedies."""
+        return self.action or self.name
+
+    @property
+    def takes_masks(self) -> bool:
+        """Whether photographs with lesion masks are what it is given, and no prepared eyes."""
+        return {need.kind for need in self.needs if need.required} == {"segmented eyes"}
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -113,7 +141,15 @@ class Experiment:
         return list_settings(self.config)
 
     def run(
-        self, study: Study, inputs: Inputs, config: object = None, *, shard: Shard | None = None, device: str = "cpu"
+        self,
+        study: Study,
+        inputs: Inputs,
+        config: object = None,
+        *,
+        shard: Shard | None = None,
+        device: str = "cpu",
+        replace: bool = False,
+        allow_overlap: bool = False,
     ) -> Iterator[Report]:
         """Measure a study and write the tables.
 
@@ -126,18 +162,30 @@ class Experiment:
             config: An instance of `config`; None takes the defaults.
             shard: Which part of the work is done here; None does all of it.
             device: Where the models run.
+            replace: Whether a key that means other eyes in this study means these from now on.
+            allow_overlap: Whether eyes may be measured that have another role in the study, knowingly.
 
         Yields:
             Reports; the last one of each step says whether its tables have been written.
 
         Raises:
-            InputError: If eyes are lacking or do not fit, or there is no trained model.
+            InputError: If eyes are lacking or do not fit, there is no trained model, the key means other eyes, or the
+                eyes have another role in the study.
         """
         self._check(inputs)
-        if inputs.data is not None:
-            check_data(study, inputs.data_key, fingerprint_store(inputs.data))
+        digests = inputs.digest()
+        for key, digest in digests.items():
+            if not replace:
+                check_data(study, key, digest)
+        members, notes = take_roles(study.path, _roles(inputs), allow_overlap=allow_overlap)
+        origin, written = trace_origin(study, digests, device), False
         for step in self.plan(study, inputs, self.config() if config is None else config, device):
-            yield from run_step(study, step, shard or Shard())
+            for report in run_step(study, step, shard or Shard(), origin):
+                written |= report.written
+                yield dataclasses.replace(report, notes=(*report.notes, *notes)) if report.written else report
+        if written:
+            register_roles(study.path, members)
+            register_data(study, inputs.data, inputs.masks, digests, replace=replace)
 
     def _check(self, inputs: Inputs) -> None:
         given: dict[InputKind, Path | None] = {
@@ -148,3 +196,8 @@ class Experiment:
         for need in self.needs:
             if need.required and given[need.kind] is None:
                 raise InputError(f"{self.label} needs {need.kind}; name their folder.")
+
+
+def _roles(inputs: Inputs) -> list[tuple[Role, Path]]:
+    """Prepared eyes that are measured are test eyes; photographs with masks are not known by their prepared pixels."""
+    return [] if inputs.data is None else [("test", inputs.data)]

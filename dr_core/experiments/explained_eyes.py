@@ -127,7 +127,7 @@ def plan_by_eye(
         rows = name_runs(measured[name], runs)
         return {name: rows, f"{name}_summary": summarize(rows)}
 
-    facts = (replace(config, draws=0), [(eye.name, str(eye.image_path)) for eye in eyes], [run.stamp for run in runs])
+    facts = (replace(config, draws=0), inputs.digest(), [run.stamp for run in runs])
     return Step(
         name=name,
         tables=(name,),

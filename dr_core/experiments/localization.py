@@ -12,7 +12,7 @@ import torch
 from scipy import stats
 
 from dr_core.analysis.attribution import Explainer
-from dr_core.analysis.controls import CONTROLS, control_maps
+from dr_core.analysis.controls import CONTROLS, MAP, build_explainers, control_maps, why_no_map
 from dr_core.analysis.localization import POOLINGS, pool
 from dr_core.analysis.measures import MaskedHeatmaps, measures_of
 from dr_core.analysis.multiplicity import holm_adjusted
@@ -24,6 +24,7 @@ from dr_core.data.regions import find_regions
 from dr_core.errors import InputError
 from dr_core.experiments.answers import RUN
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
+from dr_core.experiments.heatmap_spread import VIEW, spread_rows
 from dr_core.experiments.knockout import knock_out_eye, summarize_knockouts
 from dr_core.experiments.settings import describe
 from dr_core.experiments.step import Report, Step
@@ -32,10 +33,8 @@ from dr_core.models.checkpoint import LoadedModel
 from dr_core.seeds import derive_seed, numpy_generator
 from dr_core.study.folder import Study
 from dr_core.study.runs import TrainingRun, load_runs, name_runs, runs_with_all_labels
-from dr_core.study.tables import RESULT_COLUMNS, select_columns
-
-SEGMENTED = "idrid"
-"""Key under which eyes with lesion masks are known."""
+from dr_core.study.staleness import SEGMENTED
+from dr_core.study.tables import TABLES, select_columns
 
 
 def list_scores() -> tuple[str, ...]:
@@ -62,7 +61,7 @@ class LocalizeConfig:
     poolings: tuple[str, ...] = describe(
         ("sum_pos", "l2_norm_sq"), "how the colors of a heatmap become one value", name="pooling", choices=POOLINGS
     )
-    percentile: float = describe(1.0, "of the recall; the paper's controls imply 1")
+    percentile: float = describe(1.0, "of the recall; the paper's controls imply 1", least=0, most=100)
     controls: int = describe(5, "controls of each knock-out, at different positions", least=1)
     draws: int = describe(1000, "bootstrap draws over eyes", least=1)
     seed: int = describe(0, "seed of controls and draws", least=0)
@@ -98,7 +97,7 @@ def localize_eyes(
     """
     if not eyes or not models:
         raise InputError("Localization needs at least one eye with masks and one trained model.")
-    explainers = {setup: Explainer(model.model) for setup, model in models.items()}
+    explainers = build_explainers(models, _RULE)
     for done, eye in enumerate(eyes, start=1):
         image = eye.read_image()
         masks = {mask: eye.read_mask(mask) for mask in mask_names()}
@@ -131,20 +130,41 @@ def _score_eye(
         for setup, way in ways.items()
     }
     seed = derive_seed(config.seed, eye, protocol.name)
-    rows = []
+    rows: list[dict[str, object]] = []
     for setup, maps in control_maps(models, explainers, inputs, fields, TARGET_GRADE, seed).items():
-        for method, relevance in maps.items():
+        reason = "" if MAP in maps else why_no_map(models[setup], _RULE, inputs[setup], TARGET_GRADE) or ""
+        about_eye = {"eye": eye, "setup": setup, "protocol": protocol.name, "reason": ""}
+        rows += [about_eye | row for row in spread_rows(maps, fields[setup], config.poolings)]
+        drawn: dict[str, torch.Tensor | None] = {MAP: None, **maps}
+        for method, relevance in drawn.items():
             for pooling in config.poolings:
                 about = {"eye": eye, "setup": setup, "protocol": protocol.name, "method": method, "pooling": pooling}
-                pooled = pool(relevance, pooling)
-                for lesion, mask in present.items():
-                    scores = _scores(pooled, torch.from_numpy(mask)[None], config.percentile)
-                    share = float(mask.mean())
-                    rows += [
-                        about | {"lesion": lesion, "score": name, "value": value, "share": share}
-                        for name, value in scores.items()
-                    ]
+                about["reason"] = "" if relevance is not None else reason
+                rows += _score_map(about, relevance, present, pooling, config.percentile)
     return rows
+
+
+_RULE = "alpha1_beta0"
+"""The paper's attribution method, section 3.4."""
+
+
+def _score_map(
+    about: dict[str, str],
+    relevance: torch.Tensor | None,
+    present: Mapping[str, np.ndarray],
+    pooling: str,
+    percentile: float,
+) -> Iterator[dict[str, object]]:
+    """A row for each lesion and score; NaN where there is no map."""
+    pooled = None if relevance is None else pool(relevance, pooling)
+    for lesion, mask in present.items():
+        if pooled is None:
+            scores = dict.fromkeys(list_scores(), float("nan"))
+        else:
+            scores = _scores(pooled, torch.from_numpy(mask)[None], percentile)
+        share = float(mask.mean())
+        for name, value in scores.items():
+            yield about | {"lesion": lesion, "score": name, "value": value, "share": share}
 
 
 def _scores(pooled: torch.Tensor, mask: torch.Tensor, percentile: float) -> dict[str, float]:
@@ -171,17 +191,33 @@ def summarize_localization(scores: pd.DataFrame, config: LocalizeConfig) -> pd.D
     for key, part in scores.groupby(keys, sort=False):
         values = part["value"].to_numpy(float)
         values = values[np.isfinite(values)]
+        about = dict(zip(keys, key, strict=True))
+        reason = _reason_of(part)
         if not len(values):
+            if reason:
+                rows += [about | {"statistic": one, **_NOTHING, "reason": reason} for one in ("mean", "median")]
             continue
         generator = numpy_generator(config.seed, "localization", len(values))  # the same eyes drawn for every set-up
         drawn = values[generator.integers(0, len(values), (config.draws, len(values)))]
         for statistic, reduce in (("mean", np.mean), ("median", np.median)):
             low, high = np.percentile(reduce(drawn, axis=1), (2.5, 97.5))
-            about = dict(zip(keys, key, strict=True))
             chance = controls.get(tuple(about[name] for name in controlled), float("nan"))
             measured = {"statistic": statistic, "value": float(reduce(values)), "low": low, "high": high}
-            rows.append(about | measured | {"n": len(values), "chance": chance})
+            rows.append(about | measured | {"n": len(values), "chance": chance, "reason": reason})
     return pd.DataFrame(rows)
+
+
+_NOTHING = {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0, "chance": float("nan")}
+
+
+def _reason_of(rows: pd.DataFrame) -> str:
+    """Why some eyes have no value; empty where all have one, and in tables of before there was a reason."""
+    reasons = (
+        [str(reason) for reason in rows["reason"].unique() if isinstance(reason, str) and reason]
+        if "reason" in rows
+        else []
+    )
+    return reasons[0] if reasons else ""
 
 
 def _run_columns(rows: pd.DataFrame) -> list[str]:
@@ -211,7 +247,7 @@ def compare_setups(scores: pd.DataFrame) -> pd.DataFrame:
             about = dict(zip(keys, key, strict=True))
             middle = float(np.median(difference)) if len(difference) else float("nan")
             rows.append(about | {"setup": first, "other": second, "difference": middle, "p": p, "n": len(difference)})
-    tests = pd.DataFrame(rows, columns=list(RESULT_COLUMNS["localization_tests"]))  # one set-up alone has no pairs
+    tests = pd.DataFrame(rows, columns=list(TABLES["localization_tests"].columns))  # one set-up alone has no pairs
     return tests.assign(p_holm=holm_adjusted(tests["p"].to_numpy(float)))
 
 
@@ -222,12 +258,7 @@ def _plan(study: Study, inputs: Inputs, config: LocalizeConfig, device: str) -> 
         tables=("localization", "knockout"),
         units=tuple(eye.name for eye in eyes),
         unit="eye",
-        facts=(
-            replace(config, draws=0),
-            tuple(CONTROLS),
-            [(eye.name, str(eye.image_path)) for eye in eyes],
-            [run.stamp for run in runs],
-        ),
+        facts=(replace(config, draws=0), tuple(CONTROLS), inputs.digest()[SEGMENTED], [run.stamp for run in runs]),
         measure=partial(_measure, runs, eyes, config, device),
         summarize=partial(_summarize, runs, config),
         export=partial(_export, study),
@@ -245,7 +276,7 @@ def _measure(
     chosen = [eye for eye in eyes if eye.name in set(units)]
     reports = localize_eyes(load_runs(runs), chosen, config)
     for eye, report in zip(chosen, reports, strict=True):
-        if report.scores.empty:
+        if set(report.scores["lesion"]) <= {VIEW}:
             raise InputError(f"The eye {eye.name} has no lesion; it has nothing to be localized.")
         tables = {"localization": report.scores, "knockout": report.knockouts}
         yield Report(done=report.done, total=report.total, units=(eye.name,), tables=tables)
@@ -291,5 +322,6 @@ LOCALIZATION = Experiment(
     config=LocalizeConfig,
     plan=_plan,
     estimate=_estimate,
+    action="localize",
 )
 """Table 3, and what the answers are without the lesions."""

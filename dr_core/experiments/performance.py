@@ -9,18 +9,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from dr_core.data.contract import check_preparation
 from dr_core.data.grades import READINGS
-from dr_core.data.store import Store, fingerprint_store, read_header
+from dr_core.data.preprocessing import Preprocessing
+from dr_core.data.store import Store
 from dr_core.errors import InputError
-from dr_core.experiments.answers import ANSWERS, MeasureConfig, compare_setups, predict_table, summarize, summarize_aucs
+from dr_core.experiments.answers import (
+    ANSWERS,
+    MeasureConfig,
+    compare_performance,
+    predict_table,
+    summarize,
+    summarize_aucs,
+)
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
-from dr_core.experiments.runner import join_rows
+from dr_core.experiments.origins import join_rows, read_present
 from dr_core.experiments.step import Report, Step
-from dr_core.files import locked
 from dr_core.models.checkpoint import load_model, read_info
 from dr_core.models.validity import check_answers
-from dr_core.study.eyes import GradedStore, check_size, list_eyes, open_graded
-from dr_core.study.folder import DataSet, Study, add_data
+from dr_core.study.digests import digest_store
+from dr_core.study.eyes import GradedStore, list_eyes, open_graded
+from dr_core.study.folder import Study
 from dr_core.study.runs import ALL_LABELS, TrainingRun, list_training_runs, name_runs, runs_with_all_labels
 from dr_core.study.tables import select_columns
 
@@ -32,21 +41,21 @@ MISSING = "missing_answers"
 
 
 def open_eyes_for(data: Path, runs: Sequence[TrainingRun]) -> GradedStore:
-    """Open graded eyes of the size that training runs take.
+    """Open graded eyes that were prepared as training runs take them.
 
     Raises:
-        InputError: If they are no graded eyes, or a model takes another size.
+        InputError: If they are no graded eyes, or were prepared otherwise than a model takes them.
     """
     eyes = open_graded(data)
-    check_size(eyes.store, data, _sizes(runs))
+    check_preparation(data, eyes.store, _preparations(runs))
     return eyes
 
 
-def _sizes(runs: Sequence[TrainingRun]) -> Iterator[tuple[str, int]]:
-    """Names and sizes of the training runs whose header can be read; why one cannot is found when it is asked."""
+def _preparations(runs: Sequence[TrainingRun]) -> Iterator[tuple[str, Preprocessing]]:
+    """What the training runs take whose header can be read; why one cannot is found when it is asked."""
     for run in runs:
         with suppress(InputError):
-            yield run.name, read_info(run.path).preprocessing.size
+            yield run.name, read_info(run.path).preprocessing
 
 
 def _plan(study: Study, inputs: Inputs, config: MeasureConfig, device: str) -> list[Step]:
@@ -54,24 +63,33 @@ def _plan(study: Study, inputs: Inputs, config: MeasureConfig, device: str) -> l
     if data is None:
         if not study.has_results("predictions"):
             raise InputError("The study has no predictions yet; name prepared, graded eyes.")
-        stored = study.read_results("predictions")
+        stored = _read_stored(study)
         return [replace(_NOTHING, summarize=lambda _: _measure(stored, config))]
     runs_with_all_labels(study)
     runs = list_training_runs(study)
     eyes = open_eyes_for(data, runs)
-    fingerprint = fingerprint_store(data)
     step = replace(
         _NOTHING,
         units=tuple(run.name for run in runs),
         tables=("predictions", MISSING),
-        facts=(key, fingerprint, [run.stamp for run in runs]),
+        facts=(key, digest_store(data), [run.stamp for run in runs]),
         measure=partial(_predict, key, runs, eyes.store, device),
         summarize=partial(_summarize, study, data, key, eyes.store, runs, config),
-        export=lambda *_: _register(study, key, data, len(eyes.store), fingerprint),
         notes=(eyes.note,) if eyes.note else (),
         unanswered=_say_missing,
     )
     return [step]
+
+
+def _read_stored(study: Study) -> pd.DataFrame:
+    """The stored predictions, if they are of the present weights."""
+    rows = study.read_results("predictions")
+    if len(read_present(study, "predictions")) < len(rows):
+        raise InputError(
+            "Some predictions of the study are of weights that were trained anew since; name the prepared, graded eyes "
+            "to measure them again."
+        )
+    return rows
 
 
 _NOTHING = Step(
@@ -158,7 +176,7 @@ def _measure(predictions: pd.DataFrame, config: MeasureConfig) -> dict[str, pd.D
     return {
         "predictions": predictions,
         "performance": summarize(predictions, config),
-        "comparisons": compare_setups(predictions, config),
+        "comparisons": compare_performance(predictions, config),
     }
 
 
@@ -167,25 +185,8 @@ def _join_fractions(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(percent=rows["fraction"])
     if study.has_results("fractions"):
         same = ["setup", "percent", "seed", "data", "reading"]
-        rows = pd.concat([study.read_results("fractions"), rows], ignore_index=True).drop_duplicates(same, keep="last")
+        rows = pd.concat([read_present(study, "fractions"), rows], ignore_index=True).drop_duplicates(same, keep="last")
     return rows.sort_values(["data", "percent", "seed"], kind="stable")
-
-
-def _register(study: Study, key: str, data: Path, images: int, fingerprint: str) -> None:
-    """Describe a store in the head of the study that was measured on it."""
-    header = read_header(data)
-    kind = "Eyes" if header else "Drawn eyes"
-    described = DataSet(
-        key=key,
-        title=str(header.get("title", key)),
-        role="test",
-        images=images,
-        real=bool(header),
-        description=f"{kind} on which the models were measured.",
-        fingerprint=fingerprint,
-    )
-    with locked(study.path / "study.json"):
-        add_data(study.path, described)
 
 
 def _estimate(work: Workload, config: MeasureConfig) -> Cost:
@@ -202,5 +203,7 @@ PERFORMANCE = Experiment(
     config=MeasureConfig,
     plan=_plan,
     estimate=_estimate,
+    action="evaluate",
+    follows=("performance", "comparisons"),
 )
 """Figure 2 and all measures of the answers. Without eyes the stored predictions are measured again."""

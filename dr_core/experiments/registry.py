@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from dr_core.errors import InputError
 from dr_core.experiments.concepts import CONCEPTS
 from dr_core.experiments.experiment import Experiment
 from dr_core.experiments.faithfulness import FAITHFULNESS
@@ -43,3 +44,15 @@ EXPERIMENTS: Registry[Experiment] = _Experiments(
     "experiment", (PERFORMANCE, SPECTRUM, ROBUSTNESS, LOCALIZATION, SANITY, FAITHFULNESS, CONCEPTS)
 )
 """The experiments: the paper's in its order, then those that it does not have."""
+
+
+def find_experiment(key: str) -> Experiment:
+    """The experiment of a name in study files and remedies.
+
+    Raises:
+        InputError: If there is none.
+    """
+    known = {experiment.key: experiment for experiment in EXPERIMENTS.values()}
+    if key not in known:
+        raise InputError(f"There is no experiment {key!r}; the experiments are {', '.join(known)}.")
+    return known[key]

@@ -9,17 +9,18 @@ import numpy as np
 import pandas as pd
 
 from dr_core.data.idrid import SegmentedEye, load_segmentation
-from dr_core.data.store import Store, fingerprint_store
+from dr_core.data.store import Store
 from dr_core.errors import InputError
 from dr_core.experiments.damage import CLEAN, RobustnessConfig, RobustnessReport, damage_eyes, move_heatmaps
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
-from dr_core.experiments.localization import SEGMENTED
+from dr_core.experiments.origins import join_rows
 from dr_core.experiments.performance import open_eyes_for
 from dr_core.experiments.robustness_summary import PAIRS, REFERENCE, compare_training, summarize_robustness
-from dr_core.experiments.runner import join_rows
 from dr_core.experiments.step import Report, Step
+from dr_core.study.digests import digest_store
 from dr_core.study.folder import Study
 from dr_core.study.runs import TrainingRun, load_runs, name_runs, runs_with_all_labels
+from dr_core.study.staleness import SEGMENTED
 from dr_core.study.tables import select_columns
 
 __all__ = [
@@ -44,7 +45,7 @@ def _plan(study: Study, inputs: Inputs, config: RobustnessConfig, device: str) -
     if inputs.data is not None:
         steps.append(_plan_answers(study, inputs.data, inputs.data_key, runs, config, device))
     if inputs.masks is not None:
-        steps.append(_plan_heatmaps(study, inputs.masks, runs, config))
+        steps.append(_plan_heatmaps(study, inputs, runs, config))
     return steps
 
 
@@ -57,7 +58,7 @@ def _plan_answers(
         raise InputError(f"`eyes` must be 1 to {len(store)}, the graded eyes in {data}, not {config.eyes}.")
     kept = np.linspace(0, len(store) - 1, config.eyes or len(store)).round().astype(int)
     eyes = store.index["eye"].iloc[kept].astype(str)
-    facts = (replace(config, draws=0), key, fingerprint_store(data), [run.stamp for run in runs])
+    facts = (replace(config, draws=0), key, digest_store(data), [run.stamp for run in runs])
     return Step(
         name="robustness",
         tables=("robustness",),
@@ -104,18 +105,14 @@ def _summarize(
     }
 
 
-def _plan_heatmaps(study: Study, masks: Path, runs: Sequence[TrainingRun], config: RobustnessConfig) -> Step:
-    eyes, table = load_segmentation(masks), "robustness_heatmaps"
+def _plan_heatmaps(study: Study, inputs: Inputs, runs: Sequence[TrainingRun], config: RobustnessConfig) -> Step:
+    eyes, table = load_segmentation(inputs.masks or Path()), "robustness_heatmaps"
     return Step(
         name="robustness-heatmaps",
         tables=(table,),
         units=tuple(eye.name for eye in eyes),
         unit="eye",
-        facts=(
-            replace(config, draws=0, eyes=0),
-            [(eye.name, str(eye.image_path)) for eye in eyes],
-            [run.stamp for run in runs],
-        ),
+        facts=(replace(config, draws=0, eyes=0), inputs.digest()[SEGMENTED], [run.stamp for run in runs]),
         measure=partial(_move, runs, eyes, config),
         summarize=lambda rows: {table: join_rows(study, table, SEGMENTED, name_runs(rows[table], runs))},
     )

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dr_core.analysis.bootstrap import PatientDraws, draw_patients, interval
+from dr_core.analysis.bootstrap import PatientDraws, interval, sample_patients
+from dr_core.analysis.drawn_intervals import drawn_interval, warn_dropped
+from dr_core.analysis.intervals import Interval
 from dr_core.analysis.measures import (
     FIVE_GRADES,
     CorruptionErrors,
@@ -16,10 +18,10 @@ from dr_core.analysis.measures import (
     measures_of,
     under_damage,
 )
-from dr_core.analysis.robustness import draw_means, score_difference
+from dr_core.analysis.robustness import bootstrap_means, score_difference
 from dr_core.data.grades import READINGS, Reading
 from dr_core.errors import InputError
-from dr_core.experiments.answers import ANSWERS, RUN
+from dr_core.experiments.answers import ANSWERS, RUN, find_grades_interval, find_interval
 from dr_core.experiments.damage import CLEAN, RobustnessConfig
 from dr_core.models.setups import SETUPS, Setup
 
@@ -67,7 +69,7 @@ def _grids(rows: pd.DataFrame, config: RobustnessConfig) -> Iterator[_Grid]:
             if len(found) != len(cells) * len(eyes):
                 raise InputError(f"{setup} lacks some damaged eyes of {key[0]}; let the measurement run to its end.")
             answers[str(setup)] = found[ANSWERS].to_numpy(np.float64).reshape(shape)
-        draws = draw_patients(eyes["patient"].astype(str).to_numpy(), draws=config.draws, seed=config.seed)
+        draws = sample_patients(eyes["patient"].astype(str).to_numpy(), draws=config.draws, seed=config.seed)
         about = dict(zip(keys, key, strict=True))
         yield _Grid(about, cells, answers, eyes["grade"].to_numpy(np.int64), draws)
 
@@ -96,22 +98,25 @@ def summarize_robustness(rows: pd.DataFrame, config: RobustnessConfig, reference
     return pd.DataFrame(found)
 
 
-def _row(cell: tuple[str, float], measure: str, reading: str, values: np.ndarray, n: int) -> dict[str, object]:
-    value, low, high = interval(values)
+def _row(cell: tuple[str, float], measure: str, reading: str, found: Interval, n: int) -> dict[str, object]:
     about = {"corruption": cell[0], "severity": cell[1], "measure": measure, "reading": reading}
-    return about | {"value": value, "low": low, "high": high, "n": n}
+    return about | {"value": found.value, "low": found.low, "high": found.high, "n": n, "warning": found.warning}
 
 
 def _measure_cells(grid: _Grid, answers: np.ndarray) -> Iterator[dict[str, object]]:
     damaged = DamagedEyes(softmax=answers, grades=grid.grades, draws=grid.draws)
     over_cells = [(measure, measure.compute(damaged)) for measure in measures_of("damage")]
+    patients = len(grid.draws.times)
     for number, cell in enumerate(grid.cells):
         for measure, values in over_cells:
-            yield _row(cell, measure.name, measure.reading, values[number], len(grid.grades))
+            yield _row(cell, measure.name, measure.reading, drawn_interval(values[number], patients), len(grid.grades))
         graded = GradedEyes(softmax=answers[number], grades=grid.grades, draws=grid.draws)
         for measure, reading in under_damage():
-            eyes = graded if reading == FIVE_GRADES else _read(graded, READINGS[reading])
-            yield _row(cell, measure.name, reading, measure.compute(eyes), len(grid.grades))
+            if reading == FIVE_GRADES:
+                found = find_grades_interval(measure, graded)
+            else:
+                found = find_interval(measure, _read(graded, READINGS[reading]))
+            yield _row(cell, measure.name, reading, found, len(grid.grades))
 
 
 def _read(eyes: GradedEyes, reading: Reading) -> ReadEyes:
@@ -121,15 +126,24 @@ def _read(eyes: GradedEyes, reading: Reading) -> ReadEyes:
 def _measure_errors(grid: _Grid, answers: np.ndarray, reference: np.ndarray) -> Iterator[dict[str, object]]:
     """Corruption errors of the five grades, relative to the reference; the mean over corruptions last."""
     names = list(dict.fromkeys(name for name, _ in grid.cells if name != CLEAN))
-    wrong = [draw_means(values.argmax(axis=-1) != grid.grades, grid.draws) for values in (answers, reference)]
+    wrong = [bootstrap_means(values.argmax(axis=-1) != grid.grades, grid.draws) for values in (answers, reference)]
     of_name = [[number for number, (name, _) in enumerate(grid.cells) if name == one] for one in names]
     errors = CorruptionErrors(errors=wrong[0][of_name], reference=wrong[1][of_name])
     n, unknown = len(grid.grades), float("nan")
     for measure in measures_of("corruption"):
         found = measure.compute(errors)
         for name, values in zip(names, found, strict=True):
-            yield _row((name, unknown), measure.name, FIVE_GRADES, values, n)
-        yield _row(("all", unknown), measure.name, FIVE_GRADES, found.mean(axis=0), n)
+            yield _row((name, unknown), measure.name, FIVE_GRADES, _ratio_interval(values), n)
+        yield _row(("all", unknown), measure.name, FIVE_GRADES, _ratio_interval(found.mean(axis=0)), n)
+
+
+def _ratio_interval(drawn: np.ndarray) -> Interval:
+    """Interval of a ratio to the reference; the reference's own, 1 by definition, has none."""
+    value, low, high = interval(drawn)
+    if not low < high:
+        low = high = float("nan")
+    warning = "no interval: all draws agree" if np.isfinite(value) and not np.isfinite(low) else warn_dropped(drawn)
+    return Interval(value=value, low=low, high=high, error=float("nan"), warning=warning)
 
 
 def compare_training(
@@ -153,6 +167,8 @@ def compare_training(
             about = grid.about | {"initialization": names.get((first, second), first), "setup": first, "other": second}
             values = score_difference(grid.answers[first], grid.answers[second], grid.grades, grid.draws)
             for cell, value in zip(grid.cells, values, strict=True):
-                row = _row(cell, "", "", value, len(grid.grades))
-                found.append(about | {key: row[key] for key in ("corruption", "severity", "value", "low", "high", "n")})
+                ends = drawn_interval(value, len(grid.draws.times), least=-1.0)
+                row = _row(cell, "", "", ends, len(grid.grades))
+                keys = ("corruption", "severity", "value", "low", "high", "n", "warning")
+                found.append(about | {key: row[key] for key in keys})
     return pd.DataFrame(found)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from dr_core.experiments.origins import Origin, keep_replaced, record_origin, trace_origin
 from dr_core.experiments.step import Report, Step
 from dr_core.study.folder import Study
 from dr_core.study.shards import Shard, parts_folder, read_part, write_part
@@ -19,17 +20,23 @@ _PAUSE, _PAUSE_FACTOR = 5.0, 20.0
 """Seconds between two writings of a part at least, and as many times as long as the last writing took."""
 
 
-def run_step(study: Study, step: Step, shard: Shard) -> Iterator[Report]:
+def run_step(study: Study, step: Step, shard: Shard, origin: Origin | None = None) -> Iterator[Report]:
     """Measure the units of one part that are not done yet; the part that is done last writes the tables.
 
     Args:
         study: The study.
         step: The step.
         shard: Which part.
+        origin: What is measured, by content; None takes the study's training runs and unknown eyes.
 
     Yields:
         The step's reports, and a last one that says whether the tables have been written.
+
+    Raises:
+        InputError: If a model was trained anew while it was measured.
     """
+    origin = origin or trace_origin(study, {})
+    notes = step.notes
     mine = shard.take(step.units)
     last = Report(done=len(mine), total=len(mine), step=step.name)
     joined: dict[str, pd.DataFrame] | None = {}
@@ -42,8 +49,8 @@ def run_step(study: Study, step: Step, shard: Shard) -> Iterator[Report]:
     unanswered: tuple[str, ...] = ()
     if joined is not None:
         unanswered = step.unanswered(joined)
-        _write(study, step, joined)
-    yield replace(last, units=(), tables={}, notes=step.notes, written=joined is not None, unanswered=unanswered)
+        notes += _write(study, step, joined, origin)
+    yield replace(last, units=(), tables={}, notes=notes, written=joined is not None, unanswered=unanswered)
 
 
 class _Part:
@@ -112,18 +119,18 @@ def _join(folder: Path, step: Step, shard: Shard) -> dict[str, pd.DataFrame] | N
     return tables
 
 
-def _write(study: Study, step: Step, rows: Mapping[str, pd.DataFrame]) -> None:
-    """Compute every table before the first one is written; an empty one replaces an old one and begins none."""
-    tables = {name: table for name, table in step.summarize(rows).items() if len(table) or study.has_results(name)}
+def _write(study: Study, step: Step, rows: Mapping[str, pd.DataFrame], origin: Origin) -> tuple[str, ...]:
+    """Compute every table before the first one is written; gives what a reader must know.
+
+    An empty table replaces an old one, and begins none.
+    """
+    summaries = {name: table for name, table in step.summarize(rows).items() if len(table) or study.has_results(name)}
+    tables, replaced = record_origin(summaries, step.tables, origin), 0
     for name, table in tables.items():
-        study.write_results(name, table)
+        replaced += keep_replaced(study, name, origin)
+        study.write_results(name, table, origin.computed)
     if step.export is not None:
         step.export(tables, study.path / "results")
-
-
-def join_rows(study: Study, table: str, key: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """New rows of one data set behind those of other data sets that the study has already."""
-    if not study.has_results(table):
-        return rows
-    old = study.read_results(table)
-    return pd.concat([old[old["data"] != key], rows], ignore_index=True)
+    if not replaced:
+        return ()
+    return (f"{replaced} rows on other eyes were of earlier weights; they are in replaced/results now.",)

@@ -22,22 +22,24 @@ class Setting:
         name: Its name in options and study files.
         field: Field of the configuration.
         kind: Type of a value: int, float, str or bool.
-        many: Whether it takes several values.
+        multiple: Whether it takes several values.
         default: The field's default.
         description: What it is, for people.
         choices: The values that it may have now; None where any will do.
         least: Least value of a number; None where any will do.
+        most: Largest value of a number; None where any will do.
         negated: Whether it is the opposite of its field, so that giving it turns a true field off.
     """
 
     name: str
     field: str
     kind: type
-    many: bool
+    multiple: bool
     default: Any
     description: str
     choices: tuple[str, ...] | None = None
     least: float | None = None
+    most: float | None = None
     negated: bool = False
 
 
@@ -48,6 +50,7 @@ def describe(
     name: str = "",
     choices: Iterable[str] | None = None,
     least: float | None = None,
+    most: float | None = None,
     negated: bool = False,
 ) -> Value:
     """Declare a field of a configuration together with what people read of it.
@@ -58,9 +61,11 @@ def describe(
         name: Its name in options and study files where the field's own will not do: the singular of a list.
         choices: A registry or list whose members it may name, read when it is asked for.
         least: Least value of a number.
+        most: Largest value of a number.
         negated: Whether the setting is the opposite of the field.
     """
-    about = {"description": description, "name": name, "choices": choices, "least": least, "negated": negated}
+    about: dict[str, Any] = {"description": description, "name": name, "choices": choices, "negated": negated}
+    about |= {"least": least, "most": most}
     return dataclasses.field(default=default, metadata=about)
 
 
@@ -75,17 +80,18 @@ def list_settings(config: Callable[..., object]) -> tuple[Setting, ...]:
 
 
 def _read(field: dataclasses.Field, hint: type) -> Setting:
-    about, many = field.metadata, get_origin(hint) is tuple
+    about, multiple = field.metadata, get_origin(hint) is tuple
     choices = about["choices"]
     return Setting(
         name=about["name"] or field.name,
         field=field.name,
-        kind=get_args(hint)[0] if many else hint,
-        many=many,
+        kind=get_args(hint)[0] if multiple else hint,
+        multiple=multiple,
         default=field.default,
         description=about["description"],
         choices=None if choices is None else tuple(choices),
         least=about["least"],
+        most=about["most"],
         negated=about["negated"],
     )
 
@@ -111,7 +117,7 @@ def build_config(config: Callable[..., Config], values: Mapping[str, Scalar | Se
 
 
 def _convert(setting: Setting, value: object) -> object:
-    if setting.many:
+    if setting.multiple:
         given = value if isinstance(value, list | tuple) else [value]
         return tuple(_check(setting, one) for one in given)
     checked = _check(setting, value)
@@ -127,4 +133,6 @@ def _check(setting: Setting, value: object) -> object:
         raise InputError(f"`{setting.name}` must be one of {', '.join(setting.choices)}, not {value!r}.")
     if setting.least is not None and value < setting.least:  # type: ignore[operator]
         raise InputError(f"`{setting.name}` must be at least {setting.least:g}, not {value}.")
+    if setting.most is not None and value > setting.most:  # type: ignore[operator]
+        raise InputError(f"`{setting.name}` must be at most {setting.most:g}, not {value}.")
     return value

@@ -12,17 +12,18 @@ from torch import Tensor, nn
 
 from dr_core.analysis.distribution import fit_distributions
 from dr_core.analysis.spectrum import ImageSpectra, SpectrumHooks, condition_number, count_rank
-from dr_core.data.store import Store, fingerprint_store, open_store
+from dr_core.data.contract import check_preparation
+from dr_core.data.store import Store, open_store
 from dr_core.errors import InputError
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
-from dr_core.experiments.runner import join_rows
+from dr_core.experiments.origins import join_rows
 from dr_core.experiments.settings import describe
 from dr_core.experiments.step import Report, Step
 from dr_core.models.checkpoint import LoadedModel, load_model, read_info
-from dr_core.study.eyes import check_size
+from dr_core.study.digests import digest_store
 from dr_core.study.folder import Study
 from dr_core.study.runs import TrainingRun, name_runs, runs_with_all_labels
-from dr_core.study.tables import RESULT_COLUMNS, select_columns
+from dr_core.study.tables import TABLES, select_columns
 
 _TABLES = ("spectrum", "eigenvalues", "distributions", "image_spectra", "image_distributions")
 
@@ -56,14 +57,14 @@ def _plan(study: Study, inputs: Inputs, config: SpectrumConfig, device: str) -> 
     store, runs = open_store(data), runs_with_all_labels(study)
     if len(store) == 0:
         raise InputError(f"{data} holds no image.")
-    check_size(store, data, ((run.name, read_info(run.path).preprocessing.size) for run in runs))
+    check_preparation(data, store, ((run.name, read_info(run.path).preprocessing) for run in runs))
     key = inputs.data_key
     step = Step(
         name="spectrum",
         tables=_TABLES,
         units=tuple(run.name for run in runs),
         unit="setup",
-        facts=(config, key, fingerprint_store(data), [run.stamp for run in runs]),
+        facts=(config, key, digest_store(data), [run.stamp for run in runs]),
         measure=partial(_measure_runs, runs, store, config, device),
         summarize=partial(_join, study, key, runs),
     )
@@ -153,7 +154,7 @@ def _fit(values: np.ndarray, groups: np.ndarray | None, seed: int) -> pd.DataFra
     try:
         fit = fit_distributions(values, groups=groups, seed=seed)
     except InputError as error:
-        empty = dict.fromkeys(RESULT_COLUMNS["distributions"], np.nan)
+        empty = dict.fromkeys(TABLES["distributions"].columns, np.nan)
         return pd.DataFrame([empty | {"distribution": "none", "verdict": str(error)}])
     return fit.table.assign(**{name: getattr(fit, name) for name in _ALPHAS})
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dr_core.experiments.registry import find_experiment
 from dr_core.models.setups import Setup
-from dr_core.pipeline.config import DrawnData, Kind, StartConfig, StudyConfig
+from dr_core.pipeline.config import DrawnData, StartConfig, StudyConfig
 from dr_core.pipeline.requests import (
     DrawRequest,
     Measurement,
@@ -31,13 +32,13 @@ class Cell:
 
     Attributes:
         name: Unique, such as `"finetune-iwne_fs-f100-s0"`.
-        kind: What it does.
+        kind: What it does, as `list_kinds` names it.
         request: What is asked for.
         needs: Names of the cells that must be done before.
     """
 
     name: str
-    kind: Kind
+    kind: str
     request: Request
     needs: tuple[str, ...] = ()
 
@@ -57,7 +58,7 @@ def build_cells(config: StudyConfig, out: Path) -> list[Cell]:
     """
     plan = _Plan(config, out)
     cells = [*plan.draw(), *plan.pretrain(), *plan.finetune()]
-    measured = [*plan.evaluate(cells), *plan.spectrum(), *plan.robustness(), *plan.localize()]
+    measured = [*plan.evaluate(cells), *plan.spectrum(), *plan.robustness(), *plan.localize(), *plan.further()]
     cells += measured
     last = tuple(cell.name for cell in measured)
     return [*cells, Cell(name="report", kind="report", request=ReportRequest(study=out), needs=last)]
@@ -175,6 +176,8 @@ class _Plan:
             arch=config.arch,
             contrast=config.contrast,
             execution=self.execution,
+            allow_overlap=config.data.allow_overlap,
+            allow_test_split=config.data.allow_test_split,
         )
         needs = (*self._needs(self.train, self.validation), *needs)
         return Cell(name=f"finetune-{setup.name}-f{percent}-s{seed}", kind="finetune", request=request, needs=needs)
@@ -182,7 +185,13 @@ class _Plan:
     def _measure(self, kind: Measurement, key: str, needs: tuple[str, ...], options: Options) -> Cell:
         data = self.test[key]
         request = MeasureRequest(
-            measurement=kind, study=self.out, data=data, key=key, device=self.config.device, options=options
+            measurement=kind,
+            study=self.out,
+            data=data,
+            key=key,
+            device=self.config.device,
+            options=options,
+            allow_overlap=self.config.data.allow_overlap,
         )
         return Cell(name=f"{kind}-{key}", kind=kind, request=request, needs=(*self._needs(data), *needs))
 
@@ -209,17 +218,27 @@ class _Plan:
 
     def localize(self) -> Iterator[Cell]:
         """On the eyes with masks, where there are any."""
+        yield from self._measure_masks("localize")
+
+    def further(self) -> Iterator[Cell]:
+        """What the configuration asks for beside that: on the eyes with masks, or on the first test set."""
+        for name, options in self.config.further.items():
+            if find_experiment(name).takes_masks:
+                yield from self._measure_masks(name)
+            else:
+                yield self._measure(name, next(iter(self.test)), self._checkpoints(), options)
+
+    def _measure_masks(self, name: str) -> Iterator[Cell]:
         if self.idrid is None:
             return
         request = MeasureRequest(
-            measurement="localize",
+            measurement=name,
             study=self.out,
             data=self.idrid,
             device=self.config.device,
-            options=self.config.localize,
+            options=self.config.options_of(name),
         )
-        needs = (*self._needs(self.idrid), *self._checkpoints())
-        yield Cell(name="localize", kind="localize", request=request, needs=needs)
+        yield Cell(name=name, kind=name, request=request, needs=(*self._needs(self.idrid), *self._checkpoints()))
 
 
 def _drawings(drawn: DrawnData, out: Path, seed: int) -> dict[str, DrawRequest]:

@@ -7,10 +7,11 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 from dr_core.data.preprocessing import Contrast
 from dr_core.errors import InputError
+from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.models.architectures import ARCHITECTURES
 from dr_core.models.setups import PAPER, Setup, declare_setups
 from dr_core.pipeline.measures import read_settings
-from dr_core.pipeline.requests import Measurement, Options
+from dr_core.pipeline.requests import Options
 from dr_core.training.classification import FinetuneConfig
 from dr_core.training.contrastive import ContrastiveConfig
 from dr_core.training.execution import Device
@@ -20,7 +21,14 @@ from dr_core.training.recipes import Preset as RecipePreset
 
 Preset = Literal["paper", "fine", "quick"]
 
-Kind = Literal["draw", "pretrain", "finetune", "evaluate", "spectrum", "robustness", "localize", "report"]
+MEASURED = ("evaluate", "spectrum", "robustness", "localize")
+"""Experiments that every study does; any other is done where the configuration has a table of its key."""
+
+
+def list_kinds() -> tuple[str, ...]:
+    """Kinds of cells: what is made, and every experiment that is registered now."""
+    return ("draw", "pretrain", "finetune", *(one.key for one in EXPERIMENTS.values()), "report")
+
 
 _RECIPES: dict[Preset, RecipePreset] = {"paper": "paper", "fine": "paper", "quick": "quick"}
 """Preset of the study -> preset of the recipes."""
@@ -75,6 +83,8 @@ class Data:
         test: Name in the tables -> store of graded eyes; with drawn data these come behind the drawn ones.
         idrid: Folder of IDRiD with `A. Segmentation`; None takes drawn eyes with masks, or leaves Table 3 out.
         draw: Draws training, validation and test eyes instead; None takes the stores above.
+        allow_overlap: Whether eyes may have two roles, such as training and test, knowingly.
+        allow_test_split: Whether eyes that were published for testing may be trained on, knowingly.
     """
 
     train: Path | None = None
@@ -82,6 +92,8 @@ class Data:
     test: dict[str, Path] = field(default_factory=dict)
     idrid: Path | None = None
     draw: DrawnData | None = None
+    allow_overlap: bool = False
+    allow_test_split: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +179,7 @@ class StudyConfig:
         spectrum: Options of `spectrum`.
         robustness: Options of `robustness`.
         localize: Options of `localize`.
+        further: Key of each experiment that is done beside `MEASURED` -> its options.
         resources: Kind of cell -> what each is given.
     """
 
@@ -190,6 +203,7 @@ class StudyConfig:
     spectrum: Options = field(default_factory=dict)
     robustness: Options = field(default_factory=dict)
     localize: Options = field(default_factory=dict)
+    further: dict[str, Options] = field(default_factory=dict)
     resources: dict[str, Resources] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -199,7 +213,7 @@ class StudyConfig:
         _check_choice("contrast", self.contrast, get_args(Contrast))
         _check_choice("device", self.device, get_args(Device))
         for kind in self.resources:
-            _check_choice("resources", kind, get_args(Kind))
+            _check_choice("resources", kind, list_kinds())
         if not self.setups:
             raise InputError("`setups` must name at least one set-up.")
         declare_setups(self.setups)
@@ -212,8 +226,13 @@ class StudyConfig:
         for setup in self.setups:
             self.finetuning(setup)  # every option is checked before anything runs
         _ = self.contrastive, self.supervised
-        for measurement in get_args(Measurement):
-            read_settings(measurement, getattr(self, measurement))
+        for measurement in (*MEASURED, *self.further):
+            read_settings(measurement, self.options_of(measurement))
+
+    def options_of(self, measurement: str) -> Options:
+        """Options of an experiment."""
+        options: Options = getattr(self, measurement) if measurement in MEASURED else self.further[measurement]
+        return options
 
     def _check_numbers(self) -> None:
         wrong = [percent for percent in self.fractions if not 1 <= percent <= 100]

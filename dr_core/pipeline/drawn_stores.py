@@ -11,9 +11,9 @@ from dr_core.data.grades import LESIONS
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import FillReport, fill_store
-from dr_core.files import replacing
+from dr_core.files import replacing, write_json
 from dr_core.seeds import derive_seed
-from dr_core.study.drawn_data import draw_patient_views, draw_texture_view
+from dr_core.study.drawn_data import DRAWN_MARK, draw_patient_views, draw_texture_view
 
 _GRADES = (2, 3, 4)
 """Grades of the phantoms with masks; healthier eyes have nothing to be localized."""
@@ -58,10 +58,11 @@ def draw_segmented(out: Path, eyes: int, *, size: int = 768, seed: int = 0) -> I
     Yields:
         A report an eye.
     """
-    place = "a. Training Set"
-    photographs = out / "A. Segmentation" / "1. Original Images" / place
-    masks = out / "A. Segmentation" / "2. All Segmentation Groundtruths" / place
+    subset = "a. Training Set"
+    photographs = out / "A. Segmentation" / "1. Original Images" / subset
+    masks = out / "A. Segmentation" / "2. All Segmentation Groundtruths" / subset
     photographs.mkdir(parents=True, exist_ok=True)
+    write_json(out / DRAWN_MARK, {"eyes": eyes, "size": size, "seed": seed})
     for number in range(1, eyes + 1):
         name = f"IDRiD_{number:02d}"
         if not (photographs / f"{name}.jpg").is_file():

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from dr_core.data.splits import VALIDATION_SHARE
 from dr_core.data.store import open_store
+from dr_core.experiments.registry import find_experiment
 from dr_core.models.architectures import build_backbone
 from dr_core.pipeline.cells import Cell
 from dr_core.pipeline.config import StudyConfig
@@ -161,7 +162,7 @@ def _estimate(cell: Cell, models: int, runs: int, sizes: _Sizes, rates: Rates) -
     if isinstance(request, DrawRequest):
         return _estimate_drawing(request)
     if isinstance(request, MeasureRequest):
-        counted = sizes.with_masks if request.measurement == "localize" else sizes
+        counted = sizes.with_masks if find_experiment(request.measurement).takes_masks else sizes
         cost = cost_of(request, counted(request.data), models, runs, rates.forward)
         return Estimate(seconds=cost.seconds, disk=cost.disk)
     if isinstance(request, ReportRequest):

@@ -6,11 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing.process import BaseProcess, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +19,7 @@ import torch
 from dr_core.pipeline.cells import Cell
 from dr_core.pipeline.config import Resources, StudyConfig
 from dr_core.pipeline.schedule import Running
-from dr_core.processes import ignoring_interrupts, worker_context
+from dr_core.processes import end_with_parent, ignoring_interrupts, worker_context
 
 _ROOT = Path(__file__).parents[2]
 
@@ -63,28 +62,28 @@ class LocalExecutor:
         self._busy: dict[int, _LocalJob] = {}
 
     def start(self, cell: Cell, log: Path) -> Running:
-        """Start a cell in the first free place."""
-        self._busy = {place: job for place, job in self._busy.items() if job.poll() is None}
-        place = next(number for number in range(self.at_once) if number not in self._busy)
+        """Start a cell in the first free slot."""
+        self._busy = {slot: job for slot, job in self._busy.items() if job.poll() is None}
+        slot = next(number for number in range(self.at_once) if number not in self._busy)
         resources = self.config.resources.get(cell.kind)
         processes = resources.processes if resources else 1
-        environment = self._environment(place, processes)
+        environment = self._environment(slot, processes)
         if processes > 1:
             launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
             words = [sys.executable, *launcher, *self.command.program, *self.command.render(cell.request)]
             job: _LocalJob = _Launched(words, log, environment)
         else:
             job = _Forked(self.command, self.command.render(cell.request), log, environment)
-        self._busy[place] = job
+        self._busy[slot] = job
         return job
 
-    def _environment(self, place: int, processes: int) -> dict[str, str]:
+    def _environment(self, slot: int, processes: int) -> dict[str, str]:
         """What makes a cell keep to its share of the machine."""
         shared = max(1, (os.cpu_count() or 1) // self.at_once // processes)
         threads = self.config.threads or shared
         shares = {"OMP_NUM_THREADS": str(threads)}
         if self._gpus:
-            first = place * processes % self._gpus
+            first = slot * processes % self._gpus
             shares["CUDA_VISIBLE_DEVICES"] = ",".join(str((first + n) % self._gpus) for n in range(processes))
         return shares
 
@@ -139,20 +138,12 @@ def _end_group(process: int | None) -> None:
 
 def _work(command: Command, arguments: list[str], log: Path, environment: dict[str, str]) -> None:
     os.setpgrp()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent(group=True)
     os.environ.update(environment)
     torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))
     with _printing_to(log):
         code = command(arguments)
     sys.exit(code)
-
-
-def _end_with_parent() -> None:
-    """End this process and those that it started when the one that asked for them is killed."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os.killpg(0, signal.SIGKILL)
 
 
 @contextmanager

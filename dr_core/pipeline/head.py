@@ -3,14 +3,17 @@
 from dataclasses import replace
 from pathlib import Path
 
+from dr_core.data.contract import check_preparation
+from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import PROTOCOLS
-from dr_core.data.store import open_store, read_header
-from dr_core.errors import InputError, Remedy
+from dr_core.data.store import open_store
+from dr_core.errors import InputError
 from dr_core.files import locked
 from dr_core.pipeline.config import StudyConfig
 from dr_core.study.drawn_data import DRAWN_DATA
 from dr_core.study.folder import CONFIGURATION, DataSet, StudyInfo, open_study, write_study_info
-from dr_core.study.ownership import Claim, check_claim
+from dr_core.study.ownership import StudyClaim, check_claim
+from dr_core.study.roles import Role, check_published_split, take_roles
 
 MADE_BY = "study"
 """What a study's head says of a study that was made from a configuration."""
@@ -27,18 +30,28 @@ def check_stores(config: StudyConfig) -> None:
     data, drawn = config.data, config.data.draw
     wanted = PROTOCOLS["fine" if config.preset == "fine" else "paper"]
     size, crop = (drawn.size, "field_of_view") if drawn is not None else (wanted.size, wanted.crop)
+    taken = Preprocessing(size=size, crop=crop)  # type: ignore[arg-type]
     stores = (*data.test.values(),) if drawn is not None else (data.train, data.validation, *data.test.values())
     for path in (one for one in stores if one is not None):
-        found = open_store(path).images.shape[-1], read_header(path).get("crop", crop)
-        if found != (size, crop):
-            raise InputError(
-                f"{path} has {found[0]} px, {found[1]}; the preset {config.preset} wants {size} px, {crop}.",
-                Remedy("prepare data", {"protocol": wanted.name, "size": str(size), "out": str(path)}),
-            )
+        check_preparation(path, open_store(path), [(f"the preset {config.preset}", taken)])
     starts = (path for start in config.starts.values() for path in (start.run, start.weights, start.pretrain_data))
     for named in (data.idrid, *starts):
         if named is not None and not named.exists():
             raise InputError(f"There is no {named}; mend its path in the configuration.")
+
+
+def check_roles(config: StudyConfig, out: Path) -> None:
+    """Make sure before hours pass that no patient and no picture has two roles; nothing is written.
+
+    Raises:
+        InputError: If one has, or eyes that were published for testing are to be trained on.
+    """
+    data, wanted = config.data, list[tuple[Role, Path]]()
+    if data.draw is None and data.train is not None:
+        check_published_split(data.train, allow_test=data.allow_test_split)
+        wanted.append(("training", data.train))
+        wanted += [("validation", data.validation)] if data.validation is not None else []
+    take_roles(out, [*wanted, *(("test", store) for store in data.test.values())], allow_overlap=data.allow_overlap)
 
 
 def check_owner(config: StudyConfig, out: Path) -> None:
@@ -50,9 +63,9 @@ def check_owner(config: StudyConfig, out: Path) -> None:
     check_claim(out, _claim(config))
 
 
-def _claim(config: StudyConfig) -> Claim:
+def _claim(config: StudyConfig) -> StudyClaim:
     settings = {"preset": config.preset, "arch": config.arch, "contrast": config.contrast}
-    return Claim(made_by=MADE_BY, title=config.title, seed=config.seed, settings=settings)
+    return StudyClaim(made_by=MADE_BY, title=config.title, seed=config.seed, settings=settings)
 
 
 def begin_study(config: StudyConfig, source: str, out: Path) -> None:
@@ -88,7 +101,7 @@ def begin_study(config: StudyConfig, source: str, out: Path) -> None:
             out,
             replace(
                 info,
-                summary=config.summary or summarize(config),
+                summary=config.summary or describe_study(config),
                 setups=(*config.setups, *kept),
                 settings=info.settings | settings,
                 made_by=MADE_BY,
@@ -96,7 +109,7 @@ def begin_study(config: StudyConfig, source: str, out: Path) -> None:
         )
 
 
-def summarize(config: StudyConfig) -> str:
+def describe_study(config: StudyConfig) -> str:
     """One or two sentences on what a study does, derived from its configuration."""
     count = len(config.setups)
     setups = f"{count} set-up{'s' * (count > 1)} ({', '.join(setup.label for setup in config.setups)})"

@@ -4,21 +4,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dr_core.data.store import HEADER, INDEX, fingerprint_store
+from dr_core.data.store import INDEX
 from dr_core.errors import InputError
-from dr_core.files import digest_file, write_json
+from dr_core.files import write_json
 from dr_core.pipeline.cells import Cell
+from dr_core.pipeline.measures import is_measured
 from dr_core.pipeline.requests import DrawRequest, MeasureRequest, ReportRequest, plain_values
+from dr_core.study.digests import DIGITS, digest_of, digest_photographs, digest_store, is_store
 from dr_core.training.jobs.finetune import FinetuneRequest
-
-_LISTED = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
-"""Ends of the files by whose names and sizes a folder of photographs is known."""
-
-_DIGITS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +51,7 @@ def find_key(cell: Cell, out: Path, outputs: Mapping[str, str]) -> tuple[str, di
     inputs = {f"cell {name}": outputs[name] for name in cell.needs}
     inputs |= {_name(path, out): digest_content(path) for path in _external(cell, out)}
     text = json.dumps([plain_values(cell.request, out), inputs], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS], inputs
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS], inputs
 
 
 def find_output(cell: Cell, key: str) -> tuple[str, str]:
@@ -66,12 +62,14 @@ def find_output(cell: Cell, key: str) -> tuple[str, str]:
     if not path.is_file():
         return "", ""
     folder = made_folder(cell)
-    digest = digest_content(folder) if isinstance(cell.request, DrawRequest) and folder else _digest(path)
+    digest = digest_content(folder) if isinstance(cell.request, DrawRequest) and folder else digest_of(path)
     return digest, stamp_of(path)
 
 
 def is_unchanged(cell: Cell, record: Record) -> bool:
     """Whether what a cell made is still what it made."""
+    if isinstance(cell.request, MeasureRequest):
+        return is_measured(cell.request)
     path = _representative(cell)
     if path is None:
         return True
@@ -125,25 +123,14 @@ def digest_content(path: Path) -> str:
         InputError: If there is no such file or folder.
     """
     if path.is_file():
-        return _digest(path)
+        return digest_of(path)
     if not path.is_dir():
         raise InputError(f"There is no {path}; mend its path in the configuration.")
-    if (path / INDEX).is_file() or (path / HEADER).is_file():
-        return _fingerprint(path, stamp_of(path / INDEX) if (path / INDEX).is_file() else "")
+    if is_store(path):
+        return digest_store(path)
     if (path / "last.ckpt").is_file():
-        return _digest(path / "last.ckpt")
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _LISTED)
-    text = "\n".join(f"{file.relative_to(path)} {file.stat().st_size}" for file in files)
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
-
-
-@lru_cache(maxsize=256)
-def _fingerprint(folder: Path, stamp: str) -> str:
-    return fingerprint_store(folder)
-
-
-def _digest(path: Path) -> str:
-    return digest_file(path)[:_DIGITS]
+        return digest_of(path / "last.ckpt")
+    return digest_photographs(path)
 
 
 def stamp_of(path: Path) -> str:

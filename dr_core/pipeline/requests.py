@@ -12,7 +12,8 @@ from dr_core.training.jobs.supervised import SupervisedRequest
 Options = dict[str, Any]
 """Name of a setting -> text, number, truth value or a list of them: `{"image_spectra": 8, "severity": [1, 3]}`."""
 
-Measurement = Literal["evaluate", "spectrum", "robustness", "localize"]
+Measurement = str
+"""Key of an experiment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,7 @@ class MeasureRequest:
         key: Name of the data set in the tables; empty where the tables have none.
         device: Where the models run; empty where the measurement has no choice.
         options: Options in place of the measurement's own.
+        allow_overlap: Whether eyes may be measured that have another role in the study, knowingly.
     """
 
     measurement: Measurement
@@ -55,6 +57,7 @@ class MeasureRequest:
     key: str = ""
     device: str = ""
     options: Options = field(default_factory=dict)
+    allow_overlap: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +78,8 @@ Request = DrawRequest | Training | MeasureRequest | ReportRequest
 def plain_values(request: Any, out: Path) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
     """A request as JSON can hold it; paths inside the study's folder are given from there, so that it can be moved.
 
+    What it allows is left out, since it changes nothing of what is made.
+
     Args:
         request: The request.
         out: The study's folder.
@@ -88,4 +93,5 @@ def plain_values(request: Any, out: Path) -> dict[str, Any]:  # noqa: ANN401 - a
         return [plain(one) for one in value] if isinstance(value, list | tuple) else value
 
     values = {name: plain(value) for name, value in dataclasses.asdict(request).items()}
+    values = {name: value for name, value in values.items() if not name.startswith("allow_")}
     return {"request": type(request).__name__} | values

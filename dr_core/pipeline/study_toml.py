@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from dr_core.errors import InputError
+from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.models.setups import Setup, declare_setups, parse_setup
-from dr_core.pipeline.config import QUICK, Data, DrawnData, Resources, StartConfig, StudyConfig
+from dr_core.pipeline.config import MEASURED, QUICK, Data, DrawnData, Resources, StartConfig, StudyConfig
+from dr_core.pipeline.requests import Options
 
 DEMO, DEMO_QUICK = (Path(__file__).with_name(name) for name in ("demo.toml", "demo_quick.toml"))
 """The demo study, and one of minutes that takes every step and learns next to nothing."""
@@ -40,6 +42,8 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> StudyConfig:
     for change in changes:
         _change(values, change)
     base = QUICK if values.get("preset") == "quick" else None
+    keys = {one.key for one in EXPERIMENTS.values()} - set(MEASURED)
+    values["further"] = {key: _expect(values.pop(key), dict, key) for key in keys & values.keys()}
     if "setups" in values:
         values |= _read_setups(values["setups"])
     return _build(StudyConfig, values, base, "")
@@ -115,8 +119,8 @@ def _build(kind: type, values: dict[str, Any], base: object, where: str) -> Any:
     hints = get_type_hints(kind)
     unknown = sorted(values.keys() - hints.keys())
     if unknown:
-        place = f"`[{where}]`" if where else "the file"
-        raise InputError(f"{place} has the unknown key {unknown[0]!r}; known are {', '.join(hints)}.")
+        table_name = f"`[{where}]`" if where else "the file"
+        raise InputError(f"{table_name} has the unknown key {unknown[0]!r}; known are {', '.join(hints)}.")
     given = {
         name: _convert(hints[name], value, getattr(base, name, None), f"{where}.{name}".lstrip("."))
         for name, value in values.items()
@@ -124,7 +128,7 @@ def _build(kind: type, values: dict[str, Any], base: object, where: str) -> Any:
     return dataclasses.replace(base, **given) if dataclasses.is_dataclass(base) else kind(**given)  # type: ignore[type-var]
 
 
-_SCALARS: dict[object, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float)}
+_SCALARS: dict[object, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float), bool: (bool,)}
 
 
 def _convert(kind: Any, value: Any, base: Any, where: str) -> Any:  # noqa: ANN401
@@ -144,9 +148,16 @@ def _convert(kind: Any, value: Any, base: Any, where: str) -> Any:  # noqa: ANN4
 
 def _convert_table(kind: Any, table: dict[str, Any], base: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
     """A table whose keys are names of the user's own, or options that a recipe checks."""
+    if kind == dict[str, Options]:  # each was a table of its own
+        return {
+            key: {name: _expect_option(one, f"{key}.{name}") for name, one in of.items()} for key, of in table.items()
+        }
     if kind == dict[str, Resources]:
         builds = ((name, f"{where}.{name}") for name in table)
-        return {name: _build(Resources, _expect(table[name], dict, place), None, place) for name, place in builds}
+        return {
+            name: _build(Resources, _expect(table[name], dict, table_name), None, table_name)
+            for name, table_name in builds
+        }
     if kind == dict[str, Path]:
         return {name: Path(_expect(path, str, f"{where}.{name}")) for name, path in table.items()}
     return dict(base or {}) | {name: _expect_option(one, f"{where}.{name}") for name, one in table.items()}
@@ -158,7 +169,7 @@ def _convert_scalar(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401
             raise InputError(f"`{where}` must be one of {', '.join(get_args(kind))}, not {value!r}.")
         return value
     types = _SCALARS[kind]
-    if not isinstance(value, types) or isinstance(value, bool):
+    if not isinstance(value, types) or isinstance(value, bool) != (kind is bool):
         raise InputError(f"`{where}` must be {' or '.join(one.__name__ for one in types)}, not {value!r}.")
     return value
 

@@ -4,37 +4,12 @@ A remedy that would write over what its makers made is never given: a study that
 never trained again. The words of commands are not the core's; who speaks to the user renders `Advice.remedy`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dr_core.errors import InputError, Remedy
 from dr_core.study.folder import Study
 from dr_core.study.ownership import check_training
-
-_TABLES: Mapping[str, str] = {
-    "predictions": "evaluate",
-    "eyes": "evaluate",
-    "missing_answers": "evaluate",
-    "performance": "measure again",
-    "comparisons": "measure again",
-    "fractions": "evaluate",
-    "spectrum": "spectrum",
-    "eigenvalues": "spectrum",
-    "distributions": "spectrum",
-    "image_spectra": "spectrum",
-    "image_distributions": "spectrum",
-    "robustness": "robustness",
-    "robustness_summary": "robustness",
-    "robustness_differences": "robustness",
-    "robustness_heatmaps": "robustness",
-    "localization": "localize",
-    "localization_summary": "localize",
-    "localization_tests": "localize",
-    "knockout": "localize",
-    "knockout_summary": "localize",
-}
-"""Result table -> kind of the remedy that writes it."""
 
 
 @dataclass(frozen=True)
@@ -48,23 +23,6 @@ class Advice:
 
     sentence: str
     remedy: Remedy | None = None
-
-
-def advise_table(study: Study, table: str) -> Advice:
-    """Advice on a result table that a study lacks.
-
-    Args:
-        study: The study.
-        table: Key of `RESULT_COLUMNS`.
-    """
-    missing = f"The study {study.name} has no table of {table.replace('_', ' ')} yet."
-    if not any(study.has_checkpoint(setup) for setup in study.setups):
-        without = f"{missing} It has no trained model that could be measured."
-        return Advice(without, advise_checkpoint(study, next(iter(study.setups), "")).remedy)
-    kind = _TABLES.get(table)
-    if kind == "measure again" and not study.has_results("predictions"):
-        kind = "evaluate"
-    return Advice(missing, Remedy(kind, {"study": str(study.path)}) if kind else None)
 
 
 def advise_checkpoint(study: Study, setup: str) -> Advice:

@@ -11,6 +11,9 @@ from dr_core.study.folder import DataSet
 DRAWN_PIXELS = 448
 """Side at which a phantom is drawn before it is brought to model size, as a photograph would be."""
 
+DRAWN_MARK = "drawn.json"
+"""File by which a folder of drawn photographs with lesion masks says that they are none of real eyes."""
+
 GRADE_SHARES = (0.30, 0.15, 0.20, 0.175, 0.175)
 """Shares of the grades that are drawn: richer in disease than a screening population."""
 

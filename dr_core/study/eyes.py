@@ -5,9 +5,8 @@ demo needs no store: its name and the study's seed draw it again, pixel by pixel
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,9 @@ import pandas as pd
 from dr_core.data.fundus import assess_quality, find_field_of_view
 from dr_core.data.grades import GRADES
 from dr_core.data.phantom import Phantom
-from dr_core.data.store import HEADER, IMAGES, INDEX, Store, fingerprint_store, open_store, read_header
+from dr_core.data.store import IMAGES, Store, open_store, read_header
 from dr_core.errors import InputError, Remedy
+from dr_core.study.digests import digest_store
 from dr_core.study.drawn_data import DRAWN_DATA, DRAWN_PIXELS, redraw_eye
 from dr_core.study.folder import Study
 
@@ -76,28 +76,8 @@ def open_graded(data: Path) -> GradedStore:
     return GradedStore(store=store if len(rows) == len(store) else store.select(rows), left_out=len(store) - len(rows))
 
 
-def check_size(store: Store, data: Path, sizes: Iterable[tuple[str, int]]) -> None:
-    """Check that prepared eyes have the size that models take.
-
-    Args:
-        store: The eyes.
-        data: Their folder.
-        sizes: Name of each model and the side of the images that it takes, in pixels.
-
-    Raises:
-        InputError: If a model takes another size.
-    """
-    side = store.images.shape[-1]
-    for name, size in sizes:
-        if side != size:
-            raise InputError(
-                f"{name} sees eyes of {size} px, those in {data} have {side}; prepare them at {size} px.",
-                Remedy("prepare data", {"size": str(size)}),
-            )
-
-
 @dataclass(frozen=True)
-class Picture:
+class EyePicture:
     """The picture of one eye.
 
     Attributes:
@@ -165,7 +145,7 @@ def can_open(study: Study, data: str, eyes: pd.DataFrame | None = None) -> bool:
 
 def open_picture(
     study: Study, data: str, name: str, eyes: pd.DataFrame | None = None, *, pixels: int = DRAWN_PIXELS
-) -> Picture:
+) -> EyePicture:
     """Open the picture of an eye.
 
     Args:
@@ -180,7 +160,7 @@ def open_picture(
     """
     if _is_drawn(study, data):
         phantom = _redraw(study, data, name, pixels)
-        return Picture(phantom.image, phantom.grade, prepared=False, masks=phantom.masks)
+        return EyePicture(phantom.image, phantom.grade, prepared=False, masks=phantom.masks)
     folder = _find_store(study, data, eyes)
     if eyes is None or folder is None:
         raise InputError(
@@ -194,7 +174,7 @@ def open_picture(
     if not 0 <= row < len(store) or str(store.index["eye"].iloc[row]) != name:
         raise InputError(f"There is no eye {name!r} in the prepared data {folder}; evaluate the study on them again.")
     grade = int(store.index["grade"].iloc[row]) if "grade" in store.index else UNGRADED
-    return Picture(np.ascontiguousarray(store.images[row].transpose(1, 2, 0)), grade, prepared=True)
+    return EyePicture(np.ascontiguousarray(store.images[row].transpose(1, 2, 0)), grade, prepared=True)
 
 
 def _find_store(study: Study, data: str, eyes: pd.DataFrame | None) -> Path | None:
@@ -211,26 +191,11 @@ def _find_store(study: Study, data: str, eyes: pd.DataFrame | None) -> Path | No
         return None
     folder = Path(str(named.iloc[0]))
     try:
-        return folder if folder.is_dir() and _fingerprint(folder, _stamp(folder)) == known else None
-    except (OSError, ValueError):  # a name that no file can have
-        return None
-
-
-def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    files = [folder / name for name in (IMAGES, INDEX, HEADER) if (folder / name).is_file()]
-    return tuple((path.name, (status := path.stat()).st_size, status.st_mtime_ns) for path in files)
-
-
-@lru_cache(maxsize=8)
-def _fingerprint(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
-    """Digest of a store; empty where there is none, or it would take long to compute."""
-    del stamp  # the key under which it is kept
-    try:
         if not read_header(folder) and (folder / IMAGES).stat().st_size > _MAX_DIGESTED:
-            return ""
-        return fingerprint_store(folder)
-    except (InputError, OSError):
-        return ""
+            return None
+        return folder if digest_store(folder) == known else None
+    except (InputError, OSError, ValueError):  # no store, or a name that no file can have
+        return None
 
 
 _MAX_DIGESTED = 2**30

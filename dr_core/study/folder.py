@@ -1,6 +1,7 @@
 """The study folder: the one contract between the command line and the app."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from dr_core.models.checkpoint import (
 )
 from dr_core.models.setups import Setup, declare_setups, parse_setup
 from dr_core.parquet import DEFECTS, read_parquet
-from dr_core.study.tables import RESULT_COLUMNS, TABLES, fill_run_columns
+from dr_core.study.tables import RESULT_COLUMNS, TABLES, fill_run_columns, read_provenance, write_table
 
 CONFIGURATION = "configuration"
 """Key of a study's settings under which the TOML file of a whole study stands."""
@@ -184,20 +185,25 @@ class Study:
         Raises:
             InputError: If the table is missing, damaged or lacks a column.
         """
+        return self.read_columns(table, list(RESULT_COLUMNS[table]))
+
+    def read_columns(self, table: str, columns: Sequence[str]) -> pd.DataFrame:
+        """Read some columns of a result table; raises as `read_results`."""
         path = self._table_path(table)
         if not path.is_file():
             raise InputError(f"The study {self.name} has no table of {table} yet.")
+        derived = {"percent", "initialization"} & set(RESULT_COLUMNS[table])  # schema 1 says by these what a row is of
         try:
-            frame = read_parquet(path, list(RESULT_COLUMNS[table]))
+            frame = read_parquet(path, [*columns, *derived.difference(columns)])
         except DEFECTS as error:
             raise InputError(
                 f"The table {path.name} of the study {self.name} is damaged ({error}); compute it again."
             ) from error
         frame = fill_run_columns(frame, table, self.info.seed)
-        missing = [column for column in RESULT_COLUMNS[table] if column not in frame]
+        missing = [column for column in columns if column not in frame]
         if missing:
             raise InputError(f"The table {path.name} of the study {self.name} lacks the column {missing[0]!r}.")
-        return frame
+        return frame[list(columns)]
 
     def read_checkpoint_results(self, table: str) -> pd.DataFrame:
         """Rows of the models in `checkpoints/`: the study's own seed, trained on all labels.
@@ -211,23 +217,25 @@ class Study:
         """Those rows with the columns `seed` and `fraction` that the models in `checkpoints/` have."""
         return rows[(rows["seed"] == self.info.seed) & (rows["fraction"] == 100)].reset_index(drop=True)
 
-    def write_results(self, table: str, frame: pd.DataFrame) -> None:
+    def write_results(self, table: str, frame: pd.DataFrame, computed: Mapping[str, str] | None = None) -> None:
         """Write a result table, whole or not at all, with exactly the columns that its schema names.
 
         Rows that do not say which training run they are of are taken as those of the study's own seed and all labels.
+
+        Args:
+            table: A key of `RESULT_COLUMNS`.
+            frame: The rows.
+            computed: What computed them, as `describe_environment` gives it; kept in the file's metadata.
         """
         path = self._table_path(table)
         path.parent.mkdir(exist_ok=True)
         frame = fill_run_columns(frame, table, self.info.seed)
         with replacing(path) as temporary:
-            frame[list(RESULT_COLUMNS[table])].to_parquet(temporary, index=False)
+            write_table(temporary, frame[list(RESULT_COLUMNS[table])], computed or {})
 
-    def replace_rows(self, table: str, data: str, rows: pd.DataFrame) -> None:
-        """Write the rows of one data set; those of the others stay."""
-        if self.has_results(table):
-            old = self.read_results(table)
-            rows = pd.concat([old[old["data"] != data], rows], ignore_index=True)
-        self.write_results(table, rows)
+    def read_provenance(self, table: str) -> dict[str, str]:
+        """What computed a table, as far as its file says so."""
+        return read_provenance(self._table_path(table))
 
     def _table_path(self, table: str) -> Path:
         return self._inside("results", f"{table}.parquet")
@@ -252,13 +260,19 @@ def write_study_info(path: Path, info: StudyInfo) -> Study:
     return Study(path, info)
 
 
-def add_data(path: Path, *data: DataSet) -> None:
-    """Describe data sets in the head of a study; of one that is known by its key only what is missing is filled in."""
+def add_data(path: Path, *data: DataSet, replacing: bool = False) -> None:
+    """Describe data sets in the head of a study.
+
+    Args:
+        path: The study's folder.
+        data: The data sets; of one that is known by its key only what is missing is filled in.
+        replacing: Whether number and digest of the images are these from now on.
+    """
     study = open_study(path)
     known = {one.key: one for one in study.info.data}
     for one in data:
         old = known.setdefault(one.key, one)
-        if not old.fingerprint:
+        if replacing or not old.fingerprint:
             known[one.key] = replace(old, images=one.images, fingerprint=one.fingerprint)
     if tuple(known.values()) != study.info.data:
         write_study_info(path, replace(study.info, data=tuple(known.values())))

@@ -9,10 +9,15 @@ import pandas as pd
 
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel, load_model
+from dr_core.study.digests import digest_of
 from dr_core.study.folder import Study
+from dr_core.study.run_history import is_finished
 
 ALL_LABELS = 100
 """Fraction of a training run that used every label, in percent."""
+
+RunKey = tuple[str, int, int]
+"""Set-up, seed and fraction of a training run."""
 
 _FOLDER = re.compile(r"(?P<setup>.+)-f(?P<fraction>\d+)-s(?P<seed>\d+)")
 
@@ -37,10 +42,19 @@ class TrainingRun:
     path: Path
 
     @property
-    def stamp(self) -> tuple[str, int, int]:
-        """What changes when it is trained anew: name, size and time of its checkpoint."""
-        status = self.path.stat()
-        return self.name, status.st_size, status.st_mtime_ns
+    def key(self) -> "RunKey":
+        """Set-up, seed and fraction, as rows of the tables have them."""
+        return self.setup, self.seed, self.fraction
+
+    @property
+    def digest(self) -> str:
+        """Digest of its checkpoint, 16 hexadecimal digits."""
+        return digest_of(self.path)
+
+    @property
+    def stamp(self) -> tuple[str, str]:
+        """What changes when it is trained anew: its name with the digest of its checkpoint."""
+        return self.name, self.digest
 
 
 def list_training_runs(study: Study) -> tuple[TrainingRun, ...]:
@@ -51,8 +65,8 @@ def list_training_runs(study: Study) -> tuple[TrainingRun, ...]:
 
     Returns:
         First those in `checkpoints/`, of the study's own seed and all labels, in the order of the set-ups; then those
-        in `runs/` of other seeds or fractions, all labels first, by seed and set-up. A run of a set-up that the study
-        does not name is none of its runs.
+        in `runs/` of other seeds or fractions, all labels first, by seed and set-up. A run that is not at its end, or
+        of a set-up that the study does not name, is none of its runs.
     """
     own = [
         TrainingRun(
@@ -64,7 +78,7 @@ def list_training_runs(study: Study) -> tuple[TrainingRun, ...]:
     further = []
     for path in study.path.glob("runs/*/best.safetensors"):
         match = _FOLDER.fullmatch(path.parent.name)
-        if match is None or match["setup"] not in study.setups:
+        if match is None or match["setup"] not in study.setups or not is_finished(path.parent):
             continue
         seed, fraction = int(match["seed"]), int(match["fraction"])
         if (seed, fraction) != (study.info.seed, ALL_LABELS):

@@ -1,11 +1,22 @@
 """What the columns of each result table hold."""
 
+import math
+
 RUN_COLUMNS = {
     "setup": "set-up of the training run that was measured",
     "seed": "seed of that training run",
     "fraction": "share of the training patients whose labels it used, in percent",
 }
 """Columns that say which training run a row is of."""
+
+CHECKPOINT, OTHER_CHECKPOINT, DATA_DIGEST = "checkpoint", "other_checkpoint", "data_digest"
+
+DIGEST_COLUMNS = {
+    CHECKPOINT: "digest of the weights that were measured, 16 digits of SHA-256; empty where it was not recorded",
+    OTHER_CHECKPOINT: "digest of the weights of the second set-up",
+    DATA_DIGEST: "digest of the eyes, as in study.json; empty where it was not recorded",
+}
+"""Columns that say by content what a row follows from; every table has those that it can."""
 
 SCHEMAS: dict[str, dict[str, str]] = {
     "predictions": {
@@ -42,10 +53,11 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "measure": "what is measured, such as auc",
         "reading": "which eyes count as positive",
         "value": "the value on all eyes",
-        "low": "lower end of the 95 % bootstrap interval by patients",
+        "low": "lower end of the 95 % interval by patients (docs/methods.md says which for each measure)",
         "high": "upper end",
         "n": "number of eyes",
         "positives": "number of positive eyes; -1 where a measure has none",
+        "warning": "why the interval deserves caution, such as fewer than ten positive eyes; empty where it does not",
     },
     "comparisons": {
         "data": "key of the data set, as in study.json",
@@ -53,9 +65,11 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "other": "second set-up, of the same seed and fraction",
         "reading": "which eyes count as positive",
         "difference": "AUC of the first minus that of the second",
-        "low": "lower end of the 95 % bootstrap interval by patients",
+        "low": "lower end of the 95 % interval, patients as clusters",
         "high": "upper end",
         "p": "DeLong's two-sided p-value of no difference, eyes taken as independent",
+        "p_clusters": "the same with patients as clusters (Obuchowski)",
+        "warning": "why the interval deserves caution, such as fewer than ten positive eyes; empty where it does not",
     },
     "spectrum": {
         "data": "key of the data set, as in study.json",
@@ -120,10 +134,11 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "protocol": "how eye and mask were brought to model size",
         "method": "lrp (alpha1-beta0 from the severe neuron), or its control, such as random or untrained-0",
         "pooling": "how the channels were pooled",
-        "lesion": "lesion of the mask; eyes without it have no row",
-        "score": "mass accuracy (eq. 2), rank accuracy (CLEVR-XAI) or recall (eq. 3 as its controls imply)",
+        "lesion": "lesion of the mask; eyes without it have no row; view: the whole field of view",
+        "score": "mass accuracy (eq. 2), rank accuracy (CLEVR-XAI), recall (eq. 3 by its controls); of view: entropy",
         "value": "the score, 0..1, higher is better; NaN where there is no positive relevance",
         "share": "share of the image that the mask covers: chance for mass and rank accuracy",
+        "reason": "why the set-up gives no heatmap of this eye; empty where it gives one",
     },
     "localization_summary": {
         "protocol": "as in localization",
@@ -138,6 +153,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "high": "upper end",
         "n": "number of eyes",
         "chance": "mean of the random heatmaps on the same eyes, measured by the same pooling and score",
+        "reason": "why some eyes, or all where n is 0, have no value; empty where all have one",
     },
     "localization_tests": {
         "protocol": "as in localization",
@@ -158,6 +174,8 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "kind": "removed, kept_only (every other lesion removed) or control (healthy regions of the same sizes)",
         "painted": "share of the picture that was painted over",
         "placed": "share of the control's regions for which healthy retina was found",
+        "unlike": "how unlike the lesion the control lies (fovea, brightness, vessels); 0: alike, NaN: other kinds",
+        "weight": "of the control in its eye's mean, 0..1; 0 where it could not be matched, NaN: other kinds",
         "measure": "severe, referable_3 (grades 3-4) or referable_2 (grades 2-4)",
         "before": "probability before",
         "after": "probability after",
@@ -171,6 +189,8 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "low": "lower end of the 95 % bootstrap interval over eyes",
         "high": "upper end",
         "n": "number of eyes",
+        "left_out": "eyes without a control that could be matched, which count in no row beyond control",
+        "unlike": "mean unlikeness of the controls that count; NaN for other kinds",
     },
     "robustness": {
         "data": "key of the data set",
@@ -197,6 +217,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "low": "lower end of the 95 % bootstrap interval by patients",
         "high": "upper end",
         "n": "number of eyes",
+        "warning": "as in performance",
     },
     "robustness_differences": {
         "data": "as in robustness",
@@ -209,6 +230,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "low": "lower end of the 95 % bootstrap interval by patients",
         "high": "upper end",
         "n": "number of eyes",
+        "warning": "as in performance",
     },
     "robustness_heatmaps": {
         "data": "key of the data set",
@@ -232,3 +254,17 @@ SCHEMAS: dict[str, dict[str, str]] = {
     },
 }
 """Columns of each table in `results/`, with what they hold."""
+
+
+NOT_YET_KNOWN: dict[str, dict[str, str | float]] = {
+    "performance": {"warning": ""},
+    "comparisons": {"p_clusters": math.nan, "warning": ""},
+    "localization": {"reason": ""},
+    "localization_summary": {"reason": ""},
+    "localization_tests": {"p_holm": math.nan},
+    "knockout": {"unlike": math.nan, "weight": math.nan},
+    "knockout_summary": {"left_out": 0, "unlike": math.nan},
+    "robustness_summary": {"warning": ""},
+    "robustness_differences": {"warning": ""},
+}
+"""Table -> column that a later version added -> what the tables of older ones have there."""

@@ -48,15 +48,14 @@ def parse_shard(text: str | None) -> Shard:
 
 
 def parts_folder(study: Path, command: str, *facts: object) -> Path:
-    """Where the parts of one piece of work lie: elsewhere for other settings, models or eyes.
+    """Where the parts of one piece of work lie: elsewhere for other settings, models or eyes, wherever the study lies.
 
     Args:
         study: The study's folder.
         command: Name of the command.
         facts: Whatever the rows depend on; each is taken by its `repr`.
     """
-    models = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(study.glob("checkpoints/*"))]
-    digest = hashlib.sha256(repr((facts, models)).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
     return study / "results" / "parts" / f"{command}-{digest}"
 
 

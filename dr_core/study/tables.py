@@ -1,12 +1,24 @@
 """The result tables of a study: which there are, and of which columns."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 
 from dr_core.registry import Registry
-from dr_core.study.schemas import RUN_COLUMNS, SCHEMAS
+from dr_core.study.schemas import (
+    CHECKPOINT,
+    DATA_DIGEST,
+    DIGEST_COLUMNS,
+    NOT_YET_KNOWN,
+    OTHER_CHECKPOINT,
+    RUN_COLUMNS,
+    SCHEMAS,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +27,7 @@ class Table:
 
     Attributes:
         name: Name of its file in `results/`.
-        columns: Name of a column -> what it holds.
+        columns: Name of a column -> what it holds; the digests are added to these.
         across_runs: Whether it compares training runs of other seeds or fractions, so that no page reads it run by run.
     """
 
@@ -28,6 +40,12 @@ class Table:
         """Whether its rows say which training run they are of."""
         return RUN_COLUMNS.keys() <= self.columns.keys()
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """The columns that say by content what a row follows from, with what they hold."""
+        has = {CHECKPOINT: self.of_runs, OTHER_CHECKPOINT: self.of_runs and "other" in self.columns, DATA_DIGEST: True}
+        return {name: text for name, text in DIGEST_COLUMNS.items() if has[name]}
+
 
 TABLES: Registry[Table] = Registry(
     "table", (Table(name=name, columns=columns, across_runs=name == "fractions") for name, columns in SCHEMAS.items())
@@ -39,7 +57,8 @@ class _Columns(Mapping[str, Mapping[str, str]]):
     """The columns of every table that is registered now."""
 
     def __getitem__(self, name: str) -> Mapping[str, str]:
-        return TABLES[name].columns
+        table = TABLES[name]
+        return {**table.columns, **table.digests}
 
     def __iter__(self) -> Iterator[str]:
         return iter(TABLES)
@@ -58,7 +77,7 @@ def select_columns(*names: str) -> dict[str, Mapping[str, str]]:
 
 
 def fill_run_columns(rows: pd.DataFrame, table: str, seed: int) -> pd.DataFrame:
-    """Say of rows without seed and fraction which training run they are of, as tables of schema 1 do not.
+    """Give rows of older tables the columns that they lack: seed, fraction, digests, and what was added since.
 
     Args:
         rows: Rows of the table.
@@ -66,13 +85,40 @@ def fill_run_columns(rows: pd.DataFrame, table: str, seed: int) -> pd.DataFrame:
         seed: Seed of the study, whose checkpoints schema 1 measured.
 
     Returns:
-        The rows with the columns in the schema's order.
+        The rows with the columns in the schema's order; a digest that was not recorded is empty.
     """
     known = TABLES[table]
+    rows = rows.assign(**{name: value for name, value in NOT_YET_KNOWN.get(table, {}).items() if name not in rows})
     if known.of_runs:
         lacking = {"seed": seed, "fraction": rows.get("percent", 100)}
         if "initialization" in rows:
             pair = rows["initialization"].astype(str)
             lacking |= {"setup": pair + "_cl", "other": pair + "_fs"}
         rows = rows.assign(**{name: lacking[name] for name in lacking.keys() - set(rows)})
-    return rows[[name for name in known.columns if name in rows]]
+    rows = rows.assign(**{name: rows[name].fillna("") if name in rows else "" for name in known.digests})
+    return rows[[name for name in RESULT_COLUMNS[table] if name in rows]]
+
+
+_COMPUTED = b"dr_lens_computed"
+"""Key of a file's metadata under which stands what computed the table."""
+
+_MAX_METADATA = 20_000
+
+
+def write_table(path: Path, rows: pd.DataFrame, computed: Mapping[str, str]) -> None:
+    """Write a table with what computed it in the file's metadata."""
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    about = {_COMPUTED: json.dumps(dict(computed), sort_keys=True).encode()} if computed else {}
+    pa.parquet.write_table(table.replace_schema_metadata((table.schema.metadata or {}) | about), path)
+
+
+def read_provenance(path: Path) -> dict[str, str]:
+    """What computed a table, perhaps a stranger's; nothing where its file does not say so."""
+    try:
+        text = (pa.parquet.read_schema(path).metadata or {}).get(_COMPUTED, b"{}")
+        values = json.loads(text) if len(text) <= _MAX_METADATA else {}
+    except (OSError, ValueError, RecursionError, pa.lib.ArrowException):
+        return {}
+    if not isinstance(values, dict):
+        return {}
+    return {str(name): value for name, value in values.items() if isinstance(value, str)}

@@ -8,12 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dr_core.errors import InputError
-from dr_core.training.classification import FinetuneTask
-from dr_core.training.loop import has_stalled
-from dr_core.training.run_folder import RunFolder, read_metrics
-
-_MONITOR = FinetuneTask.monitor
-"""By which a finetuning with `patience` stops early."""
+from dr_core.study.run_history import CONFIG, METRICS, is_at_end, read_metrics
+from dr_core.training.run_folder import RunFolder
 
 _PATIENCE = 600.0
 """Seconds without a written epoch after which a training counts as stalled, unless three of its epochs take longer."""
@@ -69,18 +65,18 @@ _LONGEST_EPOCH = 1e8
 
 
 def _read_run(folder: Path, now: float) -> RunProgress | None:
-    config, metrics = folder / "config.json", folder / "metrics.jsonl"
+    config, metrics = folder / CONFIG, folder / METRICS
     try:
         if not folder.resolve().is_relative_to(folder.parent.resolve()):
             return None  # a link out of the study
         asked = RunFolder.read_config(folder)
-        epochs, patience = int(asked["epochs"]), int(asked.get("patience", 0))
+        epochs = int(asked["epochs"])
         history = [_measures(line) for line in read_metrics(metrics)]
+        ended = is_at_end(asked, history)
         written = max(path.stat().st_mtime for path in (config, metrics) if path.is_file())
     except (InputError, OSError, ValueError, OverflowError, KeyError, TypeError):
         return None
-    measured = [line for line in history if _MONITOR in line]
-    if len(history) >= epochs or has_stalled(measured, _MONITOR, patience):
+    if ended:
         return None
     times = [line["seconds"] for line in history if "seconds" in line]
     left = (epochs - len(history)) * statistics.median(times) if times else float("nan")

@@ -2,6 +2,7 @@
 
 import errno
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import torch
 from torchvision.models.resnet import ResNet
 
 from dr_core.errors import InputError
-from dr_core.files import read_regular, replacing, write_json
+from dr_core.files import replacing, write_json
 from dr_core.models.imagenet_weights import start_from
 from dr_core.models.torch_archive import ARCHIVE_DEFECTS, read_archive
+from dr_core.study.run_history import CONFIG, METRICS, PROVENANCE, read_object
 
 
 class RunFolder:
@@ -30,15 +32,23 @@ class RunFolder:
         self.path, self.writes = path, writes
         self.checkpoint = path / "best.safetensors"
         self.config = json.loads(json.dumps(config))
-        stored = path / "config.json"
+        stored = path / CONFIG
         if stored.is_file():
-            _check_same(path, _read_object(stored), self.config)
+            _check_same(path, read_object(stored), self.config)
 
-    def begin(self) -> None:
-        """Make the folder and write down what is trained, once every check has passed."""
+    def begin(self, computed: Mapping[str, str]) -> None:
+        """Make the folder and write down what is trained, and by what, once every check has passed.
+
+        Args:
+            computed: What computes, as `describe_environment` gives it; a training may go on elsewhere.
+        """
         if self.writes:
             self.path.mkdir(parents=True, exist_ok=True)
-            write_json(self.path / "config.json", self.config)
+            stored = self.path / CONFIG
+            before = read_object(stored).get(PROVENANCE, []) if stored.is_file() else []
+            known = before if isinstance(before, list) else []
+            provenance = known if dict(computed) in known else [*known, dict(computed)]
+            write_json(stored, self.config | {PROVENANCE: provenance})
 
     @staticmethod
     def read_config(path: Path) -> dict[str, Any]:
@@ -47,10 +57,10 @@ class RunFolder:
         Raises:
             InputError: If the folder holds no training.
         """
-        stored = path / "config.json"
+        stored = path / CONFIG
         if not stored.is_file():
             raise InputError(f"There is no training in {path}; pretrain there first.")
-        config: dict[str, Any] = _read_object(stored)
+        config: dict[str, Any] = read_object(stored)
         return config
 
     def save_state(self, state: dict[str, Any]) -> None:
@@ -75,19 +85,15 @@ class RunFolder:
         path = self.path / "last.ckpt"
         return _read_state(path) if path.is_file() else None
 
-    def epochs_done(self) -> int:
-        """Number of epochs from whose end the training would go on."""
-        state = self.load_state()
-        return len(state["history"]) if state else 0
-
     def write_metrics(self, epochs: list[dict[str, float]]) -> None:
         """Write what was measured, a line an epoch."""
-        with replacing(self.path / "metrics.jsonl") as temporary:
+        with replacing(self.path / METRICS) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in epochs), encoding="utf-8")
 
 
 def _check_same(path: Path, stored: dict[str, Any], config: dict[str, Any]) -> None:
-    different = [name for name in sorted(stored.keys() | config.keys()) if stored.get(name) != config.get(name)]
+    names = sorted((stored.keys() | config.keys()) - {PROVENANCE})
+    different = [name for name in names if stored.get(name) != config.get(name)]
     if different:
         name = different[0]
         raise InputError(
@@ -126,40 +132,3 @@ def load_encoder(network: ResNet, folder: Path, prefix: str = "") -> None:
     state = _read_state(path)["network"]
     encoder = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     start_from(network, {name: tensor for name, tensor in encoder.items() if not name.startswith("fc.")}, str(folder))
-
-
-def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Read a `metrics.jsonl`; a line that is not complete yet is left out."""
-    if not path.is_file():
-        return []
-    try:
-        lines = read_regular(path, _MAX_TEXT_BYTES).decode("utf-8").splitlines(keepends=True)
-        found = [json.loads(line) for line in lines if line.endswith("\n")]
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged ({type(error).__name__}); remove it.") from error
-    if not all(isinstance(line, dict) and all(map(_is_measure, line.values())) for line in found):
-        raise InputError(f"{path} holds lines that are no measures of a training; remove it.")
-    return found
-
-
-_MAX_TEXT_BYTES = 32 * 2**20
-"""Bytes of a configuration or of measures that are read at most; a line of measures takes 300."""
-
-
-def _is_measure(value: object) -> bool:
-    return value is None or isinstance(value, int | float | str)
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON object, perhaps a stranger's.
-
-    Raises:
-        InputError: If the file is no regular one, too large, or holds no object.
-    """
-    try:
-        values = json.loads(read_regular(path, _MAX_TEXT_BYTES))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged ({type(error).__name__}); remove the folder to train it anew.") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{path} holds no configuration; remove the folder to train it anew.")
-    return values

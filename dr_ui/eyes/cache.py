@@ -29,9 +29,9 @@ from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.prediction import predict_views
-from dr_core.study.eyes import Picture, open_picture
+from dr_core.study.eyes import EyePicture, open_picture
 from dr_core.study.folder import Study, open_study
-from dr_ui.shell.device import each, place
+from dr_ui.shell.device import each, model_device
 
 _SCREEN_SIDE = 800
 """Longest side of a photograph on the screen, in pixels."""
@@ -52,6 +52,7 @@ class Eye:
         sample: Grade and seed of a phantom, where it is one.
         published: An eye of a data set with lesion masks, or None.
         picture: An eye that the study was measured on, or None.
+        link: Its data set and name in a link, where the study was measured on it.
     """
 
     name: str
@@ -59,7 +60,8 @@ class Eye:
     file: UploadedFile | None = None
     sample: tuple[int, int] = (0, 0)
     published: SegmentedEye | None = None
-    picture: Picture | None = None
+    picture: EyePicture | None = None
+    link: str = ""
 
     def read(self) -> np.ndarray:
         """Pixels, uint8 (H, W, 3); raises as `open` does."""
@@ -121,8 +123,8 @@ class Look:
     @property
     def seen(self) -> bytes:
         """JPEG of the eye as the first of the models sees it."""
-        way, view = next(iter(self.views.items()))
-        return encode_jpeg(way.to_display(view), _SCREEN_SIDE)
+        preprocessing, view = next(iter(self.views.items()))
+        return encode_jpeg(preprocessing.to_display(view), _SCREEN_SIDE)
 
 
 def uploaded_eye(file: UploadedFile) -> Eye:
@@ -144,11 +146,11 @@ def phantom_thumbnail(grade: int, seed: int) -> bytes:
 def study_eye(study: Study, data: str, name: str, eyes: pd.DataFrame | None) -> Eye:
     """An eye that the study was measured on; raises as `dr_core.study.eyes.open_picture` does."""
     key = f"{study.path}-{study.info.created}-{data}-{name}"
-    return Eye(name, key, picture=_picture(key, study, data, name, eyes))
+    return Eye(name, key, picture=_picture(key, study, data, name, eyes), link=f"{data}/{name}")
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _picture(key: str, _study: Study, _data: str, _name: str, _eyes: pd.DataFrame | None) -> Picture:
+def _picture(key: str, _study: Study, _data: str, _name: str, _eyes: pd.DataFrame | None) -> EyePicture:
     return open_picture(_study, _data, _name, _eyes)
 
 
@@ -220,11 +222,11 @@ def predict(study: Study, views: Mapping[Preprocessing, np.ndarray]) -> dict[str
 
         return {setup: softmax for setup, softmax in each(loaded, answer).items() if softmax is not None}
 
-    return place().run(ask)
+    return model_device().run(ask)
 
 
 @st.cache_data(max_entries=16, show_spinner=False, scope="session")
-def _look(key: str, ways: tuple[Preprocessing, ...], _eye: Eye) -> Look:
+def _look(key: str, preprocessings: tuple[Preprocessing, ...], _eye: Eye) -> Look:
     opened = _eye.open()
     image = opened.image
     field = _eye.find_field(image)
@@ -232,7 +234,7 @@ def _look(key: str, ways: tuple[Preprocessing, ...], _eye: Eye) -> Look:
         taken=encode_jpeg(mark_field_of_view(image, field, _SCREEN_SIDE), _SCREEN_SIDE),
         pixels=(image.shape[1], image.shape[0]),
         quality=assess_quality(image, field),
-        views={way: way.to_model_view(image, field) for way in ways},
+        views={preprocessing: preprocessing.to_model_view(image, field) for preprocessing in preprocessings},
         notes=opened.notes,
     )
 
@@ -243,13 +245,13 @@ def look(eye: Eye, study: Study) -> Look:
     Raises:
         InputError: If the photograph cannot be read.
     """
-    ways = dict.fromkeys(model.info.preprocessing for model in models(study).values())
-    return _look(eye.key, tuple(ways), eye)
+    preprocessings = dict.fromkeys(model.info.preprocessing for model in models(study).values())
+    return _look(eye.key, tuple(preprocessings), eye)
 
 
 @st.cache_data(max_entries=4096, show_spinner=False)
 def _answers(key: str, stamp: Stamp, _eye: Eye, _study: Study) -> dict[str, np.ndarray]:
-    views = {way: view[None] for way, view in look(_eye, _study).views.items()}
+    views = {preprocessing: view[None] for preprocessing, view in look(_eye, _study).views.items()}
     return {setup: softmax[0] for setup, softmax in predict(_study, views).items()}
 
 

@@ -1,9 +1,15 @@
 """Result tables of the open study, read once as long as the files stay."""
 
+from collections.abc import Sequence
+from html import escape
+
 import pandas as pd
 import streamlit as st
 
+from dr_core.study.digests import Stamp, stamp_of
 from dr_core.study.folder import Study, open_study
+from dr_core.study.runs import list_training_runs
+from dr_core.study.staleness import Stale, find_stale
 
 
 @st.cache_data(max_entries=24, show_spinner=False)
@@ -11,7 +17,7 @@ def _read(path: str, table: str, stamp: tuple[int, int]) -> pd.DataFrame:
     return open_study(path).read_checkpoint_results(table)
 
 
-def read_table(study: Study, table: str) -> pd.DataFrame | None:
+def load_table(study: Study, table: str) -> pd.DataFrame | None:
     """The table's rows of the models in `checkpoints/`, or None; raises as `Study.read_checkpoint_results` does."""
     if not study.has_results(table):
         return None
@@ -41,3 +47,36 @@ def choose_data(study: Study, keys: list[str]) -> str:
         return keys[0]
     chosen = st.selectbox("Eyes", keys, format_func=lambda key: data_title(study, key), key="data", bind="query-params")
     return chosen or keys[0]
+
+
+_SHOWN = 8
+"""Stale results that are listed on a page; the others are counted."""
+
+
+@st.cache_data(max_entries=8, show_spinner="Comparing the tables with the models they were measured on")
+def _find_stale(path: str, stamp: tuple[object, ...]) -> tuple[Stale, ...]:
+    del stamp
+    return find_stale(open_study(path))
+
+
+def stale_results(study: Study) -> tuple[Stale, ...]:
+    """What of the study's tables no longer follows from its models and eyes; looked for once as long as both stay."""
+    runs: list[tuple[str, Stamp]] = [(run.name, stamp_of(run.path)) for run in list_training_runs(study)]
+    return _find_stale(str(study.path), (results_stamp(study), tuple(runs), stamp_of(study.path / "study.json")))
+
+
+def show_stale(study: Study, tables: Sequence[str] = ()) -> None:
+    """Draw stale results struck through, each with the reason; nothing where all is well.
+
+    Args:
+        study: The study.
+        tables: The tables on which the page rests; none stands for all.
+    """
+    stale = [one for one in stale_results(study) if not tables or one.table in tables]
+    if not stale:
+        return
+    lines = "".join(f"<li><s>{escape(one.describe())}</s>: {escape(one.reason)}</li>" for one in stale[:_SHOWN])
+    more = f"<li>and {len(stale) - _SHOWN} more</li>" if len(stale) > _SHOWN else ""
+    with st.container(key="stale_results"):
+        st.warning("Some numbers no longer follow from the study's models and eyes. Measure them again.")
+        st.html(f'<ul class="lens-small">{lines}{more}</ul>')

@@ -142,7 +142,7 @@ def test_without_models_the_command_is_named(monkeypatch, tmp_path, tiny_study):
     monkeypatch.setenv("DR_STUDY", str(tmp_path / "bare"))
     app = page_at("1_Compare.py").run()
     assert "no trained model yet" in app.error[0].value
-    assert "train_cli.py demo" in app.error[0].value
+    assert "train_cli.py finetune" in app.error[0].value
 
 
 def test_an_unexpected_error_shows_a_number_and_keeps_the_eye_out_of_the_log(page, monkeypatch, caplog):

@@ -68,7 +68,7 @@ def test_spectrum_writes_the_tables(study_path, tmp_path):
 def test_bad_stores(study_path, tmp_path, capsys):
     study = ["--study", str(study_path), "--data"]
     assert main(["evaluate", *study, str(write_store(tmp_path / "large", size=32))]) == 2
-    assert "prepare them at 64 px" in capsys.readouterr().err
+    assert "prepare them with 64 px" in capsys.readouterr().err
     assert main(["evaluate", *study, str(write_store(tmp_path / "ungraded", grades=-1))]) == 2
     assert "must be 0 to 4" in capsys.readouterr().err
     assert main(["spectrum", *study, str(tmp_path / "nothing")]) == 2

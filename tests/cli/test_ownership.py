@@ -7,7 +7,8 @@ import shutil
 import pytest
 
 from dr_cli.main import main
-from dr_core.study.advice import advise_checkpoint, advise_no_study, advise_table
+from dr_core.experiments.advice import advise_table
+from dr_core.study.advice import advise_checkpoint, advise_no_study
 from dr_core.study.folder import open_study
 from tests.cli.test_training_commands import QUICK, SHORT, write_store
 from tests.conftest import make_study
@@ -100,7 +101,7 @@ def test_advice_never_names_what_would_harm(folder, tiny_study):
     advice = advise_checkpoint(lab, "ifi_cl")
     assert advice.remedy is None
     assert "made elsewhere" in advice.sentence
-    assert advise_table(lab, "spectrum").remedy.kind == "spectrum"  # measuring harms nothing
+    assert advise_table(lab, "spectrum").remedy.arguments["experiment"] == "spectrum"  # measuring harms nothing
     assert advise_table(lab, "performance").remedy.kind == "measure again"
     assert advise_no_study(folder).remedy is None
     assert advise_no_study(folder / "none").remedy.kind == "make study"

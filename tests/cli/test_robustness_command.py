@@ -108,7 +108,7 @@ def test_heatmaps_are_held_against_the_clean_eye(shared_data, tmp_path):
         (["--data", "{store}", "--severity", "6"], "at most 5"),
         (["--data", "{store}", "--severity", "0"], "above 0"),
         (["--data", "{store}", "--eyes", "99"], "`eyes` must be 1 to 6"),
-        (["--data", "{small}"], "prepare them at 64 px"),
+        (["--data", "{small}"], "prepare them with 64 px"),
         (["--idrid", "{store}"], "A. Segmentation"),
     ],
 )

@@ -54,7 +54,7 @@ def scored(photographs, tiny_study, tmp_path_factory):
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("scored") / "results.csv"
-    assert main(command(photographs, tiny_study, out)) == 1  # two cannot be read
+    assert main(command(photographs, tiny_study, out)) == 0  # two cannot be read
     torch.set_num_threads(before)
     return out
 
@@ -134,7 +134,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(
     assert said in capsys.readouterr().err
     assert not out.exists()
     asked = watch(monkeypatch)
-    assert main(command(photographs, tiny_study, out)) == 1
+    assert main(command(photographs, tiny_study, out)) == 0
     assert sum(map(len, asked)) < COUNT + 2
     assert out.read_bytes() == scored.read_bytes()
     assert out.with_suffix(".json").read_bytes() == scored.with_suffix(".json").read_bytes()
@@ -157,7 +157,7 @@ def test_parts_come_together_to_the_same_bytes(scored, photographs, tiny_study, 
     assert main(command(photographs, tiny_study, out, "--shard", "2/2")) == 0
     assert "Part 2 of 2 is done" in capsys.readouterr().out
     assert not out.exists()
-    assert main(command(photographs, tiny_study, out, "--shard", "1/2")) == 1
+    assert main(command(photographs, tiny_study, out, "--shard", "1/2")) == 0
     assert out.read_bytes() == scored.read_bytes()
 
 
@@ -170,7 +170,7 @@ def test_srun_tells_its_processes_their_part(monkeypatch):
 
 def test_only_what_is_new_changed_or_unreadable_is_asked_again(tiny_study, tmp_path, monkeypatch):
     folder, out = draw(tmp_path / "eyes"), tmp_path / "results.csv"
-    assert main(command(folder, tiny_study, out, "--setups", "iwne_cl")) == 1
+    assert main(command(folder, tiny_study, out, "--setups", "iwne_cl")) == 0
     before = read(out)
     jpeg = encode_jpeg(draw_phantom(2, 96, 99).image, 96)
     for name in ("clinic/cut.jpg", "old.bmp", "zz.jpg", "0.jpg"):  # mended, mended, new, changed
@@ -235,7 +235,7 @@ def test_two_processes_do_not_write_one_part(photographs, tiny_study, tmp_path, 
 def test_heatmaps_are_lrp_of_the_severe_neuron(photographs, tiny_study, tmp_path):
     out = tmp_path / "results.csv"
     options = ("--heatmaps", "--setups", "ifi_fs", "iwne_cl")
-    assert main(command(photographs / "clinic", tiny_study, out, *options)) == 1
+    assert main(command(photographs / "clinic", tiny_study, out, *options)) == 0
     folder = out.with_suffix(".heatmaps") / "3.jpg"
     assert sorted(path.name for path in folder.iterdir()) == ["ifi_fs.npz", "ifi_fs.png", "iwne_cl.npz", "iwne_cl.png"]
     assert not (out.with_suffix(".heatmaps") / "cut.jpg").exists()

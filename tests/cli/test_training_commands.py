@@ -15,7 +15,7 @@ from dr_cli.main import main
 from dr_core.models.architectures import build_backbone
 from dr_core.models.imagenet_weights import EXTERNAL
 from dr_core.study.folder import open_study
-from dr_core.training.run_folder import read_metrics
+from dr_core.study.run_history import read_metrics
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,7 +78,10 @@ def test_pretraining_and_finetuning_make_a_study(eyes, validation, pretrained, t
     assert {"auc_one_vs_rest", "auc_referable_3", "auc_referable_2", "kappa", "validation_loss"} <= set(logged[-1])
     assert made.data("train").images == 60
     capsys.readouterr()
-    assert main(["evaluate", "--study", str(study), "--data", str(validation), "--draws", "10"]) == 0
+    measured = ["evaluate", "--study", str(study), "--data", str(validation), "--draws", "10"]
+    assert main(measured) == 2
+    assert "are used for validation in this study" in capsys.readouterr().err
+    assert main([*measured, "--allow-overlap"]) == 0
     assert set(made.read_results("fractions")["percent"]) == {50, 100}
 
 

@@ -21,7 +21,7 @@ NOTHING_TO_COMPUTE = {
 STILL_WITHOUT = {
     "bootstrap.py": {"interval"},
     "discrimination.py": {"measure_auc", "roc_points", "operate", "operate_at"},
-    "knockout.py": {"reduce_eye", "paint_out", "knock_out", "find_healthy", "draw_control"},
+    "knockout.py": {"reduce_eye", "paint_out", "knock_out", "find_healthy", "sample_control"},
     "localization.py": {
         "pool",
         "relevance_mass_accuracy",
@@ -29,7 +29,7 @@ STILL_WITHOUT = {
         "relevance_recall",
         "mask_share",
         "zero_share",
-        "draw_random_relevance",
+        "sample_random_relevance",
     },
 }
 """What is still to be written; nothing may be added here."""

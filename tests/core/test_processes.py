@@ -1,7 +1,14 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
+import pytest
+
+from dr_core.errors import InputError
 from dr_core.processes import ignoring_interrupts, start_workers
 
 
@@ -29,3 +36,42 @@ def test_outside_the_main_thread_signals_are_left_alone():
     thread.start()
     thread.join()
     assert seen == [signal.getsignal(signal.SIGINT)]
+
+
+WORKING = """
+import os, time
+from dr_core.processes import start_workers
+if __name__ == "__main__":
+    with start_workers(2) as pool:
+        print(*{task.result() for task in [pool.submit(os.getpid) for _ in range(20)]}, flush=True)
+        pool.submit(time.sleep, 600)
+        time.sleep(600)
+"""
+
+
+def is_alive(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    script = tmp_path / "working.py"
+    script.write_text(WORKING)
+    command = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    workers = [int(process) for process in command.stdout.readline().split()]
+    assert workers
+    assert all(map(is_alive, workers))
+    command.kill()
+    command.communicate()
+    until = time.monotonic() + 60
+    while any(map(is_alive, workers)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not any(map(is_alive, workers))
+
+
+@pytest.mark.parametrize("processes", [0, -1])
+def test_no_workers_is_a_sentence(processes):
+    with pytest.raises(InputError, match="`processes` must be at least 1"), start_workers(processes):
+        pass

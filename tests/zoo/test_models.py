@@ -134,8 +134,7 @@ def test_a_page_without_any_model_says_why(monkeypatch, broken, tmp_path):
     for page in ("1_Compare.py", "2_Robustness.py"):
         app = page_at(page).run()
         assert not app.exception
-        assert "No answer, because: " in app.error[0].value
-        assert "safetensors is broken" in app.error[0].value
+        assert "No answer, because: iwne_fs.safetensors is broken" in app.error[0].value.replace("\\", "")
 
 
 @pytest.mark.parametrize("arch", ["timm/test_efficientnet", "timm/test_convnext"])

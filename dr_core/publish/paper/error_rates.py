@@ -13,37 +13,52 @@ PATH = Path(__file__).with_name("error_rates.csv")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rate:
+    """A share of simulated verdicts.
+
+    Attributes:
+        count: How many.
+        of: Of how many.
+    """
+
+    count: int
+    of: int
+
+    @property
+    def share(self) -> float:
+        """The share, 0..1; NaN where nothing was simulated."""
+        return self.count / self.of if self.of else float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ErrorRates:
     """Error rates of one claim's verdict.
 
     Attributes:
         runs: Training runs of each set-up in the simulation.
-        studies: Simulated studies behind each rate.
-        false_holds: Share of null studies (one recipe, other seeds) that say "holds".
-        false_fails: Share of null studies that say "does not hold" where a claim of a difference is on its border; of
-            planted studies where the claim is one of equality.
-        power: Share of studies with the planted effect that say "holds".
+        false_holds: "Holds" where there is no such difference (one recipe, other seeds), or where the difference is
+            just as large as the margin of a claim of equality.
+        false_fails: "Does not hold" where a claim is true or on its border.
+        power: "Holds" where the truth is `effect`.
         effect: The planted effect, for people.
     """
 
     runs: int
-    studies: int
-    false_holds: float
-    false_fails: float
-    power: float
+    false_holds: Rate
+    false_fails: Rate
+    power: Rate
     effect: str
 
 
 @cache
 def _read() -> dict[tuple[str, int], ErrorRates]:
-    rows = pd.read_csv(PATH)
+    rows = pd.read_csv(PATH, keep_default_na=False)
     return {
         (str(row["claim"]), int(row["runs"])): ErrorRates(
             runs=int(row["runs"]),
-            studies=int(row["studies"]),
-            false_holds=float(row["false_holds"]),
-            false_fails=float(row["false_fails"]),
-            power=float(row["power"]),
+            false_holds=Rate(count=int(row["false_holds"]), of=int(row["of_false"])),
+            false_fails=Rate(count=int(row["false_fails"]), of=int(row["of_true"])),
+            power=Rate(count=int(row["found"]), of=int(row["of_planted"])),
             effect=str(row["effect"]),
         )
         for row in rows.to_dict("records")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from dr_core.seeds import numpy_generator
 
@@ -83,29 +83,41 @@ class Evidence:
     def _variances(self) -> tuple[np.ndarray, np.ndarray]:
         return (self.of_patients**2).sum(axis=0), (self.of_runs**2).sum(axis=0)
 
-    @cached_property
-    def freedom(self) -> np.ndarray:
-        """Degrees of freedom of each error, float64 (K,), by Satterthwaite over both levels."""
-        patients, runs = self._variances
-        with np.errstate(invalid="ignore", divide="ignore"):
-            spread = patients**2 / self.patient_freedom + runs**2 / self.run_freedom
-            return np.where(spread > 0, (patients + runs) ** 2 / spread, np.inf)
+    def half(self, tail: float) -> np.ndarray:
+        """Half of the width of an interval that leaves a tail on each side, float64 (K,); NaN without any error.
 
-    def quantile(self, tail: float) -> np.ndarray:
-        """How many standard errors an upper tail leaves below it, float64 (K,)."""
-        return np.asarray(student.isf(tail, np.maximum(self.freedom, 1)))
-
-    def tail(self, sign: int = 1, *, strict: bool = False) -> np.ndarray:
-        """One-sided p-value that each contrast is not on a side, float64 (K,); 1 where there is no error.
+        sqrt((t_P s_P)^2 + (t_R s_R)^2), with the standard errors s over patients (P) and runs (R), and t Student's
+        quantile at the freedom of each. Satterthwaite's single freedom is too large where few runs happen to agree:
+        with two runs of one set-up it gave a false equality in 10 % of simulated studies.
 
         Args:
-            sign: 1 for above 0, -1 for below.
-            strict: Whether the smaller freedom of the two levels counts, as it must far out in the tail that a
-                correction looks at: where few runs happen to agree, Satterthwaite's freedom is too large there.
+            tail: One-sided level, 0..0.5.
+
+        Source: Howe 1974, JASA 69:789-794.
         """
-        least = np.full(len(self.values), min(self.patient_freedom, self.run_freedom))
+        freedom = np.maximum([self.patient_freedom, self.run_freedom], 1)
+        limits = stdtrit(freedom, 1 - tail)
+        squared = sum(variance * limit**2 for variance, limit in zip(self._variances, limits, strict=True))
+        return np.sqrt(np.where(squared > 0, squared, np.nan))
+
+    def clear(self, sign: int, tail: float) -> np.ndarray:
+        """Which contrasts are on a side (1: above 0, -1: below) at a one-sided level each, bool (K,)."""
         with np.errstate(invalid="ignore"):
-            p = student.sf(sign * self.values / self.error, np.maximum(least if strict else self.freedom, 1))
+            found: np.ndarray = sign * self.values > self.half(tail)
+        return found
+
+    def tail(self, sign: int = 1, limit: float = 0.0) -> np.ndarray:
+        """One-sided p-value that each contrast is not beyond a limit, float64 (K,); 1 where there is no error.
+
+        The smaller freedom of the two levels counts: a correction for many contrasts looks far out in the tail.
+
+        Args:
+            sign: 1 for above, -1 for below.
+            limit: How far above or below 0.
+        """
+        least = max(min(self.patient_freedom, self.run_freedom), 1)
+        with np.errstate(invalid="ignore"):
+            p = stdtr(least, -(sign * self.values - limit) / self.error)
         return np.where(np.isfinite(self.error) & np.isfinite(self.values), p, 1.0)
 
     def draw(self, draws: int = DRAWS, seed: int = 0) -> np.ndarray:

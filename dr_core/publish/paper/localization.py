@@ -70,7 +70,7 @@ class _Cell:
         return published_mean(self.lesion, setup, self.pooling, self.score, self.method)
 
 
-def _scores_by_run(tables: Tables) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
+def scores_by_run(tables: Tables) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
     """(Lesion, pooling, score, method) -> set-up -> float64 (runs, eyes), NaN in eyes that a run lacks."""
     rows = tables["localization"]
     kept = rows[(rows["protocol"] == "paper") & (rows["fraction"] == 100) & rows["setup"].isin(FOUR)]
@@ -87,7 +87,7 @@ def _scores_by_run(tables: Tables) -> dict[tuple[str, ...], dict[str, np.ndarray
 
 def _measure(tables: Tables, cells: Sequence[_Cell]) -> dict[str, Measured]:
     """Means over the eyes in which every set-up and run has the score."""
-    known = tables.once(_scores_by_run)
+    known = tables.once(scores_by_run)
     blocks: dict[str, list[np.ndarray]] = {}
     fewest = math.inf
     for cell in cells:

@@ -35,7 +35,7 @@ _LOWEST = 3
 
 
 @dataclass(frozen=True)
-class _Aucs:
+class Aucs:
     """AUCs on one data set.
 
     Attributes:
@@ -48,10 +48,11 @@ class _Aucs:
 
     @property
     def names(self) -> list[str]:
+        """Names of the cells for people."""
         return [f"{fraction} % of the labels" for fraction in self.fractions]
 
 
-def measure_aucs(tables: Tables) -> dict[str, _Aucs]:
+def measure_aucs(tables: Tables) -> dict[str, Aucs]:
     """AUCs of all runs on each data set, with their joint error over patients where the answers are stored.
 
     A run whose answers are not stored brings its AUC and interval from the table `fractions`, and its error is taken as
@@ -71,12 +72,42 @@ def measure_aucs(tables: Tables) -> dict[str, _Aucs]:
     return found
 
 
-def _measure_data(rows: pd.DataFrame, answers: pd.DataFrame) -> _Aucs | None:
-    known, influence, freedom = _influences(answers)
+def _measure_data(rows: pd.DataFrame, answers: pd.DataFrame) -> Aucs | None:
     stored = {
         (row["setup"], row["seed"], row["fraction"]): (row["value"], (row["high"] - row["low"]) / (2 * _HALF))
         for row in (rows.to_dict("records") if len(rows) else [])
     }
+    return gather_runs(_influences(answers), stored)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswersInfluence:
+    """AUCs of runs whose answers are known.
+
+    Attributes:
+        known: (Set-up, seed, fraction) -> AUC, and its column of the influence.
+        influence: Float64 (P, K), how much each patient moves each of K AUCs.
+        freedom: Degrees of freedom of their variance.
+    """
+
+    known: Mapping[tuple[str, int, int], tuple[float, int]]
+    influence: np.ndarray
+    freedom: float
+
+
+def gather_runs(
+    answers: AnswersInfluence, stored: Mapping[tuple[str, int, int], tuple[float, float]] | None = None
+) -> Aucs | None:
+    """Bring the AUCs of all runs to set-ups and fractions.
+
+    Args:
+        answers: Runs whose answers are known.
+        stored: Of other runs, (set-up, seed, fraction) -> AUC and its standard error.
+
+    Returns:
+        None where no run has an AUC at every fraction.
+    """
+    known, influence, stored = answers.known, answers.influence, stored or {}
     runs = {*known, *stored}
     fractions = sorted({fraction for _, _, fraction in runs})
     complete: dict[str, list[int]] = {}
@@ -100,8 +131,8 @@ def _measure_data(rows: pd.DataFrame, answers: pd.DataFrame) -> _Aucs | None:
                 else:
                     values[run, cell], error = stored[key]
                     apart.append((setup, cell, error / len(seeds)))
-        measured[setup] = Measured(values=values, influence=shared, freedom=freedom)
-    return _Aucs(fractions, {setup: _extend(setup, part, apart) for setup, part in measured.items()})
+        measured[setup] = Measured(values=values, influence=shared, freedom=answers.freedom)
+    return Aucs(fractions, {setup: _extend(setup, part, apart) for setup, part in measured.items()})
 
 
 def _extend(setup: str, part: Measured, apart: Sequence[tuple[str, int, float]]) -> Measured:
@@ -112,43 +143,55 @@ def _extend(setup: str, part: Measured, apart: Sequence[tuple[str, int, float]])
     return replace(part, influence=np.concatenate([part.influence, rows]))
 
 
-def _influences(
-    answers: pd.DataFrame,
-) -> tuple[dict[tuple[str, int, int], tuple[float, int]], np.ndarray, float]:
-    """(Set-up, seed, fraction) -> AUC and column of the patients' influence, float64 (P, K), and its freedom."""
-    nothing: tuple[dict, np.ndarray, float] = ({}, np.empty((0, 0)), math.inf)
+def _influences(answers: pd.DataFrame) -> AnswersInfluence:
     if not len(answers):
-        return nothing
+        return _NO_ANSWERS
     scored = answers.assign(score=answers[[f"p{grade}" for grade in range(_LOWEST, 5)]].sum(axis=1))
     eyes = ["patient", "eye", "grade"]
     wide = scored.pivot_table(index=eyes, columns=["setup", "seed", "fraction"], values="score", aggfunc="first")
     wide = wide.dropna()
     index = wide.index.to_frame(index=False)
     labels = (index["grade"] >= _LOWEST).to_numpy()
-    patients = index["patient"].astype(str).to_numpy()
-    if min(len(set(patients[labels])), len(set(patients[~labels]))) < 2:
-        return nothing
-    found = auc_influence(wide.to_numpy().T, labels, patients)
     columns = [(str(key[0]), int(key[1]), int(key[2])) for key in map(tuple, wide.columns.to_list())]
-    known = {key: (float(value), place) for place, (key, value) in enumerate(zip(columns, found.value, strict=True))}
-    return known, found.influence, max(found.freedom, 2)
+    return linearize_answers(columns, wide.to_numpy().T, labels, index["patient"].astype(str).to_numpy())
 
 
-def _everywhere(aucs: _Aucs, better: str, worse: Sequence[str]) -> Evidence | str:
+_NO_ANSWERS = AnswersInfluence(known={}, influence=np.empty((0, 0)), freedom=math.inf)
+
+
+def linearize_answers(
+    runs: Sequence[tuple[str, int, int]], scores: np.ndarray, labels: np.ndarray, patients: np.ndarray
+) -> AnswersInfluence:
+    """AUCs of K runs on the same eyes, with the patients' influence.
+
+    Args:
+        runs: Set-up, seed and fraction of each run.
+        scores: Float (K, N).
+        labels: Bool (N,), whether the eye is positive.
+        patients: Anything (N,); equal values are one patient.
+    """
+    if min(len(np.unique(patients[labels])), len(np.unique(patients[~labels]))) < 2:
+        return _NO_ANSWERS
+    found = auc_influence(scores, labels, patients)
+    known = {key: (float(value), place) for place, (key, value) in enumerate(zip(runs, found.value, strict=True))}
+    return AnswersInfluence(known=known, influence=found.influence, freedom=max(found.freedom, 2))
+
+
+def _everywhere(aucs: Aucs, better: str, worse: Sequence[str]) -> Evidence | str:
     cells = range(len(aucs.fractions))
     pairs = [(better, other, cell, math.nan) for cell in cells for other in worse]
     return contrast_pairs(aucs.measured, aucs.names, pairs)
 
 
-def _best(aucs: _Aucs) -> Evidence | str:
+def _best(aucs: Aucs) -> Evidence | str:
     return _everywhere(aucs, "ifi_cl", [setup for setup in FOUR if setup != "ifi_cl"])
 
 
-def _second(aucs: _Aucs) -> Evidence | str:
+def _second(aucs: Aucs) -> Evidence | str:
     return _everywhere(aucs, "ifi_fs", ["iwne_fs", "iwne_cl"])
 
 
-def _follows_closely(aucs: _Aucs) -> Evidence | str:
+def _follows_closely(aucs: Aucs) -> Evidence | str:
     return _everywhere(aucs, "ifi_cl", ["ifi_fs"])
 
 
@@ -156,7 +199,7 @@ def _drop(setup: str, last: int, sign: float = 1.0) -> dict[tuple[str, int], flo
     return {(setup, last): sign, (setup, 0): -sign}
 
 
-def _losses(aucs: _Aucs) -> Evidence | str:
+def _losses(aucs: Aucs) -> Evidence | str:
     """How much more AUC is lost from all labels to the fewest without ImageNet."""
     last = len(aucs.fractions) - 1
     if last < 1 or not set(FOUR) <= set(aucs.measured):
@@ -172,7 +215,7 @@ def _losses(aucs: _Aucs) -> Evidence | str:
     return combine(aucs.measured, contrasts)
 
 
-def _marginal_drop(aucs: _Aucs) -> Evidence | str:
+def _marginal_drop(aucs: Aucs) -> Evidence | str:
     last = len(aucs.fractions) - 1
     if last < 1 or not {"ifi_fs", "ifi_cl"} <= set(aucs.measured):
         return MISSING
@@ -183,7 +226,7 @@ def _marginal_drop(aucs: _Aucs) -> Evidence | str:
     return combine(aucs.measured, contrasts)
 
 
-def _self_supervision(aucs: _Aucs) -> Evidence | str:
+def _self_supervision(aucs: Aucs) -> Evidence | str:
     last = len(aucs.fractions) - 1
     pairs = [(contrastive, supervised, last, math.nan) for supervised, contrastive in TRAININGS]
     return contrast_pairs(aucs.measured, aucs.names, pairs)
@@ -209,18 +252,18 @@ def _same_ranking(tables: Tables) -> Gathered:
     return found
 
 
-def _ordered_pairs(aucs: _Aucs) -> Iterator[tuple[str, str, int]]:
+def _ordered_pairs(aucs: Aucs) -> Iterator[tuple[str, str, int]]:
     """Better set-up, worse set-up and fraction of each clearly ordered pair, of these very checkpoints."""
     for cell, fraction in enumerate(aucs.fractions):
         for first, second in combinations(aucs.measured, 2):
             found = contrast_pairs(aucs.measured, aucs.names, [(first, second, cell, math.nan)])
             if isinstance(found, Evidence):
                 one = found.at_hand()
-                if min(one.tail(1)[0], one.tail(-1)[0]) <= LEVEL:
+                if one.clear(1, LEVEL)[0] or one.clear(-1, LEVEL)[0]:
                     yield (first, second, fraction) if one.values[0] > 0 else (second, first, fraction)
 
 
-def _on_each(gather: Callable[[_Aucs], Evidence | str]) -> Callable[[Tables], Gathered]:
+def _on_each(gather: Callable[[Aucs], Evidence | str]) -> Callable[[Tables], Gathered]:
     def gather_all(tables: Tables) -> Mapping[str, Evidence | str]:
         return {key: gather(aucs) for key, aucs in tables.once(measure_aucs).items()}
 
@@ -231,7 +274,7 @@ def _claim(
     key: str,
     statement: str,
     paper: str,
-    gather: Callable[[_Aucs], Evidence | str],
+    gather: Callable[[Aucs], Evidence | str],
     rule: Rule = ALL,
     section: str = "4.1",
 ) -> Claim:

@@ -6,10 +6,9 @@ run: a run brings all of its layers at once, and with one run of each set-up not
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from dr_core.analysis.spectrum import mirrored_density
 from dr_core.publish.paper.claim import (
@@ -24,6 +23,7 @@ from dr_core.publish.paper.claim import (
 )
 from dr_core.publish.paper.evidence import Contrast, Evidence, Measured, combine
 from dr_core.publish.paper.published import ALPHA, PARETO_80_20
+from dr_core.publish.paper.spectra import ByRun, Laws, Layers, read_first_layers, read_laws, read_layers
 from dr_core.publish.paper.verdicts import ALL, DESCRIPTION, Rule, close
 
 _INITIAL, _LATTER = ("stem", "layer1"), ("layer4",)
@@ -46,66 +46,39 @@ def _of_runs(values: Mapping[tuple[str, int], Sequence[float]]) -> dict[str, Mea
     return measured
 
 
-Runs = Mapping[tuple[str, int], pd.DataFrame]
-"""(Set-up, seed) -> rows of one data set."""
-
-
-def _by_run(rows: pd.DataFrame) -> Runs:
-    full = rows[(rows["fraction"] == 100) & rows["setup"].isin(FOUR)]
-    return {(str(setup), int(str(seed))): part for (setup, seed), part in full.groupby(["setup", "seed"], sort=False)}
-
-
-def _conditions(runs: Runs, stages: Sequence[str]) -> dict[tuple[str, int], np.ndarray]:
-    """Log10 of the condition number of each layer of the stages, by run."""
-    found = {}
-    for run, rows in runs.items():
-        kept = np.isin(rows["stage"].to_numpy(object), stages)
-        order = np.argsort(rows["place"].to_numpy()[kept], kind="stable")
-        found[run] = np.log10(rows["condition"].to_numpy(float)[kept][order])
-    return found
-
-
-def _initial_means(runs: Runs) -> dict[str, Measured]:
-    found = _conditions(runs, _INITIAL)
+def _initial_means(runs: ByRun[Layers]) -> dict[str, Measured]:
+    found = {run: layers.of(_INITIAL) for run, layers in runs.items()}
     return _of_runs({run: [float(np.nanmean(values))] for run, values in found.items() if np.isfinite(values).any()})
 
 
-def _lower(pairs: Sequence[tuple[str, str]]) -> Callable[[Runs], Evidence | str]:
+def _lower(pairs: Sequence[tuple[str, str]]) -> Callable[[ByRun[Layers]], Evidence | str]:
     """How much larger the first set-up's condition number is, the logarithm's mean over the initial layers."""
     names = ["log10 of the condition number, mean of the initial layers"]
     return lambda runs: contrast_pairs(_initial_means(runs), names, [(*pair, 0, math.nan) for pair in pairs])
 
 
-def _flattening(runs: Runs) -> Evidence | str:
+def _flattening(runs: ByRun[Layers]) -> Evidence | str:
     """Every two set-ups in every latter layer."""
-    found = _conditions(runs, _LATTER)
-    measured = _of_runs({run: list(values) for run, values in found.items()})
+    measured = _of_runs({run: list(layers.of(_LATTER)) for run, layers in runs.items()})
     if len(measured) < len(FOUR):
         return MISSING
-    first = next(iter(runs.values())).sort_values("place")
-    layers = list(first[first["stage"].isin(_LATTER)]["layer"])
+    first = next(iter(runs.values()))
+    latter = [name for name, stage in zip(first.names, first.stages, strict=True) if stage in _LATTER]
     pairs = [(first, second) for place, first in enumerate(FOUR) for second in FOUR[place + 1 :]]
-    names = [f"log10 of the condition number, {layer}" for layer in layers]
-    return contrast_pairs(measured, names, [(*pair, cell, math.nan) for cell in range(len(layers)) for pair in pairs])
+    names = [f"log10 of the condition number, {layer}" for layer in latter]
+    return contrast_pairs(measured, names, [(*pair, cell, math.nan) for cell in range(len(latter)) for pair in pairs])
 
 
-def _first_layers(runs: Runs) -> dict[tuple[str, int], np.ndarray]:
-    return {
-        run: rows[rows["layer"] == rows["layer"].iloc[0]]["eigenvalue"].to_numpy(float) for run, rows in runs.items()
-    }
-
-
-def _peaks(runs: Runs) -> dict[str, Measured]:
+def _peaks(runs: ByRun[np.ndarray]) -> dict[str, Measured]:
     """Log10 of the highest of 81 bins over the mirrored eigenvalues; all runs share the bins."""
-    values = _first_layers(runs)
-    largest = max((float(of.max()) for of in values.values()), default=0.0)
+    largest = max((float(of.max()) for of in runs.values()), default=0.0)
     if largest <= 0:
         return {}
     edges = np.linspace(-largest, largest, _BINS + 1)
-    return _of_runs({run: [math.log10(float(mirrored_density(of, edges).max()))] for run, of in values.items()})
+    return _of_runs({run: [math.log10(float(mirrored_density(of, edges).max()))] for run, of in runs.items()})
 
 
-def _peak_over(pairs: Sequence[tuple[str, str]]) -> Callable[[Runs], Evidence | str]:
+def _peak_over(pairs: Sequence[tuple[str, str]]) -> Callable[[ByRun[np.ndarray]], Evidence | str]:
     names = ["log10 of the peak"]
     return lambda runs: contrast_pairs(_peaks(runs), names, [(*pair, 0, math.nan) for pair in pairs])
 
@@ -125,20 +98,19 @@ def tail_weight(eigenvalues: np.ndarray) -> float:
     return float((squares**2).mean() / squares.mean() ** 2)
 
 
-def _tails(runs: Runs) -> Evidence | str:
-    values = {run: [math.log10(tail_weight(of))] for run, of in _first_layers(runs).items() if of.any()}
+def _tails(runs: ByRun[np.ndarray]) -> Evidence | str:
+    values = {run: [math.log10(tail_weight(of))] for run, of in runs.items() if of.any()}
     pairs = [(contrastive, supervised, 0, math.nan) for supervised, contrastive in TRAININGS]
     return contrast_pairs(_of_runs(values), ["log10 of the kurtosis"], pairs)
 
 
-def _alphas(runs: Runs) -> dict[str, Measured]:
+def _alphas(runs: ByRun[Laws]) -> dict[str, Measured]:
     """Alpha on distfit's scale, as the paper estimated it."""
-    firsts = {run: float(part["alpha_distfit"].iloc[0]) for run, part in runs.items()}
-    return _of_runs({run: [alpha] for run, alpha in firsts.items() if math.isfinite(alpha)})
+    return _of_runs({run: [laws.alpha] for run, laws in runs.items() if math.isfinite(laws.alpha)})
 
 
-def _against_80_20(setups: Sequence[str], sign: int) -> Callable[[Runs], Evidence | str]:
-    def gather(runs: Runs) -> Evidence | str:
+def _against_80_20(setups: Sequence[str], sign: int) -> Callable[[ByRun[Laws]], Evidence | str]:
+    def gather(runs: ByRun[Laws]) -> Evidence | str:
         measured = {
             setup: Measured(values=sign * (part.values - PARETO_80_20), influence=part.influence)
             for setup, part in _alphas(runs).items()
@@ -160,31 +132,31 @@ def _against_80_20(setups: Sequence[str], sign: int) -> Callable[[Runs], Evidenc
     return gather
 
 
-def _alpha_over(pairs: Sequence[tuple[str, str]]) -> Callable[[Runs], Evidence | str]:
+def _alpha_over(pairs: Sequence[tuple[str, str]]) -> Callable[[ByRun[Laws]], Evidence | str]:
     wanted = [(larger, smaller, 0, ALPHA[larger] - ALPHA[smaller]) for larger, smaller in pairs]
     return lambda runs: contrast_pairs(_alphas(runs), ["alpha by distfit"], wanted)
 
 
-def _pareto_by_distfit(runs: Runs) -> Evidence | str:
+def _pareto_by_distfit(runs: ByRun[Laws]) -> Evidence | str:
     """How much worse the best other law fits, relative to Pareto, in every run."""
     names, values = [], []
-    for (setup, seed), part in runs.items():
-        fits = part.dropna(subset=["rss"]).set_index("distribution")["rss"]
-        others = fits.drop("pareto", errors="ignore")
-        if "pareto" in fits and len(others):
-            names.append(f"{label(setup)}, seed {seed}: {others.idxmin()} against pareto")
-            values.append(float(others.min() / fits["pareto"] - 1))
+    for (setup, seed), laws in runs.items():
+        others = {name: value for name, value in laws.rss.items() if name != "pareto"}
+        if "pareto" in laws.rss and others:
+            best = min(others, key=lambda name: others[name])
+            names.append(f"{label(setup)}, seed {seed}: {best} against pareto")
+            values.append(others[best] / laws.rss["pareto"] - 1)
     return _apart(names, values, math.nan)
 
 
-def _pareto_by_likelihood(runs: Runs) -> Evidence | str:
+def _pareto_by_likelihood(runs: ByRun[Laws]) -> Evidence | str:
     """Vuong's z of Pareto against its hardest rival in every run; its standard error is 1."""
     names, values = [], []
-    for (setup, seed), part in runs.items():
-        rivals = part.dropna(subset=["vuong"]).set_index("distribution")["vuong"]
-        if len(rivals):
-            names.append(f"{label(setup)}, seed {seed}: Vuong's z of pareto against {rivals.idxmin()}")
-            values.append(float(rivals.min()))
+    for (setup, seed), laws in runs.items():
+        if laws.vuong:
+            rival = min(laws.vuong, key=lambda name: laws.vuong[name])
+            names.append(f"{label(setup)}, seed {seed}: Vuong's z of pareto against {rival}")
+            values.append(laws.vuong[rival])
     return _apart(names, values, 1.0)
 
 
@@ -205,16 +177,12 @@ def _apart(names: Sequence[str], values: Sequence[float], error: float) -> Evide
     )
 
 
-def _split(tables: Tables, table: str) -> dict[str, Runs]:
-    return {str(data): _by_run(rows) for data, rows in tables[table].groupby("data", sort=False)}
-
-
-_SOURCES: dict[str, tuple[str, str, Callable[[Tables], dict[str, Runs]]]] = {
-    "Figure 3a": ("4.2.1", "spectrum", partial(_split, table="spectrum")),
-    "Figure 3b": ("4.2.2", "eigenvalues", partial(_split, table="eigenvalues")),
-    "Table 2": ("4.2.3", "distributions", partial(_split, table="distributions")),
+_SOURCES: dict[str, tuple[str, str, Callable[[Tables], Mapping[str, ByRun[Any]]]]] = {
+    "Figure 3a": ("4.2.1", "spectrum", read_layers),
+    "Figure 3b": ("4.2.2", "eigenvalues", read_first_layers),
+    "Table 2": ("4.2.3", "distributions", read_laws),
 }
-"""Figure or table -> section of the paper, table of a study, and how it is split by data set and run."""
+"""Figure or table -> section of the paper, table of a study, and how it is read by data set and run."""
 
 
 def _claim(
@@ -222,11 +190,11 @@ def _claim(
     place: str,
     statement: str,
     paper: str,
-    gather: Callable[[Runs], Evidence | str],
+    gather: Callable[[ByRun[Any]], Evidence | str],
     unit: str,
     rule: Rule = ALL,
 ) -> Claim:
-    section, table, split = _SOURCES[place]
+    section, table, read = _SOURCES[place]
     return Claim(
         key=key,
         place=place,
@@ -234,7 +202,7 @@ def _claim(
         statement=statement,
         paper=paper,
         tables=(table,),
-        gather=lambda tables: {data: gather(runs) if runs else MISSING for data, runs in tables.once(split).items()},
+        gather=lambda tables: {data: gather(runs) if runs else MISSING for data, runs in tables.once(read).items()},
         rule=rule,
         unit=unit,
         needs_runs=not key.startswith("pareto"),  # those speak of single networks

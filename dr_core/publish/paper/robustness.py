@@ -21,7 +21,7 @@ _IWNE, _IFI = ((contrastive, supervised) for supervised, contrastive in TRAINING
 
 
 @dataclass(frozen=True)
-class _Damaged:
+class Damaged:
     """Scores of the true grade under damage.
 
     Attributes:
@@ -40,11 +40,12 @@ class _Damaged:
 
     @property
     def names(self) -> list[str]:
+        """Names of the cells for people."""
         titles = {name: CORRUPTIONS[name].label if name in CORRUPTIONS else name for name, _ in self.cells}
         return [f"{titles[name]}, severity {level:g}" for name, level in self.cells]
 
 
-def measure_damage(rows: pd.DataFrame) -> _Damaged | None:
+def measure_damage(rows: pd.DataFrame) -> Damaged | None:
     """Mean score of the true grade of every set-up in every cell of ImageNet-C's corruptions.
 
     Args:
@@ -63,17 +64,33 @@ def measure_damage(rows: pd.DataFrame) -> _Damaged | None:
     names, cell = _number(kept, ["corruption", "severity"])
     scores = np.full((len(runs), len(eyes), len(names)), np.nan)
     scores[run, eye, cell] = score
+    patients = np.unique([str(patient) for patient, _ in eyes], return_inverse=True)[1]
+    return average_damage(
+        [str(setup) for setup, _ in runs], [(str(name), float(level)) for name, level in names], scores, patients
+    )
+
+
+def average_damage(
+    setups: Sequence[str], cells: list[tuple[str, float]], scores: np.ndarray, patients: np.ndarray
+) -> Damaged:
+    """Average the scores of training runs over the eyes that all of them have in all cells.
+
+    Args:
+        setups: Set-up of each of R runs.
+        cells: Corruption and severity of each of M cells.
+        scores: Float (R, N, M), probability of the true grade, 0..1; NaN where an eye was not damaged so.
+        patients: Int (N,), number of each eye's patient.
+    """
     complete = np.isfinite(scores).all(axis=(0, 2))  # the same eyes for all
-    patients = np.unique([str(patient) for patient, _ in eyes], return_inverse=True)[1][complete]
+    patients = np.unique(patients[complete], return_inverse=True)[1]
     measured = {}
     for setup in FOUR:
-        of_runs = scores[[of == setup for of, _ in runs]][:, complete]  # (runs, eyes, cells)
+        of_runs = scores[[of == setup for of in setups]][:, complete]  # (runs, eyes, cells)
         if of_runs.size:
             influence = mean_influence(of_runs.mean(axis=0), patients)
             freedom = max(len(np.unique(patients)) - 1, 1)
             measured[setup] = Measured(values=of_runs.mean(axis=1), influence=influence, freedom=freedom)
-    cells = [(str(name), float(level)) for name, level in names]
-    return _Damaged(cells, measured)
+    return Damaged(cells, measured)
 
 
 def _number(rows: pd.DataFrame, columns: list[str]) -> tuple[list[tuple[Any, ...]], np.ndarray]:
@@ -83,9 +100,9 @@ def _number(rows: pd.DataFrame, columns: list[str]) -> tuple[list[tuple[Any, ...
 
 
 def _cells_of(
-    choose: Callable[[_Damaged], Sequence[int]], pairs: Sequence[tuple[str, str]]
-) -> Callable[[_Damaged], Evidence | str]:
-    def gather(damaged: _Damaged) -> Evidence | str:
+    choose: Callable[[Damaged], Sequence[int]], pairs: Sequence[tuple[str, str]]
+) -> Callable[[Damaged], Evidence | str]:
+    def gather(damaged: Damaged) -> Evidence | str:
         wanted = [(*pair, cell, math.nan) for pair in pairs for cell in choose(damaged)]
         return contrast_pairs(damaged.measured, damaged.names, wanted)
 
@@ -98,7 +115,7 @@ def _mean_of(cells: Sequence[int], pair: tuple[str, str], sign: float = 1.0) -> 
     return {(first, cell): weight for cell in cells} | {(second, cell): -weight for cell in cells}
 
 
-def _leveled(damaged: _Damaged) -> Evidence | str:
+def _leveled(damaged: Damaged) -> Evidence | str:
     """How much larger the mean difference is from scratch."""
     if not set(FOUR) <= set(damaged.measured):
         return MISSING
@@ -107,11 +124,11 @@ def _leveled(damaged: _Damaged) -> Evidence | str:
     return combine(damaged.measured, [Contrast(name="mean of CL - FS, IWNE - IFI", weights=weights)])
 
 
-def _noisy(damaged: _Damaged) -> list[int]:
+def _noisy(damaged: Damaged) -> list[int]:
     return [*damaged.find(*_NOISES), *damaged.find("saturate", up_to=_LOW)]
 
 
-def _by_corruption(damaged: _Damaged) -> Evidence | str:
+def _by_corruption(damaged: Damaged) -> Evidence | str:
     """IFI-CL - IFI-FS by corruption, the mean over severities, JPEG first."""
     names = list(dict.fromkeys(name for name, _ in damaged.cells))
     if "jpeg_compression" not in names or not set(_IFI) <= set(damaged.measured):
@@ -124,16 +141,17 @@ def _by_corruption(damaged: _Damaged) -> Evidence | str:
     return combine(damaged.measured, contrasts)
 
 
-def _measure_all(tables: Tables) -> dict[str, _Damaged | None]:
+def measure_all_damage(tables: Tables) -> dict[str, Damaged | None]:
+    """`measure_damage` of every data set."""
     rows = tables["robustness"]
     return {str(data): measure_damage(part) for data, part in rows.groupby("data", sort=False)}
 
 
 def _claim(
-    key: str, statement: str, paper: str, gather: Callable[[_Damaged], Evidence | str], rule: Rule = ALL
+    key: str, statement: str, paper: str, gather: Callable[[Damaged], Evidence | str], rule: Rule = ALL
 ) -> Claim:
     def gather_all(tables: Tables) -> dict[str, Evidence | str]:
-        found = tables.once(_measure_all)
+        found = tables.once(measure_all_damage)
         return {data: MISSING if damaged is None else gather(damaged) for data, damaged in found.items()}
 
     return Claim(
@@ -154,13 +172,13 @@ CLAIMS = (
         "iwne_cl_more_robust",
         "From scratch CL is more robust than FS under every corruption at every severity.",
         "“always”, drawn in Figure 4",
-        _cells_of(_Damaged.find, (_IWNE,)),
+        _cells_of(Damaged.find, (_IWNE,)),
     ),
     _claim(
         "cl_mostly_more_robust",
         "Under most distortions CL scores higher than FS, from scratch and from ImageNet taken together.",
         "“for the majority of distortion cases”",
-        _cells_of(_Damaged.find, (_IWNE, _IFI)),
+        _cells_of(Damaged.find, (_IWNE, _IFI)),
         MOST,
     ),
     _claim(

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import partial
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr
 
 from dr_core.publish.paper.evidence import Evidence
 
@@ -80,7 +80,7 @@ class Power:
 
 def list_comparisons(evidence: Evidence) -> tuple[Comparison, ...]:
     """The contrasts with their 95 % intervals."""
-    half = evidence.quantile(LEVEL) * evidence.error
+    half = evidence.half(LEVEL)
     columns = (evidence.names, evidence.values, half, evidence.published)
     return tuple(
         Comparison(
@@ -140,7 +140,7 @@ def judge_all(evidence: Evidence) -> Judgment:
 
     Source: Berger 1982, Technometrics 24:295-300 (intersection-union tests); Holm 1979.
     """
-    in_favor, against = evidence.tail() <= LEVEL, holm(evidence.tail(-1, strict=True))
+    in_favor, against = evidence.clear(1, LEVEL), holm(evidence.tail(-1))
     return Judgment(
         verdict=_decide(bool(in_favor.all()) and len(in_favor) > 0, bool(against.any())),
         reason=_count(int(in_favor.sum()), int(against.sum()), len(in_favor)),
@@ -149,7 +149,7 @@ def judge_all(evidence: Evidence) -> Judgment:
 
 def foresee_all(evidence: Evidence) -> Power:
     """Power of `judge_all` in a study with the same errors."""
-    limit, drawn = (evidence.quantile(LEVEL) * evidence.error)[:, None], evidence.draw()
+    limit, drawn = evidence.half(LEVEL)[:, None], evidence.draw()
     return Power(
         detectable=_quantile(np.max(limit - drawn, axis=0)),
         found=_share(np.min(evidence.published[:, None] + drawn - limit, axis=0) > 0, evidence.published),
@@ -189,11 +189,9 @@ def judge_close(evidence: Evidence, margin: float) -> Judgment:
 
     Source: Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15:657-680 (two one-sided tests).
     """
-    half, distance = evidence.quantile(LEVEL) * evidence.error, np.abs(evidence.values)
     with np.errstate(invalid="ignore"):
-        inside = distance + half < margin
-        p = student.sf((distance - margin) / evidence.error, np.maximum(evidence.freedom, 1))
-    outside = holm(np.where(np.isfinite(evidence.error), p, 1.0))
+        inside = np.abs(evidence.values) + evidence.half(LEVEL) < margin
+    outside = holm(np.minimum(evidence.tail(1, margin), evidence.tail(-1, margin)))
     return Judgment(
         verdict=_decide(bool(inside.all()) and len(inside) > 0, bool(outside.any())),
         reason=f"{int(inside.sum())} of {len(inside)} clearly within {margin:.2g}, {int(outside.sum())} clearly "
@@ -203,7 +201,7 @@ def judge_close(evidence: Evidence, margin: float) -> Judgment:
 
 def foresee_close(evidence: Evidence, margin: float) -> Power:
     """Power of `judge_close` in a study with the same errors where all is exactly equal."""
-    half = evidence.quantile(LEVEL) * evidence.error
+    half = evidence.half(LEVEL)
     return Power(found=_share(np.max(np.abs(evidence.draw()) + half[:, None], axis=0) < margin, half))
 
 
@@ -213,9 +211,10 @@ def judge_same_direction(evidence: Evidence) -> Judgment:
     It holds if in each pair both are on one side at the nominal two-sided level, does not hold if in one pair they are
     on opposite sides by Holm over the pairs.
     """
-    above, below = (np.minimum(1, 2 * evidence.tail(sign)).reshape(-1, 2) for sign in (1, -1))
-    same = np.minimum(above.max(axis=1), below.max(axis=1)) <= 2 * LEVEL
-    crossed = np.minimum(np.maximum(above[:, 0], below[:, 1]), np.maximum(below[:, 0], above[:, 1]))
+    above, below = (evidence.clear(sign, LEVEL).reshape(-1, 2) for sign in (1, -1))
+    same: np.ndarray = np.logical_or(above.all(axis=1), below.all(axis=1))
+    up, down = (np.minimum(1, 2 * evidence.tail(sign)).reshape(-1, 2) for sign in (1, -1))
+    crossed = np.minimum(np.maximum(up[:, 0], down[:, 1]), np.maximum(down[:, 0], up[:, 1]))
     opposite = holm(crossed, 2 * LEVEL)
     reason = f"{int(same.sum())} of {len(same)} clearly the same way, {int(opposite.sum())} clearly opposite"
     return Judgment(verdict=_decide(bool(same.all()) and len(same) > 0, bool(opposite.any())), reason=reason)
@@ -248,8 +247,8 @@ def judge_outlier(evidence: Evidence) -> Judgment:
     )
     spread = float(values[1:].std(ddof=1)) * math.sqrt(1 + 1 / (number - 1))
     ratio = abs(float(values[0] - values[1:].mean())) / spread if spread > 0 else math.nan
-    p = float(2 * student.sf(ratio, number - 2)) if math.isfinite(ratio) else 1.0
-    clear, beaten = farther.tail() <= LEVEL, holm(farther.tail(-1, strict=True))
+    p = float(2 * stdtr(number - 2, -ratio)) if math.isfinite(ratio) else 1.0
+    clear, beaten = farther.clear(1, LEVEL), holm(farther.tail(-1))
     reason = (
         f"farther than {int(clear.sum())} of {number - 1} clearly; {int(beaten.sum())} clearly farther than it; as "
         f"far as "

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from dr_core.publish.paper.error_rates import find_error_rates
+from dr_core.publish.paper.error_rates import Rate, find_error_rates
 from dr_core.publish.paper.review import Finding
 
 CHECKPOINTS = "these four checkpoints"
@@ -47,9 +47,13 @@ def describe_rates(finding: Finding) -> str:
         return ""
     runs = "on the checkpoints" if rates.runs == 1 else f"{rates.runs} runs of each set-up"
     return (
-        f"simulated, {runs}, {rates.studies} studies: false “holds” {rates.false_holds:.1%}, false “does not hold” "
-        f"{rates.false_fails:.1%}; “holds” in {rates.power:.0%} where the truth is {rates.effect}"
+        f"simulated, {runs}: false “holds” {_rate(rates.false_holds)}, false “does not hold” "
+        f"{_rate(rates.false_fails)}; “holds” in {_rate(rates.power)} where the truth is {rates.effect}"
     )
+
+
+def _rate(rate: Rate) -> str:
+    return f"{rate.share:.1%} ({rate.count} of {rate.of})"
 
 
 def describe_study_rate(findings: Sequence[Finding]) -> str:
@@ -59,7 +63,6 @@ def describe_study_rate(findings: Sequence[Finding]) -> str:
     if rates is None:
         return ""
     return (
-        f"In {rates.false_holds:.1%} of {rates.studies} simulated studies without any effect one or more verdicts "
-        f"were a "
-        "false “holds”."
+        f"In {rates.false_holds.share:.1%} of {rates.false_holds.of} simulated studies without any effect one or more "
+        "verdicts were a false “holds”."
     )

@@ -1,17 +1,11 @@
 """The report itself: verdicts, figures, tables, and everything that a reader needs to check them."""
 
 import base64
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 
-import pandas as pd
-
-from dr_core.files import digest_file
-from dr_core.models.checkpoint import software_versions
-from dr_core.models.setups import SETUPS
 from dr_core.publish.paper.implied import list_implications
 from dr_core.publish.paper.review import (
     PHANTOMS,
@@ -30,8 +24,11 @@ from dr_core.publish.paper.wording import (
     describe_scope,
     describe_study_rate,
 )
+from dr_core.publish.report.explanations import describe_explanations
 from dr_core.publish.report.figures import Drawing, describe_data, draw_figures
-from dr_core.study.folder import CONFIGURATION, Study
+from dr_core.publish.report.sources import show_sources
+from dr_core.publish.report.tables import label_setups, write_intervals, write_table
+from dr_core.study.folder import Study
 
 PAGE_MARK = '<meta name="viewport" content="width=device-width">'
 """What every page has near its beginning that this module made."""
@@ -66,7 +63,8 @@ def make_report(study: Study) -> str:
         _table3(study),
         _measures(study),
         _knockouts(study),
-        _sources(study),
+        describe_explanations(study),
+        show_sources(study),
     ]
     return page(f"{study.info.title}: report", "".join(parts))
 
@@ -177,8 +175,8 @@ def _table2(study: Study) -> str:
         return ""
     rows = rows.assign(
         data=[describe_data(study, key) for key in rows["data"]],
-        setup=_labels(rows["setup"]),
-        interval=_interval(rows, 3),
+        setup=label_setups(rows["setup"]),
+        interval=write_intervals(rows, 3),
     )
     names = {
         "data": "eyes",
@@ -190,7 +188,7 @@ def _table2(study: Study) -> str:
         "interval": "95 % interval",
         "nearest": "nearest law (AIC)",
     }
-    return "<h2>Table 2: alpha of the first layer</h2>" + _table(rows, names, 3)
+    return "<h2>Table 2: alpha of the first layer</h2>" + write_table(rows, names, 3)
 
 
 def _table3(study: Study) -> str:
@@ -199,8 +197,8 @@ def _table3(study: Study) -> str:
         return ""
     eyes = int(rows["n"].max())
     rows = rows.assign(
-        setup=_labels(rows["setup"]),
-        interval=_interval(rows, 4),
+        setup=label_setups(rows["setup"]),
+        interval=write_intervals(rows, 4),
         inside=rows["inside"].map({True: "yes", False: "no"}),
         lesion=rows["lesion"].str.replace("_", " "),
     )
@@ -221,7 +219,7 @@ def _table3(study: Study) -> str:
         "rank accuracy (eq. 3) cannot be reconstructed; beside it stands our recall, which decides nothing "
         "(docs/methods.md).</p>"
     )
-    return "<h2>Table 3: relevance on the lesions</h2>" + caption + _table(rows, names, 4)
+    return "<h2>Table 3: relevance on the lesions</h2>" + caption + write_table(rows, names, 4)
 
 
 def _measures(study: Study) -> str:
@@ -230,8 +228,8 @@ def _measures(study: Study) -> str:
     rows = study.read_checkpoint_results("performance")
     rows = rows.assign(
         data=[describe_data(study, key) for key in rows["data"]],
-        setup=_labels(rows["setup"]),
-        interval=_interval(rows, 3),
+        setup=label_setups(rows["setup"]),
+        interval=write_intervals(rows, 3),
         measure=rows["measure"].str.replace("_", " "),
     )
     names = {
@@ -244,7 +242,7 @@ def _measures(study: Study) -> str:
         "n": "eyes",
         "positives": "positive",
     }
-    return "<h2>All measures of the answers</h2>" + _table(rows, names, 3)
+    return "<h2>All measures of the answers</h2>" + write_table(rows, names, 3)
 
 
 def _knockouts(study: Study) -> str:
@@ -253,78 +251,12 @@ def _knockouts(study: Study) -> str:
     rows = study.read_checkpoint_results("knockout_summary")
     rows = rows[(rows["kind"] == "beyond control") & (rows["measure"] == "severe")]
     rows = rows.assign(
-        setup=_labels(rows["setup"]), interval=_interval(rows, 3), lesion=rows["lesion"].str.replace("_", " ")
+        setup=label_setups(rows["setup"]),
+        interval=write_intervals(rows, 3),
+        lesion=rows["lesion"].str.replace("_", " "),
     )
     names = {"lesion": "lesion", "setup": "set-up", "value": "change", "interval": "95 % interval", "n": "eyes"}
-    return "<h2>Knock-out: change of P(severe) beyond the control</h2>" + _table(rows, names, 3)
-
-
-def _labels(setups: pd.Series) -> list[str]:
-    return [SETUPS[setup].label if setup in SETUPS else str(setup) for setup in setups]
-
-
-def _interval(rows: pd.DataFrame, digits: int) -> list[str]:
-    return [
-        "" if math.isnan(low + high) else f"{low:.{digits}f} to {high:.{digits}f}"
-        for low, high in zip(rows["low"], rows["high"], strict=True)
-    ]
-
-
-def _table(rows: pd.DataFrame, names: dict[str, str], digits: int) -> str:
-    heads = "".join(f"<th>{escape(name)}</th>" for name in names.values())
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_cell(value, digits)}</td>" for value in row) + "</tr>"
-        for row in rows[list(names)].itertuples(index=False)
-    )
-    return f"<table class='numbers'><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cell(value: object, digits: int) -> str:
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.{digits}f}"
-    return escape(str(value))
-
-
-def _sources(study: Study) -> str:
-    info = study.info
-    data = "".join(
-        f"<li><b>{escape(of.role)}: {escape(of.title)}</b>, {of.images} images, "
-        f"{'photographs' if of.real else 'drawn'}, fingerprint {escape(of.fingerprint or 'none')}. "
-        f"{escape(of.description)}</li>"
-        for of in info.data
-    )
-    versions = {"study written with": info.versions, "report written with": software_versions()}
-    settings = dict(info.settings)
-    toml = settings.pop(CONFIGURATION, None)
-    return (
-        f"<h2>What it rests on</h2><h3>Data sets</h3><ul>{data}</ul><h3>Checkpoints</h3><ul>{_checkpoints(study)}</ul>"
-        f"<h3>Tables</h3><ul>{_digests(study)}</ul>"
-        f"<h3>Versions</h3><pre>{escape(json.dumps(versions, indent=1))}</pre>"
-        f"{'' if toml is None else f'<h3>study.toml</h3><pre>{escape(str(toml))}</pre>'}"
-        f"<h3>Settings</h3><pre class='settings'>{escape(json.dumps(settings, indent=1))}</pre>"
-    )
-
-
-def _checkpoints(study: Study) -> str:
-    lines = []
-    for setup in study.setups:
-        if study.has_checkpoint(setup):
-            info = study.read_checkpoint_info(setup)
-            lines.append(
-                f"<li><b>{SETUPS[setup].label}</b>: {escape(info.arch)}, trained on {escape(info.training_data)} "
-                f"(fingerprint {escape(info.data_fingerprint)}), validation AUC {info.validation_auc:.3f}, seed "
-                f"{info.training.get('seed', '?')}; SHA-256 {digest_file(study.checkpoint_path(setup))}</li>"
-            )
-        else:
-            lines.append(f"<li><b>{SETUPS[setup].label}</b>: not trained</li>")
-    return "".join(lines)
-
-
-def _digests(study: Study) -> str:
-    return "".join(
-        f"<li>results/{escape(path.name)}: SHA-256 {digest_file(path)}</li>"
-        for path in sorted((study.path / "results").glob("*.parquet"))
-    )
+    return "<h2>Knock-out: change of P(severe) beyond the control</h2>" + write_table(rows, names, 3)
 
 
 _CSS = """

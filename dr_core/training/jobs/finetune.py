@@ -2,12 +2,13 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from torchvision.models.resnet import ResNet
 
+from dr_core.data.contract import check_preparation
 from dr_core.data.preprocessing import Contrast
 from dr_core.data.splits import SplitBy, split_validation, take_fraction
 from dr_core.data.store import fingerprint_store, read_header
@@ -18,11 +19,12 @@ from dr_core.models.setups import SETUPS, Setup
 from dr_core.study.eyes import open_graded
 from dr_core.study.folder import open_study
 from dr_core.study.ownership import check_training
+from dr_core.study.roles import Member, Role, check_published_split, register_roles, take_roles
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
-from dr_core.training.execution import Execution
+from dr_core.training.execution import Execution, never
 from dr_core.training.jobs.registration import register_run
 from dr_core.training.jobs.start import Start, build_start
-from dr_core.training.jobs.stores import CLASSES, check_alike, describe_preprocessing
+from dr_core.training.jobs.stores import CLASSES, describe_preprocessing
 from dr_core.training.loop import TrainingReport, recipe_values, settle, train
 from dr_core.training.plan import Plan, measure_plan
 from dr_core.training.run_folder import RunFolder
@@ -44,6 +46,8 @@ class FinetuneRequest:
         arch: Key of `dr_core.models.architectures.ARCHITECTURES`.
         contrast: As in `Preprocessing`.
         execution: On what.
+        allow_overlap: Whether eyes that have another role in the study may be used, knowingly.
+        allow_test_split: Whether eyes that were published for testing may be trained on, knowingly.
     """
 
     data: Path
@@ -57,6 +61,8 @@ class FinetuneRequest:
     arch: str = "resnet50"
     contrast: Contrast = "none"
     execution: Execution = field(default_factory=Execution)
+    allow_overlap: bool = False
+    allow_test_split: bool = False
 
     @property
     def run(self) -> Path:
@@ -83,20 +89,22 @@ def plan_finetuning(request: FinetuneRequest) -> Plan:
     return measure_plan(_build_task(request, network), request.config, request.execution)
 
 
-def finetune(request: FinetuneRequest) -> Iterator[TrainingReport]:
+def finetune(request: FinetuneRequest, should_stop: Callable[[], bool] = never) -> Iterator[TrainingReport]:
     """Finetune a set-up, or go on where it was stopped; all patients with the study's seed make its checkpoint.
 
     Args:
         request: What and how.
+        should_stop: Asked after each step, as `train` does.
 
     Yields:
         Reports.
 
     Raises:
-        InputError: If the study is not the user's own, a store, the weights or the pretraining do not fit, or as
-            `dr_core.training.loop.train`.
+        InputError: If the study is not the user's own, its eyes have another role in the study or were published for
+            testing, a store, the weights or the pretraining do not fit, or as `dr_core.training.loop.train`.
     """
     check_training(request.study, request.setup.name, request.percent, request.config.seed)
+    members = _take_roles(request)
     request = dataclasses.replace(request, config=settle(request.config, request.execution.device))
     validation = request.validation
     task = _build_task(request, build_start(request.setup, request.start, request.arch, request.config.seed))
@@ -109,11 +117,22 @@ def finetune(request: FinetuneRequest) -> Iterator[TrainingReport]:
         "start": request.start.describe(request.setup),
     }
     folder = RunFolder(request.run, about | recipe_values(request.config), writes=find_job().rank == 0)
-    yield from train(task, request.config, folder, request.execution)
+    yield from train(task, request.config, folder, request.execution, should_stop)
+    if find_job().rank == 0:
+        register_roles(request.study, members)
     if find_job().rank == 0 and request.percent == 100:
         held = (task.images, task.held_out)
         stores = (request.data, validation or request.data)
         register_run(request.study, request.setup, request.run, request.config.seed, stores, held)
+
+
+def _take_roles(request: FinetuneRequest) -> tuple[Member, ...]:
+    """The stores' eyes in their roles; those of `data` that are split off to validate stay in its role."""
+    check_published_split(request.data, allow_test=request.allow_test_split)
+    wanted: list[tuple[Role, Path]] = [("training", request.data)]
+    if request.validation is not None:
+        wanted.append(("validation", request.validation))
+    return take_roles(request.study, wanted, allow_overlap=request.allow_overlap)[0]
 
 
 def _build_task(request: FinetuneRequest, network: ResNet) -> FinetuneTask:
@@ -124,8 +143,7 @@ def _build_task(request: FinetuneRequest, network: ResNet) -> FinetuneTask:
         training, validation = store.select(rows), store.select(held_out)
     else:
         training, validation = store, open_graded(request.validation).store
-        other = describe_preprocessing(request.validation, validation, request.contrast)
-        check_alike(preprocessing, other, request.validation)
+        check_preparation(request.validation, validation, [(f"a network trained on {request.data}", preprocessing)])
     training = training.select(take_fraction(training.index, request.percent, seed, by=request.split_by))
     title = read_header(request.data).get("title", request.data.name)
     digest = hashlib.sha256(f"{fingerprint_store(request.data)} {list(training.index['eye'])}".encode())

@@ -22,8 +22,9 @@ from dr_core.models.imagenet_weights import (
 )
 from dr_core.models.setups import Setup
 from dr_core.seeds import derive_seed
+from dr_core.study.run_history import METRICS, read_metrics
 from dr_core.training.jobs.stores import CLASSES
-from dr_core.training.run_folder import RunFolder, load_encoder, read_metrics
+from dr_core.training.run_folder import RunFolder, load_encoder
 
 Source = Literal["random", "published", "run", "file"]
 
@@ -112,7 +113,7 @@ def build_start(setup: Setup, start: Start, arch: str, seed: int) -> ResNet:
     network = build_backbone(arch, CLASSES, derive_seed(seed, "weights", setup.initialization))
     if start.source == "run" and start.path is not None:
         state = RunFolder.read_config(start.path)
-        done = len(read_metrics(start.path / "metrics.jsonl"))
+        done = len(read_metrics(start.path / METRICS))
         if done < state.get("epochs", done):
             raise InputError(f"The pretraining in {start.path} has done {done} of {state['epochs']} epochs.")
         load_encoder(network, start.path, "encoder_q." if "queue" in state else "")

@@ -166,7 +166,7 @@ def _numbers_html(finding: Finding) -> str:
     if finding.power is not None and math.isfinite(finding.power.found):
         parts.append(f"power: {finding.power.found:.0%}")
     if finding.rates is not None:
-        wrong = f"{finding.rates.false_holds:.1%} / {finding.rates.false_fails:.1%}"
+        wrong = f"{finding.rates.false_holds.share:.1%} / {finding.rates.false_fails.share:.1%}"
         parts.append(f"false holds / does not hold: {wrong}")
     return f"<small>{escape(' · '.join(parts))}</small>" if parts else ""
 
@@ -292,7 +292,7 @@ def _show_points(study: Study) -> None:
         for point in FIGURE_2_POINTS
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True)
-    measured = result_tables.read_table(study, "performance")
+    measured = result_tables.load_table(study, "performance")
     if measured is not None:
         aucs = measured[(measured["measure"] == "auc") & (measured["reading"] == "grades 2-4 against 0-1")]
         told = pd.DataFrame(

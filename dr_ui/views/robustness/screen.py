@@ -16,7 +16,7 @@ from dr_core.models.setups import Setup
 from dr_core.publish import overlay
 from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache, chosen
+from dr_ui.eyes import cache, case_list, chosen
 from dr_ui.eyes.cache import Eye
 from dr_ui.parts import charts, no_answer, swipe
 from dr_ui.parts.operating_point import OperatingPoint
@@ -50,8 +50,9 @@ def show(study: Study) -> None:
 
 def _show_eye(study: Study) -> None:
     no_answer.require_models(study)
-    choice = compare.choose()
+    choice = compare.choose_inputs()
     eye = chosen.choose_one(choice.eyes, "Which of your photographs", "which")
+    case_list.show_in_link(eye)
     _play(study, eye, choice.point)
     _show_scan(study, eye, choice.point)
 
@@ -210,9 +211,8 @@ def _curve_figure(curves: Softmax, point: OperatingPoint, severity: float, setup
     figure = go.Figure()
     for name, softmax in curves.items():
         scores, setup = point.score(softmax), setups[name]
-        figure.add_scatter(
-            x=damaged_eye.LEVELS, y=scores, name=setup.label, mode="lines", line=charts.setup_line(setup)
-        )
+        label, line = charts.chart_text(setup.label), charts.setup_line(setup)
+        figure.add_scatter(x=damaged_eye.LEVELS, y=scores, name=label, mode="lines", line=line)
         at = float(np.interp(severity, damaged_eye.LEVELS, scores))
         figure.add_scatter(
             x=[severity], y=[at], mode="markers", marker=charts.setup_marker(setup), showlegend=False, hoverinfo="skip"
@@ -296,7 +296,7 @@ def _scan_figure(clean: Softmax, grid: Softmax, point: OperatingPoint, setups: M
         shared_yaxes=True,
         horizontal_spacing=0.02,
         vertical_spacing=0.08,
-        subplot_titles=[setups[name].label for name in grid],
+        subplot_titles=[charts.chart_text(setups[name].label) for name in grid],
     )
     for number, (name, softmax) in enumerate(grid.items()):
         panel = _scan_panel(point.score(softmax), float(point.score(clean[name])), point.threshold, setups[name])
@@ -313,6 +313,7 @@ def _scan_panel(scores: np.ndarray, clean: float, threshold: float, setup: Setup
     change, flips = (scores - clean).ravel(), find_flips(np.full(scores.shape, clean), scores, threshold)
     return go.Scatter(
         x=columns.ravel(),
+        name=charts.chart_text(setup.label),
         y=[CORRUPTIONS[damaged_eye.GRID[row]].label for row in rows.ravel()],
         mode="markers+text",
         text=np.where(flips, "×", "").ravel(),
@@ -330,7 +331,7 @@ def _scan_panel(scores: np.ndarray, clean: float, threshold: float, setup: Setup
             "line": {"width": 1, "color": "rgba(128,128,128,.4)"},
             "colorbar": {"title": "change", "thickness": 10},
         },
-        hovertemplate="%{y} %{x}: change %{marker.color:+.2f}<extra>" + setup.label + "</extra>",
+        hovertemplate="%{y} %{x}: change %{marker.color:+.2f}<extra>%{fullData.name}</extra>",
         showlegend=False,
     )
 

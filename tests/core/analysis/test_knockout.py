@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dr_core.analysis.knockout import draw_control, find_healthy, knock_out, paint_out, reduce_eye
+from dr_core.analysis.knockout import find_healthy, knock_out, paint_out, reduce_eye, sample_control
 from dr_core.data.phantom import draw_phantom
 from dr_core.errors import InputError
 
@@ -43,13 +43,13 @@ def test_only_what_is_named_changes(eye):
 def test_the_control_has_the_same_regions_on_healthy_retina(eye):
     image, masks = eye
     lesions = np.logical_or.reduce(list(masks.values()))
-    control, placed = draw_control(find_healthy(image, lesions), masks["haemorrhages"], seed=1)
+    control, placed = sample_control(find_healthy(image, lesions), masks["haemorrhages"], seed=1)
     assert placed > 0.9
     assert not (control & lesions).any()
     assert control.sum() == pytest.approx(masks["haemorrhages"].sum(), rel=0.15)
     assert image[control].max(axis=1).min() > 15
-    again, _ = draw_control(find_healthy(image, lesions), masks["haemorrhages"], seed=1)
-    other, _ = draw_control(find_healthy(image, lesions), masks["haemorrhages"], seed=2)
+    again, _ = sample_control(find_healthy(image, lesions), masks["haemorrhages"], seed=1)
+    other, _ = sample_control(find_healthy(image, lesions), masks["haemorrhages"], seed=2)
     assert np.array_equal(control, again)
     assert not np.array_equal(control, other)
 
@@ -62,7 +62,7 @@ def test_a_region_that_fits_nowhere_is_matched_by_area():
             healthy[row : row + 20, column : column + 20] = True
     mask = np.zeros_like(healthy)
     mask[10:18, 10:70] = True
-    control, placed = draw_control(healthy, mask, seed=0)
+    control, placed = sample_control(healthy, mask, seed=0)
     assert placed > 0.9
     assert control.sum() == pytest.approx(mask.sum(), rel=0.1)
     assert not (control & ~healthy).any()
@@ -75,7 +75,7 @@ def test_the_control_lies_as_far_from_the_fovea_and_is_as_bright():
     mask = np.zeros((300, 300), bool)
     mask[140:150, 240:250] = True
     fovea = (150.0, 150.0)
-    controls = [draw_control(~mask, mask, seed, image=image, fovea=fovea)[0] for seed in range(20)]
+    controls = [sample_control(~mask, mask, seed, image=image, fovea=fovea)[0] for seed in range(20)]
     places = [np.argwhere(control).mean(axis=0) for control in controls]
     random = generator.uniform(0, 300, (20, 2))
     near, far = (np.abs(np.hypot(of[:, 0] - 150, of[:, 1] - 150) - 95).mean() for of in (np.array(places), random))

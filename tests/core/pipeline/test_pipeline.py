@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dr_cli.cells import render_request
+from dr_cli.main import build_parser
 from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
 from dr_core.pipeline.cells import Cell, build_cells
@@ -103,6 +105,19 @@ def test_quick_keeps_what_the_file_does_not_say(tmp_path):
 def test_a_wrong_configuration_is_named(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         read_config(write(tmp_path, text))
+
+
+def test_an_experiment_that_the_paper_does_not_have_stands_in_a_study(tmp_path):
+    text = "preset = 'quick'\n[faithfulness]\nseed = 3\n[resources.faithfulness]\nhours = 2.0"
+    config = read_config(write(tmp_path, text))
+    assert config.further == {"faithfulness": {"seed": 3}}
+    cell = next(cell for cell in build_cells(config, tmp_path / "out") if cell.kind == "faithfulness")
+    assert cell.request.data == tmp_path / "out" / "data" / "segmented"
+    assert cell.request.options == {"seed": 3}
+    words = render_request(cell.request)
+    assert build_parser(words).parse_args(words).idrid == cell.request.data
+    with pytest.raises(InputError, match=r"`\[faithfulness\]`: There is no setting 'sed'"):
+        read_config(write(tmp_path, "preset = 'quick'\n[faithfulness]\nsed = 3"))
 
 
 def test_a_missing_configuration_is_named(tmp_path):

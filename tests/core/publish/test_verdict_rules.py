@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import binom, norm
 from scipy.stats import t as student
 from statsmodels.stats.multitest import multipletests
 
@@ -180,7 +180,7 @@ def test_runs_give_students_interval():
     from scipy.stats import ttest_ind
 
     expected = ttest_ind(first, second)
-    assert found.freedom[0] == pytest.approx(4)
+    assert found.run_freedom == 4
     assert 2 * found.tail()[0] == pytest.approx(expected.pvalue)
     interval = expected.confidence_interval()
     (one,) = list_comparisons(found)
@@ -213,6 +213,20 @@ def test_draws_have_the_law_that_the_tails_say():
     drawn = found.draw(40_000)
     covariance = found.of_patients.T @ found.of_patients * 39 / 37 + found.of_runs.T @ found.of_runs * 8 / 6
     assert np.cov(drawn) == pytest.approx(covariance, abs=0.05 * covariance.max())
-    assert np.quantile(drawn, 0.975, axis=1) == pytest.approx(found.quantile(0.025) * found.error, rel=0.05)
-    assert (found.freedom > 8).all()
-    assert (found.quantile(0.025) < student.isf(0.025, 8)).all()
+    assert np.quantile(drawn, 0.975, axis=1) == pytest.approx(found.half(0.025), rel=0.05)
+    assert (found.half(0.025) < student.isf(0.025, 8) * found.error).all()
+    assert (found.half(0.025) > student.isf(0.025, 39) * found.error).all()
+
+
+def test_two_runs_that_happen_to_agree_are_no_proof_of_equality():
+    """One set-up, two runs, a truth at the margin: Satterthwaite's freedom let 1 in 10 such studies say equal."""
+    generator, margin = np.random.default_rng(4), 0.22
+    runs = margin + 0.19 * generator.normal(size=(4000, 2, 1))
+    noise = 0.04 * generator.normal(size=4000)
+    patients = np.full((40, 1), 0.04 / math.sqrt(40))
+    held = 0
+    for values, moved in zip(runs, noise, strict=True):
+        measured = {"a": Measured(values=values + moved, influence=patients, freedom=39)}
+        found = combine(measured, [Contrast(name="", weights={("a", 0): 1.0})])
+        held += judge_close(found, margin).verdict is Verdict.HOLDS
+    assert held <= binom.isf(1e-4, 4000, 0.05)

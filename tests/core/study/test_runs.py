@@ -1,5 +1,6 @@
 """Training runs of a study, and tables that say which of them a row is of."""
 
+import json
 import shutil
 
 import pandas as pd
@@ -7,6 +8,7 @@ import pytest
 
 from dr_core.errors import InputError
 from dr_core.study.folder import StudyInfo, open_study, write_study_info
+from dr_core.study.run_history import MONITOR
 from dr_core.study.runs import list_training_runs, name_runs, runs_with_all_labels
 from dr_core.study.tables import RESULT_COLUMNS
 from tests.conftest import ROOT
@@ -35,6 +37,25 @@ def test_checkpoints_are_the_studys_seed_and_runs_the_others(study):
     assert [run.name for run in runs_with_all_labels(study)] == ["ifi_cl", "ifi_fs-f100-s1", "ifi_cl-f100-s1"]
     rows = name_runs(pd.DataFrame({"setup": ["ifi_fs-f100-s1", "iwne_fs-f10-s0"]}), runs)
     assert rows.to_numpy().tolist() == [["ifi_fs", 1, 100], ["iwne_fs", 0, 10]]
+
+
+@pytest.mark.parametrize(
+    ("asked", "measured", "counts"),
+    [
+        ({"epochs": 400}, [0.7], False),  # killed after the first of 400
+        ({"epochs": 2}, [0.7, 0.6], True),
+        ({"epochs": 400, "patience": 2}, [0.7, 0.6, 0.5], True),  # stopped early, as its recipe says
+        ({"epochs": 400, "patience": 3}, [0.7, 0.6, 0.5], False),
+        ({}, [0.7], False),
+        ({"epochs": "many"}, [0.7], False),
+    ],
+)
+def test_a_training_that_is_not_at_its_end_is_no_run(study, asked, measured, counts):
+    folder = study.path / "runs" / "iwne_fs-f10-s0"
+    (folder / "config.json").write_text(json.dumps(asked))
+    lines = [json.dumps({"epoch": number, MONITOR: auc}) + "\n" for number, auc in enumerate(measured, start=1)]
+    (folder / "metrics.jsonl").write_text("".join(lines))
+    assert ("iwne_fs-f10-s0" in [run.name for run in list_training_runs(study)]) == counts
 
 
 def test_a_study_without_models_says_so(tmp_path):

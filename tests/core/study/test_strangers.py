@@ -68,7 +68,6 @@ def test_a_malicious_pickle_is_refused_under_every_name_and_does_nothing(form, s
         lambda: study.load_model("ifi_cl"),
         lambda: study.read_checkpoint_info("ifi_cl"),
         run.load_state,
-        run.epochs_done,
         lambda: study.read_results("predictions"),
         lambda: read_weights(EXTERNAL["supervised"], tmp_path / "resnet50.pth"),
         lambda: read_weights(EXTERNAL["moco"], tmp_path / "resnet50.pth"),

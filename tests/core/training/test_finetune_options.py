@@ -12,9 +12,10 @@ from torch import nn
 from dr_core.errors import InputError
 from dr_core.models.architectures import SlimResNet50, build_backbone
 from dr_core.models.checkpoint import load_model, save_model
+from dr_core.study.run_history import has_stalled
 from dr_core.training.classification import FinetuneTask, mean_auc_one_vs_rest, weigh_classes
 from dr_core.training.execution import Execution
-from dr_core.training.loop import LoopConfig, Trainer, has_stalled, recipe_values, train
+from dr_core.training.loop import LoopConfig, Trainer, recipe_values, train
 from dr_core.training.run_folder import RunFolder
 from tests.core.training.job_member import CONFIG, CPU, PREPROCESSING, eyes, finetune_task
 

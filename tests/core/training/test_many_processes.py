@@ -9,9 +9,10 @@ import torch
 
 from dr_core.devices import Job, find_job
 from dr_core.errors import InputError
+from dr_core.study.run_history import read_metrics
 from dr_core.training.execution import start_fabric
 from dr_core.training.loop import train
-from dr_core.training.run_folder import RunFolder, read_metrics
+from dr_core.training.run_folder import RunFolder
 from tests.core.training.job_member import CONFIG, CPU, finetune_task, moco_step
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -77,6 +78,13 @@ def test_the_first_process_alone_writes(job):
         "best.safetensors",
     }
     assert not (job / "run1").exists()
+
+
+def test_all_stop_after_the_same_step_when_one_is_asked_to(job):
+    assert [(job / f"stopped{rank}.txt").read_text() for rank in (0, 1)] == ["3", "3"]
+    resumed, whole = (torch.load(job / name / "last.ckpt", weights_only=True) for name in ("stops", "run0"))
+    assert all(torch.equal(resumed["network"][name], weights) for name, weights in whole["network"].items())
+    assert resumed.keys() == whole.keys()
 
 
 def test_moco_on_two_devices_equals_two_groups_on_one(job):

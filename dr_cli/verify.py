@@ -1,0 +1,65 @@
+"""`verify`: the lineage of a study, and everything in it that is stale, missing, foreign or damaged."""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from dr_core.study.folder import open_study
+from dr_core.study.verify import SOUND, Node, verify_study
+
+_TITLES = {
+    "data": "eyes",
+    "run": "trainings",
+    "checkpoint": "weights",
+    "table": "tables",
+    "roles": "roles",
+    "file": "files",
+}
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
+    """Add the command to the parser; `told` stands beside its name."""
+    parser = commands.add_parser(
+        "verify", help=told, description=f"{__doc__} Exit code 0: all is sound; 1: something is not."
+    )
+    parser.add_argument("study", type=Path, metavar="STUDY", help="the study's folder")
+    parser.add_argument("--json", action="store_true", help="print the tree as JSON")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    study = open_study(options.study)
+    nodes = verify_study(study)
+    wrong = [node for node in nodes if node.state not in SOUND]
+    console = Console(soft_wrap=True, highlight=False)
+    if options.json:
+        values = {"study": study.name, "sound": not wrong, "nodes": [dataclasses.asdict(node) for node in nodes]}
+        console.print(json.dumps(values, indent=2), markup=False)
+    else:
+        console.print(_draw(f"{study.info.title} ({study.path})", nodes))
+        unknown = sum(node.state == "unknown" for node in nodes)
+        console.print(f"{len(nodes)} things looked at: {len(wrong)} are not sound, {unknown} are not known in full.")
+    return int(bool(wrong))
+
+
+def _draw(title: str, nodes: Sequence[Node]) -> Tree:
+    tree = Tree(Text(title))
+    for kind, heading in _TITLES.items():
+        of_kind = [node for node in nodes if node.kind == kind]
+        branch = tree.add(heading) if of_kind else tree
+        for node in of_kind:
+            branch.add(Text(_describe(node)))
+    return tree
+
+
+def _describe(node: Node) -> str:
+    state = "" if node.state == "good" else f" [{node.state.upper()}]"
+    parents = f" from {', '.join(node.parents)}" if node.parents else ""
+    reason = f": {node.reason}" if node.reason else ""
+    return f"{node.name} {node.digest}".rstrip() + f"{state}{parents}{reason}"

@@ -1,0 +1,103 @@
+"""No patient and no picture has two roles in a study, unless somebody knows why."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dr_core.errors import InputError
+from dr_core.study.roles import certify_roles, check_published_split, read_roles, register_roles, take_roles
+
+
+def write(folder, patients, *, seed=0, title="Mine", split=None, images=None):
+    folder.mkdir()
+    count = len(patients)
+    pixels = np.random.default_rng(seed).integers(0, 256, (count, 3, 32, 32), np.uint8) if images is None else images
+    np.save(folder / "images.npy", pixels)
+    index = pd.DataFrame({"eye": [f"{folder.name}-{n}" for n in range(count)], "patient": patients, "grade": 0})
+    (index if split is None else index.assign(split=split)).to_parquet(folder / "index.parquet")
+    if title:
+        (folder / "store.json").write_text(json.dumps({"title": title, "size": 32, "crop": "squash"}))
+    return folder
+
+
+@pytest.fixture
+def training(tmp_path):
+    """A study whose training eyes are of the patients a and b."""
+    store = write(tmp_path / "train", ["a", "a", "b"])
+    members, notes = take_roles(tmp_path / "study", [("training", store)])
+    assert notes == ()
+    assert not (tmp_path / "study").exists()  # nothing is written before it is used
+    register_roles(tmp_path / "study", members)
+    return store
+
+
+def test_a_patient_with_two_roles_is_refused_and_named(training, tmp_path):
+    test = write(tmp_path / "test", ["b", "c"], seed=1)
+    with pytest.raises(InputError, match=r"for test, and 1 of its patients \(b\) are used for training") as error:
+        take_roles(tmp_path / "study", [("test", test)])
+    assert "allow the overlap" in str(error.value)
+    members, notes = take_roles(tmp_path / "study", [("test", test)], allow_overlap=True)
+    assert len(notes) == 1
+    register_roles(tmp_path / "study", members)
+    (overlap,) = certify_roles(tmp_path / "study")
+    assert (set(overlap.roles), overlap.patients, overlap.pictures, overlap.leaks) == ({"training", "test"}, 1, 0, True)
+
+
+def test_a_picture_with_two_roles_is_refused_whatever_its_patient_is_called(training, tmp_path):
+    pixels = np.load(training / "images.npy")[:1]
+    test = write(tmp_path / "test", ["z"], title="Another", images=pixels)
+    with pytest.raises(InputError, match=r"1 of its pictures \(test-0\) are used for training"):
+        take_roles(tmp_path / "study", [("test", test)])
+
+
+def test_names_of_patients_of_other_data_sets_mean_nothing(training, tmp_path):
+    test = write(tmp_path / "test", ["a", "b"], seed=1, title="Another")
+    members, notes = take_roles(tmp_path / "study", [("test", test)])
+    assert notes == ()
+    register_roles(tmp_path / "study", members)
+    (overlap,) = certify_roles(tmp_path / "study")
+    assert overlap.patients is None
+    assert overlap.describe().endswith("checked by picture")
+
+
+def test_two_stores_of_one_role_may_share_and_it_is_noted(training, tmp_path):
+    more = write(tmp_path / "more", ["b", "c"], seed=1)
+    members, notes = take_roles(tmp_path / "study", [("training", more)])
+    assert notes == (f"{more}: 1 of its patients (b) are used for training, too.",)
+    register_roles(tmp_path / "study", members)
+    assert [member.role for member in read_roles(tmp_path / "study")] == ["training", "training"]
+    assert not any(overlap.leaks for overlap in certify_roles(tmp_path / "study"))
+
+
+def test_one_store_may_not_have_two_roles_at_once(tmp_path):
+    store = write(tmp_path / "train", ["a", "b"])
+    with pytest.raises(InputError, match="for validation, and 2 of its patients"):
+        take_roles(tmp_path / "study", [("training", store), ("validation", store)])
+
+
+def test_pictures_that_look_alike_are_listed_and_not_refused(training, tmp_path):
+    pixels = np.load(training / "images.npy")[:1].copy()
+    pixels[0, :, 5, 5] = 0
+    test = write(tmp_path / "test", ["z"], title="Another", images=pixels)
+    register_roles(tmp_path / "study", take_roles(tmp_path / "study", [("test", test)])[0])
+    (overlap,) = certify_roles(tmp_path / "study")
+    assert [set(pair) for pair in overlap.near] == [{"train-0", "test-0"}]
+    assert not overlap.leaks
+
+
+@pytest.mark.parametrize("split", ["test", "private", "Public"])
+def test_eyes_that_were_published_for_testing_are_not_trained_on_unawares(tmp_path, split):
+    store = write(tmp_path / "all", ["a", "b", "c"], split=["train", split, "train"])
+    with pytest.raises(InputError, match=r"1 of the 3 eyes .* published split .* prepare the training split alone"):
+        check_published_split(store)
+    check_published_split(store, allow_test=True)
+    check_published_split(write(tmp_path / "train", ["a"], split="train"))
+
+
+def test_a_damaged_registry_is_a_sentence(training, tmp_path):
+    (path,) = (tmp_path / "study" / "roles").glob("*")
+    path.write_bytes(b"no table")
+    with pytest.raises(InputError, match="is damaged"):
+        list(read_roles(tmp_path / "study"))
