@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -120,7 +121,7 @@ def list_eyes(key: str, store: Store, folder: Path | None = None, *, assess: boo
     )
 
 
-def _assess(images: np.ndarray) -> dict[str, list]:
+def _assess(images: np.ndarray) -> dict[str, list[Any]]:
     found = []
     for image in images:
         view = np.ascontiguousarray(image.transpose(1, 2, 0))

@@ -164,7 +164,8 @@ def _condition_figure(study: Study, layers: pd.DataFrame, panels: list[str]) -> 
 
 
 def _one_setup(layers: pd.DataFrame) -> pd.DataFrame:
-    return layers[layers["setup"] == layers["setup"].iloc[0]]
+    result: pd.DataFrame = layers[layers["setup"] == layers["setup"].iloc[0]]
+    return result
 
 
 def _explain_conditions(layers: pd.DataFrame, title: str) -> None:
