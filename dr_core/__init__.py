@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dr_core.analysis.attribution import Explainer
+    from dr_core.analysis.controls import build_explainers, control_maps
+    from dr_core.analysis.explanation import describe_explanation, explain_map
     from dr_core.analysis.localization import (
         pool,
         relevance_mass_accuracy,
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
     )
     from dr_core.analysis.spectrum import activation_eigenvalues, condition_number
     from dr_core.corruption import CORRUPTIONS, corrupt
-    from dr_core.data.fundus import read_fundus
+    from dr_core.data.fundus import find_field_of_view, read_fundus
     from dr_core.data.idrid import load_segmentation
     from dr_core.data.phantom import draw_phantom
+    from dr_core.data.regions import find_regions
     from dr_core.errors import InputError
     from dr_core.models.checkpoint import LoadedModel, load_model
     from dr_core.models.moco import MoCo
@@ -34,9 +37,15 @@ __all__ = [
     "LoadedModel",
     "MoCo",
     "activation_eigenvalues",
+    "build_explainers",
     "condition_number",
+    "control_maps",
     "corrupt",
+    "describe_explanation",
     "draw_phantom",
+    "explain_map",
+    "find_field_of_view",
+    "find_regions",
     "load_model",
     "load_segmentation",
     "pool",
@@ -47,6 +56,15 @@ __all__ = [
 ]
 
 _HOMES = {
+    "dr_core.analysis.controls": (
+        "build_explainers",
+        "control_maps",
+    ),
+    "dr_core.analysis.explanation": (
+        "describe_explanation",
+        "explain_map",
+    ),
+    "dr_core.data.regions": ("find_regions",),
     "dr_core.analysis.attribution": ("Explainer",),
     "dr_core.analysis.localization": (
         "pool",
@@ -56,7 +74,7 @@ _HOMES = {
     ),
     "dr_core.analysis.spectrum": ("activation_eigenvalues", "condition_number"),
     "dr_core.corruption": ("CORRUPTIONS", "corrupt"),
-    "dr_core.data.fundus": ("read_fundus",),
+    "dr_core.data.fundus": ("find_field_of_view", "read_fundus"),
     "dr_core.data.idrid": ("load_segmentation",),
     "dr_core.data.phantom": ("draw_phantom",),
     "dr_core.errors": ("InputError",),

@@ -15,20 +15,18 @@ from dr_core.models.checkpoint import (
     HEADER_DEFECTS,
     CheckpointInfo,
     LoadedModel,
-    check_types,
     load_model,
     read_info,
     software_versions,
 )
 from dr_core.models.setups import Setup, declare_setups, parse_setup
 from dr_core.parquet import DEFECTS, read_parquet
+from dr_core.study.head_checks import check_head
 from dr_core.study.tables import RESULT_COLUMNS, TABLES, fill_run_columns, read_provenance, write_rows
 
 CONFIGURATION = "configuration"
 """Key of a study's settings under which the TOML file of a whole study stands."""
 
-ROLES = ("pretraining", "training", "validation", "test")
-"""What a data set is for."""
 
 SCHEMA = 2
 """Version of the folder's layout; a reader refuses a newer one. Schema 1 had set-ups of the paper's preset, by name."""
@@ -329,31 +327,8 @@ def _parse_info(path: Path, values: dict[str, Any]) -> StudyInfo:
     values["setups"] = declare_setups(parse_setup(one) for one in values["setups"]) if values["setups"] else ()
     values["schema"] = SCHEMA
     info = StudyInfo(**values)
-    _check_info(info)
+    check_head(info)
     return info
-
-
-def _check_info(info: StudyInfo) -> None:
-    """Raise TypeError or ValueError where a value is not what its field takes."""
-    check_types(info, str, ("title", "summary", "protocol", "created", "made_by"))
-    check_types(info, dict, ("settings", "versions", "checkpoints"))
-    _check_count("seed", info.seed)
-    if not all(isinstance(text, str) for texts in (info.versions, info.checkpoints) for text in texts.values()):
-        raise TypeError("versions or checkpoints that are no texts")
-    for data in info.data:
-        check_types(data, str, ("key", "title", "role", "description", "fingerprint", "label"))
-        check_types(data, bool, ("real",))
-        _check_count("images", data.images)
-        if data.role not in ROLES:
-            raise ValueError(f"the role of a data set is one of {', '.join(ROLES)}")
-    keys = [data.key for data in info.data]
-    if len(set(keys)) < len(keys):
-        raise ValueError("two data sets of one key")
-
-
-def _check_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise ValueError(f"{name} must be a whole number, 0 or more")
 
 
 def list_studies(folder: str | Path) -> list[Path]:

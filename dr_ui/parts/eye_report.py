@@ -108,8 +108,9 @@ def _maps(study: Study, specimen: Specimen, found: heatmaps.Answers) -> str:
     views, preprocessings = cache.look(specimen.eye, study).views, heatmaps.ways_of(study, OWN)
     end = overlay.shared_scale_end(heatmap[0].numpy() for heatmap in found.pooled.values())
     figures = "".join(
-        f"<figure>{_map(found, setup, views[way], end)}<figcaption>{_label(study.setups[setup])}</figcaption></figure>"
-        for setup, way in preprocessings.items()
+        f"<figure>{_map(found, setup, views[preprocessing], end)}"
+        f"<figcaption>{_label(study.setups[setup])}</figcaption></figure>"
+        for setup, preprocessing in preprocessings.items()
     )
     return f"<div class='maps'>{figures}</div><p>{overlay.scale_bar_html()}</p>"
 
@@ -128,7 +129,9 @@ def _scores(study: Study, specimen: Specimen) -> str:
     """Where each heatmap's relevance lies, beside its strongest control, and what may be said of it."""
     maps = controls.controls(specimen, study, _QUESTION)
     prepared, preprocessings = heatmaps.prepare(specimen, study, OWN), heatmaps.ways_of(study, OWN)
-    known = specimen.masked and all(prepared.masks[way].get(TOTAL) is not None for way in preprocessings.values())
+    known = specimen.masked and all(
+        prepared.masks[preprocessing].get(TOTAL) is not None for preprocessing in preprocessings.values()
+    )
     code, name = localization_scores.name_lesions(total_lesions()) if known else ("disc", "the optic disc")
     masks = {
         setup: prepared.masks[preprocessings[setup]][TOTAL] if known else prepared.regions[preprocessings[setup]].disc

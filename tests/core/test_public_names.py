@@ -47,7 +47,7 @@ def test_the_examples_run_as_they_stand(project):
     assert printed[1] == f"mass accuracy {pooled[mask].sum() / pooled.sum():.3f}, random heatmap {mask.mean():.3f}"
     strongest = np.argsort(-pooled.ravel(), kind="stable")[: mask.sum()]
     assert printed[2] == f"rank accuracy {mask.ravel()[strongest].mean():.3f}, random heatmap {mask.mean():.3f}"
-    assert [line.split(" (")[0] for line in printed[4:7]] == ["gaussian_noise", "defocus_blur", "brightness"]
+    assert [line.split(" (")[0] for line in printed[6:9]] == ["gaussian_noise", "defocus_blur", "brightness"]
     assert names["logits"].shape == (5, 1025)
     assert np.isfinite(names["loss"].item())
     assert printed[-1] == "`nowhere.jpg` does not exist; check the spelling of the path."

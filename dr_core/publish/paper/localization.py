@@ -11,6 +11,7 @@ from itertools import product
 
 import numpy as np
 
+from dr_core.data.grades import lesion_code
 from dr_core.publish.paper.claim import (
     FOUR,
     INITIALIZATIONS,
@@ -37,18 +38,13 @@ _NOT_CLEARLY = 0.05
 """Difference of rank accuracies up to which neither of two set-ups clearly outperforms; the paper names none."""
 
 _POOLINGS = ("sum_pos", "l2_norm_sq")
-_TITLES = {
-    "microaneurysms": "MA",
-    "haemorrhages": "HE",
-    "hard_exudates": "EX",
-    "total": "total",
-    "view": "field of view",
-    "mass accuracy": "RMA",
-    "rank accuracy": "rank accuracy",
-    "entropy": "entropy",
-}
+_TITLES = {"view": "field of view", "mass accuracy": "RMA", "rank accuracy": "rank accuracy", "entropy": "entropy"}
 
 _MASS, _RANK = "mass accuracy", "rank accuracy"
+
+
+def _title(name: str) -> str:
+    return _TITLES.get(name) or lesion_code(name)
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class _Cell:
 
     @property
     def name(self) -> str:
-        return f"{_TITLES[self.lesion]}, {_TITLES[self.score]} {self.pooling}"
+        return f"{_title(self.lesion)}, {_title(self.score)} {self.pooling}"
 
     def published(self, setup: str) -> float:
         """The paper's mean; NaN for what it does not give."""

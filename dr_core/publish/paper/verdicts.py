@@ -17,11 +17,8 @@ from scipy.special import stdtr
 from dr_core.analysis.multiplicity import holm_adjusted
 from dr_core.publish.paper.evidence import Evidence
 
-LEVEL = 0.025
-"""One-sided level of each verdict: a 95 % interval wholly on one side."""
-
-_POWER = 0.8
-"""Share of studies in which an effect is found that counts as detectable."""
+LEVEL, _POWER = 0.025, 0.8
+"""One-sided level of a verdict (a 95 % interval wholly on one side); share of studies that find a detectable effect."""
 
 
 class Verdict(StrEnum):

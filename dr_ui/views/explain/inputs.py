@@ -8,7 +8,7 @@ import streamlit as st
 
 from dr_core.analysis.attribution import RULES
 from dr_core.analysis.localization import POOLINGS
-from dr_core.data.grades import GRADES, LESIONS, lesion_code, total_lesions
+from dr_core.data.grades import GRADES, LESIONS, TARGET_GRADE, TOTAL, lesion_code, lesion_label, total_lesions
 from dr_core.data.protocol import PROTOCOLS
 from dr_ui.eyes import masked_eye
 from dr_ui.eyes.masked_eye import Specimen
@@ -18,11 +18,7 @@ from dr_ui.views.explain.heatmaps import Question
 
 _Value = TypeVar("_Value")
 
-_CODES = {lesion.code: name for name, lesion in LESIONS.items()}
-_TOTAL_CODES = [lesion_code(name) for name in total_lesions()]
 _PERCENTILES = (0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0)
-_SEVERE = 3
-"""The grade whose output the paper explains."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,21 +38,26 @@ class Choice:
     percentile: float
 
 
+def _choose_lesions() -> tuple[str, ...]:
+    codes = st.pills(
+        "Lesions scored",
+        [lesion.code for lesion in LESIONS.values()],
+        selection_mode="multi",
+        default=[lesion_code(name) for name in total_lesions()],
+        key="lesions",
+        bind="query-params",
+        help=", ".join(f"{lesion.code} {lesion.label}" for lesion in LESIONS.values())
+        + f". The paper's total is {lesion_label(TOTAL)}.",
+    )
+    return tuple(name for name, lesion in LESIONS.items() if lesion.code in (codes or []))
+
+
 def choose() -> Choice:
     """Draw the inputs."""
     specimen = masked_eye.choose_masked_eye()
     places = st.columns([2.3, 2.2, 1.9, 1.8, 1.3], gap="small", vertical_alignment="bottom")
     with places[0]:
-        codes = st.pills(
-            "Lesions scored",
-            list(_CODES),
-            selection_mode="multi",
-            default=_TOTAL_CODES,
-            key="lesions",
-            bind="query-params",
-            help="MA microaneurysms, HE haemorrhages, EX hard exudates, SE soft exudates (cotton wool). "
-            "The paper's total is MA, HE and EX together.",
-        )
+        lesions = _choose_lesions()
     with places[1]:
         rule = _select(
             "Attribution method",
@@ -68,7 +69,7 @@ def choose() -> Choice:
     with places[2]:
         target = _select(
             "Target grade",
-            [_SEVERE, 4, 2, 1, 0],
+            [TARGET_GRADE, *(grade for grade in reversed(range(len(GRADES))) if grade != TARGET_GRADE)],
             "target",
             grade_title,
             "The heatmap shows what speaks for this grade. The paper asks about severe DR.",
@@ -86,7 +87,7 @@ def choose() -> Choice:
         protocol, percentile = _choose_details()
     return Choice(
         specimen=specimen,
-        lesions=tuple(lesion for code, lesion in _CODES.items() if code in (codes or [])),
+        lesions=lesions,
         question=Question(rule=rule, target=target, pooling=pooling, protocol=protocol),
         percentile=percentile,
     )

@@ -13,7 +13,7 @@ from dr_core.data.grades import GRADES, LESIONS, TARGET_GRADE, lesion_label
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.parts import charts, style
-from dr_ui.shell import result_tables
+from dr_ui.shell import missing, result_tables
 
 
 def show(study: Study) -> None:
@@ -21,7 +21,7 @@ def show(study: Study) -> None:
     st.html('<h2 class="lens-h2">Which lesions does each network know, and where?</h2>')
     table = result_tables.load_table(study, "concepts")
     if table is None or table.empty:
-        st.caption("`python train_cli.py concepts --study DIR` measures it on phantoms, whose lesions are known.")
+        missing.show_missing_table(study, "concepts")
         return
     left, right = st.columns([1.15, 1], gap="medium")
     with left:
