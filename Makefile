@@ -59,10 +59,11 @@ install-locked: .venv/bin/python  ## make .venv from requirements.lock: nothing 
 audit: build/supply.stamp  ## look for known weaknesses in the locked packages (asks PyPI)
 	$(SUPPLY)/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
-licences: .venv/app.stamp build/supply.stamp  ## write docs/licences.md: the licence of every locked package
-	@{ printf '# Licences of the packages that the app needs\n\n`make licences` writes this from requirements.lock, on Linux.\n\n'; \
+licences: .venv/app.stamp build/supply.stamp  ## write the table of docs/licences.md: the licence of every locked package
+	@{ sed '/^## Every locked package/q' docs/licences.md; echo; \
 		$(SUPPLY)/pip-licenses --python $(BIN)/python --format markdown --with-urls --with-system \
-		--packages $$(sed -nE 's/^([a-zA-Z0-9._-]+)==.*/\1/p' requirements.lock | sed 'p; s/-/_/g' | sort -u); } > docs/licences.md
+		--packages $$(sed -nE 's/^([a-zA-Z0-9._-]+)==.*/\1/p' requirements.lock | sed 'p; s/-/_/g' | sort -u); } > build/licences.md
+	@mv build/licences.md docs/licences.md
 
 sbom: build/supply.stamp  ## write build/sbom.json (CycloneDX) from requirements.lock
 	$(SUPPLY)/cyclonedx-py requirements requirements.lock --output-format JSON --output-file build/sbom.json

@@ -1,12 +1,12 @@
 """DR Lens: which study is open, its models, and what each page answers."""
 
 from dr_ui.shell import page, result_tables
-from dr_ui.views.home import running_trainings, trainings_table
+from dr_ui.views.home import experiments, running_trainings, trainings_table
 from dr_ui.views.home import screen as home
 
 
 def render(study: page.Study) -> None:
-    """The study, its models, its trainings, running ones, the questions, and what the numbers rest on."""
+    """The study, its models and trainings, the questions, what the numbers rest on, and what was measured."""
     home.show_study(study)
     home.show_models(study)
     result_tables.show_stale(study)
@@ -14,6 +14,7 @@ def render(study: page.Study) -> None:
     running_trainings.show_runs(study)
     home.show_questions()
     home.show_data(study)
+    experiments.show_experiments(study)
 
 
 page.show("DR Lens", "DR Lens: what did your model look at?", render)

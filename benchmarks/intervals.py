@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import norm
 
-from dr_core.analysis.bootstrap import draw_patients, interval
+from dr_core.analysis.bootstrap import interval, sample_patients
 from dr_core.analysis.discrimination import measure_auc, measure_separation
 from dr_core.analysis.drawn_intervals import operating_interval
 from dr_core.analysis.intervals import auc_interval, proportion_interval
@@ -54,7 +54,7 @@ def cover_sensitivity(studies: int, patients: int, sick: float, auc: float, eyes
     truth = norm.sf(norm.isf(0.1) - np.sqrt(2) * norm.ppf(auc))
     for number in range(studies):
         scores, labels, of = draw_study(generator, patients, sick, auc, eyes)
-        drawn = measure_separation(scores, labels, draw_patients(of, draws=200, seed=number)).sensitivity
+        drawn = measure_separation(scores, labels, sample_patients(of, draws=200, seed=number)).sensitivity
         found = operating_interval(drawn, of[labels])
         if np.isfinite(found.low):
             yield found.low <= truth <= found.high
@@ -65,7 +65,7 @@ def _cover_bootstrap(studies: int, patients: int, sick: float, auc: float, eyes:
     covered = []
     for seed in range(studies):
         scores, labels, of = draw_study(generator, patients, sick, auc, eyes)
-        _, low, high = interval(measure_auc(scores, labels, draw_patients(of, draws=300, seed=seed)))
+        _, low, high = interval(measure_auc(scores, labels, sample_patients(of, draws=300, seed=seed)))
         covered.append(low <= auc <= high)
     return float(np.mean(covered))
 

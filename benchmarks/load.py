@@ -4,9 +4,10 @@ Starts the real server on the demo study and drives it over Streamlit's own prot
 machine's cores serve the app. Everybody uploads a new eye in every round and waits 1.5 to 4.5 s between two requests.
 Now and then somebody is gone in the middle of a request, without a goodbye, and opens the app anew. The pages must
 equal, letter by letter, what a single user sees of the same eye on a server of his own; the last JSON line has the 95th
-percentile of the time until four answers are there.
+percentile of the time until four answers are there, which means something on a machine that does nothing else, and the
+processor time of a round, which also does on a busy one.
 
-    python benchmarks/load.py [--sessions 30] [--minutes 3]
+    python benchmarks/load.py [--sessions 30] [--minutes 3] [--eyes N]
     python benchmarks/load.py --uploads 1000     # one session, one eye after the other: memory
 """
 
@@ -168,7 +169,7 @@ async def drive(address: str, people: list[Person], seconds: float, patience: tu
     Args:
         address: Of the server.
         people: Who.
-        seconds: How long; a person whose eyes are used up begins with the first one again.
+        seconds: How long, but a round each; a person whose eyes are used up begins with the first one again.
         patience: Shortest and longest pause between two requests.
 
     Returns:
@@ -184,14 +185,14 @@ async def drive(address: str, people: list[Person], seconds: float, patience: tu
 
         await asyncio.sleep(generator.uniform(0, patience[1]))
         rounds = itertools.cycle(zip(person.specimens, person.expected, strict=True))
-        while time.monotonic() < end:
+        while True:
             async with Visitor(address) as visitor:
                 for specimen, expected in rounds:
-                    if time.monotonic() >= end:
-                        return
                     if await visit_once(visitor, specimen, person.threshold, record, pause) != expected:
                         record.wrong.append(f"session {number} saw something else than a single user")
                     record.rounds += 1
+                    if time.monotonic() >= end:
+                        return
                     if generator.random() < LEAVING:
                         await _leave(visitor, float(generator.uniform(0, 1)))
                         record.left += 1
@@ -285,6 +286,12 @@ async def watched(
         looking.cancel()
 
 
+def processor_seconds(process: int) -> float:
+    """Processor time of a process."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def growth(memory: list[tuple[float, int]]) -> float:
     """Growth of the memory from the second third of the time to the last, relative."""
     end = memory[-1][0]
@@ -298,21 +305,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=30)
     parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--eyes", type=int, help="of each person, before the first comes again (default: all rounds)")
     parser.add_argument("--uploads", type=int, default=0)
     options = parser.parse_args()
     people, seconds = [], 60 * options.minutes
     if not options.uploads:
         with start_server() as (address, _):  # one of its own: what it remembers must not help the other
-            people = asyncio.run(ask_alone(address, options.sessions, math.ceil(seconds / (2 * sum(PATIENCE)))))
+            rounds = options.eyes or math.ceil(seconds / (2 * sum(PATIENCE)))
+            people = asyncio.run(ask_alone(address, options.sessions, rounds))
     with start_server() as (address, process):
         work = upload_many(address, options.uploads) if options.uploads else drive(address, people, seconds)
+        before = processor_seconds(process)
         record, memory = asyncio.run(watched(work, process))
-    _print(record, memory)
+        used = processor_seconds(process) - before
+    _print(record, memory, used / max(record.rounds, 1))
     too_few = not options.uploads and record.rounds < ROUNDS_AIM * seconds / 180
     sys.exit(1 if record.wrong or too_few or max(size for _, size in memory) > MEMORY_AIM else 0)
 
 
-def _print(record: Record, memory: list[tuple[float, int]]) -> None:
+def _print(record: Record, memory: list[tuple[float, int]], each: float) -> None:
     lines = [f"wrong: {error} ({record.wrong.count(error)} times)" for error in sorted(set(record.wrong))]
     for kind, seconds in record.seconds.items():
         median, p95, longest = np.percentile(seconds, [50, 95, 100])
@@ -320,6 +331,7 @@ def _print(record: Record, memory: list[tuple[float, int]]) -> None:
     lines.append(
         f"{record.rounds} rounds were finished; {record.left} times somebody was gone in the middle of a request"
     )
+    lines.append(f"{each:.2f} s of processor time a round; the machine's load was {os.getloadavg()[0]:.1f}")
     most = max(size for _, size in memory)
     lines.append(f"memory: at most {most / 2**30:.2f} GiB, last third {growth(memory):+.1%} on the one before")
     p95 = float(np.percentile(record.seconds["upload"] + record.seconds.get("slide", []), 95))
@@ -329,6 +341,7 @@ def _print(record: Record, memory: list[tuple[float, int]]) -> None:
         "rounds": record.rounds,
         "wrong": len(record.wrong),
         "memory_gib": round(most / 2**30, 2),
+        "processor_seconds_a_round": round(each, 2),
     }
     sys.stdout.write("\n".join([*lines, json.dumps(line), ""]))
 

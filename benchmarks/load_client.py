@@ -14,7 +14,8 @@ from streamlit.proto.Common_pb2 import FileUploaderState, FileURLs
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 _COOKIE = "_streamlit_xsrf"
-_LONGEST = 120.0
+_LONGEST = 300.0
+"""Seconds after which a page counts as hanging."""
 
 
 @dataclass

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from dr_core.analysis.bootstrap import draw_patients
+from dr_core.analysis.bootstrap import sample_patients
 from dr_core.data.grades import READINGS
 from dr_core.experiments.answers import ANSWERS, MeasureConfig, read_answers, summarize
 
@@ -25,7 +25,7 @@ def main() -> None:
     summarize(table, MeasureConfig())
     ours = time.perf_counter() - started
     one = table[table["setup"] == "a"]
-    draws = draw_patients(one["patient"].to_numpy(), draws=PEER_DRAWS)
+    draws = sample_patients(one["patient"].to_numpy(), draws=PEER_DRAWS)
     started = time.perf_counter()
     for reading in READINGS:
         labels, scores = read_answers(one, reading)

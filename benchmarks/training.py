@@ -36,7 +36,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from dr_core.data.augment import augment, draw_parameters
+from dr_core.data.augment import augment, sample_parameters
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import IMAGES, INDEX, Store, open_store
@@ -241,7 +241,7 @@ def time_view(
     images, seconds = task.read(np.arange(setting.batch)).to(setting.device), []
     for seed in range(5):
         started = time.perf_counter()
-        view = augment(images, draw_parameters(config.augment, setting.batch, seed))
+        view = augment(images, sample_parameters(config.augment, setting.batch, seed))
         task.preprocessing.standardize(view).contiguous(memory_format=torch.channels_last)
         if setting.device == "cuda":
             torch.cuda.synchronize()

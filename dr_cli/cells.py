@@ -44,7 +44,8 @@ def render_request(request: Request) -> list[str]:
 
 
 def _render_measurement(request: MeasureRequest) -> list[str]:
-    data = {"idrid" if find_experiment(request.measurement).takes_masks else "data": request.data}
+    experiment = find_experiment(request.measurement)
+    data = {"idrid" if experiment.takes_masks else "data": request.data} if experiment.needs else {}
     given = {name: value for name, value in (("key", request.key), ("device", request.device)) if value}
     words = [request.measurement, *path_words(study=request.study, **data), "--replace"]  # the configuration decides
     return words + option_words({"allow_overlap": request.allow_overlap} | given | request.options)

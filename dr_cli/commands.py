@@ -8,8 +8,12 @@ from typing import Any
 
 from dr_core.errors import Remedy
 
-PROGRAM = "python train_cli.py"
-"""How a user calls the program."""
+
+def program() -> str:
+    """How a user calls the program: by its script in a checkout, by its command where the package is installed."""
+    checkout = Path(__file__).parents[1] / "train_cli.py"
+    return f"python {checkout.name}" if checkout.is_file() else "dr-lens"
+
 
 _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "make study": ("demo", "--out", "{out}"),
@@ -31,7 +35,7 @@ def render_remedy(remedy: Remedy) -> str:
     Args:
         remedy: The remedy; its kind is a key of the table.
     """
-    words = []
+    words: list[str] = []
     for word in _COMMANDS[remedy.kind]:
         if word == "EYES":
             words += _eyes_words(remedy.arguments["experiment"])
@@ -44,14 +48,17 @@ def render_remedy(remedy: Remedy) -> str:
                 continue
             filled = missing.args[0].upper()
         words.append(filled)
-    return " ".join([PROGRAM, *words])
+    return " ".join([program(), *words])
 
 
-def _eyes_words(experiment: str) -> tuple[str, str]:
-    """The option that names the eyes of an experiment."""
+def _eyes_words(key: str) -> tuple[str, ...]:
+    """The option that names the eyes of an experiment; none where it draws its own."""
     from dr_core.experiments.registry import find_experiment  # brings PyTorch along, and few commands fail
 
-    return ("--idrid", "ROOT") if find_experiment(experiment).takes_masks else ("--data", "STORE")
+    experiment = find_experiment(key)
+    if not experiment.needs:
+        return ()
+    return ("--idrid", "ROOT") if experiment.takes_masks else ("--data", "STORE")
 
 
 def known_remedies() -> tuple[str, ...]:
@@ -65,7 +72,7 @@ def _quoted(arguments: Mapping[str, str]) -> dict[str, str]:
 
 def option_words(options: Mapping[str, Any]) -> list[str]:
     """Options as the command line takes them: true alone stands for a switch, a list for an option given often."""
-    words = []
+    words: list[str] = []
     for name, value in options.items():
         option = f"--{name.replace('_', '-')}"
         for one in value if isinstance(value, list | tuple) else [value]:

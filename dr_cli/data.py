@@ -27,9 +27,9 @@ _SHOWN = 5
 """Names that are listed of each finding; `--json` gives all."""
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
-    """Add the command to the parser; `told` stands beside its name."""
-    data = commands.add_parser("data", help=told, description=__doc__)
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
+    """Add the command to the parser; `summary` stands beside its name."""
+    data = commands.add_parser("data", help=summary, description=__doc__)
     actions = data.add_subparsers(required=True, metavar="ACTION")
     check = actions.add_parser("check", help="hold what is found against what was published; exit code 1 if it differs")
     _add_source(check)

@@ -5,11 +5,11 @@ import argparse
 from dr_cli.study import add_run_options, run_study
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
-    """Add the command to the parser; `told` stands beside its name."""
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
+    """Add the command to the parser; `summary` stands beside its name."""
     demo = commands.add_parser(
         "demo",
-        help=told,
+        help=summary,
         description="Draw phantom eyes, train the four set-ups on them and measure everything: `study` with the "
         "project's own demo.toml. Goes on when stopped. Photographs are measured as well with --set "
         "data.test.NAME=STORE; they are never trained on.",

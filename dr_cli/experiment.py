@@ -21,17 +21,17 @@ _INPUTS = {
 
 
 def add_command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, told: str, experiment: Experiment
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str, experiment: Experiment
 ) -> None:
     """Add the command of an experiment to the parser.
 
     Args:
         commands: Where to.
         name: Name of the command.
-        told: What it does, beside its name.
+        summary: What it does, beside its name.
         experiment: The experiment.
     """
-    parser = commands.add_parser(name, help=told, description=experiment.question)
+    parser = commands.add_parser(name, help=summary, description=experiment.question)
     parser.add_argument("--study", type=Path, required=True, help="the study's folder; tables go to its results/")
     for need in experiment.needs:
         for option, about in _INPUTS[need.kind]:
@@ -60,7 +60,7 @@ def _add_setting(parser: argparse.ArgumentParser, setting: Setting) -> None:
         parser.add_argument(option, dest=target, action="store_true", default=None, help=setting.description)
         return
     about = setting.description.replace("%", "%%")
-    if setting.many:
+    if setting.multiple:
         shown = ", ".join(map(str, setting.default)) if len(setting.default) < 6 else "all"
         about += f"; may be given often (default: {shown})"
     else:
@@ -70,12 +70,13 @@ def _add_setting(parser: argparse.ArgumentParser, setting: Setting) -> None:
         dest=target,
         type=setting.kind,
         choices=setting.choices,
-        action="append" if setting.many else "store",
+        action="append" if setting.multiple else "store",
         help=about,
     )
 
 
-def _run(options: argparse.Namespace, name: str, experiment: Experiment) -> None:
+def _run(options: argparse.Namespace, name: str, experiment: Experiment) -> int:
+    """Give 1 where a training run gave no answer; the tables hold the others'."""
     given = vars(options)
     config = build_config(
         experiment.config, {setting.name: given[f"setting_{setting.name}"] for setting in experiment.settings}
@@ -99,3 +100,7 @@ def _run(options: argparse.Namespace, name: str, experiment: Experiment) -> None
         console.print(f"The tables are in {study.path / 'results'}.")
     else:
         console.print(f"Part {shard.number} of {shard.count} is done; the last one to end writes the tables.")
+    unanswered = [sentence for report in last.values() for sentence in report.unanswered]
+    for sentence in unanswered:
+        console.print(sentence, markup=False)
+    return int(bool(unanswered))

@@ -6,6 +6,7 @@ from pathlib import Path
 from dr_cli import recipe_options
 from dr_cli.commands import render_remedy
 from dr_cli.progress import show_progress, show_training
+from dr_cli.stopping import should_stop
 from dr_core.devices import find_job
 from dr_core.errors import Remedy
 from dr_core.models.setups import SETUPS
@@ -15,11 +16,11 @@ from dr_core.training.jobs.start import choose_start, obtain_weights
 from dr_core.training.recipes import FINETUNE, choose_finetuning
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
-    """Add the command to the parser; `told` stands beside its name."""
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
+    """Add the command to the parser; `summary` stands beside its name."""
     parser = commands.add_parser(
         "finetune",
-        help=told,
+        help=summary,
         description="Train one set-up on graded eyes; the epoch with the best validation AUC is kept. The same command "
         "resumes. On many GPUs: torchrun --nproc-per-node N train_cli.py finetune ...",
     )
@@ -78,6 +79,6 @@ def _run(options: argparse.Namespace) -> None:
             show_progress("fetch ImageNet weights, bytes", fetch)
         else:
             list(fetch)
-    show_training(f"{setup.label} on {options.fraction} %", finetune(request))
+    show_training(f"{setup.label} on {options.fraction} %", finetune(request, should_stop))
     measure = render_remedy(Remedy("evaluate", {"study": str(options.study)}))
     recipe_options.announce(f"The best epoch is in {request.run}. Measure it: {measure}")

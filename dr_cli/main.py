@@ -4,18 +4,14 @@ import argparse
 import importlib
 import importlib.util
 import logging
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from dr_cli.commands import render_remedy
-from dr_core.errors import InputError
+from dr_cli.stopping import Terminated, answering_sigterm
+from dr_core.errors import InputError, Stopped
 
 COMMANDS = {
     "app": "open a study, or the demo study, in the browser",
@@ -49,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = build_parser(given).parse_args(given)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells the precision of every training
     try:
-        with _answering_sigterm():
+        with answering_sigterm():
             code: int | None = options.run(options)
     except InputError as error:
         command = f" The command: {render_remedy(error.remedy)}" if error.remedy else ""
@@ -69,34 +65,15 @@ def main(arguments: list[str] | None = None) -> int:
             "--device cpu, or with fewer images at once."
         )
         return 2
-    except KeyboardInterrupt as stop:
-        Console(stderr=True).print("Stopped. The same command goes on where it was.")
-        return 143 if isinstance(stop, Terminated) else 130
+    except (KeyboardInterrupt, Stopped) as stop:
+        kept = f"{stop} " if isinstance(stop, Stopped) else ""
+        resume = " with --resume" if getattr(options, "resume", True) is False else ""
+        _say(f"Stopped. {kept}The same command{resume} goes on where it was.")
+        return 143 if isinstance(stop, Terminated | Stopped) else 130
     from dr_core.devices import leave_job  # not before: it brings PyTorch along
 
     leave_job()
     return code or 0
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, by which job systems and containers announce that they will kill a process."""
-
-
-@contextmanager
-def _answering_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does: files that are being written are removed, what is finished is kept."""
-    if threading.current_thread() is not threading.main_thread():  # signals belong to the main thread
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _complain(message: str) -> None:
@@ -104,9 +81,11 @@ def _complain(message: str) -> None:
 
     job = find_job()
     who = f"process {job.rank} of {job.world}: " if job.world > 1 else ""
-    Console(stderr=True, soft_wrap=True).print(
-        f"{who}error: {message}", style="bold red", markup=False, highlight=False
-    )
+    _say(f"{who}error: {message}", style="bold red")
+
+
+def _say(message: str, style: str | None = None) -> None:
+    Console(stderr=True, soft_wrap=True).print(message, style=style, markup=False, highlight=False)
 
 
 def _explain(error: OSError) -> str:
@@ -119,16 +98,16 @@ def build_parser(given: list[str]) -> argparse.ArgumentParser:
     program = "train_cli.py" if Path(sys.argv[0]).name == "train_cli.py" else "dr-lens"
     parser = argparse.ArgumentParser(prog=program, description="Train, measure and show DR Lens studies.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, told in (COMMANDS | _further_commands(given)).items():
+    for name, summary in (COMMANDS | _further_commands(given)).items():
         if given[:1] != [name]:
-            commands.add_parser(name, help=told)
+            commands.add_parser(name, help=summary)
         elif name not in COMMANDS or importlib.util.find_spec(f"dr_cli.{name}") is None:
             from dr_cli import experiment
             from dr_core.experiments.registry import find_experiment
 
-            experiment.add_command(commands, name, told, find_experiment(name))
+            experiment.add_command(commands, name, summary, find_experiment(name))
         else:
-            importlib.import_module(f"dr_cli.{name}").add_command(commands, told)
+            importlib.import_module(f"dr_cli.{name}").add_command(commands, summary)
     return parser
 
 

@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 
 from dr_cli import recipe_options
+from dr_cli.commands import program
 from dr_cli.progress import show_training
+from dr_cli.stopping import should_stop
 from dr_core.data.store import open_store
 from dr_core.errors import InputError
 from dr_core.training.jobs.pretrain import PretrainRequest, find_doubts, plan_pretraining, pretrain
@@ -12,11 +14,11 @@ from dr_core.training.jobs.supervised import SupervisedRequest, pretrain_supervi
 from dr_core.training.recipes import CONTRASTIVE, SUPERVISED
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
-    """Add the command to the parser; `told` stands beside its name."""
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
+    """Add the command to the parser; `summary` stands beside its name."""
     parser = commands.add_parser(
         "pretrain",
-        help=told,
+        help=summary,
         description="Pretrain an encoder with MoCo v2 on prepared images, without their grades; or, with --method "
         "supervised, on images whose table has a column `label`, in the place of ImageNet. The same command resumes. "
         "On many GPUs: torchrun --nproc-per-node N train_cli.py pretrain ...",
@@ -49,10 +51,9 @@ def _run(options: argparse.Namespace) -> None:
     if options.dry_run:
         recipe_options.print_plan("MoCo v2", plan_pretraining(request))
         return
-    show_training("MoCo v2", pretrain(request))
+    show_training("MoCo v2", pretrain(request, should_stop))
     recipe_options.announce(
-        f"The encoder is in {options.out}. Go on: python train_cli.py finetune --setup iwne_cl --pretrained "
-        f"{options.out} ..."
+        f"The encoder is in {options.out}. Go on: {program()} finetune --setup iwne_cl --pretrained {options.out} ..."
     )
 
 
@@ -70,5 +71,5 @@ def _run_supervised(options: argparse.Namespace) -> None:
         contrast=options.contrast,
         execution=recipe_options.choose_execution(options),
     )
-    show_training("supervised pretraining", pretrain_supervised(request))
+    show_training("supervised pretraining", pretrain_supervised(request, should_stop))
     recipe_options.announce(f"The network is in {options.out}; finetune --setup ifi_fs --pretrained starts from it.")

@@ -13,9 +13,9 @@ from dr_core.study.folder import open_study
 from dr_core.study.ownership import check_page
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
-    """Add the command to the parser; `told` stands beside its name."""
-    parser = commands.add_parser("report", help=told, description=__doc__)
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
+    """Add the command to the parser; `summary` stands beside its name."""
+    parser = commands.add_parser("report", help=summary, description=__doc__)
     parser.add_argument("--study", type=Path, required=True, help="the study's folder")
     parser.add_argument("--out", type=Path, help="the page, .html (default: STUDY/report.html)")
     parser.add_argument("--pdf", action="store_true", help="beside it a PDF, printed by Chromium")

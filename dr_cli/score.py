@@ -14,10 +14,10 @@ from dr_core.study.folder import open_study
 from dr_core.study.shards import parse_shard
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
-    """Add the command to the parser; `told` stands beside its name."""
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
+    """Add the command to the parser; `summary` stands beside its name."""
     default = ScoreConfig()
-    parser = commands.add_parser("score", help=told, description=__doc__)
+    parser = commands.add_parser("score", help=summary, description=__doc__)
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGES", help="photographs, and folders of them")
     parser.add_argument("--study", type=Path, required=True, help="the study's folder")
     parser.add_argument("--out", type=Path, required=True, help="the table, .csv; a .json beside it explains it")
@@ -32,8 +32,11 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace) -> None:
-    """Photographs that could not be read are counted, and are no failure of the command."""
+def _run(options: argparse.Namespace) -> int:
+    """Give 1 where a model gave no answer; a part alone, and photographs that could not be read, are no failure.
+
+    torchrun would end the other parts at the first one that gives another code.
+    """
     config = ScoreConfig(
         setups=tuple(options.setups),
         heatmaps=options.heatmaps,
@@ -47,9 +50,12 @@ def _run(options: argparse.Namespace) -> None:
     summary, console = finish_scoring(scoring), Console(soft_wrap=True, highlight=False)
     if summary is None:
         console.print(f"Part {shard.number} of {shard.count} is done; the last one to end writes {options.out}.")
-        return
+        return 0
     console.print(f"{summary.photographs} photographs are in {options.out}.")
     for setup, reason in scoring.refused.items():
         console.print(f"No answer of {setup}, because: {reason}", markup=False)
     if summary.unreadable:
         console.print(f"{summary.unreadable} could not be read; the column `error` says why.")
+    if summary.unanswered:
+        console.print(f"{summary.unanswered} answers are missing; the column `reason` says why.")
+    return int(bool(summary.unanswered or scoring.refused))

@@ -23,9 +23,9 @@ from dr_core.pipeline.schedule import CellReport, Executor, find_done, run_grid
 from dr_core.pipeline.study_toml import read_config
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
-    """Add the command to the parser; `told` stands beside its name."""
-    parser = commands.add_parser("study", help=told, description=__doc__)
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
+    """Add the command to the parser; `summary` stands beside its name."""
+    parser = commands.add_parser("study", help=summary, description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="a TOML file (docs/reproduce.md)")
     add_run_options(parser)
     parser.add_argument("--resume", action="store_true", help="go on with a study that was begun")

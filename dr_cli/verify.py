@@ -3,12 +3,10 @@
 import argparse
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
-from rich.tree import Tree
 
 from dr_core.study.folder import open_study
 from dr_core.study.verify import SOUND, Node, verify_study
@@ -23,10 +21,10 @@ _TITLES = {
 }
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", told: str) -> None:
-    """Add the command to the parser; `told` stands beside its name."""
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
+    """Add the command to the parser; `summary` stands beside its name."""
     parser = commands.add_parser(
-        "verify", help=told, description=f"{__doc__} Exit code 0: all is sound; 1: something is not."
+        "verify", help=summary, description=f"{__doc__} Exit code 0: all is sound; 1: something is not."
     )
     parser.add_argument("study", type=Path, metavar="STUDY", help="the study's folder")
     parser.add_argument("--json", action="store_true", help="print the tree as JSON")
@@ -42,20 +40,20 @@ def _run(options: argparse.Namespace) -> int:
         values = {"study": study.name, "sound": not wrong, "nodes": [dataclasses.asdict(node) for node in nodes]}
         console.print(json.dumps(values, indent=2), markup=False)
     else:
-        console.print(_draw(f"{study.info.title} ({study.path})", nodes))
+        for line in (f"{study.info.title} ({study.path})", *_list_lines(nodes)):
+            console.print(line, markup=False)
         unknown = sum(node.state == "unknown" for node in nodes)
         console.print(f"{len(nodes)} things looked at: {len(wrong)} are not sound, {unknown} are not known in full.")
     return int(bool(wrong))
 
 
-def _draw(title: str, nodes: Sequence[Node]) -> Tree:
-    tree = Tree(Text(title))
+def _list_lines(nodes: Sequence[Node]) -> Iterator[str]:
+    """The tree, a line for each thing, however long: what is cut off cannot be searched for."""
     for kind, heading in _TITLES.items():
         of_kind = [node for node in nodes if node.kind == kind]
-        branch = tree.add(heading) if of_kind else tree
-        for node in of_kind:
-            branch.add(Text(_describe(node)))
-    return tree
+        if of_kind:
+            yield heading
+            yield from (f"  {_describe(node)}" for node in of_kind)
 
 
 def _describe(node: Node) -> str:

@@ -73,9 +73,8 @@ def resolve_device(name: str) -> str:
     if asked.type == "cuda" and not torch.cuda.is_available():
         raise InputError("There is no CUDA device here; choose the device cpu, or auto.")
     if asked.type == "cuda" and (asked.index or 0) >= torch.cuda.device_count():
-        raise InputError(
-            f"There are {torch.cuda.device_count()} CUDA devices here, from cuda:0; {name} is none of them."
-        )
+        last = torch.cuda.device_count() - 1
+        raise InputError(f"`device` must be one of cuda:0 to cuda:{last}, the CUDA devices here, not {name}.")
     if name == "cuda" and torch.cuda.device_count() > 1:
         local = int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")))
         return f"cuda:{local % torch.cuda.device_count()}"

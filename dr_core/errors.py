@@ -1,4 +1,4 @@
-"""The one exception that a user can mend, and what would mend it."""
+"""The one exception that a user can mend, and what would mend it; and the end of work that was asked to stop."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,3 +36,7 @@ class InputError(Exception):
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, Remedy | None]]:
         """What is pickled when a process hands it to another."""
         return type(self), (str(self), self.remedy)
+
+
+class Stopped(Exception):  # noqa: N818 - no error: what was asked for has happened
+    """Work was asked to stop, and has kept its state; asked for again, it goes on from there."""

@@ -11,7 +11,7 @@ from PIL import Image
 
 from dr_cli.main import main
 from dr_core.analysis.measures import MEASURES, Measure
-from dr_core.analysis.robustness import draw_means
+from dr_core.analysis.robustness import bootstrap_means
 from dr_core.data.fundus import read_fundus
 from dr_core.data.grades import LESIONS, Lesion
 from dr_core.data.store import open_store
@@ -33,7 +33,7 @@ BRIER = Measure(
     name="brier",
     label="Brier score",
     kind="reading",
-    compute=lambda eyes: draw_means((eyes.scores - eyes.labels) ** 2, eyes.draws),
+    compute=lambda eyes: bootstrap_means((eyes.scores - eyes.labels) ** 2, eyes.draws),
     higher_is_better=False,
 )
 HIT = Measure(

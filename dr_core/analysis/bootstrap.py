@@ -60,7 +60,7 @@ class PatientDraws:
             return np.concatenate(list(pool.map(compute, range(0, self.times.shape[1], _BLOCK))), axis=-1)
 
 
-def draw_patients(patients: np.ndarray, *, draws: int = 1000, seed: int = 0) -> PatientDraws:
+def sample_patients(patients: np.ndarray, *, draws: int = 1000, seed: int = 0) -> PatientDraws:
     """Draw patients with replacement.
 
     Args:
@@ -79,7 +79,7 @@ def draw_patients(patients: np.ndarray, *, draws: int = 1000, seed: int = 0) -> 
     return PatientDraws(patient, times)
 
 
-def draw_medians(values: np.ndarray, draws: PatientDraws) -> np.ndarray:
+def bootstrap_medians(values: np.ndarray, draws: PatientDraws) -> np.ndarray:
     """Median over eyes in every draw, float64 (1 + D,): the middle of the values, each as often as it was drawn.
 
     Args:

@@ -22,7 +22,7 @@ def weigh_control(placed: float, unlike: float) -> float:
 
     Args:
         placed: Share of the lesion's area for which healthy retina was found, 0..1.
-        unlike: As `draw_control` gives it.
+        unlike: As `sample_control` gives it.
     """
     return placed if placed >= LEAST_PLACED and unlike <= MOST_UNLIKE else 0.0
 
@@ -42,7 +42,7 @@ class ControlRegions:
     unlike: float
 
 
-def draw_control(
+def sample_control(
     healthy: np.ndarray,
     mask: np.ndarray,
     seed: int,

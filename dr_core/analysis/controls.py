@@ -19,10 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dr_core.analysis.attribution import RULES, Explainer
-from dr_core.analysis.localization import draw_random_relevance
+from dr_core.analysis.localization import sample_random_relevance
 from dr_core.data.grades import GRADES
 from dr_core.errors import InputError
-from dr_core.models.architectures import ARCHITECTURES, build_backbone
+from dr_core.models.architectures import ARCHITECTURES, TIMM, build_network
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.seeds import derive_seed
 
@@ -69,7 +69,7 @@ CONTROLS: dict[str, Control] = {
 """The registry: method -> control, from the weakest reason to the strongest."""
 
 
-def draw_edges(inputs: Tensor, field: Tensor) -> Tensor:
+def trace_edges(inputs: Tensor, field: Tensor) -> Tensor:
     """Draw the edges of the models' view: the length of Sobel's gradient in each channel.
 
     Args:
@@ -94,7 +94,7 @@ _RIM = 3
 """Pixels along the border of the field of view in which the surround still shows."""
 
 
-def build_untrained(model: nn.Module, arch: str, classes: int, number: int) -> nn.Module:
+def build_untrained(model: nn.Module, arch: str, classes: int, number: int, size: int = 224) -> nn.Module:
     """Build a network like a model's, before any training.
 
     Args:
@@ -103,6 +103,7 @@ def build_untrained(model: nn.Module, arch: str, classes: int, number: int) -> n
             are asked to draw their weights anew.
         classes: Number of outputs.
         number: Which of the untrained networks; gives its seed.
+        size: Side of the model's input in pixels, for architectures that are built for one.
 
     Returns:
         A network in evaluation mode; the model stays as it was.
@@ -111,8 +112,8 @@ def build_untrained(model: nn.Module, arch: str, classes: int, number: int) -> n
         InputError: If a layer of an unknown architecture cannot draw its weights anew.
     """
     seed = derive_seed(number, "untrained control")
-    if arch in ARCHITECTURES:
-        return build_backbone(arch, classes, seed).eval()
+    if _is_known(arch):
+        return build_network(arch, classes, seed, size).eval()
     fresh = copy.deepcopy(model)
     for name, module in fresh.named_modules():
         own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
@@ -129,9 +130,14 @@ def build_untrained(model: nn.Module, arch: str, classes: int, number: int) -> n
     return fresh.eval()
 
 
+def _is_known(arch: str) -> bool:
+    """Whether the project builds an architecture by its name."""
+    return arch in ARCHITECTURES or arch.startswith(TIMM)
+
+
 @functools.lru_cache(maxsize=6)
-def _known_untrained(arch: str, classes: int, number: int, rule: str) -> Explainer:
-    return Explainer(build_untrained(nn.Identity(), arch, classes, number), rule)
+def _known_untrained(arch: str, classes: int, number: int, size: int, rule: str) -> Explainer:
+    return Explainer(build_untrained(nn.Identity(), arch, classes, number, size), rule)
 
 
 def untrained_explainers(model: LoadedModel, rule: str) -> list[Explainer]:
@@ -140,9 +146,9 @@ def untrained_explainers(model: LoadedModel, rule: str) -> list[Explainer]:
     Raises:
         InputError: As `build_untrained`.
     """
-    arch, classes = model.info.arch, len(model.info.classes)
-    if arch in ARCHITECTURES:
-        return [_known_untrained(arch, classes, number, rule) for number in range(UNTRAINED)]
+    arch, classes, size = model.info.arch, len(model.info.classes), model.info.preprocessing.size
+    if _is_known(arch):
+        return [_known_untrained(arch, classes, number, size, rule) for number in range(UNTRAINED)]
     return [Explainer(build_untrained(model.model, arch, classes, number), rule) for number in range(UNTRAINED)]
 
 
@@ -150,7 +156,9 @@ _MANY_PASSES = 10
 """Passes of a rule from which not every other grade is asked."""
 
 
-def class_maps(explainer: Explainer, inputs: Tensor, target: int, classes: int) -> dict[str, Tensor]:
+def class_maps(
+    explainer: Explainer, inputs: Tensor, target: int, classes: int, own: Tensor | None = None
+) -> dict[str, Tensor]:
     """Attribute the asked grade, and beside it the others as its controls.
 
     Args:
@@ -158,19 +166,23 @@ def class_maps(explainer: Explainer, inputs: Tensor, target: int, classes: int) 
         inputs: Float (N, 3, H, W).
         target: The grade that is asked about.
         classes: Number of outputs.
+        own: The map of the asked grade, (N, 3, H, W), where it has been drawn already.
 
     Returns:
         `MAP`, then `class-0` (where it is not the asked one) and `class-others` -> relevance (N, 3, H, W). A rule that
         starts from the difference of the grades has no map of the others to compare with, and of one that takes many
         passes only `class-0` is drawn.
+
+    Raises:
+        InputError: If the asked grade has no map.
     """
     rule = RULES[explainer.rule]
-    if rule.contrast or classes < 2:
-        return {MAP: explainer.attribute(inputs, target)}
-    others = [grade for grade in range(classes) if grade != target]
+    others = [] if rule.contrast else [grade for grade in range(classes) if grade != target]
     others = others[:1] if rule.passes > _MANY_PASSES else others
-    maps = _each_answer(explainer, inputs, [target, *others])
-    found = {MAP: maps.pop(target)}
+    maps = _each_answer(explainer, inputs, others if own is not None else [target, *others])
+    if own is None:
+        own = maps.pop(target) if target in maps else explainer.attribute(inputs, target)  # raises: says why
+    found = {MAP: own}
     if target != 0 and 0 in maps:
         found["class-0"] = maps[0]
     if maps and (len(others) > 1 or target == 0):
@@ -179,12 +191,14 @@ def class_maps(explainer: Explainer, inputs: Tensor, target: int, classes: int) 
 
 
 def _each_answer(explainer: Explainer, inputs: Tensor, targets: list[int]) -> dict[int, Tensor]:
-    """Target -> its map; the first must have an answer, the others are left out where they have none."""
+    """Target -> its map, without those that are no answer."""
+    if not targets:
+        return {}
     try:
         return dict(zip(targets, explainer.attribute_each(inputs, targets), strict=True))
     except InputError:  # one of them is no answer: which?
-        found = {targets[0]: explainer.attribute(inputs, targets[0])}
-    for target in targets[1:]:
+        found: dict[int, Tensor] = {}
+    for target in targets:
         found |= _answer_or_nothing(target, explainer, inputs, target)
     return found
 
@@ -214,28 +228,65 @@ def control_maps(
 
     Args:
         models: Set-up -> model.
-        explainers: Set-up -> its explainer; all of one rule.
+        explainers: Set-up -> its explainer; all of one rule. One that the rule does not fit is missing.
         inputs: Set-up -> the model's inputs, float (N, 3, H, W).
         fields: Set-up -> field of view in these, bool (N, H, W).
         target: The grade that is asked about.
         seed: Seed of the random map.
 
     Returns:
-        Set-up -> method -> relevance (N, 3, H, W): first `MAP`, then the keys of `CONTROLS` that exist for it.
-        Untrained networks are missing where none can be built; `why_no_untrained` says why.
+        Set-up -> method -> relevance (N, 3, H, W): first `MAP`, then the keys of `CONTROLS` that exist for it. `MAP`
+        and the maps of other grades are missing where a model gives no answer, so that the others keep theirs;
+        `why_no_map` says why. Untrained networks are missing where none can be built; `why_no_untrained` says why.
     """
     shared: dict[tuple[str, int, int], tuple[Tensor, dict[str, Tensor]]] = {}
     found = {}
+    rule = next((explainer.rule for explainer in explainers.values()), "alpha1_beta0")
     for setup, model in models.items():
         x, classes = inputs[setup], len(model.info.classes)
-        maps = class_maps(explainers[setup], x, target, classes)
-        key = (model.info.arch, classes, id(model.model) if model.info.arch not in ARCHITECTURES else 0)
+        key = kind_of(model)
         if key not in shared or not torch.equal(shared[key][0], x):
-            shared[key] = x, untrained_maps(model, explainers[setup].rule, x, target)
-        random = draw_random_relevance(tuple(x.shape), derive_seed(seed, setup)).to(x)
-        drawn = {"random": random, **shared[key][1], "edges": draw_edges(x, fields[setup])}
-        found[setup] = {MAP: maps.pop(MAP), **drawn, **maps}
+            shared[key] = x, untrained_maps(model, rule, x, target)
+        random = sample_random_relevance(tuple(x.shape), derive_seed(seed, setup)).to(x)
+        drawn = {"random": random, **shared[key][1], "edges": trace_edges(x, fields[setup])}
+        try:
+            maps = class_maps(explainers[setup], x, target, classes) if setup in explainers else {}
+        except InputError:
+            maps = {}
+        own = {MAP: maps.pop(MAP)} if maps else {}
+        found[setup] = {**own, **drawn, **maps}
     return found
+
+
+def build_explainers(models: Mapping[str, LoadedModel], rule: str) -> dict[str, Explainer]:
+    """Build the explainer of every model that a rule fits; `why_no_map` says why the others have none.
+
+    Raises:
+        InputError: If the rule is unknown.
+    """
+    RULES.find(rule)
+    found = {}
+    for setup, model in models.items():
+        try:
+            found[setup] = Explainer(model.model, rule)
+        except InputError:
+            continue
+    return found
+
+
+def why_no_map(model: LoadedModel, rule: str, inputs: Tensor, target: int) -> str | None:
+    """Say why a model gives no map of an eye, or None if it gives one."""
+    try:
+        Explainer(model.model, rule).attribute(inputs, target)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def kind_of(model: LoadedModel) -> tuple[str, int, int]:
+    """What models must have in common to share their untrained networks: architecture and number of outputs."""
+    own = 0 if _is_known(model.info.arch) else id(model.model)
+    return model.info.arch, len(model.info.classes), own
 
 
 def untrained_maps(model: LoadedModel, rule: str, inputs: Tensor, target: int) -> dict[str, Tensor]:

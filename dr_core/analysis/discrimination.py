@@ -113,28 +113,32 @@ def measure_separation(
 def _separate(counts: np.ndarray, specificity: float, sensitivity: float) -> np.ndarray:
     """The four measures, float64 (4, d), from counts (2, groups, d) by falling score."""
     negative, positive = np.split(counts, 2)
-    found, alarms = np.cumsum(positive, axis=0), np.cumsum(negative, axis=0)
-    sick, healthy = found[-1].astype(np.float64), alarms[-1].astype(np.float64)
-    place = np.arange(counts.shape[1])
+    found, false_positives = np.cumsum(positive, axis=0), np.cumsum(negative, axis=0)
+    sick, healthy = found[-1].astype(np.float64), false_positives[-1].astype(np.float64)
+    corner = np.arange(counts.shape[1])
     with np.errstate(invalid="ignore", divide="ignore"):
-        auc = _area(positive, negative, alarms)
-        precision = np.divide(found, np.maximum(found + alarms, 1), dtype=np.float64)
+        auc = _area(positive, negative, false_positives)
+        precision = np.divide(found, np.maximum(found + false_positives, 1), dtype=np.float64)
         average_precision = np.einsum("gd,gd->d", positive, precision) / sick
-        # both rise along the groups, so that a count of groups is a place; 1e-6 eyes: rounding of the product
-        allowed = np.count_nonzero(alarms <= ((1 - specificity) * healthy + 1e-6), axis=0)
-        reached = np.where(allowed > 0, found[np.maximum(allowed, 1) - 1, place], 0) / sick
+        # both rise along the groups, so that a count of groups is a row; 1e-6 eyes: rounding of the product
+        allowed = np.count_nonzero(false_positives <= ((1 - specificity) * healthy + 1e-6), axis=0)
+        reached = np.where(allowed > 0, found[np.maximum(allowed, 1) - 1, corner], 0) / sick
         short = np.count_nonzero(found < (sensitivity * sick - 1e-6), axis=0)
-        spared = 1 - np.where(sensitivity > 0, alarms[np.minimum(short, len(alarms) - 1), place], 0) / healthy
-    measures = np.stack([auc, average_precision, reached, spared])
+        specificity_there = (
+            1
+            - np.where(sensitivity > 0, false_positives[np.minimum(short, len(false_positives) - 1), corner], 0)
+            / healthy
+        )
+    measures = np.stack([auc, average_precision, reached, specificity_there])
     measures[:, (sick == 0) | (healthy == 0)] = np.nan
     return measures
 
 
-def _area(positive: np.ndarray, negative: np.ndarray, alarms: np.ndarray) -> np.ndarray:
+def _area(positive: np.ndarray, negative: np.ndarray, false_positives: np.ndarray) -> np.ndarray:
     """AUC, float64 (d,), from counts (groups, d) by falling score; NaN where a class is absent."""
     # twice the pairs in wrong order; a cumulated count is exact in float32, a sum of products is not
-    wrong = np.einsum("gd,gd->d", positive, 2 * alarms - negative, dtype=np.float64)
-    pairs = 2 * positive.sum(axis=0, dtype=np.float64) * alarms[-1]
+    wrong = np.einsum("gd,gd->d", positive, 2 * false_positives - negative, dtype=np.float64)
+    pairs = 2 * positive.sum(axis=0, dtype=np.float64) * false_positives[-1]
     with np.errstate(invalid="ignore", divide="ignore"):
         return 1 - wrong / pairs
 
@@ -208,8 +212,8 @@ def roc_points(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.n
     negative = np.bincount(where, ~labels, len(thresholds))
     with np.errstate(invalid="ignore"):
         sensitivity = np.concatenate([[0], np.cumsum(positive)]) / labels.sum()
-        alarms = np.concatenate([[0], np.cumsum(negative)]) / (~labels).sum()
-    return np.concatenate([[np.inf], -thresholds]), sensitivity, 1 - alarms
+        false_positive_rate = np.concatenate([[0], np.cumsum(negative)]) / (~labels).sum()
+    return np.concatenate([[np.inf], -thresholds]), sensitivity, 1 - false_positive_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,29 +222,29 @@ class Operation:
 
     Attributes:
         threshold: Score from which an eye is called positive.
-        found: Positive eyes called positive.
-        missed: Positive eyes called negative.
-        alarms: Negative eyes called positive.
-        spared: Negative eyes called negative.
+        true_positives: Positive eyes called positive.
+        false_negatives: Positive eyes called negative.
+        false_positives: Negative eyes called positive.
+        true_negatives: Negative eyes called negative.
     """
 
     threshold: float
-    found: int
-    missed: int
-    alarms: int
-    spared: int
+    true_positives: int
+    false_negatives: int
+    false_positives: int
+    true_negatives: int
 
     @property
     def sensitivity(self) -> float:
         """Share of positive eyes that are found, 0..1; NaN without any."""
-        positive = self.found + self.missed
-        return self.found / positive if positive else float("nan")
+        positive = self.true_positives + self.false_negatives
+        return self.true_positives / positive if positive else float("nan")
 
     @property
     def specificity(self) -> float:
-        """Share of negative eyes that are spared, 0..1; NaN without any."""
-        negative = self.alarms + self.spared
-        return self.spared / negative if negative else float("nan")
+        """Share of negative eyes that are not flagged, 0..1; NaN without any."""
+        negative = self.false_positives + self.true_negatives
+        return self.true_negatives / negative if negative else float("nan")
 
 
 def operate(scores: np.ndarray, labels: np.ndarray, specificity: float) -> Operation:
@@ -257,19 +261,19 @@ def operate_at(scores: np.ndarray, labels: np.ndarray, specificities: Sequence[f
     scores, labels = check_scores(scores, labels)
     if not 0 < labels.sum() < len(labels):
         raise InputError("An operating point needs positive and negative eyes; this data set has only one class.")
-    thresholds, sensitivity, spared = roc_points(scores, labels)
+    thresholds, sensitivity, specificities_there = roc_points(scores, labels)
     sick, healthy = int(labels.sum()), int((~labels).sum())
     points = []
     for specificity in specificities:
-        place = int((spared >= specificity - 1e-9).sum()) - 1
-        found, kept = round(float(sensitivity[place]) * sick), round(float(spared[place]) * healthy)
+        corner = int((specificities_there >= specificity - 1e-9).sum()) - 1
+        found, kept = round(float(sensitivity[corner]) * sick), round(float(specificities_there[corner]) * healthy)
         points.append(
             Operation(
-                threshold=float(thresholds[place]),
-                found=found,
-                missed=sick - found,
-                alarms=healthy - kept,
-                spared=kept,
+                threshold=float(thresholds[corner]),
+                true_positives=found,
+                false_negatives=sick - found,
+                false_positives=healthy - kept,
+                true_negatives=kept,
             )
         )
     return points

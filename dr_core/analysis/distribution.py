@@ -90,7 +90,7 @@ def fit_distributions(
     rows = [_describe(name, group, likelihoods, rss.pop(name, np.nan)) for name in likelihoods]
     rows += [{"distribution": name, "rss": score} for name, score in rss.items()]
     table = pd.DataFrame(rows, columns=["distribution", "rss", "aic", "bic", "ks", "vuong", "p"])
-    low, high = np.percentile(_draw_alphas(values, group, draws, seed), [2.5, 97.5])
+    low, high = np.percentile(_bootstrap_alphas(values, group, draws, seed), [2.5, 97.5])
     return DistributionFit(
         table=table,
         alpha=float(_pareto_alpha(values[None])[0]),
@@ -107,7 +107,7 @@ def _pareto_alpha(samples: np.ndarray) -> np.ndarray:
     return samples.shape[1] / np.maximum((logs - logs.min(axis=1, keepdims=True)).sum(axis=1), 1e-12)
 
 
-def _draw_alphas(values: np.ndarray, group: np.ndarray, draws: int, seed: int) -> np.ndarray:
+def _bootstrap_alphas(values: np.ndarray, group: np.ndarray, draws: int, seed: int) -> np.ndarray:
     """Alpha where whole groups are drawn with replacement, float (D,)."""
     order = np.argsort(group, kind="stable")
     starts = np.flatnonzero(np.diff(group[order], prepend=-1))

@@ -160,7 +160,7 @@ def explain_map(pooled: Mapping[str, np.ndarray], lesions: np.ndarray, regions: 
     return Explanation(lesions=name, shares=measured.pop(MAP), controls=measured, area=even, **about)
 
 
-def describe(explanation: Explanation) -> str:
+def describe_explanation(explanation: Explanation) -> str:
     """Say where one model's relevance lies, and what the strongest control gets: the sentence of every page."""
     one = explanation
     if one.area.lesions == 0:
@@ -213,13 +213,15 @@ def describe_all(explanations: Sequence[Explanation]) -> str:
         raise InputError("`explanations` must hold at least one model's.")
     first = max(explanations, key=_lead)
     if len(explanations) == 1 or first.area.lesions == 0 or first.strongest is None:
-        return describe(first)
+        return describe_explanation(first)
     better = [one.label for one in explanations if one.beats_controls]
     if not better:
-        return f"No model's heatmap lies on {first.lesions} more than its strongest control. {describe(first)}"
+        return (
+            f"No model's heatmap lies on {first.lesions} more than its strongest control. {describe_explanation(first)}"
+        )
     rest = [one.label for one in explanations if not one.beats_controls]
     none = f" No better than their strongest control: {', '.join(rest)}." if rest else ""
-    return describe(first) + none
+    return describe_explanation(first) + none
 
 
 def _lead(one: Explanation) -> float:

@@ -14,7 +14,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from dr_core.analysis.control_regions import draw_control, weigh_control
+from dr_core.analysis.control_regions import sample_control, weigh_control
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import LESIONS, TOTAL, mask_names
 from dr_core.errors import InputError
@@ -48,7 +48,7 @@ class KnockOut:
         image: Uint8 (h, w, 3) RGB.
         painted: Share of the picture that was painted over, in [0, 1].
         placed: Share of the lesion's area for which the control found healthy retina; 1 for the other kinds.
-        unlike: How unlike the lesion's surroundings the control's are (`draw_control`); NaN for the other kinds.
+        unlike: How unlike the lesion's surroundings the control's are (`sample_control`); NaN for the other kinds.
     """
 
     lesion: str
@@ -155,7 +155,7 @@ def knock_out(
         result.append(kept)
     healthy = find_healthy(image, everything if avoid is None else everything | avoid)
     for number in range(controls):
-        control = draw_control(healthy, mask, seed + number, image=image, fovea=fovea)
+        control = sample_control(healthy, mask, seed + number, image=image, fovea=fovea)
         result.append(
             KnockOut(
                 lesion=lesion,

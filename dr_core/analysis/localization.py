@@ -173,7 +173,7 @@ def why_undefined(pooled: Tensor, mask: Tensor) -> list[str | None]:
     return reasons
 
 
-def draw_random_relevance(shape: tuple[int, ...], seed: int) -> Tensor:
+def sample_random_relevance(shape: tuple[int, ...], seed: int) -> Tensor:
     """Draw a Gaussian heatmap, each R_i from N(0, 1): float64 of the shape, the same for the same seed.
 
     Source: paper, section 4.4 and Table 3 ("Random"), which do not name the law; Gaussian is our reading.
@@ -196,7 +196,7 @@ def pool_random_relevance(shape: tuple[int, ...], pooling: str, seed: int) -> Te
     Source: paper, Table 3 ("Random").
     """
     images, height, width = shape
-    return pool(draw_random_relevance((images, 3, height, width), seed), pooling)
+    return pool(sample_random_relevance((images, 3, height, width), seed), pooling)
 
 
 def relevance_entropy(pooled: Tensor, field: Tensor) -> Tensor:

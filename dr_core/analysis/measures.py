@@ -20,7 +20,7 @@ from dr_core.analysis.localization import (
     relevance_rank_accuracy,
     relevance_recall,
 )
-from dr_core.analysis.robustness import corruption_error, draw_means, find_flips
+from dr_core.analysis.robustness import bootstrap_means, corruption_error, find_flips
 from dr_core.data.grades import READINGS
 from dr_core.registry import Registry
 
@@ -172,12 +172,12 @@ class Measure:
 
 def _true_grade_score(eyes: DamagedEyes) -> np.ndarray:
     rows = np.arange(len(eyes.grades))
-    return draw_means(eyes.softmax[:, rows, eyes.grades], eyes.draws)
+    return bootstrap_means(eyes.softmax[:, rows, eyes.grades], eyes.draws)
 
 
 def _flip_rate(eyes: DamagedEyes) -> np.ndarray:
     scores = READINGS[FLIP_READING].score(eyes.softmax)
-    return draw_means(find_flips(scores[0], scores), eyes.draws)
+    return bootstrap_means(find_flips(scores[0], scores), eyes.draws)
 
 
 def _calibration_error(eyes: ReadEyes) -> np.ndarray:

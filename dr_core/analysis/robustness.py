@@ -10,7 +10,7 @@ from dr_core.analysis.bootstrap import PatientDraws
 from dr_core.errors import InputError
 
 
-def draw_means(values: np.ndarray, draws: PatientDraws) -> np.ndarray:
+def bootstrap_means(values: np.ndarray, draws: PatientDraws) -> np.ndarray:
     """Mean over eyes in every draw of the patients: m_d = sum over i of t_d(i) v_i / sum over i of t_d(i).
 
     Here v_i is the value of eye i, and t_d(i) how often draw d holds its patient.
@@ -48,7 +48,7 @@ def score_difference(first: np.ndarray, second: np.ndarray, grades: np.ndarray, 
     Source: paper, section 4.3 and Figure 4. That the score is the one of the true grade is our reading.
     """
     eyes = np.arange(len(grades))
-    return draw_means(first[..., eyes, grades] - second[..., eyes, grades], draws)
+    return bootstrap_means(first[..., eyes, grades] - second[..., eyes, grades], draws)
 
 
 def corruption_error(errors: np.ndarray, reference: np.ndarray) -> np.ndarray:

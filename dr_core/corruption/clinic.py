@@ -77,10 +77,10 @@ def scatter_dust(images: Tensor, amount: float, draws: Draws) -> Tensor:
 def reflect_lens(images: Tensor, amount: float, draws: Draws) -> Tensor:
     """A pale ghost of the flash and an arc at the rim."""
     rows, columns = _grid(images)
-    place = draws.uniform("place", 2, 1, 1, 1) * 1.0 - 0.5
-    spot = torch.exp(-((rows - place[:, 0]) ** 2 + (columns - place[:, 1]) ** 2) / (0.02 + 0.06 * amount))
+    center = draws.uniform("place", 2, 1, 1, 1) * 1.0 - 0.5
+    spot = torch.exp(-((rows - center[:, 0]) ** 2 + (columns - center[:, 1]) ** 2) / (0.02 + 0.06 * amount))
     radius = torch.sqrt(rows**2 + columns**2)
-    side = ((columns * torch.sign(place[:, 1])) - 0.2).clamp(0, 1)
+    side = ((columns * torch.sign(center[:, 1])) - 0.2).clamp(0, 1)
     arc = torch.exp(-(((radius - 0.86) / 0.07) ** 2)) * side
     color = images.new_tensor((0.85, 0.95, 1.0))[:, None, None]
     return images + amount * (0.8 * spot + 0.6 * arc) * color * _inside(images)

@@ -18,7 +18,7 @@ _SHARPNESS = 0.16
 
 def cut_ice(height: int, width: int, generator: np.random.Generator) -> np.ndarray:
     """A random piece of a random sheet, mirrored by chance, float32 (3, H, W) in 0..1."""
-    sheet = draw_sheet(int(generator.integers(SHEETS)))
+    sheet = render_ice(int(generator.integers(SHEETS)))
     scale = max(1.0, max(height, width) / SIDE)
     rows, columns = round(height / scale), round(width / scale)
     top, left = generator.integers(SIDE - rows + 1), generator.integers(SIDE - columns + 1)
@@ -30,7 +30,7 @@ def cut_ice(height: int, width: int, generator: np.random.Generator) -> np.ndarr
 
 
 @lru_cache(maxsize=SHEETS)
-def draw_sheet(number: int) -> np.ndarray:
+def render_ice(number: int) -> np.ndarray:
     """One of the six sheets, float32 (512, 512, 3) RGB in 0..1."""
     generator = numpy_generator(number, "ice")
     needles = np.zeros((SIDE, SIDE), np.float32)

@@ -73,7 +73,7 @@ def _draw_plasma(side: int, decay: float, generator: np.random.Generator) -> np.
 
 
 def frost(images: Tensor, keep: float, amount: float, draws: Draws) -> Tensor:
-    """Ice over the lens: a random piece of one of six sheets; see `ice.draw_sheet`."""
+    """Ice over the lens: a random piece of one of six sheets; see `ice.render_ice`."""
     height, width = images.shape[-2:]
     ice = draws.once(
         ("ice", height, width), lambda: np.stack(draws.each("ice", lambda each: cut_ice(height, width, each)))

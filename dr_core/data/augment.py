@@ -136,20 +136,20 @@ class _Draws:
         return (torch.rand(self.n, generator=self.generator) < probability).float()
 
 
-def draw_parameters(config: AugmentConfig, n: int, seed: int) -> AugmentParameters:
+def sample_parameters(config: AugmentConfig, n: int, seed: int) -> AugmentParameters:
     """Draw the parameters of n images from a seed."""
     draws = _Draws(n, seed)
     return AugmentParameters(
-        geometry=_draw_geometry(config, draws),
+        geometry=_sample_geometry(config, draws),
         blur_sigma=draws.chance(config.blur_chance) * draws.uniform(*config.blur_sigma),
         noise=draws.uniform(0, config.noise),
         noise_seed=int(torch.randint(2**62, (), generator=draws.generator)),
-        **_draw_color(config, draws),
+        **_sample_color(config, draws),
     )
 
 
-def _draw_geometry(config: AugmentConfig, draws: _Draws) -> Tensor:
-    width, height = _draw_view(config, draws)
+def _sample_geometry(config: AugmentConfig, draws: _Draws) -> Tensor:
+    width, height = _sample_view(config, draws)
     angle = draws.symmetric(math.radians(config.rotation_degrees))
     mirror = 1.0 - 2.0 * draws.chance(0.5 if config.flip else 0.0)
     cosine, sine = torch.cos(angle), torch.sin(angle)
@@ -160,7 +160,7 @@ def _draw_geometry(config: AugmentConfig, draws: _Draws) -> Tensor:
     return torch.stack([first, second], dim=1)  # (N, 2, 3)
 
 
-def _draw_view(config: AugmentConfig, draws: _Draws) -> tuple[Tensor, Tensor]:
+def _sample_view(config: AugmentConfig, draws: _Draws) -> tuple[Tensor, Tensor]:
     """Width and height of the view, float (N,); the image is 1 x 1.
 
     A view that asks for no more than the image's area never sticks out of it: up to ten times area and aspect are drawn
@@ -185,7 +185,7 @@ _VIEW_TRIES = 10
 """Views drawn before the whole image is taken, as torchvision does."""
 
 
-def _draw_color(config: AugmentConfig, draws: _Draws) -> dict[str, Tensor]:
+def _sample_color(config: AugmentConfig, draws: _Draws) -> dict[str, Tensor]:
     changed = draws.chance(config.color_chance)
     colorful = 1.0 - draws.chance(config.gray_chance)
     saturation = colorful * (1.0 + changed * draws.symmetric(config.saturation))

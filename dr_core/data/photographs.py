@@ -1,6 +1,7 @@
 """Any photographs on a disk: found in files and folders, and brought to model size in worker processes."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -71,9 +72,10 @@ class PhotographView:
 def find_photographs(given: Sequence[Path]) -> list[Photograph]:
     """List what lies in folders, and files.
 
-    In folders and the folders below, files with the suffix of a picture or of a DICOM file count, and those of other
-    names that are DICOM files. Hidden files and folders, and folders of heatmaps, are passed over; links to folders are
-    not followed. A file that is given by its own name counts whatever it is.
+    In folders and the folders below, files with the suffix of a picture or of a DICOM file count, those of other names
+    that are DICOM files, and pipes and devices, which are listed and never opened. Hidden files and folders, and those
+    of heatmaps, are passed over; links to folders are not followed. A file that is given by its own name counts in any
+    case.
 
     Args:
         given: Files and folders.
@@ -120,7 +122,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _may_be_photograph(path: Path) -> bool:
     suffix = path.suffix.lower()
-    if suffix in PHOTOGRAPH_SUFFIXES or suffix in _OTHER_PICTURES:
+    if suffix in PHOTOGRAPH_SUFFIXES or suffix in _OTHER_PICTURES or _is_special(path):
         return True
     if suffix in _OTHER_FILES:
         return False
@@ -129,6 +131,15 @@ def _may_be_photograph(path: Path) -> bool:
             return file.read(132)[128:] == b"DICM"
     except OSError:
         return False
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is a pipe, a device or a socket: it is never opened, and listed with the reason."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # a link to nowhere
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _describe(path: Path, root: Path) -> Photograph:

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from dr_core.errors import InputError, Remedy
-from dr_core.files import replacing
+from dr_core.files import open_regular, read_regular, replacing
+from dr_core.parquet import DEFECTS, read_parquet
 from dr_core.processes import start_workers
 
 IMAGES, INDEX, HEADER = "images.npy", "index.parquet", "store.json"
@@ -91,11 +92,14 @@ def open_store(folder: Path) -> Store:
             begun = "is not finished yet; preparing it again goes on"
         raise InputError(f"{folder} {begun}.", Remedy("prepare data", {"out": str(folder)}))
     try:
-        store = Store(np.load(folder / IMAGES, mmap_mode="r"), pd.read_parquet(folder / INDEX))
-    except (OSError, ValueError) as error:
+        open_regular(folder / IMAGES).close()  # numpy would wait for a pipe
+        store = Store(np.load(folder / IMAGES, mmap_mode="r"), read_parquet(folder / INDEX))
+    except DEFECTS as error:
         raise InputError(
             f"The prepared data in {folder} are damaged ({error}); remove them and prepare again."
         ) from error
+    if store.images.dtype != np.uint8 or store.images.ndim != 4 or store.images.shape[1] != 3:
+        raise InputError(f"{folder / IMAGES} holds no pictures of 8 bits and three colors; prepare the data again.")
     if len(store.images) != len(store.index):
         raise InputError(f"{folder} holds {len(store.images)} images and {len(store.index)} rows; prepare it again.")
     return store
@@ -104,7 +108,18 @@ def open_store(folder: Path) -> Store:
 def read_header(folder: Path) -> dict[str, Any]:
     """What a prepared store says of itself: title, size, crop, counts, fingerprint; empty for a drawn one."""
     path = folder / HEADER
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        values = json.loads(read_regular(path, _MAX_HEADER_BYTES))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged; prepare the data again.") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} is damaged; prepare the data again.")
+    return values
+
+
+_MAX_HEADER_BYTES = 2**20
 
 
 def fingerprint_store(folder: Path) -> str:

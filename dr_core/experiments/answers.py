@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dr_core.analysis.bootstrap import PatientDraws, draw_patients
+from dr_core.analysis.bootstrap import PatientDraws, sample_patients
 from dr_core.analysis.discrimination import compare_aucs
 from dr_core.analysis.drawn_intervals import drawn_interval, operating_interval, warn_eyes
 from dr_core.analysis.intervals import (
@@ -131,7 +131,7 @@ def _each_model(
         for key, answers in of_data.groupby(run, sort=False):
             patients = answers["patient"].astype(str).to_numpy()
             if not known or not np.array_equal(known[0][0], patients):
-                known[:] = [(patients, draw_patients(patients, draws=config.draws, seed=config.seed))]
+                known[:] = [(patients, sample_patients(patients, draws=config.draws, seed=config.seed))]
             yield {"data": str(data)} | dict(zip(run, key, strict=True)), answers, known[0][1]
 
 
@@ -230,7 +230,7 @@ def _measure_each_grade(measure: Measure, eyes: GradedEyes) -> list[dict]:
     return [*rows, _row(measure.name, FIVE_GRADES, mean, n=len(eyes.grades))]
 
 
-def compare_setups(predictions: pd.DataFrame, config: MeasureConfig | None = None) -> pd.DataFrame:
+def compare_performance(predictions: pd.DataFrame, config: MeasureConfig | None = None) -> pd.DataFrame:
     """Compare the AUCs of every two set-ups of one seed and fraction on the same eyes.
 
     Args:

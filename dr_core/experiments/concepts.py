@@ -5,11 +5,13 @@ Source: Alain and Bengio 2016, arXiv:1610.01644; Kim et al. 2018, arXiv:1711.112
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
+from dr_core.analysis.controls import build_untrained, kind_of
 from dr_core.analysis.probes import (
     control_directions,
     find_direction,
@@ -20,6 +22,7 @@ from dr_core.analysis.probes import (
 )
 from dr_core.data.grades import LESIONS, TARGET_GRADE
 from dr_core.data.phantom import Phantom, draw_patient
+from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Workload
 from dr_core.experiments.settings import describe
@@ -37,6 +40,7 @@ TABLES: dict[str, dict[str, str]] = {
         "block": "block of the network, from the input to the output",
         "lesion": "lesion that the probe looks for",
         "auc": "AUC of a linear probe on patients that it has not seen; 0.5 = knows nothing",
+        "auc_untrained": "the same probe on an untrained network of the same architecture; NaN where none can be built",
         "effect": "share of eyes whose output for the target grade rises along the lesion's direction (TCAV score)",
         "effect_low": "2.5th percentile of the same for directions from shuffled labels",
         "effect_high": "97.5th percentile",
@@ -95,9 +99,16 @@ def probe_concepts(models: Mapping[str, LoadedModel], config: ConceptsConfig) ->
         raise InputError("Concepts need at least one trained model.")
     eyes, patients = _draw(config)
     present = {lesion: np.array([bool(eye.masks[lesion].any()) for eye in eyes]) for lesion in LESIONS}
+    untrained: dict[tuple[object, Preprocessing], dict[tuple[str, str], float]] = {}
     for done, (setup, model) in enumerate(models.items(), start=1):
         inputs = torch.stack([model.preprocess(eye.image) for eye in eyes])
-        rows = [{"setup": setup, **row} for row in _probe_model(model, inputs, present, patients, config)]
+        kind = kind_of(model), model.info.preprocessing
+        if kind not in untrained:  # set-ups of one kind share it
+            untrained[kind] = _probe_untrained(model, inputs, present, patients)
+        rows = [
+            {"setup": setup, **row, "auc_untrained": untrained[kind].get((row["block"], row["lesion"]), float("nan"))}
+            for row in _probe_model(model, inputs, present, patients, config)
+        ]
         yield ConceptsReport(done=done, total=len(models), rows=pd.DataFrame(rows, columns=MEASURED))
 
 
@@ -108,18 +119,34 @@ def _draw(config: ConceptsConfig) -> tuple[list[Phantom], np.ndarray]:
     return eyes, np.repeat(np.arange(config.patients), 2)
 
 
+def _probe_untrained(
+    model: LoadedModel, inputs: torch.Tensor, present: Mapping[str, np.ndarray], patients: np.ndarray
+) -> dict[tuple[str, str], float]:
+    """(Block, lesion) -> AUC on random features: what the architecture shows before it has learned anything."""
+    info = model.info
+    try:
+        fresh = build_untrained(model.model, info.arch, len(info.classes), 0, info.preprocessing.size)
+    except InputError:
+        return {}
+    return {
+        (block, lesion): probe(values, marked, patients)
+        for block, values in pool_features(fresh, inputs).items()
+        for lesion, marked in present.items()
+    }
+
+
 def _probe_model(
     model: LoadedModel,
     inputs: torch.Tensor,
     present: Mapping[str, np.ndarray],
     patients: np.ndarray,
     config: ConceptsConfig,
-) -> Iterator[dict[str, object]]:
+) -> Iterator[dict[str, Any]]:
     features = pool_features(model.model, inputs)
     slopes = measure_slopes(model.model, inputs, config.target)
     for block, values in features.items():
         for lesion, marked in present.items():
-            about: dict[str, object] = {"block": block, "lesion": lesion, "auc": probe(values, marked, patients)}
+            about: dict[str, Any] = {"block": block, "lesion": lesion, "auc": probe(values, marked, patients)}
             effect = [float("nan")] * 3
             if marked.any() and not marked.all():
                 shuffled = control_directions(values, marked, config.controls, derive_seed(config.seed, block, lesion))

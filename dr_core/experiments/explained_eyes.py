@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from dr_core.analysis.bootstrap import draw_patients, interval
-from dr_core.analysis.robustness import draw_means
+from dr_core.analysis.bootstrap import interval, sample_patients
+from dr_core.analysis.robustness import bootstrap_means
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.idrid import load_segmentation
 from dr_core.data.regions import find_regions
@@ -89,7 +89,7 @@ def average_over_eyes(rows: pd.DataFrame, keys: Sequence[str], draws: int, seed:
         if not len(values):
             found.append(about | {"value": np.nan, "low": np.nan, "high": np.nan, "n": 0})
             continue
-        drawn = draw_means(values, draw_patients(np.arange(len(values)), draws=draws, seed=seed))
+        drawn = bootstrap_means(values, sample_patients(np.arange(len(values)), draws=draws, seed=seed))
         value, low, high = interval(drawn)
         found.append(about | {"value": value, "low": low, "high": high, "n": len(values)})
     return pd.DataFrame(found, columns=[*keys, "value", "low", "high", "n"])

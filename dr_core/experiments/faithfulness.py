@@ -10,7 +10,7 @@ from functools import partial
 import pandas as pd
 
 from dr_core.analysis.attribution import RULES, Explainer
-from dr_core.analysis.controls import MAP, control_maps
+from dr_core.analysis.controls import MAP, build_explainers, control_maps
 from dr_core.analysis.faithfulness import FILLS, Curves, PerturbationConfig, follow, perturb
 from dr_core.analysis.localization import POOLINGS, pool
 from dr_core.data.grades import TARGET_GRADE
@@ -124,7 +124,7 @@ def measure_faithfulness(
     """
     if not eyes or not models:
         raise InputError("Faithfulness needs at least one eye and one trained model.")
-    explainers = {setup: Explainer(model.model, config.rule) for setup, model in models.items()}
+    explainers = build_explainers(models, config.rule)
     for done, eye in enumerate(eyes, start=1):
         view = bring_to_view(eye, models)
         curves = measure_eye(models, explainers, view, config)

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from dr_core.analysis.bootstrap import draw_patients
+from dr_core.analysis.bootstrap import sample_patients
 from dr_core.analysis.drawn_intervals import drawn_interval
 from dr_core.analysis.knockout import knock_out, reduce_eye
-from dr_core.analysis.robustness import draw_means
+from dr_core.analysis.robustness import bootstrap_means
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.fundus.landmarks import find_landmarks
 from dr_core.data.grades import LESIONS, TARGET_GRADE, mask_names, referable_readings
@@ -110,14 +110,14 @@ def summarize_knockouts(knockouts: pd.DataFrame, *, draws: int = 1000, seed: int
     for key, part in changes.groupby(keys, sort=False):
         about = dict(zip(keys, key, strict=True))
         wide, weights, unlike = _by_eye(part)
-        drawn = draw_patients(np.arange(len(wide)), draws=draws, seed=seed)  # the same eyes drawn for every set-up
+        drawn = sample_patients(np.arange(len(wide)), draws=draws, seed=seed)  # the same eyes drawn for every set-up
         for kind in wide.columns:
             weighed = kind in (BEYOND, "control")
             weight = weights if weighed else np.ones(len(wide))
             values = np.where(weight > 0, wide[kind].to_numpy(float), 0.0)
             count = int((weight > 0).sum())
             with np.errstate(invalid="ignore", divide="ignore"):
-                means = draw_means(weight * values, drawn) / draw_means(weight, drawn)
+                means = bootstrap_means(weight * values, drawn) / bootstrap_means(weight, drawn)
             found = drawn_interval(means, count, least=-1.0)
             rows.append(
                 about

@@ -12,13 +12,13 @@ import torch
 from scipy import stats
 
 from dr_core.analysis.attribution import Explainer
-from dr_core.analysis.bootstrap import draw_medians, draw_patients
-from dr_core.analysis.controls import CONTROLS, control_maps
+from dr_core.analysis.bootstrap import bootstrap_medians, sample_patients
+from dr_core.analysis.controls import CONTROLS, MAP, build_explainers, control_maps, why_no_map
 from dr_core.analysis.drawn_intervals import drawn_interval
 from dr_core.analysis.localization import POOLINGS, pool
 from dr_core.analysis.measures import MaskedHeatmaps, measures_of
 from dr_core.analysis.multiplicity import holm_adjusted
-from dr_core.analysis.robustness import draw_means
+from dr_core.analysis.robustness import bootstrap_means
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import TARGET_GRADE, mask_names
 from dr_core.data.idrid import SegmentedEye, load_segmentation
@@ -100,7 +100,7 @@ def localize_eyes(
     """
     if not eyes or not models:
         raise InputError("Localization needs at least one eye with masks and one trained model.")
-    explainers = {setup: Explainer(model.model) for setup, model in models.items()}
+    explainers = build_explainers(models, _RULE)
     for done, eye in enumerate(eyes, start=1):
         image = eye.read_image()
         masks = {mask: eye.read_mask(mask) for mask in mask_names()}
@@ -137,20 +137,39 @@ def _score_eye(
     seed = derive_seed(config.seed, eye, protocol.name)
     rows: list[dict[str, object]] = []
     for setup, maps in control_maps(models, explainers, inputs, fields, TARGET_GRADE, seed).items():
-        about_eye = {"eye": eye, "setup": setup, "protocol": protocol.name}
+        reason = "" if MAP in maps else why_no_map(models[setup], _RULE, inputs[setup], TARGET_GRADE) or ""
+        about_eye = {"eye": eye, "setup": setup, "protocol": protocol.name, "reason": ""}
         rows += [about_eye | row for row in spread_rows(maps, fields[setup], config.poolings)]
-        for method, relevance in maps.items():
+        drawn: dict[str, torch.Tensor | None] = {MAP: None, **maps}
+        for method, relevance in drawn.items():
             for pooling in config.poolings:
                 about = {"eye": eye, "setup": setup, "protocol": protocol.name, "method": method, "pooling": pooling}
-                pooled = pool(relevance, pooling)
-                for lesion, mask in present.items():
-                    scores = _scores(pooled, torch.from_numpy(mask)[None], config.percentile)
-                    share = float(mask.mean())
-                    rows += [
-                        about | {"lesion": lesion, "score": name, "value": value, "share": share}
-                        for name, value in scores.items()
-                    ]
+                about["reason"] = "" if relevance is not None else reason
+                rows += _score_map(about, relevance, present, pooling, config.percentile)
     return rows
+
+
+_RULE = "alpha1_beta0"
+"""The paper's attribution method, section 3.4."""
+
+
+def _score_map(
+    about: dict[str, str],
+    relevance: torch.Tensor | None,
+    present: Mapping[str, np.ndarray],
+    pooling: str,
+    percentile: float,
+) -> Iterator[dict[str, object]]:
+    """A row for each lesion and score; NaN where there is no map."""
+    pooled = None if relevance is None else pool(relevance, pooling)
+    for lesion, mask in present.items():
+        if pooled is None:
+            scores = dict.fromkeys(list_scores(), float("nan"))
+        else:
+            scores = _scores(pooled, torch.from_numpy(mask)[None], percentile)
+        share = float(mask.mean())
+        for name, value in scores.items():
+            yield about | {"lesion": lesion, "score": name, "value": value, "share": share}
 
 
 def _scores(pooled: torch.Tensor, mask: torch.Tensor, percentile: float) -> dict[str, float]:
@@ -177,17 +196,36 @@ def summarize_localization(scores: pd.DataFrame, config: LocalizeConfig) -> pd.D
     for key, part in scores.groupby(keys, sort=False):
         values = part["value"].to_numpy(float)
         values = values[np.isfinite(values)]
+        about = dict(zip(keys, key, strict=True))
+        reason = _reason_of(part)
         if not len(values):
+            if reason:
+                rows += [about | {"statistic": one, **_NOTHING, "reason": reason} for one in ("mean", "median")]
             continue
         # the same eyes drawn for every set-up
-        draws = draw_patients(np.arange(len(values)), draws=config.draws, seed=config.seed)
-        for statistic, drawn in (("mean", draw_means(values, draws)), ("median", draw_medians(values, draws))):
+        draws = sample_patients(np.arange(len(values)), draws=config.draws, seed=config.seed)
+        for statistic, drawn in (
+            ("mean", bootstrap_means(values, draws)),
+            ("median", bootstrap_medians(values, draws)),
+        ):
             found = drawn_interval(drawn, len(values))
-            about = dict(zip(keys, key, strict=True))
             chance = controls.get(tuple(about[name] for name in controlled), float("nan"))
             measured = {"statistic": statistic, "value": found.value, "low": found.low, "high": found.high}
-            rows.append(about | measured | {"n": len(values), "chance": chance})
+            rows.append(about | measured | {"n": len(values), "chance": chance, "reason": reason})
     return pd.DataFrame(rows)
+
+
+_NOTHING = {"value": float("nan"), "low": float("nan"), "high": float("nan"), "n": 0, "chance": float("nan")}
+
+
+def _reason_of(rows: pd.DataFrame) -> str:
+    """Why some eyes have no value; empty where all have one, and in tables of before there was a reason."""
+    reasons = (
+        [str(reason) for reason in rows["reason"].unique() if isinstance(reason, str) and reason]
+        if "reason" in rows
+        else []
+    )
+    return reasons[0] if reasons else ""
 
 
 def _run_columns(rows: pd.DataFrame) -> list[str]:

@@ -1,6 +1,7 @@
 """How good the answers are: predictions on prepared, graded eyes, and every table that follows from them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,11 +13,19 @@ from dr_core.data.contract import check_preparation
 from dr_core.data.grades import READINGS
 from dr_core.data.store import Store
 from dr_core.errors import InputError
-from dr_core.experiments.answers import MeasureConfig, compare_setups, predict_table, summarize, summarize_aucs
+from dr_core.experiments.answers import (
+    ANSWERS,
+    MeasureConfig,
+    compare_performance,
+    predict_table,
+    summarize,
+    summarize_aucs,
+)
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
 from dr_core.experiments.origins import join_rows, read_present
 from dr_core.experiments.step import Report, Step
 from dr_core.models.checkpoint import load_model, read_info
+from dr_core.models.validity import check_answers
 from dr_core.study.digests import digest_store
 from dr_core.study.eyes import GradedStore, list_eyes, open_graded
 from dr_core.study.folder import Study
@@ -25,6 +34,9 @@ from dr_core.study.tables import select_columns
 
 _BATCH = 256
 """Eyes that are read from the disk at once."""
+
+MISSING = "missing_answers"
+"""Table of the training runs that give no answer, with the reason."""
 
 
 def open_eyes_for(data: Path, runs: Sequence[TrainingRun]) -> GradedStore:
@@ -36,6 +48,13 @@ def open_eyes_for(data: Path, runs: Sequence[TrainingRun]) -> GradedStore:
     eyes = open_graded(data)
     check_preparation(data, eyes.store, ((run.name, read_info(run.path).preprocessing) for run in runs))
     return eyes
+
+
+def _sizes(runs: Sequence[TrainingRun]) -> Iterator[tuple[str, int]]:
+    """Names and sizes of the training runs whose header can be read; why one cannot is found when it is asked."""
+    for run in runs:
+        with suppress(InputError):
+            yield run.name, read_info(run.path).preprocessing.size
 
 
 def _plan(study: Study, inputs: Inputs, config: MeasureConfig, device: str) -> list[Step]:
@@ -51,10 +70,12 @@ def _plan(study: Study, inputs: Inputs, config: MeasureConfig, device: str) -> l
     step = replace(
         _NOTHING,
         units=tuple(run.name for run in runs),
+        tables=("predictions", MISSING),
         facts=(key, digest_store(data), [run.stamp for run in runs]),
         measure=partial(_predict, key, runs, eyes.store, device),
         summarize=partial(_summarize, study, data, key, eyes.store, runs, config),
         notes=(eyes.note,) if eyes.note else (),
+        unanswered=_say_missing,
     )
     return [step]
 
@@ -85,21 +106,38 @@ _NOTHING = Step(
 def _predict(
     key: str, runs: Sequence[TrainingRun], store: Store, device: str, units: Sequence[str]
 ) -> Iterator[Report]:
-    """Answers of one training run after the other."""
+    """Answers of one training run after the other; of one that is broken the reason, and the others answer."""
     done, total = 0, len(store) * len(units)
     for run in (run for run in runs if run.name in units):
-        model, parts = load_model(run.path), []
-        model.model.to(device)
-        for start in range(0, len(store), _BATCH):
-            eyes = store.index.iloc[start : start + _BATCH]
-            eyes = eyes.assign(has_dr=eyes["grade"] > 0)[["eye", "patient", "grade", "has_dr"]]
-            views = store.read(np.arange(start, start + len(eyes))).transpose(0, 2, 3, 1)
-            parts.append(predict_table(key, {run.name: model}, views, eyes, device))
-            done += len(eyes)
-            if done % len(store):
-                yield Report(done=done, total=total)
-        rows = pd.concat(parts, ignore_index=True)
-        yield Report(done=done, total=total, units=(run.name,), tables={"predictions": rows})
+        parts: list[pd.DataFrame] = []
+        try:
+            for rows in _ask(key, run, store, device):
+                parts.append(rows)
+                done += len(rows)
+                if done % len(store):
+                    yield Report(done=done, total=total)
+            tables = {"predictions": pd.concat(parts, ignore_index=True)}
+        except InputError as error:
+            done += len(store) - sum(map(len, parts))
+            tables = {MISSING: pd.DataFrame([{"data": key, "setup": run.name, "reason": str(error)}])}
+        yield Report(done=done, total=total, units=(run.name,), tables=tables)
+
+
+def _ask(key: str, run: TrainingRun, store: Store, device: str) -> Iterator[pd.DataFrame]:
+    """Answers of a training run, part by part.
+
+    Raises:
+        InputError: If its checkpoint is broken or another set-up's, or its answers are no probabilities.
+    """
+    model = load_model(run.path, setup=run.setup)
+    model.model.to(device)
+    for start in range(0, len(store), _BATCH):
+        eyes = store.index.iloc[start : start + _BATCH]
+        eyes = eyes.assign(has_dr=eyes["grade"] > 0)[["eye", "patient", "grade", "has_dr"]]
+        views = store.read(np.arange(start, start + len(eyes))).transpose(0, 2, 3, 1)
+        rows = predict_table(key, {run.name: model}, views, eyes, device)
+        check_answers(f"The model of {run.name}", rows[ANSWERS].to_numpy(), len(ANSWERS))
+        yield rows
 
 
 def _summarize(
@@ -111,6 +149,8 @@ def _summarize(
     config: MeasureConfig,
     measured: Mapping[str, pd.DataFrame],
 ) -> dict[str, pd.DataFrame]:
+    if "predictions" not in measured:
+        raise InputError("No model answers. " + " ".join(_say_missing(measured)))
     rows = name_runs(measured["predictions"], runs)
     tables = _measure(join_rows(study, "predictions", key, rows), config)
     performance = tables["performance"]
@@ -120,7 +160,14 @@ def _summarize(
     if len(fewer):
         aucs = pd.concat([aucs, summarize_aucs(fewer, config)], ignore_index=True)
     eyes = join_rows(study, "eyes", key, list_eyes(key, store, data))
-    return tables | {"fractions": _join_fractions(study, aucs), "eyes": eyes}
+    missing = measured.get(MISSING, pd.DataFrame(columns=["data", "setup", "reason"]))
+    missing = join_rows(study, MISSING, key, name_runs(missing, runs))
+    return tables | {"fractions": _join_fractions(study, aucs), "eyes": eyes, MISSING: missing}
+
+
+def _say_missing(measured: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
+    rows = measured[MISSING].to_dict("records") if MISSING in measured else []
+    return tuple(f"No answer of {row['setup']}, because: {row['reason']}" for row in rows)
 
 
 def _measure(predictions: pd.DataFrame, config: MeasureConfig) -> dict[str, pd.DataFrame]:
@@ -131,7 +178,7 @@ def _measure(predictions: pd.DataFrame, config: MeasureConfig) -> dict[str, pd.D
     return {
         "predictions": predictions,
         "performance": summarize(whole, config),
-        "comparisons": compare_setups(whole, config),
+        "comparisons": compare_performance(whole, config),
     }
 
 
@@ -153,7 +200,7 @@ PERFORMANCE = Experiment(
     name="performance",
     label="Performance",
     question="How good are the answers?",
-    tables=select_columns("predictions", "eyes", "performance", "comparisons", "fractions"),
+    tables=select_columns("predictions", "eyes", "performance", "comparisons", "fractions", MISSING),
     needs=(Need(kind="graded eyes", required=False),),
     config=MeasureConfig,
     plan=_plan,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dr_core.analysis.bootstrap import PatientDraws, draw_patients, interval
+from dr_core.analysis.bootstrap import PatientDraws, interval, sample_patients
 from dr_core.analysis.drawn_intervals import drawn_interval, warn_dropped
 from dr_core.analysis.intervals import Interval
 from dr_core.analysis.measures import (
@@ -18,7 +18,7 @@ from dr_core.analysis.measures import (
     measures_of,
     under_damage,
 )
-from dr_core.analysis.robustness import draw_means, score_difference
+from dr_core.analysis.robustness import bootstrap_means, score_difference
 from dr_core.data.grades import READINGS, Reading
 from dr_core.errors import InputError
 from dr_core.experiments.answers import ANSWERS, RUN, find_grades_interval, find_interval
@@ -69,7 +69,7 @@ def _grids(rows: pd.DataFrame, config: RobustnessConfig) -> Iterator[_Grid]:
             if len(found) != len(cells) * len(eyes):
                 raise InputError(f"{setup} lacks some damaged eyes of {key[0]}; let the measurement run to its end.")
             answers[str(setup)] = found[ANSWERS].to_numpy(np.float64).reshape(shape)
-        draws = draw_patients(eyes["patient"].astype(str).to_numpy(), draws=config.draws, seed=config.seed)
+        draws = sample_patients(eyes["patient"].astype(str).to_numpy(), draws=config.draws, seed=config.seed)
         about = dict(zip(keys, key, strict=True))
         yield _Grid(about, cells, answers, eyes["grade"].to_numpy(np.int64), draws)
 
@@ -126,7 +126,7 @@ def _read(eyes: GradedEyes, reading: Reading) -> ReadEyes:
 def _measure_errors(grid: _Grid, answers: np.ndarray, reference: np.ndarray) -> Iterator[dict[str, object]]:
     """Corruption errors of the five grades, relative to the reference; the mean over corruptions last."""
     names = list(dict.fromkeys(name for name, _ in grid.cells if name != CLEAN))
-    wrong = [draw_means(values.argmax(axis=-1) != grid.grades, grid.draws) for values in (answers, reference)]
+    wrong = [bootstrap_means(values.argmax(axis=-1) != grid.grades, grid.draws) for values in (answers, reference)]
     of_name = [[number for number, (name, _) in enumerate(grid.cells) if name == one] for one in names]
     errors = CorruptionErrors(errors=wrong[0][of_name], reference=wrong[1][of_name])
     n, unknown = len(grid.grades), float("nan")

@@ -46,9 +46,11 @@ def run_step(study: Study, step: Step, shard: Shard, origin: Origin | None = Non
             last = report
             yield report
         joined = _join(folder, step, shard)
+    unanswered: tuple[str, ...] = ()
     if joined is not None:
+        unanswered = step.unanswered(joined)
         notes += _write(study, step, joined, origin)
-    yield replace(last, units=(), tables={}, notes=notes, written=joined is not None)
+    yield replace(last, units=(), tables={}, notes=notes, written=joined is not None, unanswered=unanswered)
 
 
 class _Part:
@@ -118,8 +120,11 @@ def _join(folder: Path, step: Step, shard: Shard) -> dict[str, pd.DataFrame] | N
 
 
 def _write(study: Study, step: Step, rows: Mapping[str, pd.DataFrame], origin: Origin) -> tuple[str, ...]:
-    """Compute every table before the first one is written; gives what a reader must know."""
-    summaries = {name: table for name, table in step.summarize(rows).items() if not table.empty}
+    """Compute every table before the first one is written; gives what a reader must know.
+
+    An empty one replaces an old one and begins none.
+    """
+    summaries = {name: table for name, table in step.summarize(rows).items() if len(table) or study.has_results(name)}
     tables, replaced = record_origin(summaries, step.tables, origin), 0
     for name, table in tables.items():
         replaced += keep_replaced(study, name, origin)

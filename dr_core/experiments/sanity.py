@@ -42,6 +42,9 @@ CASCADE, CLASSES = "cascade", "class"
 LATE = "layer4"
 """Stage after whose randomization a method's verdict is read: the last layer and the last stage are gone."""
 
+FIRST = "conv1"
+"""The last stage that is randomized: nothing of what was learned is left."""
+
 TABLES: dict[str, dict[str, str]] = {
     "sanity": {
         "eye": "name of the eye",
@@ -208,6 +211,32 @@ def describe_sanity(summary: pd.DataFrame) -> dict[str, tuple[str, str]]:
         other = part[part["check"] == CLASSES]["value"].mean()
         said[str(rule)] = describe_cascade(label, float(late)), describe_class_sensitivity(label, float(other))
     return said
+
+
+def arrange_sanity(summary: pd.DataFrame) -> pd.DataFrame:
+    """Arrange the rank correlations of each method as a table, each the mean over the set-ups.
+
+    Args:
+        summary: Rows of `sanity_summary`.
+
+    Returns:
+        A row a method: `method` (its label), `late` (last layer and last stage randomized), `all` (every layer
+        randomized), `grades` (asked about another grade) and `n` (eyes); NaN where there is no answer.
+    """
+    ranks = summary[summary["measure"] == "spearman"]
+    rows = []
+    for rule, part in ranks.groupby("rule", sort=False):
+        cascade = part[part["check"] == CASCADE].groupby("step")["value"].mean()
+        rows.append(
+            {
+                "method": RULES[str(rule)].label,
+                "late": cascade.get(LATE, np.nan),
+                "all": cascade.get(FIRST, np.nan),
+                "grades": part[part["check"] == CLASSES]["value"].mean(),
+                "n": int(part["n"].max()),
+            }
+        )
+    return pd.DataFrame(rows, columns=["method", "late", "all", "grades", "n"])
 
 
 def name_step(check: str, step: str) -> str:

@@ -22,7 +22,7 @@ class Setting:
         name: Its name in options and study files.
         field: Field of the configuration.
         kind: Type of a value: int, float, str or bool.
-        many: Whether it takes several values.
+        multiple: Whether it takes several values.
         default: The field's default.
         description: What it is, for people.
         choices: The values that it may have now; None where any will do.
@@ -34,7 +34,7 @@ class Setting:
     name: str
     field: str
     kind: type
-    many: bool
+    multiple: bool
     default: Any
     description: str
     choices: tuple[str, ...] | None = None
@@ -80,13 +80,13 @@ def list_settings(config: Callable[..., object]) -> tuple[Setting, ...]:
 
 
 def _read(field: dataclasses.Field, hint: type) -> Setting:
-    about, many = field.metadata, get_origin(hint) is tuple
+    about, multiple = field.metadata, get_origin(hint) is tuple
     choices = about["choices"]
     return Setting(
         name=about["name"] or field.name,
         field=field.name,
-        kind=get_args(hint)[0] if many else hint,
-        many=many,
+        kind=get_args(hint)[0] if multiple else hint,
+        multiple=multiple,
         default=field.default,
         description=about["description"],
         choices=None if choices is None else tuple(choices),
@@ -117,7 +117,7 @@ def build_config(config: Callable[..., Config], values: Mapping[str, Scalar | Se
 
 
 def _convert(setting: Setting, value: object) -> object:
-    if setting.many:
+    if setting.multiple:
         given = value if isinstance(value, list | tuple) else [value]
         return tuple(_check(setting, one) for one in given)
     checked = _check(setting, value)

@@ -19,6 +19,7 @@ class Report:
         step: What is being done, for people.
         notes: What a reader of the tables must know, such as eyes that were left out.
         written: Whether the tables have been written; False while another part is missing.
+        unanswered: Sentences on training runs that gave no answer, in the last report of a step.
     """
 
     done: int
@@ -28,6 +29,7 @@ class Report:
     step: str = ""
     notes: tuple[str, ...] = ()
     written: bool = False
+    unanswered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,7 @@ class Step:
         summarize: From the rows of all units, by table, to the whole result tables.
         export: Writes further files from the result tables into the folder of results.
         notes: What a reader of the tables must know.
+        unanswered: From the rows of all units, by table, sentences on units that gave no answer.
     """
 
     name: str
@@ -55,3 +58,4 @@ class Step:
     summarize: Callable[[Mapping[str, pd.DataFrame]], Mapping[str, pd.DataFrame]]
     export: Callable[[Mapping[str, pd.DataFrame], Path], object] | None = None
     notes: tuple[str, ...] = ()
+    unanswered: Callable[[Mapping[str, pd.DataFrame]], tuple[str, ...]] = lambda _: ()

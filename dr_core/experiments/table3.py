@@ -10,7 +10,7 @@ import pandas as pd
 from dr_core.analysis.controls import CONTROLS, MAP
 from dr_core.data.grades import lesion_code
 from dr_core.experiments.heatmap_spread import VIEW
-from dr_core.files import replacing
+from dr_core.files import csv_of, replacing
 from dr_core.models.setups import SETUPS, Setup
 
 
@@ -31,7 +31,7 @@ def write_table3(summary: pd.DataFrame, folder: Path, setups: Mapping[str, Setup
     paths = []
     for protocol, part in summary.groupby("protocol", sort=False):
         table = arrange_table3(part, setups)
-        for suffix, text in ((".csv", table.to_csv()), (".tex", _latex(table))):
+        for suffix, text in ((".csv", csv_of(table, index=True)), (".tex", _latex(table))):
             path = folder / f"table3_{protocol}{suffix}"
             with replacing(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
@@ -47,12 +47,14 @@ def arrange_table3(summary: pd.DataFrame, setups: Mapping[str, Setup] = SETUPS) 
     """
     summary = summary[summary["lesion"] != VIEW]  # the paper's table has lesions alone
     labels = summary["setup"].map({name: setup.label for name, setup in setups.items()}).fillna(summary["setup"])
+    silent = _reasons(summary)
+    reasons = labels + [silent.get(str(setup), "") for setup in summary["setup"]]
     controls = summary["method"].map(lambda name: _control_title(str(name))) + " (" + labels + ")"
     marks = np.where(_best(summary), "*", "")
     shown = summary.assign(
-        row=labels.where(summary["method"] == MAP, controls),
+        row=reasons.where(summary["method"] == MAP, controls),
         lesion=summary["lesion"].map(lesion_code),
-        value=summary["value"].map("{:.4f}".format) + marks,
+        value=np.where(summary["value"].isna(), _NO_ANSWER, summary["value"].map("{:.4f}".format) + marks),
     )
     wide = shown.pivot_table(
         index=["pooling", "score", "row"],
@@ -64,6 +66,18 @@ def arrange_table3(summary: pd.DataFrame, setups: Mapping[str, Setup] = SETUPS) 
     lesions = list(dict.fromkeys(shown["lesion"]))
     cells = {lesion: wide[lesion]["mean"] + " / " + wide[lesion]["median"] for lesion in lesions}
     return pd.DataFrame(cells).sort_index(level=[0, 1], sort_remaining=False)
+
+
+_NO_ANSWER = "no answer"
+
+
+def _reasons(summary: pd.DataFrame) -> dict[str, str]:
+    """Set-up that gives no heatmap of any eye -> what stands behind its name."""
+    if "reason" not in summary:
+        return {}
+    heatmaps = summary[summary["method"] == MAP]
+    silent = heatmaps.groupby("setup").filter(lambda rows: rows["value"].isna().all())
+    return {str(row["setup"]): f" ({row['reason']})" for row in silent.to_dict("records") if row["reason"]}
 
 
 def _control_title(method: str) -> str:

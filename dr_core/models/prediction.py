@@ -60,10 +60,12 @@ def predict_shared(
         batch = views[start : start + size]
         inputs: dict[Preprocessing, torch.Tensor] = {}
         for name, model in models.items():
-            way = model.info.preprocessing
-            if way not in inputs:
-                inputs[way] = way.normalize(batch).to(device).contiguous(memory_format=torch.channels_last)
-            parts[name].append(torch.softmax(model.model(inputs[way]).double(), dim=1).cpu().numpy())
+            preprocessing = model.info.preprocessing
+            if preprocessing not in inputs:
+                inputs[preprocessing] = (
+                    preprocessing.normalize(batch).to(device).contiguous(memory_format=torch.channels_last)
+                )
+            parts[name].append(torch.softmax(model.model(inputs[preprocessing]).double(), dim=1).cpu().numpy())
     return {
         name: np.concatenate(answers) if answers else np.empty((0, len(models[name].info.classes)))
         for name, answers in parts.items()
@@ -84,7 +86,10 @@ def predict_photographs(models: Mapping[str, LoadedModel], images: Iterable[np.n
     """
     photographs = list(images)
     views = {model.info.preprocessing: None for model in models.values()}
-    stacked = {way: _stack([way.to_model_view(image) for image in photographs], way.size) for way in views}
+    stacked = {
+        preprocessing: _stack([preprocessing.to_model_view(image) for image in photographs], preprocessing.size)
+        for preprocessing in views
+    }
     return {name: predict_views(model, stacked[model.info.preprocessing]) for name, model in models.items()}
 
 

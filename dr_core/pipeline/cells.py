@@ -221,10 +221,15 @@ class _Plan:
         yield from self._measure_masks("localize")
 
     def further(self) -> Iterator[Cell]:
-        """What the configuration asks for beside that: on the eyes with masks, or on the first test set."""
+        """What the configuration asks for beside that: on eyes with masks, on the first test set, or on its own."""
         for name, options in self.config.further.items():
             if find_experiment(name).takes_masks:
                 yield from self._measure_masks(name)
+            elif not find_experiment(name).needs:  # it draws its own eyes
+                request = MeasureRequest(
+                    measurement=name, study=self.out, data=self.out, device=self.config.device, options=options
+                )
+                yield Cell(name=name, kind=name, request=request, needs=self._checkpoints())
             else:
                 yield self._measure(name, next(iter(self.test)), self._checkpoints(), options)
 

@@ -58,9 +58,9 @@ def draw_segmented(out: Path, eyes: int, *, size: int = 768, seed: int = 0) -> I
     Yields:
         A report an eye.
     """
-    place = "a. Training Set"
-    photographs = out / "A. Segmentation" / "1. Original Images" / place
-    masks = out / "A. Segmentation" / "2. All Segmentation Groundtruths" / place
+    subset = "a. Training Set"
+    photographs = out / "A. Segmentation" / "1. Original Images" / subset
+    masks = out / "A. Segmentation" / "2. All Segmentation Groundtruths" / subset
     photographs.mkdir(parents=True, exist_ok=True)
     write_json(out / DRAWN_MARK, {"eyes": eyes, "size": size, "seed": seed})
     for number in range(1, eyes + 1):

@@ -162,8 +162,10 @@ def _estimate(cell: Cell, models: int, runs: int, sizes: _Sizes, rates: Rates) -
     if isinstance(request, DrawRequest):
         return _estimate_drawing(request)
     if isinstance(request, MeasureRequest):
-        counted = sizes.with_masks if find_experiment(request.measurement).takes_masks else sizes
-        cost = cost_of(request, counted(request.data), models, runs, rates.forward)
+        experiment = find_experiment(request.measurement)
+        counted = sizes.with_masks if experiment.takes_masks else sizes
+        eyes = counted(request.data) if experiment.needs else 0
+        cost = cost_of(request, eyes, models, runs, rates.forward)
         return Estimate(seconds=cost.seconds, disk=cost.disk)
     if isinstance(request, ReportRequest):
         return Estimate(seconds=10, disk=1e6)

@@ -62,28 +62,28 @@ class LocalExecutor:
         self._busy: dict[int, _LocalJob] = {}
 
     def start(self, cell: Cell, log: Path) -> Running:
-        """Start a cell in the first free place."""
-        self._busy = {place: job for place, job in self._busy.items() if job.poll() is None}
-        place = next(number for number in range(self.at_once) if number not in self._busy)
+        """Start a cell in the first free slot."""
+        self._busy = {slot: job for slot, job in self._busy.items() if job.poll() is None}
+        slot = next(number for number in range(self.at_once) if number not in self._busy)
         resources = self.config.resources.get(cell.kind)
         processes = resources.processes if resources else 1
-        environment = self._environment(place, processes)
+        environment = self._environment(slot, processes)
         if processes > 1:
             launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
             words = [sys.executable, *launcher, *self.command.program, *self.command.render(cell.request)]
             job: _LocalJob = _Launched(words, log, environment)
         else:
             job = _Forked(self.command, self.command.render(cell.request), log, environment)
-        self._busy[place] = job
+        self._busy[slot] = job
         return job
 
-    def _environment(self, place: int, processes: int) -> dict[str, str]:
+    def _environment(self, slot: int, processes: int) -> dict[str, str]:
         """What makes a cell keep to its share of the machine."""
         shared = max(1, (os.cpu_count() or 1) // self.at_once // processes)
         threads = self.config.threads or shared
         shares = {"OMP_NUM_THREADS": str(threads)}
         if self._gpus:
-            first = place * processes % self._gpus
+            first = slot * processes % self._gpus
             shares["CUDA_VISIBLE_DEVICES"] = ",".join(str((first + n) % self._gpus) for n in range(processes))
         return shares
 

@@ -12,7 +12,7 @@ from dr_core.files import locked
 from dr_core.pipeline.config import StudyConfig
 from dr_core.study.drawn_data import DRAWN_DATA
 from dr_core.study.folder import CONFIGURATION, DataSet, StudyInfo, open_study, write_study_info
-from dr_core.study.ownership import Claim, check_claim
+from dr_core.study.ownership import StudyClaim, check_claim
 from dr_core.study.roles import Role, check_published_split, take_roles
 
 MADE_BY = "study"
@@ -63,9 +63,9 @@ def check_owner(config: StudyConfig, out: Path) -> None:
     check_claim(out, _claim(config))
 
 
-def _claim(config: StudyConfig) -> Claim:
+def _claim(config: StudyConfig) -> StudyClaim:
     settings = {"preset": config.preset, "arch": config.arch, "contrast": config.contrast}
-    return Claim(made_by=MADE_BY, title=config.title, seed=config.seed, settings=settings)
+    return StudyClaim(made_by=MADE_BY, title=config.title, seed=config.seed, settings=settings)
 
 
 def begin_study(config: StudyConfig, source: str, out: Path) -> None:
@@ -101,7 +101,7 @@ def begin_study(config: StudyConfig, source: str, out: Path) -> None:
             out,
             replace(
                 info,
-                summary=config.summary or summarize(config),
+                summary=config.summary or describe_study(config),
                 setups=(*config.setups, *kept),
                 settings=info.settings | settings,
                 made_by=MADE_BY,
@@ -109,7 +109,7 @@ def begin_study(config: StudyConfig, source: str, out: Path) -> None:
         )
 
 
-def summarize(config: StudyConfig) -> str:
+def describe_study(config: StudyConfig) -> str:
     """One or two sentences on what a study does, derived from its configuration."""
     count = len(config.setups)
     setups = f"{count} set-up{'s' * (count > 1)} ({', '.join(setup.label for setup in config.setups)})"

@@ -63,7 +63,7 @@ def find_output(cell: Cell, key: str) -> tuple[str, str]:
         return "", ""
     folder = made_folder(cell)
     digest = digest_content(folder) if isinstance(cell.request, DrawRequest) and folder else digest_of(path)
-    return digest, stamp_of(path)
+    return digest, write_stamp(path)
 
 
 def is_unchanged(cell: Cell, record: Record) -> bool:
@@ -75,7 +75,7 @@ def is_unchanged(cell: Cell, record: Record) -> bool:
         return True
     if not path.is_file():
         return False
-    return stamp_of(path) == record.stamp or find_output(cell, record.key)[0] == record.output
+    return write_stamp(path) == record.stamp or find_output(cell, record.key)[0] == record.output
 
 
 def made_folder(cell: Cell) -> Path | None:
@@ -133,7 +133,7 @@ def digest_content(path: Path) -> str:
     return digest_photographs(path)
 
 
-def stamp_of(path: Path) -> str:
+def write_stamp(path: Path) -> str:
     """Size and time of change of a file."""
     found = path.stat()
     return f"{found.st_size} {found.st_mtime_ns}"

@@ -119,8 +119,8 @@ def _build(kind: type, values: dict[str, Any], base: object, where: str) -> Any:
     hints = get_type_hints(kind)
     unknown = sorted(values.keys() - hints.keys())
     if unknown:
-        place = f"`[{where}]`" if where else "the file"
-        raise InputError(f"{place} has the unknown key {unknown[0]!r}; known are {', '.join(hints)}.")
+        table_name = f"`[{where}]`" if where else "the file"
+        raise InputError(f"{table_name} has the unknown key {unknown[0]!r}; known are {', '.join(hints)}.")
     given = {
         name: _convert(hints[name], value, getattr(base, name, None), f"{where}.{name}".lstrip("."))
         for name, value in values.items()
@@ -149,12 +149,13 @@ def _convert(kind: Any, value: Any, base: Any, where: str) -> Any:  # noqa: ANN4
 def _convert_table(kind: Any, table: dict[str, Any], base: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
     """A table whose keys are names of the user's own, or options that a recipe checks."""
     if kind == dict[str, Options]:  # each was a table of its own
-        return {
-            key: {name: _expect_option(one, f"{key}.{name}") for name, one in of.items()} for key, of in table.items()
-        }
+        return {key: _convert_table(Options, options, None, key) for key, options in table.items()}
     if kind == dict[str, Resources]:
         builds = ((name, f"{where}.{name}") for name in table)
-        return {name: _build(Resources, _expect(table[name], dict, place), None, place) for name, place in builds}
+        return {
+            name: _build(Resources, _expect(table[name], dict, table_name), None, table_name)
+            for name, table_name in builds
+        }
     if kind == dict[str, Path]:
         return {name: Path(_expect(path, str, f"{where}.{name}")) for name, path in table.items()}
     return dict(base or {}) | {name: _expect_option(one, f"{where}.{name}") for name, one in table.items()}

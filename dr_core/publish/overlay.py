@@ -76,7 +76,7 @@ def blend(view: npt.ArrayLike, strength: npt.ArrayLike, dimming: float = EYE_DIM
     return np.asarray(opacity * ramp_colors(cut) + (1 - opacity) * (1 - dimming) * np.asarray(view, float))
 
 
-def draw_overlay(view: np.ndarray, heatmap: np.ndarray, end: float, least_side: int = 0) -> np.ndarray:
+def render_overlay(view: np.ndarray, heatmap: np.ndarray, end: float, least_side: int = 0) -> np.ndarray:
     """Draw a heatmap over the eye.
 
     Args:

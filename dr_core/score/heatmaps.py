@@ -9,7 +9,7 @@ import torch
 from dr_core.analysis.localization import pool
 from dr_core.data.photographs import Rectangle
 from dr_core.files import replacing
-from dr_core.publish.overlay import draw_overlay, encode_png, shared_scale_end
+from dr_core.publish.overlay import encode_png, render_overlay, shared_scale_end
 
 _PICTURE_SIDE = 448
 """A smaller heatmap is enlarged by a whole number to at least this side."""
@@ -41,4 +41,4 @@ def write_heatmaps(
         with replacing(folder / f"{setup}.npz") as temporary:
             np.savez_compressed(temporary, relevance=relevance, target=target, part=np.array(parts[setup]))
         with replacing(folder / f"{setup}.png") as temporary:
-            temporary.write_bytes(encode_png(draw_overlay(views[setup], pooled[setup], end, _PICTURE_SIDE)))
+            temporary.write_bytes(encode_png(render_overlay(views[setup], pooled[setup], end, _PICTURE_SIDE)))

@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Place:
+class RowsPosition:
     """Where the rows of a photograph stand, and whether it could be read."""
 
     journal: Path
@@ -32,7 +32,7 @@ class Journals:
     """What all parts have written: every name, and where the rows of photographs stand that are as they were."""
 
     names: set[str]
-    places: dict[str, Place]
+    places: dict[str, RowsPosition]
 
     def have_answers(self, photographs: Sequence[Photograph]) -> bool:
         """Whether all these have been read and asked about."""
@@ -47,14 +47,14 @@ def read_journals(parts: Path, photographs: Sequence[Photograph]) -> Journals:
     """
     stamps = {one.name: (one.size, one.modified) for one in photographs}
     names: set[str] = set()
-    places: dict[str, Place] = {}
+    places: dict[str, RowsPosition] = {}
     for journal in sorted(parts.glob("*.jsonl")):
         for offset, values in _read_lines(journal):
             name, readable = values["path"], not values["rows"][0]["error"]
             names.add(name)
             is_better = readable or name not in places or not places[name].readable
             if stamps.get(name) == (values["size"], values["modified"]) and is_better:
-                places[name] = Place(journal, offset, readable)
+                places[name] = RowsPosition(journal, offset, readable)
     return Journals(names, places)
 
 

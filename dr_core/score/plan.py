@@ -164,7 +164,7 @@ def _describe(
     study: Study, given: Sequence[Path], models: Mapping[str, LoadedModel], config: ScoreConfig
 ) -> dict[str, Any]:
     """Everything the numbers follow from; of folders a digest only, their names may be patients'."""
-    roots = sorted({str((place if place.is_dir() else place.parent).resolve()) for place in given})
+    roots = sorted({str((path if path.is_dir() else path.parent).resolve()) for path in given})
     versions = {"dr_lens": dr_core.__version__} | software_versions()
     return {
         "written_by": _AUTHOR,
@@ -181,8 +181,13 @@ def _describe(
 
 
 def _describe_model(study: Study, setup: str, model: LoadedModel) -> dict[str, Any]:
-    way = model.info.preprocessing
-    about = {"arch": model.info.arch, "size": way.size, "crop": way.crop, "contrast": way.contrast}
+    preprocessing = model.info.preprocessing
+    about = {
+        "arch": model.info.arch,
+        "size": preprocessing.size,
+        "crop": preprocessing.crop,
+        "contrast": preprocessing.contrast,
+    }
     trained = {"training_data": model.info.training_data, "data_fingerprint": model.info.data_fingerprint}
     return {"sha256": digest_file(study.checkpoint_path(setup))} | about | trained
 
@@ -190,7 +195,7 @@ def _describe_model(study: Study, setup: str, model: LoadedModel) -> dict[str, A
 def _check_ours(scoring: Scoring) -> None:
     """Refuse to write over what another run, or another program, has written."""
     out, path = scoring.out, scoring.header_path
-    taken = [place for place in (out, scoring.parts, scoring.heatmaps) if place.exists()]
+    taken = [existing for existing in (out, scoring.parts, scoring.heatmaps) if existing.exists()]
     if not path.is_file():  # asked last: another part may begin at this moment
         if taken:
             raise InputError(f"{taken[0]} was not written by this command; choose another folder.")

@@ -36,10 +36,22 @@ class ScoreReport:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSummary:
-    """What the finished table holds: photographs, and how many of them could not be read."""
+    """What the finished table holds.
+
+    Attributes:
+        photographs: Number of photographs.
+        unreadable: How many of them could not be read.
+        unanswered: Set-ups that give no answer about a photograph that could be read, added up over all of them.
+    """
 
     photographs: int
     unreadable: int
+    unanswered: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every model answers about every photograph."""
+        return not self.unreadable and not self.unanswered
 
 
 def run_scoring(scoring: Scoring, shard: Shard) -> Iterator[ScoreReport]:
@@ -79,25 +91,27 @@ def run_scoring(scoring: Scoring, shard: Shard) -> Iterator[ScoreReport]:
 
 def _ask(scoring: Scoring, batches: list[list[Photograph]]) -> Iterator[tuple[list[Photograph], list[list[Row]]]]:
     """Decode in other processes, answer in this one, batch after batch: the rows of each photograph."""
-    ways = list(dict.fromkeys(_way(model) for model in scoring.models.values()))
+    preprocessings = list(dict.fromkeys(_view_preprocessing(model) for model in scoring.models.values()))
     explainers = (
         {setup: Explainer(model.model) for setup, model in scoring.models.items()} if scoring.config.heatmaps else {}
     )
-    for batch, viewed in zip(batches, view_photographs(batches, ways, scoring.config.processes), strict=True):
+    for batch, viewed in zip(batches, view_photographs(batches, preprocessings, scoring.config.processes), strict=True):
         readable = {n: view for n, view in enumerate(viewed) if isinstance(view, PhotographView)}
         seen = list(readable.values())
-        stacks = {way: np.stack([view.views[n] for view in seen]) for n, way in enumerate(ways)} if seen else {}
+        stacks = (
+            {one: np.stack([view.views[n] for view in seen]) for n, one in enumerate(preprocessings)} if seen else {}
+        )
         answers = _answer(scoring, stacks)
         if explainers and seen:
             _write_maps(scoring, explainers, [batch[n] for n in readable], seen, stacks)
         rows: list[list[Row]] = [[{"path": one.name, "error": view}] for one, view in zip(batch, viewed, strict=True)]
-        for place, (n, view) in enumerate(readable.items()):
-            of_one = {setup: found[place] for setup, found in answers.items()}
-            rows[n] = _rows(scoring, batch[n].name, view, of_one, ways)
+        for row, (n, view) in enumerate(readable.items()):
+            of_one = {setup: found[row] for setup, found in answers.items()}
+            rows[n] = _rows(scoring, batch[n].name, view, of_one, preprocessings)
         yield batch, rows
 
 
-def _way(model: LoadedModel) -> Preprocessing:
+def _view_preprocessing(model: LoadedModel) -> Preprocessing:
     """How a model sees a photograph, before its colors are normalized."""
     return Preprocessing(size=model.info.preprocessing.size, crop=model.info.preprocessing.crop)
 
@@ -105,14 +119,18 @@ def _way(model: LoadedModel) -> Preprocessing:
 def _answer(scoring: Scoring, stacks: Mapping[Preprocessing, np.ndarray]) -> dict[str, np.ndarray]:
     """Set-up -> float64 (N, 5), softmax over the grades."""
     answers: dict[str, np.ndarray] = {}
-    for way, views in stacks.items():
-        alike = {setup: model for setup, model in scoring.models.items() if _way(model) == way}
+    for preprocessing, views in stacks.items():
+        alike = {setup: model for setup, model in scoring.models.items() if _view_preprocessing(model) == preprocessing}
         answers |= predict_shared(alike, views, scoring.config.batch, scoring.config.device)
     return answers
 
 
 def _rows(
-    scoring: Scoring, name: str, view: PhotographView, answers: Mapping[str, np.ndarray], ways: list[Preprocessing]
+    scoring: Scoring,
+    name: str,
+    view: PhotographView,
+    answers: Mapping[str, np.ndarray],
+    preprocessings: list[Preprocessing],
 ) -> list[Row]:
     quality = {
         "field_found": int(view.field_found),
@@ -123,7 +141,7 @@ def _rows(
     }
     rows: list[Row] = []
     for setup, model in scoring.models.items():
-        answer, part = answers[setup], view.parts[ways.index(_way(model))]
+        answer, part = answers[setup], view.parts[preprocessings.index(_view_preprocessing(model))]
         if reason := _find_fault(setup, answer):
             rows.append({"path": name, "setup": setup} | quality | {"reason": reason})
             continue
@@ -161,21 +179,25 @@ def _write_maps(
     seen: Sequence[PhotographView],
     stacks: Mapping[Preprocessing, np.ndarray],
 ) -> None:
-    ways = list(stacks)
+    preprocessings = list(stacks)
     at_once = _EXPLAINED_AT_ONCE if scoring.config.device == "cpu" else scoring.config.batch
     for start in range(0, len(seen), at_once):
         part = slice(start, start + at_once)
         relevances = {}
         for setup, model in scoring.models.items():
-            inputs = model.info.preprocessing.normalize(stacks[_way(model)][part]).to(scoring.config.device)
+            inputs = model.info.preprocessing.normalize(stacks[_view_preprocessing(model)][part]).to(
+                scoring.config.device
+            )
             relevances[setup] = explainers[setup].attribute(inputs, TARGET_GRADE).float().cpu().numpy()
         for n, (photograph, view) in enumerate(zip(photographs[part], seen[part], strict=True)):
-            places = {setup: ways.index(_way(model)) for setup, model in scoring.models.items()}
+            places = {
+                setup: preprocessings.index(_view_preprocessing(model)) for setup, model in scoring.models.items()
+            }
             write_heatmaps(
                 scoring.heatmaps / photograph.name,
-                {setup: view.views[place] for setup, place in places.items()},
+                {setup: view.views[number] for setup, number in places.items()},
                 {setup: found[n] for setup, found in relevances.items()},
-                {setup: view.parts[place] for setup, place in places.items()},
+                {setup: view.parts[number] for setup, number in places.items()},
                 TARGET_GRADE,
             )
 
@@ -185,13 +207,15 @@ def finish_scoring(scoring: Scoring) -> ScoreSummary | None:
     places = read_journals(scoring.parts, scoring.photographs).places
     if not all(photograph.name in places for photograph in scoring.photographs):
         return None
-    unreadable = 0
+    unreadable = unanswered = 0
     with replacing(scoring.out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(SCORE_COLUMNS), restval="", lineterminator="\n")
         writer.writeheader()
         for photograph in scoring.photographs:
-            writer.writerows(defuse_row(row) for row in places[photograph.name].read())
+            rows = places[photograph.name].read()
+            writer.writerows(defuse_row(row) for row in rows)
+            unanswered += sum(bool(row.get("reason")) for row in rows)
             unreadable += not places[photograph.name].readable
-    summary = ScoreSummary(photographs=len(scoring.photographs), unreadable=unreadable)
+    summary = ScoreSummary(photographs=len(scoring.photographs), unreadable=unreadable, unanswered=unanswered)
     write_json(scoring.header_path, scoring.header | vars(summary))
     return summary

@@ -7,6 +7,7 @@ demo needs no store: its name and the study's seed draw it again, pixel by pixel
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pandas as pd
 from dr_core.data.fundus import assess_quality, find_field_of_view
 from dr_core.data.grades import GRADES
 from dr_core.data.phantom import Phantom
-from dr_core.data.store import Store, open_store
+from dr_core.data.store import HEADER, IMAGES, INDEX, Store, fingerprint_store, open_store, read_header
 from dr_core.errors import InputError, Remedy
 from dr_core.study.drawn_data import DRAWN_DATA, DRAWN_PIXELS, redraw_eye
 from dr_core.study.folder import Study
@@ -76,7 +77,7 @@ def open_graded(data: Path) -> GradedStore:
 
 
 @dataclass(frozen=True)
-class Picture:
+class EyePicture:
     """The picture of one eye.
 
     Attributes:
@@ -139,12 +140,12 @@ def can_open(study: Study, data: str, eyes: pd.DataFrame | None = None) -> bool:
         data: Key of the data set.
         eyes: The study's table of eyes; None where it has none.
     """
-    return _is_drawn(study, data) or _find_store(data, eyes) is not None
+    return _is_drawn(study, data) or _find_store(study, data, eyes) is not None
 
 
 def open_picture(
     study: Study, data: str, name: str, eyes: pd.DataFrame | None = None, *, pixels: int = DRAWN_PIXELS
-) -> Picture:
+) -> EyePicture:
     """Open the picture of an eye.
 
     Args:
@@ -159,12 +160,12 @@ def open_picture(
     """
     if _is_drawn(study, data):
         phantom = _redraw(study, data, name, pixels)
-        return Picture(phantom.image, phantom.grade, prepared=False, masks=phantom.masks)
-    folder = _find_store(data, eyes)
+        return EyePicture(phantom.image, phantom.grade, prepared=False, masks=phantom.masks)
+    folder = _find_store(study, data, eyes)
     if eyes is None or folder is None:
         raise InputError(
-            f"The pictures of {data!r} are not on this machine; measuring the study on prepared eyes remembers where "
-            "they lie.",
+            f"The pictures of {data!r} are not on this machine, or are others by now; measuring the study on prepared "
+            "eyes remembers where they lie.",
             Remedy("evaluate", {"study": str(study.path)}),
         )
     rows = eyes[(eyes["data"] == data) & (eyes["eye"] == name)]
@@ -173,14 +174,47 @@ def open_picture(
     if not 0 <= row < len(store) or str(store.index["eye"].iloc[row]) != name:
         raise InputError(f"There is no eye {name!r} in the prepared data {folder}; evaluate the study on them again.")
     grade = int(store.index["grade"].iloc[row]) if "grade" in store.index else UNGRADED
-    return Picture(np.ascontiguousarray(store.images[row].transpose(1, 2, 0)), grade, prepared=True)
+    return EyePicture(np.ascontiguousarray(store.images[row].transpose(1, 2, 0)), grade, prepared=True)
 
 
-def _find_store(data: str, eyes: pd.DataFrame | None) -> Path | None:
+def _find_store(study: Study, data: str, eyes: pd.DataFrame | None) -> Path | None:
+    """Folder of the prepared eyes; None where it is not there, or does not hold what the study was measured on.
+
+    A study that came from elsewhere can name any folder of this machine. One is opened only where the study knows the
+    digest of its content, so that nobody is shown what whoever wrote the study did not have.
+    """
     if eyes is None:
         return None
-    folders = eyes.loc[eyes["data"] == data, "store"]
-    return Path(folders.iloc[0]) if len(folders) and folders.iloc[0] and Path(folders.iloc[0]).is_dir() else None
+    named = eyes.loc[eyes["data"] == data, "store"]
+    known = next((one.fingerprint for one in study.info.data if one.key == data), "")
+    if not len(named) or not named.iloc[0] or not known:
+        return None
+    folder = Path(str(named.iloc[0]))
+    try:
+        return folder if folder.is_dir() and _fingerprint(folder, _stamp(folder)) == known else None
+    except (OSError, ValueError):  # a name that no file can have
+        return None
+
+
+def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    files = [folder / name for name in (IMAGES, INDEX, HEADER) if (folder / name).is_file()]
+    return tuple((path.name, (status := path.stat()).st_size, status.st_mtime_ns) for path in files)
+
+
+@lru_cache(maxsize=8)
+def _fingerprint(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
+    """Digest of a store; empty where there is none, or it would take long to compute."""
+    del stamp  # the key under which it is kept
+    try:
+        if not read_header(folder) and (folder / IMAGES).stat().st_size > _MAX_DIGESTED:
+            return ""
+        return fingerprint_store(folder)
+    except (InputError, OSError):
+        return ""
+
+
+_MAX_DIGESTED = 2**30
+"""Bytes of pictures of a store without a header whose digest is computed; a second or so."""
 
 
 def _is_drawn(study: Study, data: str) -> bool:

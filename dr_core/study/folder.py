@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from dr_core.errors import InputError, Remedy
-from dr_core.files import replacing, write_json
+from dr_core.files import read_regular, replacing, write_json
 from dr_core.models.checkpoint import (
     HEADER_DEFECTS,
     CheckpointInfo,
@@ -22,10 +21,14 @@ from dr_core.models.checkpoint import (
     software_versions,
 )
 from dr_core.models.setups import Setup, declare_setups, parse_setup
-from dr_core.study.tables import RESULT_COLUMNS, TABLES, fill_run_columns, read_provenance, read_table, write_table
+from dr_core.parquet import DEFECTS, read_parquet
+from dr_core.study.tables import RESULT_COLUMNS, TABLES, fill_run_columns, read_provenance, write_rows
 
 CONFIGURATION = "configuration"
 """Key of a study's settings under which the TOML file of a whole study stands."""
+
+ROLES = ("pretraining", "training", "validation", "test")
+"""What a data set is for."""
 
 SCHEMA = 2
 """Version of the folder's layout; a reader refuses a newer one. Schema 1 had set-ups of the paper's preset, by name."""
@@ -191,9 +194,11 @@ class Study:
             raise InputError(f"The study {self.name} has no table of {table} yet.")
         derived = {"percent", "initialization"} & set(RESULT_COLUMNS[table])  # schema 1 says by these what a row is of
         try:
-            frame = read_table(path, [*columns, *derived.difference(columns)])
-        except (OSError, ValueError, pa.lib.ArrowException) as error:
-            raise InputError(f"The table {path.name} of the study {self.name} is damaged; compute it again.") from error
+            frame = read_parquet(path, [*columns, *derived.difference(columns)])
+        except DEFECTS as error:
+            raise InputError(
+                f"The table {path.name} of the study {self.name} is damaged ({error}); compute it again."
+            ) from error
         frame = fill_run_columns(frame, table, self.info.seed)
         missing = [column for column in columns if column not in frame]
         if missing:
@@ -226,7 +231,7 @@ class Study:
         path.parent.mkdir(exist_ok=True)
         frame = fill_run_columns(frame, table, self.info.seed)
         with replacing(path) as temporary:
-            write_table(temporary, frame[list(RESULT_COLUMNS[table])], computed or {})
+            write_rows(temporary, frame[list(RESULT_COLUMNS[table])], computed or {})
 
     def read_provenance(self, table: str) -> dict[str, str]:
         """What computed a table, as far as its file says so."""
@@ -293,10 +298,9 @@ def open_study(path: str | Path) -> Study:
         raise InputError(*_explain_missing_head(path))
     if not head.resolve().is_relative_to(path.resolve()):
         raise InputError(f"{head} leads out of the study's folder; put the file itself there.")
-    if head.stat().st_size > _MAX_HEAD_BYTES:
-        raise InputError(f"{head} must have at most {_MAX_HEAD_BYTES >> 20} MB; write the study again.")
+    content = read_regular(head, _MAX_HEAD_BYTES)
     try:
-        return Study(path, _parse_info(path, json.loads(head.read_text(encoding="utf-8"))))
+        return Study(path, _parse_info(path, json.loads(content)))
     except (OSError, *HEADER_DEFECTS) as error:
         raise InputError(f"{head} is damaged ({error}); write the study again.") from error
 
@@ -325,12 +329,31 @@ def _parse_info(path: Path, values: dict[str, Any]) -> StudyInfo:
     values["setups"] = declare_setups(parse_setup(one) for one in values["setups"]) if values["setups"] else ()
     values["schema"] = SCHEMA
     info = StudyInfo(**values)
+    _check_info(info)
+    return info
+
+
+def _check_info(info: StudyInfo) -> None:
+    """Raise TypeError or ValueError where a value is not what its field takes."""
     check_types(info, str, ("title", "summary", "protocol", "created", "made_by"))
     check_types(info, dict, ("settings", "versions", "checkpoints"))
+    _check_count("seed", info.seed)
+    if not all(isinstance(text, str) for texts in (info.versions, info.checkpoints) for text in texts.values()):
+        raise TypeError("versions or checkpoints that are no texts")
     for data in info.data:
         check_types(data, str, ("key", "title", "role", "description", "fingerprint", "label"))
-        check_types(data, int, ("images", "real"))
-    return info
+        check_types(data, bool, ("real",))
+        _check_count("images", data.images)
+        if data.role not in ROLES:
+            raise ValueError(f"the role of a data set is one of {', '.join(ROLES)}")
+    keys = [data.key for data in info.data]
+    if len(set(keys)) < len(keys):
+        raise ValueError("two data sets of one key")
+
+
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise ValueError(f"{name} must be a whole number, 0 or more")
 
 
 def list_studies(folder: str | Path) -> list[Path]:

@@ -15,7 +15,7 @@ _HEADLESS = ("checkpoints", "results")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class StudyClaim:
     """What a command that makes a whole study says of the study that it is about to write.
 
     Attributes:
@@ -31,7 +31,7 @@ class Claim:
     settings: Mapping[str, object] = field(default_factory=dict)
 
 
-def check_claim(path: Path, claim: Claim) -> Study | None:
+def check_claim(path: Path, claim: StudyClaim) -> Study | None:
     """The study in a folder that a command may go on with.
 
     Args:
@@ -123,7 +123,7 @@ def _open_or_none(path: Path) -> Study | None:
     return None
 
 
-def _find_difference(info: StudyInfo, claim: Claim) -> str:
+def _find_difference(info: StudyInfo, claim: StudyClaim) -> str:
     """What speaks against the folder being the claimant's, in words; empty for nothing."""
     made_by = info.made_by or ("study" if CONFIGURATION in info.settings else "")
     if made_by != claim.made_by:

@@ -14,8 +14,8 @@ from dr_core.data.duplicates import digest_pictures, find_near, hash_pictures
 from dr_core.data.store import open_store, read_header
 from dr_core.errors import InputError, Remedy
 from dr_core.files import replacing
+from dr_core.parquet import read_parquet
 from dr_core.study.digests import digest_store
-from dr_core.study.tables import read_table
 
 Role = Literal["training", "validation", "test", "calibration"]
 
@@ -199,7 +199,7 @@ def read_roles(study: Path) -> Iterator[Member]:
     for path in sorted((study / FOLDER).glob("*-*.parquet")):
         role, _, fingerprint = path.stem.rpartition("-")
         try:
-            eyes = read_table(path, _COLUMNS)[_COLUMNS]
+            eyes = read_parquet(path, _COLUMNS)[_COLUMNS]
         except (OSError, ValueError, KeyError, pa.lib.ArrowException) as error:
             raise InputError(f"{path} is damaged ({type(error).__name__}); remove it and measure again.") from error
         title = str(eyes["title"].iloc[0]) if len(eyes) else ""
@@ -222,7 +222,7 @@ def _compare(one: Member, two: Member) -> Overlap:
     patients = one.shared_patients(two)
     near: list[tuple[str, str]] = []
     if one.fingerprint != two.fingerprint:
-        first, second = (of.eyes[_HASHES].to_numpy(np.uint64) for of in (one, two))
+        first, second = (member.eyes[_HASHES].to_numpy(np.uint64) for member in (one, two))
         names, others = one.eyes["eye"].to_numpy(), two.eyes["eye"].to_numpy()
         same = one.eyes["picture"].to_numpy(), two.eyes["picture"].to_numpy()
         near = [(names[i], others[j]) for i, j in find_near(first, second) if same[0][i] != same[1][j]]

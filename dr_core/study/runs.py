@@ -103,7 +103,7 @@ def runs_with_all_labels(study: Study) -> tuple[TrainingRun, ...]:
 
 def load_runs(runs: Sequence[TrainingRun], device: str = "cpu") -> dict[str, LoadedModel]:
     """Models of training runs by the runs' names, on `device`; raises as `dr_core.models.checkpoint.load_model`."""
-    models = {run.name: load_model(run.path) for run in runs}
+    models = {run.name: load_model(run.path, setup=run.setup) for run in runs}
     for model in models.values():
         model.model.to(device)
     return models

@@ -42,6 +42,11 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "store": "folder of the prepared eyes on the machine that measured them; empty where they can be drawn again",
         "row": "row of the eye in the store",
     },
+    "missing_answers": {
+        "data": "key of the data set, as in study.json",
+        **RUN_COLUMNS,
+        "reason": "why this training run gives no answer about these eyes",
+    },
     "performance": {
         "data": "key of the data set, as in study.json",
         **RUN_COLUMNS,
@@ -133,6 +138,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "score": "mass accuracy (eq. 2), rank accuracy (CLEVR-XAI), recall (eq. 3 by its controls); of view: entropy",
         "value": "the score, 0..1, higher is better; NaN where there is no positive relevance",
         "share": "share of the image that the mask covers: chance for mass and rank accuracy",
+        "reason": "why the set-up gives no heatmap of this eye; empty where it gives one",
     },
     "localization_summary": {
         "protocol": "as in localization",
@@ -147,6 +153,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "high": "upper end",
         "n": "number of eyes",
         "chance": "mean of the random heatmaps on the same eyes, measured by the same pooling and score",
+        "reason": "why some eyes, or all where n is 0, have no value; empty where all have one",
     },
     "localization_tests": {
         "protocol": "as in localization",
@@ -252,6 +259,8 @@ SCHEMAS: dict[str, dict[str, str]] = {
 NOT_YET_KNOWN: dict[str, dict[str, str | float]] = {
     "performance": {"warning": ""},
     "comparisons": {"p_clusters": math.nan, "warning": ""},
+    "localization": {"reason": ""},
+    "localization_summary": {"reason": ""},
     "localization_tests": {"p_holm": math.nan},
     "knockout": {"unlike": math.nan, "weight": math.nan},
     "knockout_summary": {"left_out": 0, "unlike": math.nan},

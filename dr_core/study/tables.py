@@ -1,4 +1,4 @@
-"""The result tables of a study: which there are, and how a file of a stranger is read."""
+"""The result tables of a study: which there are, and of which columns."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute
 import pyarrow.parquet
 
 from dr_core.registry import Registry
@@ -20,12 +19,6 @@ from dr_core.study.schemas import (
     RUN_COLUMNS,
     SCHEMAS,
 )
-
-_MAX_ROWS, _MAX_TEXT = 20_000_000, 10_000
-"""Rows of a table and characters of a value that are read at most."""
-
-_MAX_TABLE_BYTES, _MAX_EXPANDED = 2**30, 2**30
-"""Bytes of a table's file, and of what its columns take with each row its own text: 12 KB can ask for gigabytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +77,7 @@ def select_columns(*names: str) -> dict[str, Mapping[str, str]]:
 
 
 def fill_run_columns(rows: pd.DataFrame, table: str, seed: int) -> pd.DataFrame:
-    """Give rows of older tables what they lack: seed, fraction, digests, and the columns that were added since.
+    """Give rows of older tables the columns that they lack: seed, fraction, digests, and what was added since.
 
     Args:
         rows: Rows of the table.
@@ -106,73 +99,17 @@ def fill_run_columns(rows: pd.DataFrame, table: str, seed: int) -> pd.DataFrame:
     return rows[[name for name in RESULT_COLUMNS[table] if name in rows]]
 
 
-def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
-    """Read the columns of a table that are known; texts stay shared until their lengths are known.
-
-    Args:
-        path: The parquet file, perhaps a stranger's.
-        columns: Names that are read where the file has them; it may have others.
-
-    Raises:
-        OSError, ValueError, pyarrow.lib.ArrowException: The file is damaged, or has more rows, longer texts or other
-            values than any table of a study.
-    """
-    with pa.parquet.ParquetFile(path) as file:
-        types = {field.name: field.type for field in file.schema_arrow if field.name in columns}
-        rows = file.metadata.num_rows
-    empty = pa.types.is_null  # a column in which nothing is known
-    strange = [name for name, kind in types.items() if not (_is_text(kind) or _is_number(kind) or empty(kind))]
-    if rows > _MAX_ROWS or strange or path.stat().st_size > _MAX_TABLE_BYTES:
-        raise ValueError("too large, or values that are neither texts nor numbers")
-    texts = [name for name, kind in types.items() if _is_text(kind)]
-    table = pa.parquet.read_table(path, columns=list(types), read_dictionary=texts)
-    if sum(_expanded_bytes(table[name]) for name in texts) + 8 * rows * len(types) > _MAX_EXPANDED:
-        raise ValueError("rows times texts take too much memory")
-    for name in texts:
-        column = table[name]
-        if any(_longest(chunk.dictionary) > _MAX_TEXT for chunk in column.chunks):
-            raise ValueError("too long a text")
-        table = table.set_column(table.column_names.index(name), name, column.cast(column.type.value_type))
-    return table.to_pandas(ignore_metadata=True)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-
-
-def _expanded_bytes(column: pa.ChunkedArray) -> int:
-    """Bytes of a column whose rows no longer share their texts."""
-    total = 0
-    for chunk in column.chunks:
-        lengths = pyarrow.compute.fill_null(pa.compute.binary_length(chunk.dictionary), 0)
-        shared = pa.compute.sum(pa.compute.take(lengths, pa.compute.drop_null(chunk.indices))).as_py()
-        total += (shared or 0) + _POINTER * len(chunk)
-    return total
-
-
-_POINTER = 8
-
-
-def _longest(texts: pa.Array) -> int:
-    return pa.compute.max(pa.compute.binary_length(texts)).as_py() or 0
-
-
 _COMPUTED = b"dr_lens_computed"
 """Key of a file's metadata under which stands what computed the table."""
 
 _MAX_METADATA = 20_000
 
 
-def write_table(path: Path, rows: pd.DataFrame, computed: Mapping[str, str]) -> None:
+def write_rows(path: Path, rows: pd.DataFrame, computed: Mapping[str, str]) -> None:
     """Write a table with what computed it in the file's metadata."""
     table = pa.Table.from_pandas(rows, preserve_index=False)
     about = {_COMPUTED: json.dumps(dict(computed), sort_keys=True).encode()} if computed else {}
-    pa.parquet.write_table(table.replace_schema_metadata((table.schema.metadata or {}) | about), path)
+    pa.parquet.write_rows(table.replace_schema_metadata((table.schema.metadata or {}) | about), path)
 
 
 def read_provenance(path: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from torch import Tensor, nn
 from torchvision.models.resnet import ResNet
 
-from dr_core.data.augment import FUNDUS, AugmentConfig, augment, draw_parameters
+from dr_core.data.augment import FUNDUS, AugmentConfig, augment, sample_parameters
 from dr_core.data.grades import GRADES, referable_readings
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store
@@ -103,7 +103,7 @@ class ClassificationTask:
         return None
 
     def _augmented(self, images: Tensor, batch: Batch) -> Tensor:
-        drawn = draw_parameters(self.augment, batch.size, batch.seed).take(batch.part, batch.parts)
+        drawn = sample_parameters(self.augment, batch.size, batch.seed).take(batch.part, batch.parts)
         pixels = augment(images, drawn, self._size(batch.epoch))
         return self.preprocessing.standardize(pixels).contiguous(memory_format=torch.channels_last)
 
@@ -118,7 +118,7 @@ class ClassificationTask:
         """
         share = share or Share()
         device = next(self.network.parameters()).device
-        rows, parts = share.of(len(store)), []
+        rows, parts = share.rows(len(store)), []
         for start in range(0, len(rows), batch_size):
             pixels = torch.from_numpy(store.read(rows[start : start + batch_size])).to(device).float().div_(255)
             inputs = self.preprocessing.standardize(pixels).contiguous(memory_format=torch.channels_last)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dr_core.data.augment import MOCO_V2, AugmentConfig, augment, draw_parameters
+from dr_core.data.augment import MOCO_V2, AugmentConfig, augment, sample_parameters
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store
 from dr_core.errors import InputError
@@ -102,7 +102,7 @@ class ContrastiveTask:
         return F.cross_entropy(logits, labels), measures
 
     def _view(self, images: Tensor, batch: Batch, name: str) -> Tensor:
-        drawn = draw_parameters(self.config.augment, batch.size, derive_seed(batch.seed, name))
+        drawn = sample_parameters(self.config.augment, batch.size, derive_seed(batch.seed, name))
         pixels = augment(images, drawn.take(batch.part, batch.parts), self.config.view_size)
         return self.preprocessing.standardize(pixels).contiguous(memory_format=torch.channels_last)
 
@@ -111,7 +111,7 @@ class ContrastiveTask:
         measures = {"feature_std": float(self.network.queue.std(dim=1).mean())}
         if self.labeled is None:
             return measures
-        features = share.gather(self._features(self.labeled, share.of(len(self.labeled))), len(self.labeled))
+        features = share.gather(self._features(self.labeled, share.rows(len(self.labeled))), len(self.labeled))
         index = self.labeled.index
         return measures | measure_neighbors(features, index["grade"].to_numpy(np.int64), index["patient"].to_numpy(str))
 

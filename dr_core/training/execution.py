@@ -59,8 +59,8 @@ def resolve_precision(precision: Precision, device: Device) -> Literal["32-true"
         return precision
     if device != "cpu" and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.get_device_capability() >= (8, 0) else "32-true"
-    told = _CPU_INFO.read_text(encoding="utf-8") if _CPU_INFO.is_file() else ""
-    return "bf16-mixed" if multiplies_bf16_faster(told) else "32-true"
+    cpu_info = _CPU_INFO.read_text(encoding="utf-8") if _CPU_INFO.is_file() else ""
+    return "bf16-mixed" if multiplies_bf16_faster(cpu_info) else "32-true"
 
 
 def multiplies_bf16_faster(cpuinfo: str) -> bool:
@@ -117,7 +117,7 @@ class Share:
     rank: int = 0
     world: int = 1
 
-    def of(self, n: int) -> np.ndarray:
+    def rows(self, n: int) -> np.ndarray:
         """Row numbers below n that this process measures, int (n / world,)."""
         return np.arange(self.rank, n, self.world)
 
@@ -146,6 +146,33 @@ def share_buffers(network: torch.nn.Module, share: Share) -> None:
     if share.world > 1:
         for buffer in network.buffers():
             torch.distributed.broadcast(buffer, src=0)
+
+
+def check_parts(batch_size: int, world: int, accumulate: int) -> None:
+    """Make sure that a batch can be dealt out evenly.
+
+    Raises:
+        InputError: If it cannot.
+    """
+    if accumulate < 1 or batch_size % (world * accumulate):
+        raise InputError(
+            f"A batch of {batch_size} cannot be split evenly among {world} processes with {accumulate} parts each; "
+            "change `batch_size` or `accumulate`."
+        )
+
+
+def never() -> bool:
+    """Whether to stop: no."""
+    return False
+
+
+def any_process(value: bool, share: Share) -> bool:
+    """Whether something is so in any process of the job; the same answer in each."""
+    if share.world == 1:
+        return value
+    values = [False] * share.world
+    torch.distributed.all_gather_object(values, value)
+    return any(values)
 
 
 def check_same(value: int, share: Share) -> None:

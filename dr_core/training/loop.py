@@ -2,18 +2,18 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models.resnet import ResNet
 
-from dr_core.errors import InputError
+from dr_core.errors import InputError, Stopped
 from dr_core.seeds import derive_seed, numpy_generator
 from dr_core.study.provenance import describe_environment
 from dr_core.study.run_history import has_stalled
@@ -22,19 +22,20 @@ from dr_core.training.execution import (
     Execution,
     Precision,
     Share,
+    any_process,
+    check_parts,
     check_same,
     explaining_failures,
+    never,
     resolve_precision,
     share_buffers,
     start_fabric,
 )
 from dr_core.training.measures import EpochMeasures
+from dr_core.training.optimizer import Optimizer, build_optimizer
 from dr_core.training.run_folder import RunFolder
 from dr_core.training.schedule import Schedule, learning_rate
 from dr_core.training.task import Batch, Task
-
-SGD_MOMENTUM = 0.9
-"""Source: He et al. 2020, section 3.3, and the authors' code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class LoopConfig:
     warmup_epochs: float = 0.5
     precision: Precision = "auto"
     seed: int = 0
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Optimizer = "adamw"
     patience: int = 0
 
     def __post_init__(self) -> None:
@@ -123,7 +124,11 @@ class TrainingReport:
 
 
 def train(
-    task: Task, config: LoopConfig, folder: RunFolder, execution: Execution | None = None
+    task: Task,
+    config: LoopConfig,
+    folder: RunFolder,
+    execution: Execution | None = None,
+    should_stop: Callable[[], bool] = never,
 ) -> Iterator[TrainingReport]:
     """Train a task, or go on where it was stopped; a finished training does nothing.
 
@@ -135,6 +140,7 @@ def train(
         config: How.
         folder: Where states, measures and the best checkpoint are written.
         execution: On what.
+        should_stop: Asked after each step, of many processes on GPUs after every 16th.
 
     Yields:
         A report after each step; the last one of an epoch holds its measures, once they are on disk.
@@ -142,6 +148,7 @@ def train(
     Raises:
         InputError: If there are fewer images than one batch holds, the loss is not finite, a GPU's memory does not
             suffice, or another process of the job ends.
+        Stopped: If it should stop; the state after the last step is kept, and the training goes on from there.
     """
     trainer = Trainer(task, config, execution or Execution())
     folder.begin(describe_environment(str(trainer.fabric.device), trainer.fabric.strategy.precision.precision))
@@ -151,12 +158,14 @@ def train(
         epoch = len(history)
         with explaining_failures(trainer.share, _describe_kept(folder, epoch)):
             for report in trainer.train_epoch(epoch):
+                if trainer.is_stopped(should_stop, report.step):
+                    _stop(folder, history, trainer, report.step)
                 if report.step % trainer.steps_per_epoch:
                     yield report
             history.append({"epoch": epoch + 1} | trainer.measure())
         if trainer.share.rank == 0:
             _keep(task, folder, history, trainer)
-        yield dataclasses.replace(report, metrics=history[-1])
+        yield dataclasses.replace(trainer.report(epoch), metrics=history[-1])
 
 
 def _describe_kept(folder: RunFolder, epoch: int) -> str:
@@ -170,6 +179,13 @@ def _keep(task: Task, folder: RunFolder, history: list[dict[str, float]], traine
         task.save(folder.checkpoint, history[-1])
     folder.write_metrics(history)
     folder.save_state({"history": history} | trainer.state())
+
+
+def _stop(folder: RunFolder, history: list[dict[str, float]], trainer: "Trainer", step: int) -> NoReturn:
+    begun = trainer.measures.state()
+    if trainer.share.rank == 0:
+        folder.save_state({"history": history, "begun": begun} | trainer.state())
+    raise Stopped(f"The state after step {step} of {trainer.steps} is kept in {folder.path / 'last.ckpt'}.")
 
 
 class Trainer:
@@ -193,24 +209,26 @@ class Trainer:
         self.fabric = start_fabric(config.precision, execution.device)
         self.share = Share(self.fabric.global_rank, self.fabric.world_size)
         self.parts = self.share.world * execution.accumulate
-        _check_parts(config.batch_size, self.share.world, execution.accumulate)
+        check_parts(config.batch_size, self.share.world, execution.accumulate)
         network = task.network.to(self.fabric.device)
         self.network = network.to(memory_format=torch.channels_last) if execution.channels_last else network
         if execution.compile:
             for module in network.modules():
                 if isinstance(module, ResNet):
                     module.compile()
-        self.optimizer = _build_optimizer(network, config)
+        self.optimizer = build_optimizer(network, config.optimizer, config.learning_rate, config.weight_decay)
         if self.share.world > 1:
             self.network, self.optimizer = self.fabric.setup(network, self.optimizer)
         self.steps_per_epoch = task.images // config.batch_size
         self.steps = config.epochs * self.steps_per_epoch
+        self.begun: dict[str, Any] = {}
 
     def resume(self, folder: RunFolder) -> list[dict[str, float]]:
         """Take over the last state of a folder; gives the measures of the epochs that are done."""
         state = folder.load_state()
         history: list[dict[str, float]] = list(state["history"]) if state else []
-        check_same(len(history), self.share)
+        self.begun = state.get("begun", {}) if state else {}
+        check_same(self._steps_done(len(history)), self.share)
         if state:
             self.task.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -222,8 +240,11 @@ class Trainer:
 
     def start_clock(self, first_epoch: int) -> None:
         """Count steps and time from here on."""
-        self.first_step = first_epoch * self.steps_per_epoch
+        self.first_step = self._steps_done(first_epoch)
         self.started = time.perf_counter()
+
+    def _steps_done(self, epochs: int) -> int:
+        return epochs * self.steps_per_epoch + int(self.begun.get("steps", 0))
 
     def learning_rate(self, step: int) -> float:
         """Learning rate of a step, from 0."""
@@ -232,25 +253,32 @@ class Trainer:
         return learning_rate(config.learning_rate, step, self.steps, schedule=config.schedule, warmup_steps=warmup)
 
     def train_epoch(self, epoch: int) -> Iterator[TrainingReport]:
-        """Train through an epoch, from 0; a report after each step."""
+        """Train through an epoch, from 0, or what is left of it; a report after each step."""
         self.task.network.train()
-        self.measures = EpochMeasures(self.fabric.device, epoch * self.steps_per_epoch, self.share)
+        self.measures = measures = EpochMeasures(self.fabric.device, self.share, self.begun)
+        self.begun = {}
         order = self.task.draw_order(numpy_generator(self.config.seed, "order", epoch))
-        began, self.waited = time.perf_counter(), 0.0
         with ThreadPoolExecutor(1) as reader:
             waiting = None
-            for number in range(self.steps_per_epoch):
+            for number in range(measures.steps, self.steps_per_epoch):
                 batches = self._split(order, epoch, number)
                 now = waiting or reader.submit(self._read, batches)
                 following = number + 1 < self.steps_per_epoch
                 waiting = reader.submit(self._read, self._split(order, epoch, number + 1)) if following else None
                 asked = time.perf_counter()
                 images = now.result()
-                self.waited += time.perf_counter() - asked
+                measures.waited += time.perf_counter() - asked
                 self._step(epoch * self.steps_per_epoch + number, batches, images)
-                yield self._report(epoch, number)
-        self.measures.look()
-        self.epoch_seconds = time.perf_counter() - began
+                measures.steps += 1
+                yield self.report(epoch)
+        measures.look()
+        self.epoch_seconds = measures.seconds
+
+    def is_stopped(self, should_stop: Callable[[], bool], step: int) -> bool:
+        """Whether any process is asked to stop; between steps at which all of them listen, no."""
+        if self.share.world > 1 and step % self.measures.every and step % self.steps_per_epoch:
+            return False
+        return any_process(should_stop(), self.share)
 
     def measure(self) -> dict[str, float]:
         """Measures of the epoch that was trained through: of its batches, its speed, and what is held out."""
@@ -261,7 +289,7 @@ class Trainer:
         seen = self.steps_per_epoch * self.config.batch_size
         speed = {
             "images_per_second": round(seen / self.epoch_seconds, 1),
-            "data_share": round(self.waited / self.epoch_seconds, 4),
+            "data_share": round(self.measures.waited / self.epoch_seconds, 4),
             "seconds": round(self.epoch_seconds + time.perf_counter() - started, 2),
         }
         return self.measures.mean() | held_out | speed
@@ -301,8 +329,9 @@ class Trainer:
             return nullcontext()
         return self.fabric.no_backward_sync(cast(Any, self.network), enabled=not last)
 
-    def _report(self, epoch: int, number: int) -> TrainingReport:
-        done = epoch * self.steps_per_epoch + number + 1
+    def report(self, epoch: int) -> TrainingReport:
+        """Where the training stands in an epoch, from 0."""
+        done = epoch * self.steps_per_epoch + self.measures.steps
         images = (done - self.first_step) * self.config.batch_size
         return TrainingReport(
             epoch=epoch + 1,
@@ -311,19 +340,3 @@ class Trainer:
             steps=self.steps,
             images_per_second=images / (time.perf_counter() - self.started),
         )
-
-
-def _check_parts(batch_size: int, world: int, accumulate: int) -> None:
-    if accumulate < 1 or batch_size % (world * accumulate):
-        raise InputError(
-            f"A batch of {batch_size} cannot be split evenly among {world} processes with {accumulate} parts each; "
-            "change `batch_size` or `accumulate`."
-        )
-
-
-def _build_optimizer(network: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            network.parameters(), config.learning_rate, SGD_MOMENTUM, weight_decay=config.weight_decay, fused=True
-        )
-    return torch.optim.AdamW(network.parameters(), weight_decay=config.weight_decay, fused=True)

@@ -1,6 +1,9 @@
 """What is measured while an epoch runs."""
 
 import math
+import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,19 +17,45 @@ class EpochMeasures:
 
     Args:
         device: Where the measures are.
-        step: The epoch's first step.
         share: This process.
+        begun: What `state` gave when the epoch was stopped; empty for one that begins.
+
+    Attributes:
+        steps: Steps that are done.
+        waited: Seconds in which nothing was computed, since images were still being read.
     """
 
     LOOK = 16
     """Steps between two looks on a GPU."""
 
-    def __init__(self, device: torch.device, step: int, share: Share) -> None:
+    def __init__(self, device: torch.device, share: Share, begun: Mapping[str, Any]) -> None:
         self.every = 1 if device.type == "cpu" else self.LOOK
         self.share = share
         self.unseen: list[tuple[int, dict[str, Tensor]]] = []
-        self.seen: list[dict[str, float]] = []
-        self.rates: list[float] = []
+        self.seen: list[dict[str, float]] = list(begun.get("seen", ()))
+        self.rates: list[float] = list(begun.get("rates", ()))
+        self.steps: int = begun.get("steps", 0)
+        self.waited: float = begun.get("waited", 0.0)
+        self._started = time.perf_counter() - begun.get("seconds", 0.0)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the epoch began, without those in which it was stopped."""
+        return time.perf_counter() - self._started
+
+    def state(self) -> dict[str, Any]:
+        """What a stopped epoch needs to go on; measures as the mean over the processes. Raises as `add`."""
+        self.look()
+        names = list(self.seen[0])
+        mine = np.array([[[past[name] for name in names] for past in self.seen]])
+        seen = self.share.gather(mine, self.share.world).mean(axis=0).tolist()
+        return {
+            "steps": self.steps,
+            "seen": [dict(zip(names, values, strict=True)) for values in seen],
+            "rates": self.rates,
+            "waited": self.waited,
+            "seconds": self.seconds,
+        }
 
     def add(self, step: int, measures: dict[str, Tensor], rate: float) -> None:
         """Add the measures of a part of a batch.

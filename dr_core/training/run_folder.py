@@ -85,11 +85,6 @@ class RunFolder:
         path = self.path / "last.ckpt"
         return _read_state(path) if path.is_file() else None
 
-    def epochs_done(self) -> int:
-        """Number of epochs from whose end the training would go on."""
-        state = self.load_state()
-        return len(state["history"]) if state else 0
-
     def write_metrics(self, epochs: list[dict[str, float]]) -> None:
         """Write what was measured, a line an epoch."""
         with replacing(self.path / METRICS) as temporary:

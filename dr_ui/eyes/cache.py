@@ -5,7 +5,7 @@ sessions under the digest of the photograph, which nobody can guess without havi
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,13 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dr_core.data.fundus import (
     FieldOfView,
+    FundusFile,
     Quality,
     assess_quality,
     encode_jpeg,
     find_field_of_view,
     mark_field_of_view,
-    read_fundus,
+    open_fundus,
 )
 from dr_core.data.idrid import SegmentedEye
 from dr_core.data.phantom import Phantom, draw_phantom
@@ -28,9 +29,9 @@ from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.prediction import predict_views
-from dr_core.study.eyes import Picture, open_picture
+from dr_core.study.eyes import EyePicture, open_picture
 from dr_core.study.folder import Study, open_study
-from dr_ui.shell.device import each, place
+from dr_ui.shell.device import each, model_device
 
 _SCREEN_SIDE = 800
 """Longest side of a photograph on the screen, in pixels."""
@@ -51,6 +52,7 @@ class Eye:
         sample: Grade and seed of a phantom, where it is one.
         published: An eye of a data set with lesion masks, or None.
         picture: An eye that the study was measured on, or None.
+        link: Its data set and name in a link, where the study was measured on it.
     """
 
     name: str
@@ -58,19 +60,24 @@ class Eye:
     file: UploadedFile | None = None
     sample: tuple[int, int] = (0, 0)
     published: SegmentedEye | None = None
-    picture: Picture | None = None
+    picture: EyePicture | None = None
+    link: str = ""
 
     def read(self) -> np.ndarray:
-        """Pixels, uint8 (H, W, 3).
+        """Pixels, uint8 (H, W, 3); raises as `open` does."""
+        return self.open().image
+
+    def open(self) -> FundusFile:
+        """Pixels, and what was understood of their file.
 
         Raises:
             InputError: If the photograph cannot be read.
         """
         if self.file is not None:
-            return read_fundus(self.file.getvalue())
+            return open_fundus(self.file.getvalue())
         if self.published is not None:
-            return self.published.read_image()
-        return self.picture.image if self.picture is not None else self.draw().image
+            return FundusFile(image=self.published.read_image())
+        return FundusFile(image=self.picture.image if self.picture is not None else self.draw().image)
 
     @property
     def drawn_grade(self) -> int | None:
@@ -104,18 +111,20 @@ class Look:
         pixels: Width and height of the photograph.
         quality: Its quality.
         views: The eye at model size, uint8 (S, S, 3), for each way in which the study's models see it.
+        notes: What was understood of its file, such as which page of a TIFF was read; sentences.
     """
 
     taken: bytes
     pixels: tuple[int, int]
     quality: Quality
     views: dict[Preprocessing, np.ndarray]
+    notes: tuple[str, ...] = ()
 
     @property
     def seen(self) -> bytes:
         """JPEG of the eye as the first of the models sees it."""
-        way, view = next(iter(self.views.items()))
-        return encode_jpeg(way.to_display(view), _SCREEN_SIDE)
+        preprocessing, view = next(iter(self.views.items()))
+        return encode_jpeg(preprocessing.to_display(view), _SCREEN_SIDE)
 
 
 def uploaded_eye(file: UploadedFile) -> Eye:
@@ -137,11 +146,11 @@ def phantom_thumbnail(grade: int, seed: int) -> bytes:
 def study_eye(study: Study, data: str, name: str, eyes: pd.DataFrame | None) -> Eye:
     """An eye that the study was measured on; raises as `dr_core.study.eyes.open_picture` does."""
     key = f"{study.path}-{study.info.created}-{data}-{name}"
-    return Eye(name, key, picture=_picture(key, study, data, name, eyes))
+    return Eye(name, key, picture=_picture(key, study, data, name, eyes), link=f"{data}/{name}")
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _picture(key: str, _study: Study, _data: str, _name: str, _eyes: pd.DataFrame | None) -> Picture:
+def _picture(key: str, _study: Study, _data: str, _name: str, _eyes: pd.DataFrame | None) -> EyePicture:
     return open_picture(_study, _data, _name, _eyes)
 
 
@@ -180,6 +189,17 @@ def refused_models(study: Study) -> dict[str, str]:
     return _models(study_stamp(study), "cpu")[1]
 
 
+def unanswered(study: Study, answered: Collection[str]) -> dict[str, str]:
+    """Set-up -> why it gives no answer about an eye, of those that have a checkpoint.
+
+    Args:
+        study: The study.
+        answered: Set-ups whose answers there are.
+    """
+    silent = dict.fromkeys(models(study), "its answer about this eye is no probability") | refused_models(study)
+    return {setup: silent[setup] for setup in study.setups if setup in silent and setup not in answered}
+
+
 def predict(study: Study, views: Mapping[Preprocessing, np.ndarray]) -> dict[str, np.ndarray]:
     """Ask the models, each for itself.
 
@@ -197,23 +217,25 @@ def predict(study: Study, views: Mapping[Preprocessing, np.ndarray]) -> dict[str
         def answer(setup: str) -> np.ndarray | None:
             try:
                 return predict_views(loaded[setup], views[loaded[setup].info.preprocessing], device=device)
-            except InputError:  # the others answer; this one is said to have no answer where it is missing
+            except InputError:  # the others answer; `unanswered` says why this one does not
                 return None
 
         return {setup: softmax for setup, softmax in each(loaded, answer).items() if softmax is not None}
 
-    return place().run(ask)
+    return model_device().run(ask)
 
 
 @st.cache_data(max_entries=16, show_spinner=False, scope="session")
-def _look(key: str, ways: tuple[Preprocessing, ...], _eye: Eye) -> Look:
-    image = _eye.read()
+def _look(key: str, preprocessings: tuple[Preprocessing, ...], _eye: Eye) -> Look:
+    opened = _eye.open()
+    image = opened.image
     field = _eye.find_field(image)
     return Look(
         taken=encode_jpeg(mark_field_of_view(image, field, _SCREEN_SIDE), _SCREEN_SIDE),
         pixels=(image.shape[1], image.shape[0]),
         quality=assess_quality(image, field),
-        views={way: way.to_model_view(image, field) for way in ways},
+        views={preprocessing: preprocessing.to_model_view(image, field) for preprocessing in preprocessings},
+        notes=opened.notes,
     )
 
 
@@ -223,13 +245,13 @@ def look(eye: Eye, study: Study) -> Look:
     Raises:
         InputError: If the photograph cannot be read.
     """
-    ways = dict.fromkeys(model.info.preprocessing for model in models(study).values())
-    return _look(eye.key, tuple(ways), eye)
+    preprocessings = dict.fromkeys(model.info.preprocessing for model in models(study).values())
+    return _look(eye.key, tuple(preprocessings), eye)
 
 
 @st.cache_data(max_entries=4096, show_spinner=False)
 def _answers(key: str, stamp: Stamp, _eye: Eye, _study: Study) -> dict[str, np.ndarray]:
-    views = {way: view[None] for way, view in look(_eye, _study).views.items()}
+    views = {preprocessing: view[None] for preprocessing, view in look(_eye, _study).views.items()}
     return {setup: softmax[0] for setup, softmax in predict(_study, views).items()}
 
 

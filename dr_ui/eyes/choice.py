@@ -6,9 +6,9 @@ from html import escape
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from dr_core.data.intake.lesion_mask import split_name
+from dr_core.data.fundus import KINDS
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache, uploads
+from dr_ui.eyes import cache, case_list, uploads
 from dr_ui.eyes.cache import Eye
 from dr_ui.shell import result_tables, studies
 
@@ -27,14 +27,20 @@ FIRST_SAMPLE = "severe"
 
 
 def choose_eyes() -> list[Eye]:
-    """Draw the uploader and the samples; give the uploaded eyes, or else the chosen sample."""
+    """Draw the uploader and the samples; give the eyes of the case list, or else the chosen sample."""
     upload, samples = st.columns([2.3, 4.4], gap="small")
     with upload:
-        files = uploads.keep(upload_files("Your photographs", "JPEG, PNG, TIFF or DICOM, one or many."))
-        files = [file for file in files if split_name(file.name)[1] is None]
+        uploads.keep(upload_files("Your photographs", f"{KINDS}, one or many."))
+    study = open_study()
+    case_list.take_link(study)
     with samples:
-        sample = choose_sample(disabled=bool(files))
-    return [cache.uploaded_eye(file) for file in files] or [sample]
+        sample = choose_sample(study)
+    return case_list.list_cases(study) or [sample]
+
+
+def open_study() -> Study:
+    """The study that is open on this page."""
+    return studies.open_named(st.session_state.get("study"))
 
 
 def upload_files(label: str, kinds: str) -> list[UploadedFile]:
@@ -53,10 +59,6 @@ def upload_files(label: str, kinds: str) -> list[UploadedFile]:
     )
 
 
-_LINKED = "eye"
-"""Name in a link of an eye that the study was measured on: its data set and its name, with a slash between."""
-
-
 _FOLLOWING = ("study", "threshold", "reading")
 """Inputs in a link that other pages share; a link inside a page takes them along."""
 
@@ -64,7 +66,7 @@ _FOLLOWING = ("study", "threshold", "reading")
 def link_query(study: Study, data: str, name: str) -> dict[str, str]:
     """What a link to a page about one eye carries, so that it opens with an eye that the study was measured on."""
     several = {"study": study.name} if len(studies.available_studies()) > 1 else {}
-    return {_LINKED: f"{data}/{name}"} | _following() | several
+    return {case_list.LINKED: f"{data}/{name}"} | _following() | several
 
 
 def _following() -> dict[str, str]:
@@ -74,33 +76,36 @@ def _following() -> dict[str, str]:
 
 def query_of(eye: Eye) -> dict[str, str] | None:
     """What a link to another page carries for an eye; None for an upload, which never goes into a link."""
-    if eye.picture is not None:
-        return {_LINKED: st.query_params[_LINKED]} | _following()
+    if eye.link:
+        return {case_list.LINKED: eye.link} | _following()
     sample = next((name for name, drawn in SAMPLES.items() if eye.file is None and eye.sample == drawn), None)
     return None if sample is None else {"sample": sample} | _following()
 
 
-def _linked_eye(disabled: bool) -> Eye | None:
-    """Show the eye that the link names, with the way back to the samples."""
-    data, found, name = st.query_params.get(_LINKED, "").partition("/")
-    if not found:
-        return None
-    study = studies.open_named(st.session_state.get("study"))
+def _show_study_eye(study: Study, eye: Eye) -> None:
+    """Name the eye of the study that is looked at, with the way back to the samples."""
+    data, _, name = eye.link.partition("/")
     title, back = st.columns([3.2, 1.3], vertical_alignment="center")
-    if back.button("Samples", disabled=disabled, width="stretch", help="Back to the samples."):
-        del st.query_params[_LINKED]
-        st.rerun()
+    back.button(
+        "Samples",
+        width="stretch",
+        help="Takes the study's eyes out of the case list.",
+        on_click=case_list.remove_study_eyes,
+        args=(study,),
+    )
     title.html(
         f'<p class="lens-small"><b>{escape(name)}</b><br>one of the eyes that the study was measured on: '
         f"{escape(result_tables.data_title(study, data))}</p>"
     )
-    return cache.study_eye(study, data, name, result_tables.read_table(study, "eyes"))
 
 
-def choose_sample(*, disabled: bool) -> Eye:
-    """Draw the samples, or the eye that the link names; `disabled` where another eye is looked at."""
-    if linked := _linked_eye(disabled):
-        return linked
+def choose_sample(study: Study, *, disabled: bool = False) -> Eye:
+    """Draw the samples, or name the study's eye that is looked at; `disabled` where another eye is looked at."""
+    current = case_list.current_case(study)
+    if current is not None and current.link:
+        _show_study_eye(study, current)
+        return current
+    disabled = disabled or current is not None
     st.html(_thumbnails_css())
     sample = st.segmented_control(
         "or a drawn eye (phantom), by its grade",

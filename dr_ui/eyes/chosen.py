@@ -6,12 +6,23 @@ import streamlit as st
 
 from dr_ui.eyes.cache import Eye
 
-_CHOSEN = "chosen_eye"
+_CHOSEN, _TURN = "chosen_eye", "choice_number"
 
 
-def choose(eye: Eye) -> None:
+def select_eye(eye: Eye) -> None:
     """Look at this eye from now on."""
     st.session_state[_CHOSEN] = eye.key
+
+
+def look_at(eye: Eye) -> None:
+    """Look at this eye from now on, whatever a widget of the open page has chosen; for callbacks."""
+    select_eye(eye)
+    st.session_state[_TURN] = turn() + 1
+
+
+def turn() -> int:
+    """How often an eye was chosen outside the page's own widgets: part of their keys, so that they follow."""
+    return int(st.session_state.get(_TURN, 0))
 
 
 def chosen_row(eyes: Sequence[Eye]) -> int:
@@ -25,6 +36,8 @@ def choose_one(eyes: Sequence[Eye], label: str, key: str) -> Eye:
     """Let the user choose among eyes; one alone is chosen without asking."""
     row = chosen_row(eyes)
     if len(eyes) > 1:
+        # A key of its own for every choice that was made in the case list: an old widget would keep its old eye.
+        key = f"{key}_{turn()}" if turn() else key
         row = st.selectbox(label, range(len(eyes)), index=row, format_func=lambda at: eyes[at].name, key=key)
-    choose(eyes[row])
+    select_eye(eyes[row])
     return eyes[row]

@@ -9,11 +9,12 @@ import numpy as np
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from dr_core.data.fundus import KINDS
 from dr_core.data.grades import LESIONS
 from dr_core.data.idrid import SegmentedEye, load_segmentation
 from dr_core.data.intake.lesion_mask import LesionMask, decode_mask, split_name
 from dr_core.errors import InputError
-from dr_ui.eyes import cache, choice, chosen, uploads
+from dr_ui.eyes import cache, case_list, choice, chosen, uploads
 from dr_ui.eyes.cache import Eye
 from dr_ui.parts.plain_text import plain
 
@@ -67,8 +68,9 @@ class Specimen:
             drawn = {lesion: LesionMask(mask, _ON_AND_OFF) for lesion, mask in phantom.masks.items() if mask.any()}
             return phantom.image, {lesion: partial(_same, mask) for lesion, mask in drawn.items()}
         image = self.eye.read()
+        field_share = (self.eye.find_field(image).share or 1.0) if self.masks else 1.0
         shape = (image.shape[0], image.shape[1])
-        return image, {lesion: partial(_decode, file, shape) for lesion, file in self.masks}
+        return image, {lesion: partial(_decode, file, shape, field_share) for lesion, file in self.masks}
 
     def notes(self, masks: Mapping[str, LesionMask]) -> tuple[str, ...]:
         """What a user should know of uploaded masks."""
@@ -95,15 +97,15 @@ def _published(eye: SegmentedEye, lesion: str) -> LesionMask:
     return eye.decode_mask(lesion)
 
 
-def _decode(file: UploadedFile, shape: tuple[int, int]) -> LesionMask:
-    return decode_mask(file.name, file.getvalue(), shape)
+def _decode(file: UploadedFile, shape: tuple[int, int], field_share: float) -> LesionMask:
+    return decode_mask(file.name, file.getvalue(), shape, field_share=field_share)
 
 
 def _same(mask: LesionMask) -> LesionMask:
     return mask
 
 
-def choose() -> Specimen:
+def choose_masked_eye() -> Specimen:
     """Draw the uploader, the samples and the published eyes; give the chosen one, uploads first."""
     published = published_eyes()
     upload, samples, *real = st.columns([2.3, 4.4, 1.5] if published else [2.3, 4.4], gap="small")
@@ -111,11 +113,13 @@ def choose() -> Specimen:
         files = uploads.keep(
             choice.upload_files(
                 "Your photograph, with masks if you have them",
-                "The photograph as JPEG, PNG, TIFF or DICOM; lesion masks as TIFF or PNG of the same size, named as "
-                "IDRiD (eye_MA.tif, eye_HE.tif, eye_EX.tif, eye_SE.tif).",
+                f"The photograph as {KINDS}; lesion masks as TIFF or PNG of the same size, named as "
+                f"IDRiD ({', '.join(f'eye_{lesion.code}.tif' for lesion in LESIONS.values())}).",
             )
         )
-    name = None
+    study, name = choice.open_study(), None
+    case_list.take_link(study)
+    current = case_list.current_case(study)
     for column in real:
         with column:
             name = st.selectbox(
@@ -129,10 +133,17 @@ def choose() -> Specimen:
                 help="Photographs with lesions drawn by experts, from the folder that DR_IDRID names.",
             )
     with samples:
-        sample = choice.choose_sample(disabled=bool(files) or name is not None)
+        sample = choice.choose_sample(study, disabled=bool(files) or name is not None)
+    if current is not None and current.link:
+        return _shown(Specimen(current))
     if files:
-        return _uploaded(files)
-    return Specimen(published[name] if name else sample)
+        return _shown(_uploaded(files))
+    return _shown(Specimen(published[name] if name else sample))
+
+
+def _shown(specimen: Specimen) -> Specimen:
+    case_list.show_in_link(specimen.eye)
+    return specimen
 
 
 def published_eyes() -> dict[str, Eye]:
@@ -178,14 +189,14 @@ def _ask_lesions(files: list[UploadedFile]) -> list[tuple[str, UploadedFile]]:
     chosen = []
     with st.expander("Are the other files masks of it?"):
         for file in files:
-            said = st.selectbox(
+            lesion = st.selectbox(
                 plain(file.name),
                 [_OTHER_EYE, *LESIONS],
                 format_func=lambda lesion: lesion.replace("_", " "),
                 key=f"lesion-{file.file_id}",
             )
-            if said != _OTHER_EYE:
-                chosen.append((said, file))
+            if lesion != _OTHER_EYE:
+                chosen.append((lesion, file))
     return chosen
 
 

@@ -1,11 +1,18 @@
-"""The files that a user has uploaded: they belong to the session, and stay on every page until they are removed."""
+"""The files that a user has uploaded: they belong to the session, and stay on every page until they are removed.
+
+Their bytes are held by Streamlit's manager of uploads alone, which the upload shares count (`dr_ui/shell/uploads.py`)
+and which forgets a session with its tab or login; the session remembers which files they were.
+"""
 
 import streamlit as st
+from streamlit.proto.Common_pb2 import FileURLs
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dr_ui.shell import navigation
 
-_KEPT, _IN_WIDGET = "kept_uploads", "uploads_in_widget"
+_KEPT, _IN_WIDGET, _REMOVED = "kept_uploads", "uploads_in_widget", "removed_uploads"
 
 
 def keep(files: list[UploadedFile]) -> list[UploadedFile]:
@@ -20,23 +27,53 @@ def keep(files: list[UploadedFile]) -> list[UploadedFile]:
     Returns:
         All files of the session, in the order of their uploads.
     """
-    kept: dict[str, UploadedFile] = st.session_state.setdefault(_KEPT, {})
-    held = {file.file_id: file for file in files}
+    removed: set[str] = st.session_state.setdefault(_REMOVED, set())
+    kept: list[str] = st.session_state.get(_KEPT, [])
+    held = {file.file_id: file for file in files if file.file_id not in removed}
     visit, before = st.session_state.get(_IN_WIDGET, (navigation.visit(), frozenset()))
-    if visit == navigation.visit():
-        for removed in before - held.keys():
-            kept.pop(removed, None)
-    kept.update(held)
+    gone = removed | (before - held.keys() if visit == navigation.visit() else set())
+    brought = _fetch([file_id for file_id in kept if file_id not in held and file_id not in gone])
+    found = brought | held
+    order = [file_id for file_id in dict.fromkeys([*kept, *held]) if file_id in found]
+    st.session_state[_KEPT] = order
     st.session_state[_IN_WIDGET] = (navigation.visit(), frozenset(held))
-    brought = [file for file_id, file in kept.items() if file_id not in held]
     if brought:
-        name = brought[0].name if len(brought) == 1 else f"{len(brought)} files"
+        name = next(iter(brought.values())).name if len(brought) == 1 else f"{len(brought)} files"
         st.button(
-            f"Remove {name}", key="remove_uploads", help="Uploaded on an earlier visit.", on_click=_remove_brought
+            f"Remove {name}",
+            key="remove_uploads",
+            help="Uploaded on an earlier visit.",
+            on_click=_remove,
+            args=(list(brought),),
         )
-    return list(kept.values())
+    return [found[file_id] for file_id in order]
 
 
-def _remove_brought() -> None:
-    _, held = st.session_state[_IN_WIDGET]
-    st.session_state[_KEPT] = {key: file for key, file in st.session_state[_KEPT].items() if key in held}
+def kept_files() -> list[UploadedFile]:
+    """All files of the session, in the order of their uploads, as the last uploader left them."""
+    order: list[str] = st.session_state.get(_KEPT, [])
+    found = _fetch(order)
+    return [found[file_id] for file_id in order if file_id in found]
+
+
+def remove(file_id: str) -> None:
+    """Let a file go, also where the uploader of the open page still holds it."""
+    st.session_state[_KEPT] = [one for one in st.session_state.get(_KEPT, []) if one != file_id]
+    st.session_state.setdefault(_REMOVED, set()).add(file_id)
+    _remove([file_id])
+
+
+def _fetch(file_ids: list[str]) -> dict[str, UploadedFile]:
+    """Files of this session that the server still holds, by their names in Streamlit."""
+    context = get_script_run_ctx()
+    if context is None:
+        return {}
+    records = context.uploaded_file_mgr.get_files(context.session_id, file_ids)
+    return {one.file_id: UploadedFile(one, FileURLs(file_id=one.file_id)) for one in records}
+
+
+def _remove(file_ids: list[str]) -> None:
+    context = get_script_run_ctx()
+    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        for file_id in file_ids:
+            context.uploaded_file_mgr.remove_file(context.session_id, file_id)

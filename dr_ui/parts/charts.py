@@ -1,5 +1,7 @@
 """Charts in the one language of color and line: hue is the initialization, a solid line self-supervised pretraining."""
 
+from html import escape
+
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -7,6 +9,11 @@ from dr_core.models.setups import Setup
 
 NEUTRAL = "#8a8f98"
 """Of thresholds and other lines that belong to no set-up; readable in both themes."""
+
+
+def chart_text(text: str) -> str:
+    """A stranger's text, such as a label of a study's own, for a chart: plotly would draw tags in it as markup."""
+    return escape(text, quote=False)
 
 
 def setup_line(setup: Setup) -> dict[str, object]:

@@ -26,7 +26,7 @@ def _training_sentence(study: Study) -> str:
 
 
 def _reached_sentence(study: Study, point: OperatingPoint) -> str:
-    table = result_tables.read_table(study, "predictions")
+    table = result_tables.load_table(study, "predictions")
     data = None if table is None else _most_telling(study, table)
     if table is None or data is None:
         return "What they reach on test eyes has not been measured."

@@ -1,7 +1,6 @@
 """One eye on one sheet of paper: answers, heatmaps, scores, a scan of the corruptions, and what to keep in mind."""
 
 import base64
-import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from html import escape
@@ -9,9 +8,10 @@ from html import escape
 import numpy as np
 
 from dr_core.analysis.agreement import find_agreement
+from dr_core.analysis.explanation import describe_explanation
 from dr_core.corruption import CORRUPTIONS, IMAGENET_C
 from dr_core.data.fundus import encode_jpeg
-from dr_core.data.grades import GRADES, TARGET_GRADE, Reading, lesion_label, mask_names, referable_readings
+from dr_core.data.grades import GRADES, TARGET_GRADE, TOTAL, Reading, referable_readings, total_lesions
 from dr_core.files import digest_file
 from dr_core.models.checkpoint import software_versions
 from dr_core.models.setups import Setup
@@ -21,10 +21,11 @@ from dr_core.publish.report.document import page
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
-from dr_ui.parts import photograph
+from dr_ui.parts import no_answer, photograph
 from dr_ui.parts.operating_point import OperatingPoint, referable_grades
-from dr_ui.views.explain import heatmaps, localization_scores
+from dr_ui.views.explain import controls, heatmaps, localization_scores
 from dr_ui.views.explain.heatmaps import OWN, Question
+from dr_ui.views.explain.localization_scores import asked_of
 from dr_ui.views.robustness import damaged_eye
 
 _SEVERITY = 3.0
@@ -46,6 +47,7 @@ def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) ->
     """
     eye = specimen.eye
     answers, look = cache.answers(eye, study), cache.look(eye, study)
+    no_answer.require_answers(study, answers)
     found = heatmaps.ask(specimen, study, _QUESTION)
     agreement = find_agreement(answers, point.reading.positive_from, point.threshold)
     yes, all_of = len(agreement.referable), len(answers)
@@ -54,10 +56,10 @@ def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) ->
         f"<div class='top'>{_picture(look.taken, 'the eye as taken')}<div>"
         f"<table>{_answers(study, answers, point)}</table>"
         f"<p><b>{yes} of {all_of} models say referable</b> (grades {point.grades}, from {point.threshold:.2f} on); "
-        f"highest and lowest probability differ by {agreement.spread:.2f}.</p>"
+        f"highest and lowest probability differ by {agreement.spread:.2f}.</p>{no_answer.reasons_html(study, answers)}"
         f"{photograph.quality_html(look, _description(specimen, look))}</div></div>"
         f"<h2>Where they look for severe DR (LRP alpha1-beta0)</h2>{_maps(study, specimen, found)}"
-        f"{_scores(study, specimen, found)}"
+        f"{_scores(study, specimen)}"
         f"<h2>{len(IMAGENET_C)} corruptions at severity {_SEVERITY:.0f}: score of grades {point.grades}</h2>"
         f"{_scan(study, specimen, answers, point)}{_caveats(study)}"
     )
@@ -106,39 +108,38 @@ def _maps(study: Study, specimen: Specimen, found: heatmaps.Answers) -> str:
     views, preprocessings = cache.look(specimen.eye, study).views, heatmaps.ways_of(study, OWN)
     end = overlay.shared_scale_end(heatmap[0].numpy() for heatmap in found.pooled.values())
     figures = "".join(
-        f"<figure>{_picture(_draw(views[preprocessings[setup]], heatmap[0].numpy(), end), 'heatmap')}"
-        f"<figcaption>{_label(study.setups[setup])}</figcaption></figure>"
-        for setup, heatmap in found.pooled.items()
+        f"<figure>{_map(found, setup, views[way], end)}<figcaption>{_label(study.setups[setup])}</figcaption></figure>"
+        for setup, way in preprocessings.items()
     )
     return f"<div class='maps'>{figures}</div><p>{overlay.scale_bar_html()}</p>"
 
 
+def _map(found: heatmaps.Answers, setup: str, view: np.ndarray, end: float) -> str:
+    if setup in found.reasons:
+        return f"<p class='blank'>{escape(found.reasons[setup])}</p>"
+    return _picture(_draw(view, found.pooled[setup][0].numpy(), end), "heatmap")
+
+
 def _draw(view: np.ndarray, heatmap: np.ndarray, end: float) -> bytes:
-    return encode_jpeg(overlay.draw_overlay(view, heatmap, end), _HEATMAP_SIDE)
+    return encode_jpeg(overlay.render_overlay(view, heatmap, end), _HEATMAP_SIDE)
 
 
-def _scores(study: Study, specimen: Specimen, found: heatmaps.Answers) -> str:
-    if not specimen.masked:
-        return "<p>Where its lesions lie is not known, so how well the heatmaps lie on them was not measured.</p>"
+def _scores(study: Study, specimen: Specimen) -> str:
+    """Where each heatmap's relevance lies, beside its strongest control, and what may be said of it."""
+    maps = controls.controls(specimen, study, _QUESTION)
     prepared, preprocessings = heatmaps.prepare(specimen, study, OWN), heatmaps.ways_of(study, OWN)
-    heads = "".join(f"<th>{escape(study.setups[setup].label)}</th>" for setup in found.pooled)
-    rows = ""
-    for lesion in mask_names():
-        title = lesion_label(lesion)
-        masks = {setup: prepared.masks[preprocessings[setup]].get(lesion) for setup in found.pooled}
-        known = {setup: mask for setup, mask in masks.items() if mask is not None and mask.any()}
-        if len(known) == len(masks):
-            row = localization_scores.measure(lesion, title, found.pooled, known)
-            cells = "".join(f"<td>{_times(value, row.share)}</td>" for value in row.values["mass"].values())
-            rows += f"<tr><th>{title}</th><td>{100 * row.share:.2f} %</td>{cells}</tr>"
-    if not rows:
+    known = specimen.masked and all(prepared.masks[way].get(TOTAL) is not None for way in preprocessings.values())
+    code, name = localization_scores.name_lesions(total_lesions()) if known else ("disc", "the optic disc")
+    masks = {
+        setup: prepared.masks[preprocessings[setup]][TOTAL] if known else prepared.regions[preprocessings[setup]].disc
+        for setup in maps
+    }
+    row = localization_scores.measure_controlled(code, name, maps, masks, asked_of(study, specimen, _QUESTION))
+    if known and row.empty:
         return "<p>No lesion is marked in this eye.</p>"
-    note = "Relevance mass (RMA), and how many times chance, which is the share of the view that the lesions cover."
-    return f"<table><tr><th></th><th>share</th>{heads}</tr>{rows}</table><p>{note}</p>"
-
-
-def _times(value: float, chance: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f} ({value / chance:.1f}×)"
+    sentences = "".join(f"<p>{escape(describe_explanation(one), quote=False)}</p>" for one in row.explanations.values())
+    lack = "" if known else "<p>Where its lesions lie is not known; the optic disc, which every eye has, stands in.</p>"
+    return lack + sentences
 
 
 def _scan(study: Study, specimen: Specimen, clean: Mapping[str, np.ndarray], point: OperatingPoint) -> str:
@@ -146,7 +147,10 @@ def _scan(study: Study, specimen: Specimen, clean: Mapping[str, np.ndarray], poi
     rows = [f"<tr><th>clean</th>{''.join(f'<td>{score:.2f}</td>' for score in before.values())}</tr>"]
     for name in IMAGENET_C:
         found = damaged_eye.damage(specimen.eye, study, ((name, _SEVERITY),)).answers
-        cells = "".join(_damaged(before[setup], float(point.score(found[setup])), point) for setup in before)
+        cells = "".join(
+            _damaged(before[setup], float(point.score(found[setup])), point) if setup in found else "<td>no answer</td>"
+            for setup in before
+        )
         rows.append(f"<tr><th>{escape(CORRUPTIONS[name].label)}</th>{cells}</tr>")
     heads = f"<tr><th></th>{''.join(f'<th>{escape(study.setups[setup].label)}</th>' for setup in before)}</tr>"
     half = (len(rows) + 1) // 2
@@ -187,6 +191,7 @@ _CSS = """
 .dot { display: inline-block; width: 2mm; height: 2mm; border: .5mm solid; border-radius: 50%; margin-right: 1mm; }
 .maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(38mm, 1fr)); gap: 3mm; }
 .maps img { width: 100%; }
+.blank { aspect-ratio: 1; background: #0b0b0d; color: #f2f4f6; padding: 2mm; font-size: 7.5pt; overflow: hidden; }
 .maps figure { max-width: 44mm; } .maps figcaption { text-align: center; }
 .scan { display: grid; grid-template-columns: 1fr 1fr; gap: 6mm; align-items: start; }
 .caveats { border-top: .3mm solid #111; padding-top: .4em; font-size: 7.5pt; overflow-wrap: anywhere; }

@@ -48,7 +48,7 @@ def referable_grades(reading: Reading) -> str:
     return str(worst) if reading.positive_from == worst else f"{reading.positive_from}-{worst}"
 
 
-def choose(threshold_column: DeltaGenerator, reading_column: DeltaGenerator) -> OperatingPoint:
+def choose_point(threshold_column: DeltaGenerator, reading_column: DeltaGenerator) -> OperatingPoint:
     """Draw the threshold and the reading, each in its column."""
     with threshold_column:
         threshold = st.slider(
@@ -73,4 +73,15 @@ def choose(threshold_column: DeltaGenerator, reading_column: DeltaGenerator) -> 
             bind="query-params",
             help="The paper counts severe and proliferative DR; the ICDR standard counts moderate DR and worse.",
         )
-    return OperatingPoint(readings[label or next(iter(readings))], threshold)
+    point = OperatingPoint(readings[label or next(iter(readings))], threshold)
+    st.session_state[_CURRENT] = point
+    return point
+
+
+_CURRENT = "operating_point"
+
+
+def current_point() -> OperatingPoint:
+    """The operating point that the session has chosen on any page; the default before."""
+    point: OperatingPoint = st.session_state.get(_CURRENT) or default_operating_point()
+    return point

@@ -14,7 +14,7 @@ _VIEWS = ("as taken", "as the models see it")
 
 def show(eye: Eye, look: Look) -> None:
     """Draw the picture over its switch and its quality, at a height that never changes."""
-    place = st.container()
+    above = st.container()
     view = st.segmented_control(
         "The picture",
         _VIEWS,
@@ -25,7 +25,7 @@ def show(eye: Eye, look: Look) -> None:
         label_visibility="collapsed",
         width="stretch",
     )
-    place.html(_picture_html(eye, look, view or _VIEWS[0]))
+    above.html(_picture_html(eye, look, view or _VIEWS[0]))
     st.html(quality_html(look, _told(eye, look, view or _VIEWS[0])))
 
 
@@ -35,10 +35,10 @@ def _told(eye: Eye, look: Look, view: str) -> str:
         grade = eye.drawn_grade
         drawn = "" if grade is None else f"drawn with grade {grade}, {GRADES[grade]} · "
         return f"{drawn}{look.pixels[0]} × {look.pixels[1]} px"
-    way = next(iter(look.views))
-    cut = "cropped" if way.crop == "field_of_view" else "squashed"
-    colors = ", colors relative to their surroundings" if way.contrast == "local" else ""
-    return f"{cut} to {way.size} × {way.size} px{colors}"
+    preprocessing = next(iter(look.views))
+    cut = "cropped" if preprocessing.crop == "field_of_view" else "squashed"
+    colors = ", colors relative to their surroundings" if preprocessing.contrast == "local" else ""
+    return f"{cut} to {preprocessing.size} × {preprocessing.size} px{colors}"
 
 
 def _picture_html(eye: Eye, look: Look, view: str) -> str:
@@ -47,7 +47,7 @@ def _picture_html(eye: Eye, look: Look, view: str) -> str:
     return f'<div class="lens-photo">{image}</div>'
 
 
-def quality_html(look: Look, told: str) -> str:
+def quality_html(look: Look, note: str) -> str:
     """Say what is shown, and in words how good the picture is; the figures are in the hover."""
     quality = look.quality
     figures = (
@@ -56,7 +56,8 @@ def quality_html(look: Look, told: str) -> str:
     )
     words = " · ".join(f"{name} <b>{word}</b>" for name, word in _judge(quality).items())
     warnings = "".join(f'<p class="lens-warning" role="alert">{escape(text)}</p>' for text in quality.warnings)
-    return f'<p class="lens-quality" title="{figures}">{words}<br>{told}</p>{warnings}'
+    warnings += "".join(f'<p class="lens-small">{escape(text)}</p>' for text in look.notes)
+    return f'<p class="lens-quality" title="{figures}">{words}<br>{note}</p>{warnings}'
 
 
 def _judge(quality: Quality) -> dict[str, str]:

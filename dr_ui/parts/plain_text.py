@@ -32,7 +32,7 @@ def plain_message(text: str) -> str:
     parts = text.split("`")
     if len(parts) % 2 == 0:
         return plain(text)
-    return "".join(f"`{part}`" if place % 2 and part else plain(part) for place, part in enumerate(parts))
+    return "".join(f"`{part}`" if number % 2 and part else plain(part) for number, part in enumerate(parts))
 
 
 def without_paths(text: str) -> str:

@@ -47,6 +47,8 @@ _CSS = """
 [data-testid="stSidebar"][data-collapsed="false"] { width: 176px !important; min-width: 176px !important; }
 [data-testid="stSidebarNav"] li:first-child a p { font-size: 0; }
 [data-testid="stSidebarNav"] li:first-child a p::after { content: "Home"; font-size: .875rem; }
+[data-testid="stSidebar"][data-collapsed="false"]:has(.st-key-case_list) { width: 330px !important;
+  min-width: 330px !important; }
 .block-container { padding: 2.4rem 2.2rem 1rem; max-width: 1360px; }
 [data-testid="stMain"] [data-testid="stVerticalBlock"] { gap: .7rem; }
 .lens-head { display: flex; align-items: baseline; gap: 1rem; flex-wrap: wrap; }
@@ -152,7 +154,11 @@ _CSS = """
 .lens-eyes th:nth-child(-n + 2), .lens-eyes td:first-child { text-align: left; }
 .lens-eyes td:first-child { width: 64px; }
 .lens-eyes img { width: 52px; height: 52px; border-radius: .3rem; display: block; background: #0b0b0d; }
-.lens-scroll { overflow-x: auto; }
+.lens-scroll { overflow-x: auto; position: relative; }
+.lens-scroll tbody th[scope="row"], .lens-scroll thead tr:first-child > :first-child,
+.lens-eyes tbody th { position: sticky; left: 0; z-index: 1; background: var(--st-background-color, Canvas); }
+.lens-listing td { white-space: normal !important; text-align: left !important; }
+.lens-listing thead th { text-align: left !important; }
 .lens-scores { width: 100%; min-width: 1060px; table-layout: fixed; border-collapse: collapse; font-size: .8rem;
   font-variant-numeric: tabular-nums; line-height: 1.25; margin: 0 0 .4rem; }
 .lens-scores th, .lens-scores td { padding: .18rem .25rem .18rem 0; text-align: right; font-weight: 400;

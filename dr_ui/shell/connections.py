@@ -17,6 +17,9 @@ from dr_ui.shell.sessions import Login, Logins, Owners, Timeouts
 
 UPLOADS, MEDIA = "/_stcore/upload_file/", "/media/"
 
+RETURN_SECONDS = 120.0
+"""How long a tab whose connection broke may come back to what it held."""
+
 LOGIN = "dr_lens.login"
 """Where a request's scope holds its `Login`, once it passed the gate."""
 
@@ -163,10 +166,18 @@ class Tab:
         await self.send({"type": "websocket.send", "bytes": message.SerializeToString()})
 
     def leave(self) -> None:
-        """Forget the tab; what a login that is over left in memory goes at once."""
+        """Forget the tab, and what it held in memory: at once after a login that is over, else unless it comes back."""
         if self.session and self.login is not None and self.login.ended.is_set():
             _close_session(self.session)
+        elif self.session:
+            asyncio.get_running_loop().call_later(RETURN_SECONDS, close_abandoned, self.session)
         audit.record("leave", self.user, uploads=self.uploads, minutes=int((time.monotonic() - self._opened) / 60))
+
+
+def close_abandoned(session: str) -> None:
+    """Close a session, with its uploads and pictures, unless a tab has it again."""
+    if all(tab.session != session for tab in TABS):
+        _close_session(session)
 
 
 def _concerns_everybody(message: Message) -> bool:

@@ -19,7 +19,7 @@ _LOG = logging.getLogger("dr_lens")
 Answer = TypeVar("Answer")
 
 
-class Place:
+class ModelDevice:
     """A device, and the processor once the device has failed.
 
     Args:
@@ -84,6 +84,6 @@ def _workers() -> ThreadPoolExecutor:
 
 
 @functools.cache
-def place() -> Place:
+def model_device() -> ModelDevice:
     """Where this server's models run, as `DR_DEVICE` has it."""
-    return Place(os.environ.get("DR_DEVICE", "cpu"))
+    return ModelDevice(os.environ.get("DR_DEVICE", "cpu"))

@@ -11,18 +11,19 @@ import streamlit as st
 from dr_cli.commands import render_remedy
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
+from dr_ui.eyes import case_strip
 from dr_ui.parts import style
 from dr_ui.parts.plain_text import plain_message, without_paths
 from dr_ui.shell import access, audit, navigation, request_queue, studies
 from dr_ui.shell.app_files import find_app_folder
-from dr_ui.shell.device import place
+from dr_ui.shell.device import model_device
 
 _LOG = logging.getLogger("dr_lens")
 _PAGES, _ICON = find_app_folder() / "pages", find_app_folder() / "assets" / "icon.svg"
 
 
 @dataclass(frozen=True)
-class Question:
+class PageQuestion:
     """A question that one page answers.
 
     Attributes:
@@ -39,37 +40,37 @@ class Question:
 
 
 _QUESTIONS = (
-    Question(
+    PageQuestion(
         "1_Compare.py",
         "Compare",
         "What do the models say about this eye?",
         "Open a sample or your own photographs and see their answers side by side.",
     ),
-    Question(
+    PageQuestion(
         "2_Robustness.py",
         "Robustness",
         "How much damage does each model take?",
         "Corruptions on a slider, the whole grid for one eye, and Figure 4 over many.",
     ),
-    Question(
+    PageQuestion(
         "3_Explain.py",
         "Explain",
         "Did it look at the lesions?",
         "A heatmap of each model over the eye, and how much of it lies on the lesions compared with controls.",
     ),
-    Question(
+    PageQuestion(
         "4_Representations.py",
         "Representations",
         "What did the models learn to see?",
         "How many directions each layer uses, and which distribution its eigenvalues follow.",
     ),
-    Question(
+    PageQuestion(
         "5_Performance.py",
         "Performance",
         "How good are the models?",
         "ROC curves with an operating point, few labels, grades, and the eyes they disagree on.",
     ),
-    Question(
+    PageQuestion(
         "6_Reproduction.py",
         "Reproduction",
         "Does the paper hold?",
@@ -78,7 +79,7 @@ _QUESTIONS = (
 )
 
 
-def questions() -> list[Question]:
+def questions() -> list[PageQuestion]:
     """The questions that the app answers."""
     return [question for question in _QUESTIONS if (_PAGES / question.page).is_file()]
 
@@ -107,8 +108,13 @@ def _render(render: Callable[[Study], None]) -> None:
             study = _choose_study()
             audit.note_study(study.name)
             st.html(style.setup_css(study.setups.values()))
-            render(study)
-            if note := place().note:
+            try:
+                render(study)
+            except InputError:
+                case_strip.show_strip(study)  # the list removes an eye that the page cannot show
+                raise
+            case_strip.show_strip(study)
+            if note := model_device().note:
                 st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
 
 

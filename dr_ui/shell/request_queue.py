@@ -73,12 +73,12 @@ def take_turn(line: Line = _LINE) -> Iterator[None]:
     ticket = line.join()
     try:
         if not line.wait(ticket, _PATIENCE):
-            place = st.empty()
+            notice = st.empty()
             while True:
-                place.info(_told(line.before(ticket)), icon=":material/hourglass_empty:")
+                notice.info(_told(line.before(ticket)), icon=":material/hourglass_empty:")
                 if line.wait(ticket, _AGAIN):
                     break
-            place.empty()
+            notice.empty()
         yield
     finally:
         line.leave(ticket)

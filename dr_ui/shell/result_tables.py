@@ -17,7 +17,7 @@ def _read(path: str, table: str, stamp: tuple[int, int]) -> pd.DataFrame:
     return open_study(path).read_checkpoint_results(table)
 
 
-def read_table(study: Study, table: str) -> pd.DataFrame | None:
+def load_table(study: Study, table: str) -> pd.DataFrame | None:
     """The table's rows of the models in `checkpoints/`, or None; raises as `Study.read_checkpoint_results` does."""
     if not study.has_results(table):
         return None

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from dr_core.errors import InputError
+from dr_core.study.advice import advise_no_study
 from dr_core.study.folder import Study, list_studies, open_study
 from dr_ui.shell.app_files import find_app_folder
 
@@ -20,12 +21,11 @@ def available_studies() -> list[Path]:
     """
     if one := os.environ.get("DR_STUDY"):
         return [Path(one)]
-    if many := os.environ.get("DR_STUDIES"):
-        studies = list_studies(many)
+    if folder := os.environ.get("DR_STUDIES"):
+        studies = list_studies(folder)
         if not studies:
-            raise InputError(
-                f"The folder of studies {many} holds no study; `train_cli.py demo --out {many}/demo` makes one."
-            )
+            advice = advise_no_study(Path(folder) / "demo")
+            raise InputError(f"The folder of studies {folder} holds no study. {advice.sentence}", advice.remedy)
         return studies
     return [DEMO]
 

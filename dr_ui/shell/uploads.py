@@ -23,7 +23,7 @@ _STEP = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shares:
+class UploadShares:
     """What uploads may take of the server's memory and time.
 
     Attributes:
@@ -81,9 +81,9 @@ class UploadBudget:
         shares: What may be taken.
     """
 
-    def __init__(self, app: ASGIApp, shares: Shares | None = None) -> None:
+    def __init__(self, app: ASGIApp, shares: UploadShares | None = None) -> None:
         self.app = app
-        self.shares = shares or Shares()
+        self.shares = shares or UploadShares()
         self.arriving: set[Arrival] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

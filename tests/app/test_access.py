@@ -1,4 +1,6 @@
 import asyncio
+import inspect
+import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -74,6 +76,13 @@ class Clock:
 
     def __call__(self):
         return self.now
+
+
+def test_a_clock_that_is_set_back_keeps_no_login():
+    """The monotonic clock is moved by nobody, so that the time of day may be."""
+    assert inspect.signature(Logins).parameters["clock"].default is time.monotonic
+    logins = Logins(Timeouts(idle_minutes=10))
+    assert 590 < logins.seconds_left(logins.begin("key", "erika@clinic.example")) <= 600
 
 
 def test_a_login_ends_idle_or_old_or_by_signing_out():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dr_core.data.fundus import read_fundus
+from dr_core.data.fundus import KINDS, read_fundus
 from dr_core.data.phantom import draw_phantom
 from dr_core.models.prediction import predict_photographs
 from dr_ui.eyes.choice import FIRST_SAMPLE, SAMPLES
@@ -85,7 +85,7 @@ def test_a_bad_file_gets_one_sentence_and_the_session_lives(page):
     app = upload(page.run(), ("eye.jpg", b"not an image at all"))
     assert not app.exception
     assert len(app.error) == 1
-    assert "must be a JPEG, PNG, TIFF, DICOM" in app.error[0].value
+    assert f"must be a {KINDS} file" in app.error[0].value
     app = upload(app, ("good.png", encoded(draw_phantom(0, 200, 1).image)))
     assert not app.error
     assert "good.png" in html_of(app)
@@ -142,7 +142,7 @@ def test_without_models_the_command_is_named(monkeypatch, tmp_path, tiny_study):
     monkeypatch.setenv("DR_STUDY", str(tmp_path / "bare"))
     app = page_at("1_Compare.py").run()
     assert "no trained model yet" in app.error[0].value
-    assert "train_cli.py demo" in app.error[0].value
+    assert "train_cli.py finetune" in app.error[0].value
 
 
 def test_an_unexpected_error_shows_a_number_and_keeps_the_eye_out_of_the_log(page, monkeypatch, caplog):

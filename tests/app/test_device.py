@@ -13,7 +13,7 @@ from tests.app.page_driver import html_of, page_at
 
 def forget():
     """What one page lost or remembers, the next does not."""
-    device.place.cache_clear()
+    device.model_device.cache_clear()
     st.cache_data.clear()
     st.cache_resource.clear()
 
@@ -69,7 +69,7 @@ def test_a_gpu_without_memory_gives_way_to_the_processor(monkeypatch, tiny_study
 
 
 def test_a_lost_gpu_is_in_the_log_and_an_error_of_ours_is_not_taken_for_it(failing_gpu, caplog):
-    place = device.Place("cuda")
+    place = device.ModelDevice("cuda")
 
     def work(name):
         if name == "cuda":
@@ -84,18 +84,18 @@ def test_a_lost_gpu_is_in_the_log_and_an_error_of_ours_is_not_taken_for_it(faili
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        device.Place("cuda").run(wrong)
+        device.ModelDevice("cuda").run(wrong)
 
 
 def test_a_gpu_that_is_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert device.Place("auto").note == ""
-    assert device.Place("auto").name == "cpu"
-    asked = device.Place("cuda")
+    assert device.ModelDevice("auto").note == ""
+    assert device.ModelDevice("auto").name == "cpu"
+    asked = device.ModelDevice("cuda")
     assert asked.name == "cpu"
     assert asked.note.startswith("There is no GPU here")
 
 
 def test_another_word_is_refused():
     with pytest.raises(InputError, match="DR_DEVICE must be cpu, cuda or auto, not 'gpu'"):
-        device.Place("gpu")
+        device.ModelDevice("gpu")

@@ -333,9 +333,13 @@ def test_a_grade_that_a_model_lacks_is_a_sentence(monkeypatch, tmp_path, tiny_st
     monkeypatch.setenv("DR_STUDY", str(folder))
     app = AppTest.from_file(ROOT / "pages" / "3_Explain.py", default_timeout=60).run()
     assert not app.exception
-    assert f"{SETUPS['ifi_cl'].label} has no output for grade 3" in app.error[0].value
-    app = app.selectbox(key="target").set_value(2).run()
     assert not app.error
+    assert f"No answer, because {SETUPS['ifi_cl'].label} has no output for grade 3" in html_of(app)
+    _, own, *_ = re.findall(r"<td.*?</td>", html_of(app).split('<table class="lens-scores">')[1])
+    assert "no answer" not in own  # the other three keep theirs
+    assert html_of(app).count('title="no answer from this model"') >= 2
+    app = app.selectbox(key="target").set_value(2).run()
+    assert "has no output" not in html_of(app)
 
 
 def test_without_models_the_command_is_named(monkeypatch, tmp_path, tiny_study):
@@ -360,6 +364,85 @@ def test_a_model_that_the_fast_engine_does_not_know_is_said(monkeypatch, tmp_pat
     assert not app.error
     assert "IFI-CL: it has layers of type GELU; zennit, the slower reference, drew its heatmap." in html_of(app)
     assert close(rows_of(app)["total"], expected(tiny_study, TOTAL))
+
+
+@pytest.fixture
+def one_silent(monkeypatch, tmp_path, tiny_study):
+    """A study one of whose models lets nothing through: its heatmap is zero everywhere."""
+    import shutil
+
+    from dr_core.models.checkpoint import save_model
+
+    folder = tmp_path / "silent"
+    shutil.copytree(tiny_study.path, folder)
+    loaded = tiny_study.load_model("iwne_cl")
+    loaded.model.fc.weight.data.zero_()
+    save_model(folder / "checkpoints" / "iwne_cl.safetensors", loaded.model, loaded.info)
+    monkeypatch.setenv("DR_STUDY", str(folder))
+    return AppTest.from_file(ROOT / "pages" / "3_Explain.py", default_timeout=60)
+
+
+def test_a_map_of_zeros_blanks_its_own_panel_only(one_silent):
+    app = one_silent.run()
+    assert not app.exception
+    assert not app.error
+    shown = html_of(app)
+    assert "IWNE-CL: No answer from LRP alpha1-beta0, because its map is zero everywhere" in shown
+    cells = [cell.split() for cell in rows_of(app)["total"][1:]]
+    assert [cell[0] == "–" for cell in cells] == [False, True, False, False] * 2
+    assert "% of the relevance lies on" in shown
+    app.button(key="eye_report").click().run()
+    assert not app.exception
+    assert not app.error
+
+
+def test_a_mask_outside_the_field_of_view_has_nothing_to_measure(page):
+    phantom = draw_phantom(3, 300, 5)
+    corner = np.zeros((300, 300), bool)
+    corner[:8, :8] = True
+    app = upload(page.run(), ("my eye.png", encoded(phantom.image)), ("my eye_HE.png", encoded(corner)))
+    assert not app.exception
+    assert not app.error
+    assert "nothing to measure" in html_of(app)
+    assert "▲" not in rows_of(app)["HE"]
+
+
+def test_a_method_is_checked_on_the_eye_that_is_looked_at(page):
+    app = page.run()
+    app = app.toggle(key="sanity").set_value(True).run()
+    assert not app.exception
+    assert not app.error
+    shown = html_of(app)
+    assert "randomized down to layer4" in shown
+    assert "asked about “no DR”" in shown
+    assert shown.count("LRP alpha1-beta0: this method's map") >= 2
+
+
+def test_what_the_study_measured_over_many_eyes_stands_below(monkeypatch, tmp_path, tiny_study):
+    import shutil
+
+    import pandas as pd
+
+    from dr_core.study.folder import open_study
+
+    folder = tmp_path / "measured"
+    shutil.copytree(tiny_study.path, folder)
+    run = {"setup": "ifi_cl", "seed": 0, "fraction": 100, "rule": "alpha1_beta0"}
+    rest = {"low": 0.1, "high": 0.3, "n": 7}
+    ranks = [
+        run | {"check": check, "step": step, "measure": "spearman", "value": value} | rest
+        for check, step, value in (("cascade", "layer4", 0.91), ("cascade", "conv1", 0.42), ("class", "0", 0.87))
+    ]
+    areas = [run | {"fill": "road", "method": name, "value": 0.2} | rest for name in ("lrp", "edges", "beyond control")]
+    study = open_study(folder)
+    study.write_results("sanity_summary", pd.DataFrame(ranks))
+    study.write_results("faithfulness_summary", pd.DataFrame(areas))
+    monkeypatch.setenv("DR_STUDY", str(folder))
+    shown = html_of(AppTest.from_file(ROOT / "pages" / "3_Explain.py", default_timeout=60).run())
+    assert "<td>0.91</td><td>0.42</td><td>0.87</td>" in shown
+    assert "this method's map depends little on which grade is asked" in shown
+    assert "the heatmap minus its strongest control" in shown
+    assert '<td class="lens-best">+0.20<small>+0.10 to +0.30</small></td>' in shown
 
 
 def test_a_lesion_can_be_painted_out(page):

@@ -56,12 +56,14 @@ def test_compare_prints_its_own_numbers_on_one_page(monkeypatch, written):
 
 def test_explain_prints_its_own_scores(monkeypatch, written):
     app = open_page(monkeypatch, ROOT / "assets" / "demo_study", "3_Explain.py")
-    table = re.search(r'<table class="lens-scores.*?</table>', html_of(app), re.DOTALL)[0]
-    masses = re.findall(r"0\.\d{3}", table)[1:5]  # chance, then the four models on all lesions
+    headline = re.search(r'class="lens-sentence".*?</p>', html_of(app), re.DOTALL)[0]
+    shares = re.search(r"\S+ % of the relevance lies on [^;]*;", headline)[0]
     app.button(key="eye_report").click().run()
     assert not app.exception
-    for mass in masses:
-        assert f"<td>{mass} (" in written["html"]
+    assert shares in written["html"]  # the same sentence, from the same code
+    assert written["html"].count("the strongest control, ") == 4
+    assert "× chance" not in written["html"]
+    assert "times chance" not in written["html"]
 
 
 def test_without_chromium_the_sheet_is_html(monkeypatch, tiny_study):

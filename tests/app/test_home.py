@@ -61,8 +61,8 @@ def test_missing_checkpoints_and_tables_are_said(run_home, tiny_study, tmp_path)
     shutil.copy(tiny_study.checkpoint_path("ifi_fs"), folder / "checkpoints")
     app = run_home(DR_STUDY=folder)
     assert not app.error
-    assert html_of(app).count("Not trained yet") == 3
-    assert "no table of performance" in app.info[0].value
+    assert html_of(app).count("has no checkpoint of") == 3
+    assert "no table of performance yet" in app.info[0].value
 
 
 def test_a_folder_of_studies_gives_a_picker(run_home, tiny_study):

@@ -1,7 +1,6 @@
 """A few people at once, driven as benchmarks/load.py drives many."""
 
 import asyncio
-import itertools
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -44,15 +43,21 @@ def test_every_page_tells_eyes_apart():
 
 
 def test_what_one_click_costs():
-    """Nothing is computed when a control goes back to where it was; the search for garbage alone took 0.3 s."""
+    """Nothing is computed when a control goes back to where it was; the search for garbage alone took 0.3 s.
 
-    async def move_until_quick(address, end):
+    Processor time is counted, which does not depend on what else the machine does; beside the first clicks the server
+    still imports what later ones need.
+    """
+
+    async def move_until_cheap(address, process, end):
         async with load.Visitor(address) as visitor:
-            page = await visitor.open("Compare")
-            values = itertools.cycle((0.4, 0.6))
-            while page.seconds >= 0.15 and time.monotonic() < end:
-                page = await visitor.set(page.find("slider"), double_array_value=[next(values)])
-            return page.seconds
+            page, cost = await visitor.open("Compare"), float("inf")
+            while cost >= 0.15 and time.monotonic() < end:
+                before = load.processor_seconds(process)
+                for value in 4 * (0.4, 0.6):
+                    page = await visitor.set(page.find("slider"), double_array_value=[value])
+                cost = (load.processor_seconds(process) - before) / 8
+            return cost
 
-    with load.start_server() as (address, _):
-        assert finish(move_until_quick(address, time.monotonic() + 30)) < 0.15
+    with load.start_server() as (address, process):
+        assert finish(move_until_cheap(address, process, time.monotonic() + 60)) < 0.15

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,8 +8,9 @@ from streamlit.testing.v1 import AppTest
 from dr_core.experiments.experiment import Inputs
 from dr_core.experiments.spectrum import SPECTRUM
 from dr_core.models.setups import SETUPS
-from dr_core.study.folder import write_study_info
+from dr_core.study.folder import open_study, write_study_info
 from dr_ui.parts import roc_chart
+from tests.app.page_driver import html_of
 from tests.conftest import ROOT, make_study
 
 
@@ -110,3 +113,21 @@ def test_a_constant_layer_is_named_and_not_drawn(monkeypatch, tmp_path, measured
     assert not app.exception
     assert any("Constant, rank 0, not drawn: conv1" in caption.value for caption in app.caption)
     assert any("there is no spectrum" in info.value for info in app.info)
+
+
+def test_representations_shows_which_lesions_each_network_knows(monkeypatch, tmp_path, tiny_study):
+    shutil.copytree(tiny_study.path, tmp_path / "study")
+    study = open_study(tmp_path / "study")
+    assert "concepts --study" in " ".join(
+        caption.value for caption in page_of(monkeypatch, study.path, "4_Representations.py").caption
+    )
+    about = {"setup": "ifi_cl", "seed": 0, "fraction": 100, "lesion": "hard_exudates", "auc_untrained": 0.7}
+    about |= {"effect": 0.9, "effect_low": 0.2, "effect_high": 0.8, "positives": 20, "n": 60}
+    rows = [about | {"block": block, "auc": auc} for block, auc in (("layer1.0", 0.95), ("layer4.2", 0.85))]
+    study.write_results("concepts", pd.DataFrame(rows))
+    app = page_of(monkeypatch, study.path, "4_Representations.py")
+    assert not app.exception
+    assert not app.error
+    shown = html_of(app)
+    assert '<td class="lens-best">0.95 layer1.0<small>▼ 90 % (20 to 80 %)</small></td>' in shown
+    assert app.selectbox(key="concept").options == ["hard exudates"]

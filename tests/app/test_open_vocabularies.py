@@ -1,6 +1,8 @@
 """Members that are added to the registries, and studies of other set-ups, are on every page; no file knows the list."""
 
 import dataclasses
+import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -8,13 +10,15 @@ import pytest
 
 from dr_core.analysis.measures import MEASURES, Measure
 from dr_core.data.grades import LESIONS, READINGS, Lesion, Reading
+from dr_core.data.phantom import draw_phantom
 from dr_core.data.store import Store
 from dr_core.experiments.answers import summarize
-from dr_core.experiments.experiment import Inputs
+from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need
+from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.experiments.robustness import RobustnessConfig, compare_training, damage_eyes, summarize_robustness
 from dr_core.experiments.spectrum import SPECTRUM
 from dr_core.models.setups import PAPER, SETUPS, Setup, declare_setups
-from tests.app.page_driver import html_of, page_at
+from tests.app.page_driver import encoded, html_of, page_at, upload
 from tests.conftest import ROOT, make_study
 
 PAGES = ["home.py", *sorted(f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py"))]
@@ -30,6 +34,16 @@ FIFTH = Setup(
 LESION = Lesion(name="venous_beading", code="VB", folder="5. Venous Beading", color="#ff00ff")
 READING = Reading(
     name="grade 4 against 0-3", label="4 (proliferative)", positive_from=4, referable=True, source="this test"
+)
+EXPERIMENT = Experiment(
+    name="logits",
+    label="Mean <logits>",
+    question="How high are the outputs?",
+    tables={"logits": {name: name for name in ("setup", "seed", "fraction", "mean")}},
+    needs=(Need(kind="eyes"),),
+    config=dict,
+    plan=lambda study, inputs, config, device: [],
+    estimate=lambda work, config: Cost(seconds=0.0, disk=1.0),
 )
 MEASURE = Measure(
     name="mean_score",
@@ -79,8 +93,11 @@ def extended(tmp_path_factory):
         LESIONS.extended(LESION),
         READINGS.extended(READING),
         MEASURES.extended(MEASURE),
+        EXPERIMENTS.extended(EXPERIMENT),
     ):
         study = study_of(tmp_path_factory.mktemp("extended"), [*PAPER, FIFTH])
+        rows = {"setup": list(study.setups), "seed": 0, "fraction": 1.0, "mean": 0.25}
+        study.write_results("logits", pd.DataFrame(rows))
         study.write_results("performance", summarize(study.read_results("predictions")))
         yield study
 
@@ -97,7 +114,36 @@ def test_every_page_opens_with_one_more_of_everything(monkeypatch, extended, pag
         assert f".lens-setup-retina_dino {{ --hue: {extended.setups['retina_dino'].color}" in shown
 
 
-def test_the_reading_the_lesion_and_the_measure_are_offered(monkeypatch, extended):
+@pytest.mark.parametrize("page", PAGES)
+def test_no_chart_takes_a_label_for_markup(monkeypatch, extended, page):
+    app = opened(monkeypatch, extended, page)
+    charts = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+    assert charts or page in ("home.py", "pages/1_Compare.py", "pages/3_Explain.py", "pages/6_Reproduction.py")
+    assert all("<5>" not in json.dumps(chart) for chart in charts)
+
+
+def test_the_experiment_is_listed_and_its_table_opens(monkeypatch, extended):
+    app = opened(monkeypatch, extended, "home.py")
+    shown = html_of(app)
+    assert "Mean &lt;logits&gt;" in shown
+    assert EXPERIMENT.question in shown
+    assert "measured: 1 of 1 tables" in shown
+    app.selectbox(key="table_of_study").set_value("logits").run()
+    assert list(app.dataframe[-1].value["mean"]) == [0.25] * len(extended.setups)
+
+
+def test_the_lesion_is_asked_for_outlined_and_measured(monkeypatch, extended):
+    phantom = draw_phantom(3, 300, 5)
+    app = opened(monkeypatch, extended, "pages/3_Explain.py")
+    assert "eye_VB.tif" in app.file_uploader[0].help
+    mask = np.zeros((300, 300), np.uint8)
+    mask[140:160, 140:160] = 255
+    upload(app, ("eye.png", encoded(phantom.image)), ("eye_VB.png", encoded(mask)))
+    assert not app.error
+    assert re.search(r">VB\b", html_of(app))
+
+
+def test_the_reading_and_the_measure_are_offered(monkeypatch, extended):
     app = opened(monkeypatch, extended, "pages/1_Compare.py")
     assert app.segmented_control(key="reading").options[-1] == READING.label
     app = opened(monkeypatch, extended, "pages/5_Performance.py")

@@ -10,9 +10,9 @@ from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from dr_ui.shell import connections, uploads
 from dr_ui.shell.sessions import Owners
-from dr_ui.shell.uploads import Shares, UploadBudget
+from dr_ui.shell.uploads import UploadBudget, UploadShares
 
-SMALL = Shares(
+SMALL = UploadShares(
     session_bytes=100, user_bytes=150, all_bytes=250, session_files=3, stall_seconds=0.05, longest_seconds=0.3
 )
 
@@ -107,7 +107,7 @@ def test_announced_and_unsent_uploads_keep_nobody_out(manager):
         other = await put(budget, [100], session="other", client="10.0.0.2")
         return other, await asyncio.gather(*held)
 
-    budget = UploadBudget(read_all, Shares(session_bytes=100, user_bytes=150, all_bytes=250, stall_seconds=0.05))
+    budget = UploadBudget(read_all, UploadShares(session_bytes=100, user_bytes=150, all_bytes=250, stall_seconds=0.05))
     other, held = run(attack(budget))
     assert other == 204
     assert held == [408] * 31
@@ -132,3 +132,23 @@ def test_an_upload_that_is_given_up_is_one_line(manager, caplog):
     assert record.levelname == "DEBUG"
     assert record.getMessage() == "an upload was given up after 10 bytes"
     assert record.exc_info is None
+
+
+def test_a_tab_that_does_not_come_back_leaves_nothing(monkeypatch):
+    """Streamlit forgets it when somebody else comes, which may be never."""
+    closed = []
+    monkeypatch.setattr(connections, "_close_session", closed.append)
+    monkeypatch.setattr(connections, "RETURN_SECONDS", 0.02)
+    monkeypatch.setattr(connections, "TABS", set())
+
+    async def leave(session, *, comes_back):
+        tab = connections.Tab({"client": ("10.0.0.1", 1)}, None, None)
+        tab.session = session
+        tab.leave()
+        if comes_back:
+            connections.TABS.add(tab)
+        await asyncio.sleep(0.1)
+
+    run(leave("gone", comes_back=False))
+    run(leave("back", comes_back=True))
+    assert closed == ["gone"]

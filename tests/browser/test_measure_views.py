@@ -42,7 +42,7 @@ def test_an_eye_of_the_list_opens_in_compare_with_the_same_numbers(page, demo_se
     expect(row.locator("img")).to_be_visible()
     name = row.locator("th").inner_text()
     scores = row.locator("td").all_inner_texts()[2:6]
-    row.get_by_role("link", name="Compare").click()
+    page.get_by_role("link", name="in Compare").click()
     expect(page.get_by_text(name, exact=True)).to_be_visible()
     expect(page.locator(".lens-card")).to_have_count(4)
     assert page.locator(".lens-verdict b").all_inner_texts() == scores
@@ -57,7 +57,7 @@ def test_representations_of_the_demo(page, demo_server):
     expect(page.locator(".js-plotly-plot").first).to_contain_text("From ImageNet (IFI)")
     expect(page.locator(".js-plotly-plot").first).to_contain_text("layer4")
     page.get_by_text("within each eye (first layer)").click()
-    page.get_by_role("tab", name="Which law? (Table 2)").click()
+    page.get_by_role("tab", name="Distribution fit (Table 2)").click()
     expect(page.get_by_text("the paper: 1.45")).to_be_visible()
     expect(page.get_by_text("the 6400 values").first).to_be_visible()
     assert not errors

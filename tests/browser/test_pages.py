@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from dr_core.data.fundus import KINDS
 from dr_core.data.phantom import draw_phantom
 
 pytestmark = pytest.mark.browser
@@ -50,7 +51,7 @@ def test_a_bad_file_is_a_sentence_and_the_page_goes_on(page, server, tmp_path):
     page.goto(server + "/Compare")
     expect(page.locator(".lens-card")).to_have_count(4)
     page.set_input_files("input[type=file]", tmp_path / "eye.jpg")
-    expect(page.get_by_role("alert").filter(has_text="must be a JPEG, PNG, TIFF or DICOM")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text=f"must be a {KINDS} file")).to_be_visible()
     page.get_by_role("button", name="Remove eye.jpg").or_(
         page.locator('[data-testid="stFileUploaderDeleteBtn"] button')
     ).first.click()

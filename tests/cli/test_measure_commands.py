@@ -25,7 +25,7 @@ def write_store(folder, n=30, size=64, grades=None):
 
 def test_evaluate_writes_the_tables_and_is_the_same_twice(study_path, tmp_path):
     store = write_store(tmp_path / "eyes")
-    run = study_path / "runs" / "iwne_fs-f10-s3"
+    run = study_path / "runs" / "iwne_cl-f10-s3"
     run.mkdir(parents=True)
     (run / "best.safetensors").write_bytes((study_path / "checkpoints" / "iwne_cl.safetensors").read_bytes())
     command = ["evaluate", "--study", str(study_path), "--data", str(store), "--draws", "20"]
@@ -48,7 +48,7 @@ def test_evaluate_writes_the_tables_and_is_the_same_twice(study_path, tmp_path):
 
 
 def test_spectrum_writes_the_tables(study_path, tmp_path):
-    store = write_store(tmp_path / "eyes", n=6)
+    store = write_store(tmp_path / "six", n=6)
     assert main(["spectrum", "--study", str(study_path), "--data", str(store), "--batch-size", "4"]) == 0
     study = open_study(study_path)
     layers = study.read_results("spectrum")

@@ -18,6 +18,7 @@ import httpx
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from load import draw_specimen
 from load_client import Visitor
 
 MEGABYTE = 2**20
@@ -160,6 +161,38 @@ def check_stalled_uploads_keep_nobody_out(running: Running) -> None:
     assert _finish(attack()) == 204
 
 
+def check_uploads_of_earlier_pages_count_until_they_are_removed(running: Running) -> None:
+    """A photograph that follows to another page is held once, and is gone from memory when it is removed there."""
+
+    async def follow() -> list[int]:
+        held = []
+        async with Visitor(running.address) as visitor:
+            page = await visitor.open("Compare")
+            held.append(await _held_bytes(visitor))
+            photograph = draw_specimen(0).photograph
+            await visitor.upload(page.find("file_uploader"), {"eye.jpg": photograph})
+            held.append(await _held_bytes(visitor) - len(photograph))
+            page = await visitor.open("Explain")
+            held.append(await _held_bytes(visitor) - len(photograph))
+            remove = next(one for one in page.all("button") if one.label == "Remove eye.jpg")
+            page = await visitor.set(remove, trigger_value=True)
+            assert not [one for one in page.all("button") if one.label.startswith("Remove")]
+            held.append(await _held_bytes(visitor))
+        return held
+
+    held = _finish(follow())
+    assert held == [held[0]] * 4
+
+
+async def _held_bytes(visitor: Visitor) -> int:
+    """Bytes of uploads that Streamlit holds."""
+    await asyncio.sleep(6)  # the server keeps its numbers for five seconds
+    text = (await visitor.get("/_stcore/metrics")).text
+    return sum(
+        map(int, re.findall(r"^cache_memory_bytes\{cache_type=\"UploadedFileManager\".*\} (\d+)$", text, re.MULTILINE))
+    )
+
+
 def check_aborted_uploads_leave_no_traceback(running: Running) -> None:
     """Ten uploads break off in the middle; the log says nothing at its usual level."""
     before = len(running.log.read_bytes())
@@ -236,6 +269,8 @@ def check_headers(running: Running) -> None:
         assert "frame-ancestors 'none'" in policy
         assert "default-src 'self'" in policy
         assert "http" not in policy
+        (scripts,) = (part for part in policy.split("; ") if part.startswith("script-src "))
+        assert "unsafe" not in scripts
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "no-referrer"
     assert "no-store" in httpx.get(running.address + "/media/none.jpg").headers["Cache-Control"]
@@ -245,6 +280,7 @@ CHECKS = (
     check_headers,
     check_uploads_stay_in_memory,
     check_stalled_uploads_keep_nobody_out,
+    check_uploads_of_earlier_pages_count_until_they_are_removed,
     check_aborted_uploads_leave_no_traceback,
     check_one_browser_clears_no_caches_of_others,
     check_nobody_waits_nothing_computes,

@@ -7,6 +7,7 @@ ROOT = Path(__file__).parents[2]
 LADDER = [
     "errors",
     "files",
+    "parquet",
     "seeds",
     "processes",
     "devices",

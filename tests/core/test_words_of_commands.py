@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dr_cli.commands import PROGRAM, known_remedies, render_remedy
+from dr_cli.commands import known_remedies, program, render_remedy
 from dr_cli.main import COMMANDS, build_parser
 from dr_core.errors import Remedy
 from dr_core.experiments.advice import advise_table
@@ -36,7 +36,7 @@ def test_the_core_names_no_command_and_no_option():
 def test_every_table_of_an_experiment_has_a_command_that_makes_it(tiny_study):
     for experiment in EXPERIMENTS.values():
         for table in experiment.tables:
-            words = render_remedy(advise_table(tiny_study, table).remedy).removeprefix(PROGRAM).split()
+            words = render_remedy(advise_table(tiny_study, table).remedy).removeprefix(program()).split()
             assert words[0] == experiment.key
             assert build_parser(words).parse_args(words)
 
@@ -53,14 +53,14 @@ def test_each_command_that_is_named_can_be_given(kind):
     arguments = dict.fromkeys(("out", "study", "setup", "config", "protocol", "size"), "x")
     words = (
         render_remedy(Remedy(kind, arguments | {"size": "64", "protocol": "paper", "experiment": "evaluate"}))
-        .removeprefix(PROGRAM)
+        .removeprefix(program())
         .split()
     )
     words = [{"NAME": "eyepacs"}.get(word, word) for word in words]
-    assert words[0] in COMMANDS
+    assert words[0] in COMMANDS.keys() | EXPERIMENTS.keys()
     assert build_parser(words).parse_args(words)
 
 
 def test_a_folder_with_a_space_is_quoted():
-    assert render_remedy(Remedy("report", {"study": "my study"})) == f"{PROGRAM} report --study 'my study'"
-    assert render_remedy(Remedy("prepare data", {"out": "x"})) == f"{PROGRAM} data prepare NAME ROOT --out x"
+    assert render_remedy(Remedy("report", {"study": "my study"})) == f"{program()} report --study 'my study'"
+    assert render_remedy(Remedy("prepare data", {"out": "x"})) == f"{program()} data prepare NAME ROOT --out x"

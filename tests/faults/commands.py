@@ -1,20 +1,26 @@
 """Commands that are stopped, starved and hindered, and what they leave behind; for run.py and the tests."""
 
 import hashlib
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file
+
+from dr_cli.main import main
+from dr_core.processes import worker_context
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 600.0
@@ -23,7 +29,7 @@ LONGEST = 600.0
 SMALL_STUDY = """
 preset = "quick"
 title = "Small"
-setups = ["ifi_fs"]
+{setups}
 fractions = [100]
 [data.draw]
 patients = 6
@@ -71,23 +77,23 @@ def report(folder: Path) -> list[str]:
     return ["report", "--study", str(folder / "study")]
 
 
-def whole_study(folder: Path) -> list[str]:
+def first_cells(folder: Path) -> list[str]:
+    """The first cells of another study: its data drawn, one set-up trained on them; `study --resume` goes on."""
+    command = whole_study(folder, 'setups = ["iwne_fs"]')
+    return [*command, *(word for cell in ("draw-train", "draw-validation", "finetune-*") for word in ("--only", cell))]
+
+
+def whole_study(folder: Path, setups: str = 'setups = ["ifi_fs"]') -> list[str]:
     """All of it, data included; `study --resume` goes on."""
-    (folder / "study.toml").write_text(SMALL_STUDY)
+    (folder / "study.toml").write_text(SMALL_STUDY.format(setups=setups))
     command = ["study", "--config", str(folder / "study.toml"), "--out", str(folder / "study"), "--at-once", "1"]
     return [*command, *(["--resume"] if (folder / "study" / "grid").is_dir() else [])]
 
 
-def begin(arguments: list[str], *, python: list[str] | None = None, **environment: str) -> subprocess.Popen:
-    """Start a command in a process group of its own."""
-    return subprocess.Popen(
-        [sys.executable, *(python or []), str(ROOT / "train_cli.py"), *arguments],
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+_MODULES = ("tests.faults.commands", "dr_cli.finetune", "dr_core.experiments.performance", "dr_core.publish.report")
+"""What the commands import; the server that forks them does it once."""
+
+Change = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -98,38 +104,130 @@ class Ended:
     output: str
 
 
-def finish(process: subprocess.Popen) -> Ended:
-    """Wait for a command; one that hangs is killed and fails."""
-    try:
-        output, _ = process.communicate(timeout=LONGEST)
-    except subprocess.TimeoutExpired:
-        kill(process)
-        raise
-    return Ended(process.returncode, output)
+class Forked:
+    """A command in a process that is forked from one that has imported all it needs.
+
+    Args:
+        arguments: What stands behind the program's name.
+        folder: Where its output is kept.
+        change: Called in it before the command; a function of a module.
+    """
+
+    def __init__(self, arguments: list[str], folder: Path, change: Change | None = None) -> None:
+        number, name = tempfile.mkstemp(prefix="output-", suffix=".txt", dir=folder)
+        os.close(number)
+        self._output = Path(name)
+        self._process = worker_context(*_MODULES).Process(target=_work, args=(arguments, name, change))
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        """Number of the process, and of its group."""
+        return self._process.pid or 0
+
+    def has_ended(self) -> bool:
+        """Whether it ended."""
+        return self._process.exitcode is not None
+
+    def finish(self) -> Ended:
+        """Wait for its end; one that hangs is killed and fails."""
+        self._process.join(LONGEST)
+        if not self.has_ended():
+            self.kill()
+            raise TimeoutError(self._output.read_text())
+        return Ended(self._process.exitcode or 0, self._output.read_text())
+
+    def kill(self) -> None:
+        """Kill it and all that it started, at once."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.join(30)
 
 
-def run(arguments: list[str], *, python: list[str] | None = None, **environment: str) -> Ended:
+def _work(arguments: list[str], output: str, change: Change | None) -> None:
+    os.setsid()
+    with Path(output).open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    if change is not None:
+        change()
+    sys.exit(main(arguments))
+
+
+def dying_at_write(number: int) -> None:
+    """Let this process be killed with all of its group before it puts a file in place, not the first but a later one.
+
+    Args:
+        number: Which one, from 1.
+    """
+    replace, left = os.replace, iter(range(number - 1))
+
+    def replace_or_die(*arguments: Any, **named: Any) -> None:
+        if next(left, None) is None:
+            os.killpg(0, signal.SIGKILL)
+        replace(*arguments, **named)
+
+    os.replace = replace_or_die
+
+
+def run(arguments: list[str], folder: Path, change: Change | None = None) -> Ended:
     """Run a command to its end."""
-    return finish(begin(arguments, python=python, **environment))
+    return Forked(arguments, folder, change).finish()
 
 
-def kill(process: subprocess.Popen) -> None:
-    """Kill a command and all that it started, at once."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=30)
-
-
-def kill_after(arguments: list[str], seconds: float) -> bool:
+def kill_after(arguments: list[str], folder: Path, seconds: float) -> bool:
     """Start a command and kill it after some seconds; whether it was still running."""
-    process = begin(arguments)
-    try:
-        process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return True
-    finally:
-        kill(process)
-    return False
+    process = Forked(arguments, folder)
+    with suppress(TimeoutError):
+        wait_for(process.has_ended, seconds)
+    was_running = not process.has_ended()
+    process.kill()
+    return was_running
+
+
+_SEVERAL = """
+import json, sys
+from dr_cli.main import main
+sys.exit(next((code for code in map(main, json.loads(sys.argv[1])) if code), 0))
+"""
+
+
+def launch(*commands: list[str], python: tuple[str, ...] = (), **environment: str) -> Ended:
+    """Run some commands one after the other in a new interpreter, until one fails.
+
+    Args:
+        commands: What stands behind the program's name in each.
+        python: Options of the interpreter.
+        environment: Variables on top of this process's.
+    """
+    done = subprocess.run(
+        [sys.executable, *python, "-c", _SEVERAL, json.dumps(commands)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LONGEST,
+        check=False,
+    )
+    return Ended(done.returncode, done.stdout)
+
+
+def hindered(library: Path, folder: Path, *, microseconds: int, clock: int) -> dict[str, str]:
+    """The environment of a process whose files are slow and whose clock is wrong; see hinder.c.
+
+    Args:
+        library: Where hinder.c is compiled to.
+        folder: Its files are slow.
+        microseconds: How much slower each open, read, write and sync is.
+        clock: Seconds by which the time of day is set forward.
+
+    Raises:
+        FileNotFoundError: If there is no C compiler.
+    """
+    source = Path(__file__).with_name("hinder.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"], check=True)
+    delay = {"HINDER_FOLDER": str(folder), "HINDER_MICROSECONDS": str(microseconds)}
+    return {"LD_PRELOAD": str(library), "HINDER_CLOCK": str(clock)} | delay
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
@@ -147,7 +245,7 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def outcome(study: Path) -> dict[str, str]:
-    """Digests of all weights, tables and reports of a study: what must not depend on how often it was stopped."""
+    """Digests of a study's data, weights, tables and reports: what must not depend on how often it was stopped."""
     found = {}
     for path in sorted((study / "checkpoints").glob("*.safetensors")):
         tensors = load_file(path)
@@ -155,9 +253,15 @@ def outcome(study: Path) -> dict[str, str]:
     for path in sorted((study / "results").glob("*.parquet")):
         table = pd.read_parquet(path).to_csv(index=False)
         found[path.name] = _digest(re.sub(r'/[^,"\n]*/', "", table).encode())  # a table may name its store's folder
+    for path in sorted(study.rglob("images.npy")):
+        found[str(path.relative_to(study))] = _digest(path.read_bytes())
     for path in sorted(study.glob("*.html")):
-        found[path.name] = _digest(re.sub(r"20\d\d-\d\d-\d\d(T[\d:+]*)?", "", path.read_text()).encode())
+        found[path.name] = _digest(re.sub(_OF_THIS_RUN, "", path.read_text()).encode())
     return found
+
+
+_OF_THIS_RUN = r"20\d\d-\d\d-\d\d(T[\d:+]*)?|SHA-256 [0-9a-f]{64}"
+"""In a report: when it was made, and digests of tables, which may name their store's folder and are compared above."""
 
 
 def _digest(*parts: bytes) -> str:
@@ -203,15 +307,3 @@ def read_only(folder: Path) -> Iterator[None]:
 def _mount(*arguments: str) -> str:
     done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else done.stderr.strip() or "mount failed"
-
-
-SLOW = """
-import builtins, io, time
-_open = builtins.open
-def slow(file, *more, **named):
-    if "/study" in str(file) or "/eyes" in str(file):
-        time.sleep(0.05)
-    return _open(file, *more, **named)
-builtins.open = io.open = slow
-"""
-"""A `sitecustomize` under which every opening of a study's file takes as long as on a busy network drive."""

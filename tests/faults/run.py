@@ -48,18 +48,18 @@ def kill_at_moments(name: str, moments: int, generator: random.Random) -> list[s
         commands.write_store(start / "eyes")
         commands.write_store(start / "validation", 20, 1)
         for need in NEEDS[name]:
-            _must(commands.run(need(start)))
+            _must(commands.run(need(start), start))
         shutil.copytree(start, whole)
         begun = time.monotonic()
-        _must(commands.run(job(_at(whole, root))))
+        _must(commands.run(job(_at(whole, root)), Path(root)))
         length = time.monotonic() - begun
         expected = commands.outcome(Path(root, "now", "study"))
         for number in range(moments):
             moment = generator.uniform(0, length)
             shutil.copytree(start, whole, dirs_exist_ok=False)
             now = _at(whole, root)
-            killed = commands.kill_after(job(now), moment)
-            ended = commands.run(job(now))
+            killed = commands.kill_after(job(now), Path(root), moment)
+            ended = commands.run(job(now), Path(root))
             found = commands.outcome(now / "study")
             faults = [f"exit code {ended.code}: {ended.output[-500:]}"] if ended.code else []
             faults += [f"{one} differs" for one in expected if found.get(one) != expected[one]]

@@ -2,17 +2,24 @@
 
 import asyncio
 import os
+import re
 import shutil
 import signal
+import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
+import torch
 
 from dr_cli.main import main
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import load_model, save_model
 from tests.faults import commands
+
+CAPTURED = {"capture_output": True, "text": True, "check": True}
 
 sys.path.insert(0, str(commands.ROOT / "benchmarks"))
 
@@ -38,32 +45,72 @@ def folder(whole, tmp_path):
     return tmp_path
 
 
+def begin_training(folder):
+    """A training whose first epoch is done."""
+    process = commands.Forked(commands.training(folder), folder)
+    commands.wait_for(lambda: [*folder.glob("study/runs/*/last.ckpt")] or process.has_ended())
+    return process
+
+
+def weights(folder):
+    return commands.outcome(folder / "study")["iwne_fs.safetensors"]
+
+
 def test_a_training_is_killed_and_goes_on(whole, folder):
-    process = commands.begin(commands.training(folder))
-    commands.wait_for(lambda: [*folder.glob("study/runs/*/last.ckpt")] or process.poll() is not None)
-    commands.kill(process)
+    begin_training(folder).kill()
     assert not list(folder.glob("study/checkpoints/*.safetensors"))
     assert main(commands.training(folder)) == 0
-    name = "iwne_fs.safetensors"
-    assert commands.outcome(folder / "study")[name] == commands.outcome(whole / "study")[name]
+    assert weights(folder) == weights(whole)
     assert commands.leftovers(folder) == []
 
 
-def test_a_training_that_is_asked_to_end_keeps_its_state(whole, folder):
-    """And python -O, which leaves every assert out, goes on with it to the same weights."""
-    process = commands.begin(commands.training(folder))
-    commands.wait_for(lambda: [*folder.glob("study/runs/*/last.ckpt")] or process.poll() is not None)
+def test_a_training_that_is_asked_to_end_finishes_its_step_and_keeps_its_state(whole, folder):
+    process = begin_training(folder)
     os.kill(process.pid, signal.SIGTERM)
-    ended = commands.finish(process)
+    ended = process.finish()
     assert ended.code == 143, ended.output
-    assert "Stopped. The same command goes on where it was." in ended.output
+    step, steps = map(int, re.search(r"The state after step (\d+) of (\d+) is kept in", ended.output).groups())
+    assert 5 < step < steps == 15
+    assert "The same command goes on where it was." in ended.output
     assert "Traceback" not in ended.output
     assert commands.leftovers(folder) == []
-    assert list(folder.glob("study/runs/*/last.ckpt"))
-    ended = commands.run(commands.training(folder), python=["-O"])
+    (state,) = folder.glob("study/runs/*/last.ckpt")
+    done = torch.load(state, weights_only=True)
+    assert 5 * len(done["history"]) + done["begun"]["steps"] == step
+    assert main(commands.training(folder)) == 0
+    assert weights(folder) == weights(whole)
+
+
+@pytest.mark.parametrize(("writer", "writes"), [("evaluation", 2), ("report", 1)])
+def test_a_command_is_killed_while_it_writes(writer, writes, whole, folder):
+    """The temporary file that it leaves is gone when the same command has made what the killed one would have made."""
+    shutil.copytree(whole / "study", folder / "study")
+    for path in (folder / "study").glob("*.html" if writer == "report" else "results/**/*.*"):
+        path.unlink()
+    ended = commands.run(WRITERS[writer](folder), folder, partial(commands.dying_at_write, writes))
+    assert ended.code == -signal.SIGKILL, ended.output
+    assert commands.leftovers(folder)
+    assert commands.outcome(folder / "study") != commands.outcome(whole / "study")
+    assert main(WRITERS[writer](folder)) == 0
+    assert commands.outcome(folder / "study") == commands.outcome(whole / "study")
+    assert commands.leftovers(folder) == []
+
+
+def test_a_study_is_killed_and_goes_on_by_a_clock_that_was_set_back(folder, tmp_path_factory):
+    undisturbed = tmp_path_factory.mktemp("undisturbed")
+    ended = commands.run(commands.first_cells(undisturbed), undisturbed)
     assert ended.code == 0, ended.output
-    name = "iwne_fs.safetensors"
-    assert commands.outcome(folder / "study")[name] == commands.outcome(whole / "study")[name]
+    process = commands.Forked(commands.first_cells(folder), folder)
+    commands.wait_for(lambda: (folder / "study" / "grid" / "draw-train.json").exists() or process.has_ended())
+    process.kill()
+    expected = commands.outcome(undisturbed / "study")
+    assert {"iwne_fs.safetensors"} < expected.keys()
+    assert commands.outcome(folder / "study") != expected
+    hindrance = commands.hindered(folder / "hinder.so", folder / "study", microseconds=0, clock=-86_400)
+    ended = commands.launch(commands.first_cells(folder), **hindrance)
+    assert ended.code == 0, ended.output
+    assert commands.outcome(folder / "study") == expected
+    assert commands.leftovers(folder) == []
 
 
 WRITERS = {"training": commands.training, "evaluation": commands.evaluation, "report": commands.report}
@@ -118,8 +165,8 @@ def test_two_write_one_study(whole, folder):
     shutil.copytree(whole / "study", folder / "study")
     for path in (folder / "study" / "results").glob("*.parquet"):
         path.unlink()
-    both = [commands.begin(commands.evaluation(folder)) for _ in range(2)]
-    ended = [commands.finish(process) for process in both]
+    both = [commands.Forked(commands.evaluation(folder), folder) for _ in range(2)]
+    ended = [process.finish() for process in both]
     assert {one.code for one in ended} <= {0, 2}, ended
     assert 0 in {one.code for one in ended}
     assert commands.outcome(folder / "study") == commands.outcome(whole / "study")
@@ -127,18 +174,22 @@ def test_two_write_one_study(whole, folder):
 
 
 def test_files_are_slow_there_is_no_home_and_the_clock_was_set_back(whole, folder):
-    """As on a network drive, for a user of a container, and with files from the future."""
-    shutil.copytree(whole / "study", folder / "study")
-    (folder / "study" / "report.html").unlink()
-    for path in folder.rglob("*"):
-        os.utime(path, (path.stat().st_atime, path.stat().st_mtime + 86_400))
-    (folder / "site").mkdir()
-    (folder / "site" / "sitecustomize.py").write_text(commands.SLOW)
-    ended = commands.run(
-        commands.report(folder), PYTHONPATH=f"{folder / 'site'}:{commands.ROOT}", HOME="/nonexistent", TMPDIR="/tmp"
-    )
+    """As on a network drive, for a user of a container, with files from tomorrow, and without asserts (python -O)."""
+    begin_training(folder).kill()
+    hindrance = commands.hindered(folder / "hinder.so", folder / "study", microseconds=500, clock=-86_400)
+    look = "import pathlib, time; start = time.monotonic(); pathlib.Path({!r}).read_bytes(); print({})"
+    file = str(next(folder.glob("study/runs/*/config.json")))
+    looked = [
+        subprocess.run([sys.executable, "-c", look.format(file, shown)], env=os.environ | hindrance, **CAPTURED).stdout
+        for shown in ("time.time()", "time.monotonic() - start")
+    ]
+    assert float(looked[0]) < time.time() - 86_000
+    assert float(looked[1]) > 0.001
+    jobs = (commands.training(folder), commands.evaluation(folder), commands.report(folder))
+    ended = commands.launch(*jobs, python=("-O",), HOME="/nonexistent", TMPDIR="/tmp", **hindrance)
     assert ended.code == 0, ended.output
     assert commands.outcome(folder / "study") == commands.outcome(whole / "study")
+    assert commands.leftovers(folder) == []
 
 
 def test_a_pdf_without_chromium_or_fonts_is_a_sentence_or_a_pdf(whole, folder, monkeypatch, capsys):

@@ -10,7 +10,7 @@ from torchvision.models.resnet import ResNet
 
 from dr_core.analysis.attribution.alpha1_beta0 import Alpha1Beta0, why_unknown
 from dr_core.analysis.attribution.libraries import Start, ZennitRule
-from dr_core.analysis.attribution.rules import RULES, Z_PLUS, Rule
+from dr_core.analysis.attribution.rules import RULES, Z_PLUS, AttributionRule
 from dr_core.devices import is_device_failure
 from dr_core.errors import InputError
 
@@ -155,7 +155,7 @@ def _name(kind: torch.dtype) -> str:
     return str(kind).removeprefix("torch.")
 
 
-def _no_answer(rule: Rule, reason: str, remedy: str) -> InputError:
+def _no_answer(rule: AttributionRule, reason: str, remedy: str) -> InputError:
     return InputError(f"No answer from {rule.label}, because {reason}; {remedy}.")
 
 
@@ -164,7 +164,7 @@ def _count_outputs(model: nn.Module) -> int | None:
     return layers[-1].out_features if layers else None
 
 
-def _check_map(rule: Rule, relevance: Tensor) -> None:
+def _check_map(rule: AttributionRule, relevance: Tensor) -> None:
     """Raise InputError where a map is no answer: not finite, zero everywhere, or with relevance out of nothing."""
     if not bool(torch.isfinite(relevance).all()):
         raise _no_answer(rule, "its map holds values that are not finite", "the network or the image is broken")
@@ -180,7 +180,7 @@ def _check_map(rule: Rule, relevance: Tensor) -> None:
         raise _no_answer(rule, f"of relevance 1 at the output {wrong[0]:.3g} arrives at the input", "use another rule")
 
 
-def _check_conservation(model: nn.Module, rule: Rule) -> None:
+def _check_conservation(model: nn.Module, rule: AttributionRule) -> None:
     """Raise InputError where relevance is not passed on whole through a network that nobody has looked at.
 
     Positive contributions with all biases taken for zero must bring 1 at the output to the input as 1.

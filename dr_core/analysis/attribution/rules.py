@@ -31,7 +31,7 @@ Family = Literal["LRP", "gradient", "feature maps", "perturbation"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class AttributionRule:
     """An attribution method.
 
     Attributes:
@@ -152,9 +152,9 @@ Z_PLUS = _by_layer((Linear, ZPlus))
 """LRP alpha1-beta0 by zennit, for networks that the fast engine does not know, and as its reference."""
 
 
-def _lrp(name: str, label: str, help: str, source: str, composite: MakeComposite, **about: bool) -> Rule:
+def _lrp(name: str, label: str, help: str, source: str, composite: MakeComposite, **about: bool) -> AttributionRule:
     """A rule of zennit."""
-    return Rule(
+    return AttributionRule(
         name=name,
         label=label,
         help=help,
@@ -239,7 +239,7 @@ _RULES = (
         conserves=True,
         absorbs=False,
     ),
-    Rule(
+    AttributionRule(
         name="gradient_x_input",
         label="gradient x input",
         help="Slope of the output times the input value.",
@@ -250,7 +250,7 @@ _RULES = (
         passes=3,
         make=libraries.GradientTimesInput,
     ),
-    Rule(
+    AttributionRule(
         name="smooth_grad",
         label="SmoothGrad",
         help="Mean slope of the output over twenty noisy copies of the eye.",
@@ -261,7 +261,7 @@ _RULES = (
         passes=3 * libraries.STEPS,
         make=libraries.SmoothGrad,
     ),
-    Rule(
+    AttributionRule(
         name="integrated_gradients",
         label="integrated gradients",
         help="Mean slope on the straight path from the mean color, times the input value.",
@@ -272,7 +272,7 @@ _RULES = (
         passes=3 * libraries.STEPS,
         make=libraries.IntegratedGradient,
     ),
-    Rule(
+    AttributionRule(
         name="guided_backprop",
         label="guided backpropagation",
         help="Gradient whose negative parts are cut at every ReLU.",
@@ -283,7 +283,7 @@ _RULES = (
         passes=3,
         make=lambda model: ZennitRule(model, _guided),
     ),
-    Rule(
+    AttributionRule(
         name="grad_cam",
         label="Grad-CAM",
         help="Last feature maps weighted by their mean slope: coarse, a region rather than a lesion.",
@@ -294,7 +294,7 @@ _RULES = (
         passes=3,
         make=libraries.GradCam,
     ),
-    Rule(
+    AttributionRule(
         name="layer_cam",
         label="LayerCAM",
         help="Feature maps of the second stage, each place weighted by its own positive slope.",
@@ -305,7 +305,7 @@ _RULES = (
         passes=3,
         make=libraries.LayerCam,
     ),
-    Rule(
+    AttributionRule(
         name="occlusion",
         label="occlusion",
         help="Fall of the output when one of 14 x 14 windows of the eye is set to the mean color.",
@@ -318,5 +318,5 @@ _RULES = (
     ),
 )
 
-RULES: Registry[Rule] = Registry("rule", _RULES)
+RULES: Registry[AttributionRule] = Registry("rule", _RULES)
 """The attribution methods by name, the paper's first."""

@@ -110,6 +110,7 @@ def strip_jpeg(data: bytes) -> Jpeg:
     if len(frames) != 1 or not scans:
         raise ValueError("no picture, or more than one")
     _check_scans(data, frames[0], scans)
+    _check_holes(data, frames[0], segments)
     first_scan = scans[0].start
     kept = [_plain_segment(data, s) for s in segments if s.start < first_scan and _makes_pixels(s.marker)]
     exif = next((data[s.start + 4 : s.end] for s in segments if _is_exif(data, s)), b"")
@@ -202,6 +203,33 @@ def _check_scans(data: bytes, frame: _Segment, scans: Sequence[_Segment]) -> Non
     if any(any(bits) for bits in missing_bits.values()):
         raise ValueError("scans are missing")
 
+
+def _check_holes(data: bytes, frame: _Segment, segments: Sequence[_Segment]) -> None:
+    """Refuse zeros in the coded pixels that decode, but to no picture: what a lost sector of a disk leaves.
+
+    With the usual tables the code 00 is a coefficient of -1, so that zeros are blocks in which all 63 are -1. Where an
+    encoder made tables of its own, 0 may end a block, and zeros are a flat part of the picture.
+
+    Raises:
+        ValueError: There are such zeros.
+    """
+    first_scan = next(segment for segment in segments if segment.marker == _START_OF_SCAN)
+    if data[frame.start + 1] not in (0xC0, 0xC1) or _HOLE not in data[first_scan.end :]:
+        return
+    headers = (segment for segment in segments if segment.marker == _TABLES and segment.start < first_scan.start)
+    tables: dict[int, int] = {}
+    for header in headers:
+        position = header.start + 4
+        while position + 17 < header.end:
+            tables[data[position]] = data[position + 17]
+            position += 17 + sum(data[position + 1 : position + 17])
+    table_of_first_component = _OF_COEFFICIENTS | (data[first_scan.start + 6] & 15)
+    if tables.get(table_of_first_component, 0) & 15:
+        raise ValueError("a hole in the coded pixels")
+
+
+_TABLES, _OF_COEFFICIENTS, _HOLE = 0xC4, 0x10, bytes(200)
+"""Marker of code tables, the bit that tells a table of coefficients, and zeros that take more than one block."""
 
 _DCT_FRAMES = (0xC0, 0xC1, 0xC2)
 """Baseline, extended and progressive frames with Huffman codes."""

@@ -1,5 +1,6 @@
 """Reading the formats of phones, archives and old scanners: BMP, WebP, JPEG 2000, HEIC and AVIF."""
 
+import importlib.util
 import io
 import struct
 from collections.abc import Callable
@@ -100,7 +101,12 @@ def _read_avif(name: str, data: bytes) -> npt.NDArray[np.uint8]:
 
 
 def _read_heic(name: str, data: bytes) -> npt.NDArray[np.uint8]:
-    """Libheif turns the picture upright itself."""
+    """Libheif turns the picture upright itself; its package is an extra, since what it bundles is under the GPL."""
+    if importlib.util.find_spec("pillow_heif") is None:
+        raise InputError(
+            f"{name} is a HEIC picture, which needs the package pillow-heif; install it with: pip install pillow-heif, "
+            "or save the photograph as JPEG."
+        )
     import pillow_heif  # few files need it
 
     heif = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)

@@ -47,16 +47,6 @@ def resize(image: Image, width: int, height: int) -> Image:
     return cv2.resize(_halve_evenly(image, _halvings(ratio)), (width, height), interpolation=interpolation)
 
 
-def resize_for_display(image: Image, width: int, height: int) -> Image:
-    """Reduce the whole picture like `resize`, but the last factor under 2 by bilinear interpolation: 4 times as fast.
-
-    A screen does not show the difference; a model is not given this.
-    """
-    ratio = min(image.shape[0] / height, image.shape[1] / width)
-    image = _halve_evenly(image, max(0, int(np.log2(ratio))))
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-
-
 def _halvings(ratio: float) -> int:
     """Say how often a picture that is `ratio` times too large is halved before the general area average."""
     return max(0, int(np.floor(np.log2(ratio))) - 1) if ratio >= 1 else 0

@@ -51,13 +51,14 @@ class Intake:
         return f"{eyes}, {named} patients{alone}."
 
 
-def index_eyes(frame: pd.DataFrame, title: str, notes: tuple[str, ...] = ()) -> Intake:
+def index_eyes(frame: pd.DataFrame, title: str, notes: tuple[str, ...] = (), *, bad: BadRows | None = None) -> Intake:
     """Check the rows of a reader and bring them to the columns of an index.
 
     Args:
         frame: Rows with at least the columns `eye`, `path` and `grade`, and `row` where they have a number.
         title: Name of the data set, for messages.
         notes: What the reader understood so far.
+        bad: Rows that the reader could not take; a row whose photograph it did not find out has an empty path.
 
     Returns:
         The index, in the same order, and what was understood.
@@ -68,7 +69,7 @@ def index_eyes(frame: pd.DataFrame, title: str, notes: tuple[str, ...] = ()) -> 
     """
     grades = [parse_grade(value) for value in frame["grade"]]
     eyes = frame["eye"].map(lambda value: clean(str(value)))
-    bad = BadRows(title)
+    bad = BadRows(title) if bad is None else bad
     rows = frame[ROW].tolist() if ROW in frame else [0] * len(frame)
     _check_grades(frame["grade"].tolist(), grades, eyes.tolist(), rows, bad)
     _check_twins(eyes.tolist(), frame["path"].astype(str).tolist(), grades, rows, bad)
@@ -108,7 +109,7 @@ def _check_twins(eyes: list[str], paths: list[str], grades: list[int | None], ro
     for place, (eye, path) in enumerate(zip(eyes, paths, strict=True)):
         if names.setdefault(eye, place) != place:
             bad.add(rows[place], f"the eye {eye} has more than one row; keep one")
-        elif (first := photographs.setdefault(path, place)) != place:
+        elif paths[place] and (first := photographs.setdefault(path, place)) != place:
             other = "" if grades[first] == grades[place] else f", with the grades {grades[first]} and {grades[place]}"
             bad.add(rows[place], f"{eyes[first]} and {eye} are one photograph, {path}{other}")
 

@@ -25,13 +25,16 @@ def split_name(name: str) -> tuple[str, str | None]:
     return (eye, lesion) if lesion and eye else (stem, None)
 
 
-def decode_mask(name: str, content: bytes, shape: tuple[int, int] | None = None) -> LesionMask:
+def decode_mask(
+    name: str, content: bytes, shape: tuple[int, int] | None = None, *, field_share: float = 1.0
+) -> LesionMask:
     """Read a mask; `dr_core.data.intake.mask_meaning` says what of it is the lesion.
 
     Args:
         name: File name, for messages.
         content: TIFF or PNG.
         shape: Height and width of the upright photograph, where known.
+        field_share: Share of the photograph that its field of view covers; 1 where it is not known.
 
     Returns:
         The mask, upright, of the photograph's size.
@@ -46,7 +49,7 @@ def decode_mask(name: str, content: bytes, shape: tuple[int, int] | None = None)
         if shape is not None and picture.shape != shape:
             raise InputError(_other_size(called, picture.shape, shape))
         colors, alpha = read_colors(picture)
-        return find_lesion(called, colors, alpha)
+        return find_lesion(called, colors, alpha, field_share=field_share)
     except DECODER_DEFECTS as error:
         raise InputError(f"{called} cannot be read; it must be a TIFF or PNG as IDRiD's.") from error
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from dr_core.errors import InputError
 
 _RARE_SHARE, _MOST = 0.25, 0.5
-"""Share of the picture that a lesion rarely covers, and that none does."""
+"""Share of the field of view, or of the picture where that is not known, that a lesion rarely covers, and none does."""
 
 _EDGE_SHARE = 0.02
 """Share of the picture's edge at which a lesion may lie where its surround is not black."""
@@ -43,13 +43,16 @@ class LesionMask:
     notes: tuple[str, ...] = ()
 
 
-def find_lesion(name: str, colors: np.ndarray, alpha: np.ndarray | None = None) -> LesionMask:
+def find_lesion(
+    name: str, colors: np.ndarray, alpha: np.ndarray | None = None, *, field_share: float = 1.0
+) -> LesionMask:
     """Tell the lesion from its surround.
 
     Args:
         name: What to call the mask in messages, such as "The mask eye_HE.png".
         colors: (H, W) or (H, W, 3) of bool, integers or floats.
         alpha: Opacity, uint8 (H, W), or None.
+        field_share: Share of the picture that the field of view covers; 1 where it is not known.
 
     Returns:
         The mask.
@@ -57,11 +60,11 @@ def find_lesion(name: str, colors: np.ndarray, alpha: np.ndarray | None = None) 
     Raises:
         InputError: If two readings are possible, or it is no mask of one kind of lesion.
     """
-    by_color = _Picture(name, colors)
+    by_color = _Picture(name, colors, field_share)
     if alpha is None or (alpha == alpha.flat[0]).all():
         return by_color.read()
     try:
-        by_alpha = _Picture(name, alpha).read()
+        by_alpha = _Picture(name, alpha, field_share).read()
     except InputError:
         return by_color.read()
     if by_color.farthest == 0:
@@ -84,10 +87,12 @@ class _Picture:
     Args:
         name: For messages.
         samples: (H, W) or (H, W, 3).
+        field_share: Share of the picture that the field of view covers.
     """
 
-    def __init__(self, name: str, samples: np.ndarray) -> None:
-        self.name = name
+    def __init__(self, name: str, samples: np.ndarray, field_share: float) -> None:
+        self.name, self.field_share = name, field_share
+        self.whole = "picture" if field_share == 1 else "field of view"
         self.samples = _to_numbers(samples)
         self.surround = _most_common(_edge(self.samples))
         self.distance = _distance(self.samples, self.surround)
@@ -112,24 +117,24 @@ class _Picture:
 
     def _judge(self, pixels: np.ndarray) -> tuple[str, ...]:
         """Say which side was taken, or refuse."""
-        share, at_edge = float(pixels.mean()), float(_edge(pixels).mean())
+        share, at_edge = float(pixels.mean()) / self.field_share, float(_edge(pixels).mean())
         is_plain = not self.surround.any()
         if share > _MOST or (not is_plain and (share > _RARE_SHARE or at_edge > _EDGE_SHARE)):
             raise InputError(
-                f"{self.name} cannot be understood: what is not {_say(self.surround)} covers {_percent(share)} of the "
-                f"picture, and {_say(self.surround)} the rest; no lesion is that large, and which side is the lesion "
-                "does not show. Save it white on black."
+                f"{self.name} cannot be understood: what is not {_say(self.surround)} covers {_percent(share)} of "
+                f"the {self.whole}, and {_say(self.surround)} the rest; no lesion is that large, and which side is the "
+                "lesion does not show. Save it white on black."
             )
         notes = []
         if not is_plain:
             notes.append(
                 f"{self.name}: {_say(self.surround)} surrounds and counts as background; the other side, "
-                f"{_percent(share)} of the picture, was taken for the lesion."
+                f"{_percent(share)} of the {self.whole}, was taken for the lesion."
             )
         if share > _RARE_SHARE:
             notes.append(
-                f"{self.name} marks {_percent(share)} of the picture, which a lesion rarely covers; make sure that it "
-                "marks the lesion and not the retina."
+                f"{self.name} marks {_percent(share)} of the {self.whole}, which a lesion rarely covers; make sure "
+                "that it marks the lesion and not the retina."
             )
         return tuple(notes)
 
@@ -141,7 +146,7 @@ class _Picture:
         """
         shares = counts / counts.sum()
         regions = [number for number, level in enumerate(levels) if number == 0 or self._has_interior(level)]
-        small = [number for number in regions[1:] if shares[number] <= _RARE_SHARE]
+        small = [number for number in regions[1:] if shares[number] <= _RARE_SHARE * self.field_share]
         if len(regions) > 2 and len(small) == 1 and len(small) + 2 == len(regions):
             pixels = self.distance == levels[small[0]]
             return LesionMask(

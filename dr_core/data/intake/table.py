@@ -66,13 +66,16 @@ class BadRows:
         raise InputError(f"{self.name}: {shown}{more} ({count} such row{'s' if count > 1 else ''}); {remedy}.")
 
 
-def read_label_table(source: Path | bytes, columns: Sequence[str], name: str = "") -> LabelTable:
+def read_label_table(
+    source: Path | bytes, columns: Sequence[str], name: str = "", *, bad: BadRows | None = None
+) -> LabelTable:
     """Read a table.
 
     Args:
         source: The file, or its bytes.
         columns: Columns that must be there; an empty list gives all.
         name: What to call it in messages; its path where this is empty.
+        bad: Takes rows that cannot be taken, for whoever looks for further mistakes; None raises for them.
 
     Returns:
         The table; empty rows are left out.
@@ -88,16 +91,20 @@ def read_label_table(source: Path | bytes, columns: Sequence[str], name: str = "
     text = _decode(name, data, notes)
     head, rows = _split(name, text, columns, notes)
     places = _find_columns(name, head, columns, notes)
-    bad, ragged, values = BadRows(name), 0, []
+    uneven, ragged, values = BadRows(name) if bad is None else bad, 0, []
     for number, cells in rows:
         extra = [cell for cell in cells[len(head) :] if cell]
         ragged += len(cells) > len(head)
         if extra:
-            bad.add(number, f"it has {len(cells)} cells, the head line {len(head)}")
+            uneven.add(
+                number,
+                f"it has {len(cells)} cells, the head line {len(head)} (put a comma within a cell in quotation marks)",
+            )
         elif any(cells):
             padded = cells + [""] * (len(head) - len(cells))
             values.append([*(padded[place] for place in places.values()), number])
-    bad.check("put a comma within a number or a name in quotation marks, or save the table with semicolons")
+    if bad is None:
+        uneven.check("mend them or save the table with semicolons")
     if ragged:
         notes.append(f"{ragged} rows of {_short(name)} end in empty cells that the head line does not have.")
     return LabelTable(name=name, frame=pd.DataFrame(values, columns=[*places, ROW]), notes=tuple(notes))

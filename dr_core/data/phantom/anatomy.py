@@ -48,7 +48,7 @@ class Style:
     haze: float
 
 
-def draw_style(generator: np.random.Generator) -> Style:
+def sample_style(generator: np.random.Generator) -> Style:
     """Draw a patient's style; it knows nothing of the grade."""
     chance = generator.random
     red = generator.uniform(0.38, 0.8)
@@ -127,7 +127,7 @@ class Anatomy:
     reflexes: tuple[np.ndarray, ...]
 
 
-def draw_anatomy(generator: np.random.Generator, side: Side) -> Anatomy:
+def sample_anatomy(generator: np.random.Generator, side: Side) -> Anatomy:
     """Draw the anatomy of one eye; the disc lies toward the nose, to the right in a right eye's photograph."""
     nasal = 1.0 if side == "right" else -1.0
     disc_radius = generator.uniform(0.125, 0.18)
@@ -148,15 +148,15 @@ def draw_anatomy(generator: np.random.Generator, side: Side) -> Anatomy:
         fovea_depth=generator.uniform(0.1, 0.75),
         light=generator.normal(0, 0.3, 2),
         vessels=tuple(vessels),
-        choroid=tuple(_draw_choroid(generator, disc)),
-        lookalikes=tuple(_draw_lookalikes(generator)),
+        choroid=tuple(_sample_choroid(generator, disc)),
+        lookalikes=tuple(_sample_lookalikes(generator)),
         crescent=generator.uniform(0.1, 0.5) if generator.random() < 0.3 else 0.0,
-        streaks=tuple(_draw_streaks(generator, disc, disc_radius)),
-        reflexes=tuple(_draw_reflexes(generator, vessels, fovea)),
+        streaks=tuple(_sample_streaks(generator, disc, disc_radius)),
+        reflexes=tuple(_sample_reflexes(generator, vessels, fovea)),
     )
 
 
-def _draw_choroid(generator: np.random.Generator, disc: np.ndarray) -> list[np.ndarray]:
+def _sample_choroid(generator: np.random.Generator, disc: np.ndarray) -> list[np.ndarray]:
     """A mesh of short choroidal vessels, denser around one place, that run away from the disc."""
     center = generator.normal(0, 0.5, 2)
     spread = generator.uniform(0.35, 1.0)
@@ -168,7 +168,7 @@ def _draw_choroid(generator: np.random.Generator, disc: np.ndarray) -> list[np.n
     return paths
 
 
-def _draw_streaks(generator: np.random.Generator, disc: np.ndarray, disc_radius: float) -> list[np.ndarray]:
+def _sample_streaks(generator: np.random.Generator, disc: np.ndarray, disc_radius: float) -> list[np.ndarray]:
     """Nerve fibre streaks that leave the disc."""
     paths = []
     for _ in range(generator.integers(0, 60)):
@@ -178,7 +178,7 @@ def _draw_streaks(generator: np.random.Generator, disc: np.ndarray, disc_radius:
     return paths
 
 
-def _draw_reflexes(generator: np.random.Generator, vessels: list[Vessel], fovea: np.ndarray) -> list[np.ndarray]:
+def _sample_reflexes(generator: np.random.Generator, vessels: list[Vessel], fovea: np.ndarray) -> list[np.ndarray]:
     """Paths of the pale sheen beside large vessels, around the fovea and on the macula."""
     paths = []
     for vessel in vessels:
@@ -206,7 +206,7 @@ def _draw_reflexes(generator: np.random.Generator, vessels: list[Vessel], fovea:
     return paths
 
 
-def _draw_lookalikes(generator: np.random.Generator) -> list[Lookalikes]:
+def _sample_lookalikes(generator: np.random.Generator) -> list[Lookalikes]:
     """Drusen, dust and reflections; in healthy and sick eyes alike."""
     kinds = []
     if generator.random() < 0.25:

@@ -7,7 +7,7 @@ import numpy as np
 
 from dr_core.data.fundus.landmarks import Landmarks
 from dr_core.data.grades import GRADES, LesionFindings, Side, icdr_grade
-from dr_core.data.phantom.anatomy import Anatomy, Style, draw_anatomy, draw_style
+from dr_core.data.phantom.anatomy import Anatomy, Style, sample_anatomy, sample_style
 from dr_core.data.phantom.camera import expose
 from dr_core.data.phantom.canvas import Canvas, Layer
 from dr_core.data.phantom.lesions import LesionPlan, plan_lesions
@@ -56,7 +56,7 @@ def draw_phantom(grade: int, size: int, seed: int) -> Phantom:
         InputError: If the grade or the size is out of range.
     """
     _check(grade, size)
-    style = draw_style(numpy_generator(seed, "style"))
+    style = sample_style(numpy_generator(seed, "style"))
     side: Side = "right" if numpy_generator(seed, "side").random() < 0.5 else "left"
     return _draw_eye(grade, size, derive_seed(seed, side), style, side)
 
@@ -79,7 +79,7 @@ def draw_patient(grade: int, size: int, seed: int) -> tuple[Phantom, Phantom]:
         InputError: If the grade or the size is out of range.
     """
     _check(grade, size)
-    style = draw_style(numpy_generator(seed, "style"))
+    style = sample_style(numpy_generator(seed, "style"))
     generator = numpy_generator(seed, "patient")
     other = grade if generator.random() < 0.7 else int(np.clip(grade + generator.choice([-1, 1]), 0, len(GRADES) - 1))
     grades = (grade, other) if generator.random() < 0.5 else (other, grade)
@@ -100,7 +100,7 @@ def _is_integer(value: object) -> bool:
 
 
 def _draw_eye(grade: int, size: int, seed: int, style: Style, side: Side) -> Phantom:
-    anatomy = draw_anatomy(numpy_generator(seed, "anatomy"), side)
+    anatomy = sample_anatomy(numpy_generator(seed, "anatomy"), side)
     plan = plan_lesions(numpy_generator(seed, "lesions"), grade, anatomy, style)
     canvas = Canvas(size, style.radius)
     paint = numpy_generator(seed, "paint")

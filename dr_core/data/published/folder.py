@@ -1,13 +1,14 @@
 """Any folder of photographs with a table of grades, and APTOS 2019, which is one."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from dr_core.data.intake.image_folder import ImageFolder
 from dr_core.data.intake.index import Intake, index_eyes
-from dr_core.data.intake.table import ROW, BadRows, LabelTable, read_label_table
+from dr_core.data.intake.table import ROW, BadRows, clean, is_missing, parse_grade, read_label_table
 from dr_core.errors import InputError
 from dr_core.files import digest_file
 
@@ -61,7 +62,8 @@ def index_folder(root: Path, layout: FolderLayout, *, compare: bool = True) -> I
     columns = {"image": layout.image_column, "grade": layout.grade_column} | {
         name: column for name, column in optional.items() if column
     }
-    table = read_label_table(root / layout.csv, list(dict.fromkeys(columns.values())))
+    bad = BadRows(str(root / layout.csv))
+    table = read_label_table(root / layout.csv, list(dict.fromkeys(columns.values())), bad=bad)
     labels = pd.DataFrame({name: table.frame[column] for name, column in columns.items()} | {ROW: table.frame[ROW]})
     notes = list(table.notes)
     if "side" in labels:
@@ -69,10 +71,11 @@ def index_folder(root: Path, layout: FolderLayout, *, compare: bool = True) -> I
         if odd := sorted(set(labels["side"][(known == "") & (labels["side"] != "")])):
             notes.append(f"The sides {', '.join(odd[:3])} are neither right nor left and count as not known.")
         labels["side"] = known
-    paths = _find_all(root, layout.images, table, labels)
+    paths = _find_all(root, layout.images, labels, bad)
     eyes = labels.assign(eye=labels["image"], path=paths)
-    intake = index_eyes(eyes, str(root), tuple(notes))
-    return replace(intake, notes=(*intake.notes, *compare_files(root, intake.index))) if compare else intake
+    if compare:
+        notes += compare_files(root, eyes, bad)
+    return index_eyes(eyes, str(root), tuple(notes), bad=bad)
 
 
 def index_aptos(root: Path) -> Intake:
@@ -80,10 +83,13 @@ def index_aptos(root: Path) -> Intake:
     return index_folder(root, APTOS, compare=False)
 
 
-def _find_all(root: Path, base: str, table: LabelTable, labels: pd.DataFrame) -> list[str]:
-    """Paths of images from the root; their names may hold a folder, that of the images too, and may lack the suffix."""
+def _find_all(root: Path, base: str, labels: pd.DataFrame, bad: BadRows) -> list[str]:
+    """Paths of images from the root, empty for a row that is bad.
+
+    Their names may hold a folder, that of the images too, and may lack the suffix.
+    """
     folders: dict[str, ImageFolder] = {}
-    bad, paths = BadRows(table.name), []
+    paths = []
     for name, row in zip(labels["image"], labels[ROW], strict=True):
         if not name or "::" in name:
             bad.add(row, f"{name!r} is no name of a photograph" if name else "has no image name")
@@ -99,7 +105,6 @@ def _find_all(root: Path, base: str, table: LabelTable, labels: pd.DataFrame) ->
         except InputError as error:
             bad.add(row, str(error).rstrip("."))
             paths.append("")
-    bad.check("fill it in or leave the row out")
     return paths
 
 
@@ -117,44 +122,58 @@ def _find_one(root: Path, wanted: list[str], file: str, folders: dict[str, Image
     return folders[(found or holding)[0]].find(file)
 
 
-def compare_files(root: Path, index: pd.DataFrame) -> tuple[str, ...]:
+def compare_files(root: Path, rows: pd.DataFrame, bad: BadRows) -> tuple[str, ...]:
     """Find photographs that lie in a folder under two names.
 
     Only files of the same size are read.
 
     Args:
         root: The folder.
-        index: Its index.
+        rows: Rows of the table, with the columns `path`, `grade`, `ROW` and perhaps `patient`, as they are written.
+        bad: Takes photographs that have two grades or two patients.
 
     Returns:
-        A note where there are any of one grade.
-
-    Raises:
-        InputError: If one photograph has two grades.
+        A note where there are any with one grade and one patient.
     """
-    bad, twice = BadRows(str(root)), []
-    for places in _group_alike([root / path for path in index["path"]]):
-        group = index.iloc[places]
+    twice = []
+    for places in _group_alike([root / path if path else None for path in rows["path"]]):
+        group = rows.iloc[places]
         names = " = ".join(group["path"])
-        if group["grade"].nunique() > 1:
-            bad.add(0, f"{names} are one photograph, with the grades {', '.join(map(str, group['grade']))}")
+        differences = [
+            f"{what}s {' and '.join(values)}"
+            for what, values in (("grade", _grades(group)), ("patient", _patients(group)))
+            if len(values) > 1
+        ]
+        if differences:
+            bad.add(group[ROW].iloc[-1], f"{names} are one photograph, with the {', and the '.join(differences)}")
         else:
             twice.append(names)
-    bad.check("keep one of each")
     if not twice:
         return ()
     shown = "; ".join(twice[:3])
     return (f"{len(twice)} photographs lie there under two names, and count twice: {shown}.",)
 
 
-def _group_alike(files: list[Path]) -> list[list[int]]:
-    """Numbers of files with the same content, group by group."""
-    sizes: dict[int, list[int]] = {}
-    for number, file in enumerate(files):
-        if file.is_file():
-            sizes.setdefault(file.stat().st_size, []).append(number)
+def _grades(rows: pd.DataFrame) -> list[str]:
+    """Different grades of rows; one that cannot be read is another mistake."""
+    found = (parse_grade(grade) for grade in rows["grade"])
+    return [str(grade) for grade in dict.fromkeys(found) if grade is not None]
+
+
+def _patients(rows: pd.DataFrame) -> list[str]:
+    """Different patients of rows that name one."""
+    named: Iterable[object] = rows.get("patient", [])
+    return list(dict.fromkeys(clean(str(name)) for name in named if not is_missing(name)))
+
+
+def _group_alike(files: list[Path | None]) -> list[list[int]]:
+    """Numbers of different files with the same content, group by group."""
+    first = {file: number for number, file in reversed(list(enumerate(files))) if file is not None and file.is_file()}
+    sizes: dict[int, list[Path]] = {}
+    for file in reversed(first):
+        sizes.setdefault(file.stat().st_size, []).append(file)
     same: dict[str, list[int]] = {}
-    for numbers in sizes.values():
-        for number in numbers if len(numbers) > 1 else ():
-            same.setdefault(digest_file(files[number]), []).append(number)
+    for group in sizes.values():
+        for file in group if len(group) > 1 else ():
+            same.setdefault(digest_file(file), []).append(first[file])
     return [numbers for numbers in same.values() if len(numbers) > 1]

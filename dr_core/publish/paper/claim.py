@@ -62,7 +62,7 @@ class Tables:
             rows = self._read(name)
             if rows is None:
                 raise InputError(f"The study has no table `{name}`.")
-            self._known[name] = name_runs(rows, self._seed)
+            self._known[name] = complete_runs(rows, self._seed)
         return self._known[name]
 
     def remember(self, compute: "Callable[[Tables], T]", value: "T") -> None:
@@ -76,7 +76,7 @@ class Tables:
         return cast("T", self._computed[compute])
 
 
-def name_runs(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+def complete_runs(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Give rows of a table of schema 1 the columns `seed` and `fraction` of the only run that was measured then.
 
     Args:

@@ -163,7 +163,7 @@ def compare_table3(study: Study) -> pd.DataFrame:
     if not study.has_results("localization_summary"):
         return pd.DataFrame(columns=[*keys, "paper", "value", "low", "high", "n", "inside"])
     mine = study.read_checkpoint_results("localization_summary")
-    mine = mine[mine["protocol"] == "paper"]
+    mine = mine[(mine["protocol"] == "paper") & (mine["n"] > 0)]
     both = paper.merge(mine[[*keys, "value", "low", "high", "n"]], on=keys, how="inner")
     return both.assign(inside=both["paper"].between(both["low"], both["high"]))
 

@@ -6,9 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 
-import pandas as pd
-
-from dr_core.models.setups import SETUPS
 from dr_core.publish.paper.implied import list_implications
 from dr_core.publish.paper.review import (
     PHANTOMS,
@@ -27,8 +24,10 @@ from dr_core.publish.paper.wording import (
     describe_scope,
     describe_study_rate,
 )
+from dr_core.publish.report.explanations import describe_explanations
 from dr_core.publish.report.figures import Drawing, describe_data, draw_figures
 from dr_core.publish.report.sources import show_sources
+from dr_core.publish.report.tables import label_setups, write_intervals, write_table
 from dr_core.study.folder import Study
 
 PAGE_MARK = '<meta name="viewport" content="width=device-width">'
@@ -64,6 +63,7 @@ def make_report(study: Study) -> str:
         _table3(study),
         _measures(study),
         _knockouts(study),
+        describe_explanations(study),
         show_sources(study),
     ]
     return page(f"{study.info.title}: report", "".join(parts))
@@ -175,8 +175,8 @@ def _table2(study: Study) -> str:
         return ""
     rows = rows.assign(
         data=[describe_data(study, key) for key in rows["data"]],
-        setup=_labels(rows["setup"]),
-        interval=_interval(rows, 3),
+        setup=label_setups(rows["setup"]),
+        interval=write_intervals(rows, 3),
     )
     names = {
         "data": "eyes",
@@ -188,7 +188,7 @@ def _table2(study: Study) -> str:
         "interval": "95 % interval",
         "nearest": "nearest law (AIC)",
     }
-    return "<h2>Table 2: alpha of the first layer</h2>" + _table(rows, names, 3)
+    return "<h2>Table 2: alpha of the first layer</h2>" + write_table(rows, names, 3)
 
 
 def _table3(study: Study) -> str:
@@ -197,8 +197,8 @@ def _table3(study: Study) -> str:
         return ""
     eyes = int(rows["n"].max())
     rows = rows.assign(
-        setup=_labels(rows["setup"]),
-        interval=_interval(rows, 4),
+        setup=label_setups(rows["setup"]),
+        interval=write_intervals(rows, 4),
         inside=rows["inside"].map({True: "yes", False: "no"}),
         lesion=rows["lesion"].str.replace("_", " "),
     )
@@ -219,7 +219,7 @@ def _table3(study: Study) -> str:
         "rank accuracy (eq. 3) cannot be reconstructed; beside it stands our recall, which decides nothing "
         "(docs/methods.md).</p>"
     )
-    return "<h2>Table 3: relevance on the lesions</h2>" + caption + _table(rows, names, 4)
+    return "<h2>Table 3: relevance on the lesions</h2>" + caption + write_table(rows, names, 4)
 
 
 def _measures(study: Study) -> str:
@@ -228,8 +228,8 @@ def _measures(study: Study) -> str:
     rows = study.read_checkpoint_results("performance")
     rows = rows.assign(
         data=[describe_data(study, key) for key in rows["data"]],
-        setup=_labels(rows["setup"]),
-        interval=_interval(rows, 3),
+        setup=label_setups(rows["setup"]),
+        interval=write_intervals(rows, 3),
         measure=rows["measure"].str.replace("_", " "),
     )
     names = {
@@ -243,7 +243,7 @@ def _measures(study: Study) -> str:
         "positives": "positive",
         "warning": "caution",
     }
-    return "<h2>All measures of the answers</h2>" + _table(rows, names, 3)
+    return "<h2>All measures of the answers</h2>" + write_table(rows, names, 3)
 
 
 def _knockouts(study: Study) -> str:
@@ -252,37 +252,13 @@ def _knockouts(study: Study) -> str:
     rows = study.read_checkpoint_results("knockout_summary")
     rows = rows[(rows["kind"] == "beyond control") & (rows["measure"] == "severe")]
     rows = rows.assign(
-        setup=_labels(rows["setup"]), interval=_interval(rows, 3), lesion=rows["lesion"].str.replace("_", " ")
+        setup=label_setups(rows["setup"]),
+        interval=write_intervals(rows, 3),
+        lesion=rows["lesion"].str.replace("_", " "),
     )
     names = {"lesion": "lesion", "setup": "set-up", "value": "change", "interval": "95 % interval", "n": "eyes"}
     names |= {"left_out": "eyes without a matched control, left out", "unlike": "how unlike the controls lie"}
-    return "<h2>Knock-out: change of P(severe) beyond the control</h2>" + _table(rows, names, 3)
-
-
-def _labels(setups: pd.Series) -> list[str]:
-    return [SETUPS[setup].label if setup in SETUPS else str(setup) for setup in setups]
-
-
-def _interval(rows: pd.DataFrame, digits: int) -> list[str]:
-    return [
-        "" if math.isnan(low + high) else f"{low:.{digits}f} to {high:.{digits}f}"
-        for low, high in zip(rows["low"], rows["high"], strict=True)
-    ]
-
-
-def _table(rows: pd.DataFrame, names: dict[str, str], digits: int) -> str:
-    heads = "".join(f"<th>{escape(name)}</th>" for name in names.values())
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_cell(value, digits)}</td>" for value in row) + "</tr>"
-        for row in rows[list(names)].itertuples(index=False)
-    )
-    return f"<table class='numbers'><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cell(value: object, digits: int) -> str:
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.{digits}f}"
-    return escape(str(value))
+    return "<h2>Knock-out: change of P(severe) beyond the control</h2>" + write_table(rows, names, 3)
 
 
 _CSS = """

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from dr_core.study.folder import open_study
 from dr_core.study.ownership import check_training
 from dr_core.study.roles import Member, Role, check_published_split, register_roles, take_roles
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
-from dr_core.training.execution import Execution
+from dr_core.training.execution import Execution, never
 from dr_core.training.jobs.registration import register_run
 from dr_core.training.jobs.start import Start, build_start
 from dr_core.training.jobs.stores import CLASSES, describe_preprocessing
@@ -89,11 +89,12 @@ def plan_finetuning(request: FinetuneRequest) -> Plan:
     return measure_plan(_build_task(request, network), request.config, request.execution)
 
 
-def finetune(request: FinetuneRequest) -> Iterator[TrainingReport]:
+def finetune(request: FinetuneRequest, should_stop: Callable[[], bool] = never) -> Iterator[TrainingReport]:
     """Finetune a set-up, or go on where it was stopped; all patients with the study's seed make its checkpoint.
 
     Args:
         request: What and how.
+        should_stop: Asked after each step, as `train` does.
 
     Yields:
         Reports.
@@ -116,7 +117,7 @@ def finetune(request: FinetuneRequest) -> Iterator[TrainingReport]:
         "start": request.start.describe(request.setup),
     }
     folder = RunFolder(request.run, about | recipe_values(request.config), writes=find_job().rank == 0)
-    yield from train(task, request.config, folder, request.execution)
+    yield from train(task, request.config, folder, request.execution, should_stop)
     if find_job().rank == 0:
         register_roles(request.study, members)
     if find_job().rank == 0 and request.percent == 100:

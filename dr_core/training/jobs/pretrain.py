@@ -1,7 +1,7 @@
 """Pretraining with MoCo v2 on a store of images, whose grades are not read."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from dr_core.models.moco import MoCo
 from dr_core.seeds import derive_seed
 from dr_core.study.eyes import open_graded
 from dr_core.training.contrastive import ContrastiveConfig, ContrastiveTask
-from dr_core.training.execution import Execution
+from dr_core.training.execution import Execution, never
 from dr_core.training.jobs.stores import describe_preprocessing
 from dr_core.training.loop import TrainingReport, recipe_values, settle, train
 from dr_core.training.plan import Plan, measure_plan
@@ -53,11 +53,12 @@ def plan_pretraining(request: PretrainRequest) -> Plan:
     return measure_plan(_build_task(request), request.config, request.execution)
 
 
-def pretrain(request: PretrainRequest) -> Iterator[TrainingReport]:
+def pretrain(request: PretrainRequest, should_stop: Callable[[], bool] = never) -> Iterator[TrainingReport]:
     """Pretrain an encoder, or go on where it was stopped.
 
     Args:
         request: What and how.
+        should_stop: Asked after each step, as `train` does.
 
     Yields:
         Reports.
@@ -69,7 +70,7 @@ def pretrain(request: PretrainRequest) -> Iterator[TrainingReport]:
     about = {"arch": request.arch, "contrast": request.contrast, "data": fingerprint_store(request.data)}
     task = _build_task(request)
     folder = RunFolder(request.out, about | recipe_values(request.config), writes=find_job().rank == 0)
-    yield from train(task, request.config, folder, request.execution)
+    yield from train(task, request.config, folder, request.execution, should_stop)
 
 
 def find_doubts(config: ContrastiveConfig, images: int) -> list[str]:

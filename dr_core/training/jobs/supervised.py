@@ -1,6 +1,6 @@
 """Supervised pretraining on labeled images of any kind: what ImageNet's labels are for IFI-FS."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from dr_core.errors import InputError
 from dr_core.models.architectures import build_backbone
 from dr_core.seeds import derive_seed, numpy_generator
 from dr_core.training.classification import ClassificationTask
-from dr_core.training.execution import Execution
+from dr_core.training.execution import Execution, never
 from dr_core.training.jobs.stores import describe_preprocessing
 from dr_core.training.loop import LoopConfig, TrainingReport, recipe_values, settle, train
 from dr_core.training.run_folder import RunFolder
@@ -48,8 +48,14 @@ class SupervisedRequest:
     execution: Execution = field(default_factory=Execution)
 
 
-def pretrain_supervised(request: SupervisedRequest) -> Iterator[TrainingReport]:
+def pretrain_supervised(
+    request: SupervisedRequest, should_stop: Callable[[], bool] = never
+) -> Iterator[TrainingReport]:
     """Train a network on labeled images, or go on where it was stopped; a tenth of them is held out.
+
+    Args:
+        request: What and how.
+        should_stop: Asked after each step, as `train` does.
 
     Yields:
         Reports.
@@ -65,7 +71,7 @@ def pretrain_supervised(request: SupervisedRequest) -> Iterator[TrainingReport]:
     preprocessing = describe_preprocessing(request.data, store, request.contrast)
     task = build_supervised(store, request.arch, preprocessing, config.seed)
     folder = RunFolder(request.out, about | recipe_values(config), writes=find_job().rank == 0)
-    yield from train(task, config, folder, request.execution)
+    yield from train(task, config, folder, request.execution, should_stop)
 
 
 def build_supervised(store: Store, arch: str, preprocessing: Preprocessing, seed: int) -> ClassificationTask:

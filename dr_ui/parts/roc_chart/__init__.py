@@ -68,7 +68,7 @@ def _model(setup: Setup, scores: np.ndarray, labels: np.ndarray, stops: Sequence
 
 def _point(point: Operation) -> tuple[float | None, int, int, int, int]:
     threshold = point.threshold if np.isfinite(point.threshold) else None  # JSON knows no infinity
-    return threshold, point.found, point.missed, point.alarms, point.spared
+    return threshold, point.true_positives, point.false_negatives, point.false_positives, point.true_negatives
 
 
 @cache

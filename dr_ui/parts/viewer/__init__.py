@@ -18,7 +18,7 @@ import streamlit as st
 from dr_core.publish import overlay
 
 _FOLDER = Path(__file__).parent
-_SCRIPTS = ("maps.js", "drawing.js", "export.js", "viewer.js")
+_SCRIPTS = ("maps.js", "drawing.js", "export.js", "panels.js", "gestures.js", "controls.js", "viewer.js")
 
 Rectangle = tuple[float, float, float, float]
 """Left, top, width and height on the eye, which is 1 wide."""
@@ -36,16 +36,18 @@ class Panel:
         note: A few words beside the name.
         color: Hue of the set-up.
         line: CSS line style of the set-up.
-        heatmap: What is shown.
-        place: Which part of the eye it covers.
+        heatmap: What is shown; None leaves the panel blank.
+        extent: Which part of the eye it covers.
+        reason: Why there is no heatmap, which stands in the blank panel.
     """
 
     label: str
     note: str
     color: str
     line: str
-    heatmap: "Picture"
-    place: Rectangle = (0.0, 0.0, 1.0, 1.0)
+    heatmap: "Picture | None"
+    extent: Rectangle = (0.0, 0.0, 1.0, 1.0)
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Picture:
     signed: bool
 
     @staticmethod
-    def of(heatmap: np.ndarray) -> "Picture":
+    def encode(heatmap: np.ndarray) -> "Picture":
         """Prepare a heatmap, float (S, S), negative where a rule has signs."""
         peak, end = float(np.abs(heatmap).max()), overlay.scale_end(heatmap)
         return Picture(encode_map(heatmap), peak, end, bool((heatmap < 0).any()))
@@ -186,19 +188,17 @@ def _message(scene: Scene, key: str) -> dict[str, Any]:
             {"code": one.code, "name": one.name, "color": one.color, "rings": one.rings, "anchor": one.anchor}
             for one in scene.outlines
         ],
-        "signed": any(panel.heatmap.signed for panel in scene.panels),
+        "signed": any(panel.heatmap.signed for panel in scene.panels if panel.heatmap),
         "caption": scene.caption,
         "file": scene.file,
     }
 
 
 def _panel_message(panel: Panel) -> dict[str, Any]:
-    return {
-        "label": panel.label,
-        "note": panel.note,
-        "color": panel.color,
-        "line": panel.line,
-        "place": panel.place,
+    about = {"label": panel.label, "note": panel.note, "color": panel.color, "line": panel.line, "place": panel.extent}
+    if panel.heatmap is None:
+        return about | {"reason": panel.reason}
+    return about | {
         "map": f"data:image/png;base64,{base64.b64encode(panel.heatmap.png).decode()}",
         "peak": panel.heatmap.peak,
         "top": panel.heatmap.top,

@@ -22,6 +22,7 @@ function drawContent(context, scene, panel, place, pixel) {
   const { scale, x, y } = place;
   context.fillStyle = NIGHT;
   context.fillRect(-1e4, -1e4, 3e4, 3e4);
+  if (panel.reason) return; // no heatmap: the eye alone would pass for one
   context.imageSmoothingEnabled = true;
   context.imageSmoothingQuality = "high";
   context.drawImage(scene.eye, x, y, scale, scale * scene.ratio);
@@ -149,13 +150,37 @@ function drawPanel(context, scene, panels, width, height, pixel) {
   if (panels.length > 1) divider(context, scene.look.split * width, height, pixel);
 }
 
+// Why a panel is blank, in lines as wide as the panel.
+function writeReason(context, text, x, y, width, height, pixel) {
+  const size = (width < 170 * pixel ? 10 : 12) * pixel;
+  context.font = `${size}px sans-serif`;
+  context.fillStyle = "#f2f4f6";
+  let line = "", at = y + 2 * size;
+  for (const word of text.split(" ")) {
+    const longer = line ? `${line} ${word}` : word;
+    if (line && context.measureText(longer).width > width - 16 * pixel) {
+      context.fillText(line, x + 8 * pixel, at);
+      [line, at] = [word, at + 1.35 * size];
+      if (at > y + height - size) return;
+    } else {
+      line = longer;
+    }
+  }
+  context.fillText(line, x + 8 * pixel, at);
+}
+
 function drawSides(context, scene, panels, place, width, height, pixel) {
   const split = panels.length > 1 ? scene.look.split * width : width;
-  clipped(context, () => context.rect(0, 0, split, height), () => drawContent(context, scene, panels[0], place, pixel));
+  clipped(context, () => context.rect(0, 0, split, height), () => {
+    drawContent(context, scene, panels[0], place, pixel);
+    if (panels[0].reason) writeReason(context, panels[0].reason, 0, 0, split, height, pixel);
+  });
   if (panels.length > 1) {
     clipped(
-      context, () => context.rect(split, 0, width - split, height),
-      () => drawContent(context, scene, panels[1], place, pixel));
+      context, () => context.rect(split, 0, width - split, height), () => {
+        drawContent(context, scene, panels[1], place, pixel);
+        if (panels[1].reason) writeReason(context, panels[1].reason, split, 0, width - split, height, pixel);
+      });
   }
 }
 

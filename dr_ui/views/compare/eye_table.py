@@ -9,11 +9,10 @@ import streamlit as st
 
 from dr_core.analysis.agreement import find_agreement
 from dr_core.data.grades import GRADES
-from dr_core.errors import InputError
 from dr_core.files import csv_of
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache, chosen
+from dr_ui.eyes import case_facts, chosen
 from dr_ui.eyes.cache import Eye
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.parts.plain_text import plain
@@ -45,7 +44,7 @@ def choose_from_table(study: Study, eyes: Sequence[Eye], point: OperatingPoint) 
         height=min(38 + 35 * len(table), 178),
         on_select="rerun",
         selection_mode="single-row-required",
-        key="table",
+        key=f"table_{chosen.turn()}",
         selection_default={"selection": {"rows": [chosen.chosen_row([eye for eye, _ in asked])], "columns": []}},
         column_config={
             column: st.column_config.NumberColumn(format="%.2f") for column in table.columns if column.startswith("P ")
@@ -53,18 +52,19 @@ def choose_from_table(study: Study, eyes: Sequence[Eye], point: OperatingPoint) 
     )
     rows = event.selection.rows
     eye = asked[rows[0] if rows and rows[0] < len(asked) else 0][0]
-    chosen.choose(eye)
+    chosen.select_eye(eye)
     return eye
 
 
-def _ask(study: Study, eyes: Sequence[Eye]) -> tuple[list[tuple[Eye, dict[str, np.ndarray]]], list[str]]:
+def _ask(study: Study, eyes: Sequence[Eye]) -> tuple[list[tuple[Eye, Mapping[str, np.ndarray]]], list[str]]:
     """Ask the models about each eye; a file that cannot be read becomes a sentence, and the others go on."""
     asked, unreadable = [], []
     for eye in _with_progress(eyes):
-        try:
-            asked.append((eye, cache.answers(eye, study)))
-        except InputError as error:
-            unreadable.append(str(error).replace("The photograph", eye.name, 1))
+        facts = case_facts.find_facts(eye, study)
+        if facts.error:
+            unreadable.append(facts.error.replace("The photograph", eye.name, 1))
+        else:
+            asked.append((eye, facts.answers))
     return asked, unreadable
 
 
@@ -78,15 +78,15 @@ def _list(sentences: Sequence[str]) -> str:
 
 
 def _with_progress(eyes: Sequence[Eye]) -> Iterator[Eye]:
-    place, started = st.empty(), time.monotonic()
+    bar, started = st.empty(), time.monotonic()
     for done, eye in enumerate(eyes):
         if time.monotonic() - started > _PATIENCE:
-            place.progress(done / len(eyes), f"{done} of {len(eyes)} eyes answered")
+            bar.progress(done / len(eyes), f"{done} of {len(eyes)} eyes answered")
         yield eye
-    place.empty()
+    bar.empty()
 
 
-def _row(answers: dict[str, np.ndarray], point: OperatingPoint, setups: Mapping[str, Setup]) -> dict[str, object]:
+def _row(answers: Mapping[str, np.ndarray], point: OperatingPoint, setups: Mapping[str, Setup]) -> dict[str, object]:
     agreement = find_agreement(answers, point.reading.positive_from, point.threshold)
     scores = {f"P {setups[setup].label}": float(point.score(softmax)) for setup, softmax in answers.items()}
     grades = {f"grade {setups[setup].label}": GRADES[int(softmax.argmax())] for setup, softmax in answers.items()}

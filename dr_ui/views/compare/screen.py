@@ -1,23 +1,22 @@
 """Parts of the Compare page: the choices above, one eye with its answers, or a table of many."""
 
 from dataclasses import dataclass
-from html import escape
 
 import streamlit as st
 
 from dr_core.analysis.agreement import find_agreement
-from dr_core.errors import InputError
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache, choice
+from dr_ui.eyes import cache, case_facts, case_list, choice
 from dr_ui.eyes.cache import Eye
 from dr_ui.eyes.masked_eye import Specimen
-from dr_ui.parts import answer_cards, evidence, eye_report_button, operating_point, photograph
+from dr_ui.parts import answer_cards, evidence, eye_report_button, no_answer, operating_point, photograph
 from dr_ui.parts.operating_point import OperatingPoint
+from dr_ui.shell import missing
 from dr_ui.views.compare import eye_table
 
 
 @dataclass(frozen=True)
-class Choice:
+class CompareInputs:
     """What the user has set above the answers.
 
     Attributes:
@@ -29,30 +28,27 @@ class Choice:
     point: OperatingPoint
 
 
-def choose() -> Choice:
+def choose_inputs() -> CompareInputs:
     """Draw the row of inputs."""
     eyes, threshold, reading = st.columns([6.7, 1.7, 2.3], gap="small")
     with eyes:
         chosen = choice.choose_eyes()
-    return Choice(chosen, operating_point.choose(threshold, reading))
+    return CompareInputs(chosen, operating_point.choose_point(threshold, reading))
 
 
-def show_answers(study: Study, choice: Choice) -> None:
+def show_answers(study: Study, choice: CompareInputs) -> None:
     """Show one eye, or a table of many with the one that is opened."""
-    if not cache.models(study) and (refused := cache.refused_models(study)):
-        raise InputError("No answer, because: " + " ".join(refused.values()))
-    if not cache.models(study):
-        raise InputError(
-            f"The study {study.name} has no trained model yet; "
-            f"`python train_cli.py demo --out {study.path}` trains them."
-        )
+    no_answer.require_models(study)
     eye = choice.eyes[0] if len(choice.eyes) == 1 else eye_table.choose_from_table(study, choice.eyes, choice.point)
     if eye is not None:
+        case_list.show_in_link(eye)
         _show_eye(study, choice.point, eye)
 
 
 def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
     answers = cache.answers(eye, study)
+    case_facts.find_facts(eye, study)
+    no_answer.require_answers(study, answers)
     agreement = find_agreement(answers, point.reading.positive_from, point.threshold)
     picture, models = st.columns([1.8, 3.2], gap="small")
     with picture:
@@ -83,19 +79,9 @@ _NEXT_PAGES = {
 
 
 def _missing_html(study: Study, present: set[str]) -> str:
-    refused = cache.refused_models(study)
-    silent = dict.fromkeys(cache.models(study), "its answer about this eye is no probability") | refused
-    absent = [setup for setup in study.setups if setup not in present]
-    reasons = "".join(
-        f'<p class="lens-warning" role="alert">No answer of {escape(study.setups[setup].label)}, because: '
-        f"{escape(silent[setup])}</p>"
-        for setup in absent
-        if setup in silent
-    )
-    missing = [escape(study.setups[setup].label) for setup in absent if setup not in silent]
-    if not missing:
-        return reasons
-    return reasons + (
-        f'<p class="lens-warning">This study has no checkpoint of {", ".join(missing)} yet. '
-        f"<code>python train_cli.py demo --out {study.path}</code> goes on with the training.</p>"
+    reasons, silent = no_answer.reasons_html(study, present), cache.unanswered(study, present)
+    return reasons + "".join(
+        f'<p class="lens-warning">{missing.missing_checkpoint_html(study, setup)}</p>'
+        for setup in study.setups
+        if setup not in present and setup not in silent
     )

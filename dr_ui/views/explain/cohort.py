@@ -1,5 +1,6 @@
 """Over many eyes: the study's Table 3 and its knock-outs, below the eye that is looked at."""
 
+import math
 from collections.abc import Mapping
 from html import escape
 
@@ -25,7 +26,7 @@ _PAINTED = {"total": "all lesions", **{lesion: lesion.replace("_", " ") for lesi
 
 def show(study: Study) -> None:
     """Show both tables where the study has them, closed at first."""
-    summary = result_tables.read_table(study, "localization_summary")
+    summary = result_tables.load_table(study, "localization_summary")
     if summary is None:
         st.caption(
             "Table 3 over many eyes: `python train_cli.py localize --study DIR --idrid ROOT` measures it for a study."
@@ -34,7 +35,7 @@ def show(study: Study) -> None:
     with st.expander(f"Over the {summary['n'].max()} eyes with masks of this study: Table 3 and knock-outs"):
         chosen, statistic = _choose(summary)
         st.html(_scores_html(chosen, statistic, study.setups))
-        knockouts = result_tables.read_table(study, "knockout_summary")
+        knockouts = result_tables.load_table(study, "knockout_summary")
         if knockouts is not None:
             st.html(_knockouts_html(knockouts, study.setups))
 
@@ -71,6 +72,7 @@ def _scores_html(part: pd.DataFrame, statistic: str, known: Mapping[str, Setup])
         '<table class="lens-scores lens-falls"><thead><tr><th scope="col">lesion</th><th scope="col">eyes</th>'
         '<th scope="col">random heatmap</th>'
         f"{style.setup_heads(setups.values())}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"{_reasons_html(part, known)}"
         f'<p class="lens-small">{statistic.capitalize()} over the eyes that have the lesion, small figures: 95 % '
         "bootstrap interval over eyes, and that set-up's strongest control; ▲ the best of the row, only where it beats "
         "its own. Random heatmap: measured on Gaussian noise, mean of the set-ups. "
@@ -78,15 +80,29 @@ def _scores_html(part: pd.DataFrame, statistic: str, known: Mapping[str, Setup])
     )
 
 
+def _reasons_html(part: pd.DataFrame, known: Mapping[str, Setup]) -> str:
+    """Why a set-up has no numbers, or fewer eyes than the others."""
+    if "reason" not in part:
+        return ""
+    missing = part[(part["method"] == MAP) & (part["reason"] != "")].drop_duplicates("setup")
+    lines = [f"{known[str(row['setup'])].label}: {row['reason']}" for row in missing.to_dict("records")]
+    return "".join(f'<p class="lens-warning" role="alert">{escape(line)}</p>' for line in lines)
+
+
 def _score_row(name: str, part: pd.DataFrame, setups: Mapping[str, Setup]) -> str:
     lrp = {str(row["setup"]): row for row in part[part["method"] == MAP].to_dict("records")}
     control = float(part.loc[part["method"] == "random", "value"].mean())
-    best = max(round(float(row["value"]), 3) for row in lrp.values())
-    eyes = max(int(row["n"]) for row in lrp.values())
+    known = [row for row in lrp.values() if int(row["n"])]
+    best = max((round(float(row["value"]), 3) for row in known), default=math.nan)
+    eyes = max((int(row["n"]) for row in known), default=0)
     controls = part[part["method"] != MAP].groupby("setup")["value"].max()
     cells = ""
     for setup in setups:
-        row, strongest = lrp[setup], float(controls.get(setup, float("nan")))
+        row, strongest = lrp.get(setup), float(controls.get(setup, math.nan))
+        if row is None or not int(row["n"]):
+            reason = "" if row is None else str(row.get("reason", ""))
+            cells += f'<td title="{escape(reason)}">no answer</td>'
+            continue
         value = round(float(row["value"]), 3)
         mark = ' class="lens-best"' if value == best and value > round(strongest, 3) else ""
         interval = f"{row['low']:.3f} to {row['high']:.3f}"

@@ -7,8 +7,8 @@ import numpy as np
 import streamlit as st
 import torch
 
-from dr_core.analysis.controls import CONTROLS, MAP, draw_edges, untrained_maps, why_no_untrained
-from dr_core.analysis.localization import draw_random_relevance, pool
+from dr_core.analysis.controls import CONTROLS, MAP, kind_of, trace_edges, untrained_maps, why_no_untrained
+from dr_core.analysis.localization import pool, sample_random_relevance
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
@@ -32,7 +32,7 @@ class Controlled:
 
 
 def controls(specimen: Specimen, study: Study, question: heatmaps.Question) -> dict[str, Controlled]:
-    """Set-up -> its heatmap held ready beside its controls; raises as `ask`."""
+    """Set-up with an answer -> its heatmap held ready beside its controls."""
     return _controls(specimen.key, cache.study_stamp(study), question, specimen, study)
 
 
@@ -43,16 +43,17 @@ def _controls(
     prepared, ways = heatmaps.prepare(_specimen, _study, question.protocol), heatmaps.ways_of(_study, question.protocol)
     maps = heatmaps.maps_by_class(key, stamp, replace(question, pooling=""), _specimen, _study)
     models = cache.models(_study)
-    untrained: dict[tuple[str, int, Preprocessing], dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+    untrained: dict[tuple[object, Preprocessing], dict[str, tuple[np.ndarray, np.ndarray]]] = {}
     found = {}
-    for setup, way in ways.items():
+    for setup in maps:
+        way = ways[setup]
         model, inputs = models[setup], prepared.inputs[way]
         note = why_no_untrained(model, question.rule) or ""
-        group = (model.info.arch, len(model.info.classes), way)
+        group = (kind_of(model), way)
         if group not in untrained:
             drawn = untrained_maps(model, question.rule, inputs, question.target)
-            drawn["random"] = draw_random_relevance(tuple(inputs.shape), 0)
-            drawn["edges"] = draw_edges(inputs, torch.from_numpy(prepared.regions[way].field)[None])
+            drawn["random"] = sample_random_relevance(tuple(inputs.shape), 0)
+            drawn["edges"] = trace_edges(inputs, torch.from_numpy(prepared.regions[way].field)[None])
             untrained[group] = _ranked(drawn, question.pooling)
         both = _ranked(maps[setup], question.pooling) | untrained[group]
         ordered = {method: both[method] for method in (MAP, *CONTROLS) if method in both}

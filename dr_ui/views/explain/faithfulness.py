@@ -18,6 +18,7 @@ from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
+from dr_ui.parts import charts
 from dr_ui.shell.device import each
 from dr_ui.views.explain import controls, heatmaps
 from dr_ui.views.explain.heatmaps import Question
@@ -87,7 +88,9 @@ def _jobs(maps: Mapping[str, controls.Controlled], ways: Mapping[str, Preprocess
 def _figure(followed: Followed, question: Question, known: Mapping[str, Setup]) -> go.Figure:
     """A panel for each set-up: its own map in its color, the strongest control gray; full lines most relevant first."""
     setups = list(followed.curves)
-    figure = make_subplots(cols=len(setups), shared_yaxes=True, subplot_titles=[known[one].label for one in setups])
+    figure = make_subplots(
+        cols=len(setups), shared_yaxes=True, subplot_titles=[charts.chart_text(known[one].label) for one in setups]
+    )
     for column, setup in enumerate(setups, start=1):
         of = followed.curves[setup]
         strongest = max((name for name in of if name != MAP), key=lambda name: of[name].area, default=None)

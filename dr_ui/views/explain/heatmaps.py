@@ -1,6 +1,5 @@
 """Heatmaps and lesion masks of the eye that is looked at: bounded caches, explainers shared by all sessions."""
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -10,8 +9,8 @@ import numpy as np
 import streamlit as st
 import torch
 
-from dr_core.analysis.attribution import RULES, Explainer
-from dr_core.analysis.controls import MAP, class_maps
+from dr_core.analysis.attribution import RULES
+from dr_core.analysis.controls import class_maps
 from dr_core.analysis.localization import pool
 from dr_core.data.fundus import FieldOfView, Landmarks, encode_jpeg, find_landmarks
 from dr_core.data.fundus.field_of_view import cut_square, square_of
@@ -25,7 +24,8 @@ from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts.viewer import Outline, Picture, Rectangle, Region, outline_of
-from dr_ui.shell.device import each, place
+from dr_ui.shell.device import each, model_device
+from dr_ui.views.explain import engines
 
 _PHOTOGRAPH_SIDE = 1500
 """Longest side in pixels of the photograph in the viewer, which can be zoomed."""
@@ -206,7 +206,7 @@ def _probabilities(
 
         return each(models, answer)
 
-    return place().run(ask_all)
+    return model_device().run(ask_all)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,100 +233,92 @@ class Answers:
     Attributes:
         pooled: Set-up -> heatmap as it is scored, float64 (1, S, S), not negative.
         pictures: Set-up -> heatmap as it is shown, with its signs where rule and pooling leave any.
+        reasons: Set-up without an answer -> why, a sentence; never all of them.
     """
 
     pooled: dict[str, torch.Tensor]
     pictures: dict[str, Picture]
+    reasons: dict[str, str]
 
 
 def ask(specimen: Specimen, study: Study, question: Question) -> Answers:
-    """Ask each model where it looks.
+    """Ask each model where it looks; one that gives no answer keeps none of the others from theirs.
 
     Raises:
-        InputError: If a model does not know the grade, or the eye cannot be read.
+        InputError: If no model gives an answer, or the eye cannot be read.
     """
-    target = question.target
-    for setup, model in cache.models(study).items():
-        if target >= len(model.info.classes):
-            raise InputError(
-                f"{study.setups[setup].label} has no output for grade {target}, {GRADES[target]}; it knows the grades "
-                f"0 to {len(model.info.classes) - 1}. Choose one of them."
-            )
-    return _ask(specimen.key, cache.study_stamp(study), question, specimen, study)
+    answers = _ask(specimen.key, cache.study_stamp(study), question, specimen, study)
+    if not answers.pooled:
+        raise InputError(" ".join(f"{study.setups[setup].label}: {why}" for setup, why in answers.reasons.items()))
+    return answers
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, scope="session")
 def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, _study: Study) -> Answers:
     asked = replace(question, pooling="")  # one relevance serves all poolings
-    relevances = _relevances(_specimen.key, stamp, asked, _specimen, _study)
+    found = _relevances(_specimen.key, stamp, asked, _specimen, _study)
+    relevances = {setup: one for setup, one in found.items() if isinstance(one, torch.Tensor)}
     pooled = {setup: pool(relevance, question.pooling) for setup, relevance in relevances.items()}
     signed = RULES[question.rule].signed and question.pooling == "sum_pos"
     return Answers(
         pooled,
         {
-            setup: Picture.of((relevance.double().sum(dim=1) if signed else pooled[setup])[0].numpy())
+            setup: Picture.encode((relevance.double().sum(dim=1) if signed else pooled[setup])[0].numpy())
             for setup, relevance in relevances.items()
         },
+        {setup: reason for setup, reason in found.items() if isinstance(reason, str)},
     )
 
 
+@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
 def _relevances(
-    key: str, stamp: cache.Stamp, asked: Question, specimen: Specimen, study: Study
-) -> dict[str, torch.Tensor]:
-    """Set-up -> relevance, float32 (1, 3, S, S)."""
-    maps = maps_by_class(key, stamp, asked, specimen, study)
-    return {setup: of[MAP] for setup, of in maps.items()}
+    key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
+) -> dict[str, torch.Tensor | str]:
+    """Set-up -> relevance, float32 (1, 3, S, S), or why it gives none."""
+    inputs, ways = prepare(_specimen, _study, asked.protocol).inputs, ways_of(_study, asked.protocol)
+
+    def ask_all(device: str) -> dict[str, torch.Tensor | str]:
+        def explain(setup: str) -> torch.Tensor | str:
+            try:
+                _check_grade(_study, setup, asked.target)
+                found = engines.explainer(_study, setup, asked.rule, device)
+                return found.attribute(inputs[ways[setup]].to(device), asked.target).float().cpu()
+            except InputError as error:
+                return str(error)
+
+        return each(ways, explain)
+
+    return model_device().run(ask_all)
+
+
+def _check_grade(study: Study, setup: str, target: int) -> None:
+    classes = len(cache.models(study)[setup].info.classes)
+    if target >= classes:
+        raise InputError(
+            f"No answer, because {study.setups[setup].label} has no output for grade {target}, {GRADES[target]}; it "
+            f"knows the grades 0 to {classes - 1}."
+        )
 
 
 @st.cache_resource(max_entries=3, show_spinner=False, scope="session")
 def maps_by_class(
     key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
 ) -> dict[str, dict[str, torch.Tensor]]:
-    """Set-up -> the map of the asked grade and those of the others, of which one forward pass serves all."""
+    """Set-up with an answer -> its map of the asked grade and those of the others, which share one forward pass.
+
+    The heatmaps themselves are drawn before, by `ask`, so that nobody waits for their controls to see them.
+    """
     inputs, ways = prepare(_specimen, _study, asked.protocol).inputs, ways_of(_study, asked.protocol)
     models = cache.models(_study)
+    found = _relevances(key, stamp, asked, _specimen, _study)
+    own = {setup: one for setup, one in found.items() if isinstance(one, torch.Tensor)}
 
     def ask_all(device: str) -> dict[str, dict[str, torch.Tensor]]:
-        explainers = {setup: explainer(_study, setup, asked.rule, device) for setup in ways}
-
         def explain(setup: str) -> dict[str, torch.Tensor]:
-            classes = len(models[setup].info.classes)
-            try:
-                found = class_maps(explainers[setup], inputs[ways[setup]].to(device), asked.target, classes)
-            except InputError as error:
-                raise InputError(f"{_study.setups[setup].label}: {error}") from error
-            return {method: relevance.float().cpu() for method, relevance in found.items()}
+            classes, x = len(models[setup].info.classes), inputs[ways[setup]].to(device)
+            of = class_maps(engines.explainer(_study, setup, asked.rule, device), x, asked.target, classes, own[setup])
+            return {method: relevance.float().cpu() for method, relevance in of.items()}
 
-        return each(ways, explain)
+        return each(own, explain)
 
-    return place().run(ask_all)
-
-
-def attribute(study: Study, rule: str, inputs: Mapping[str, torch.Tensor], target: int) -> dict[str, torch.Tensor]:
-    """Set-up -> relevance of its inputs, as the model takes them, for a grade's output, float32 (N, 3, S, S)."""
-
-    def ask_all(device: str) -> dict[str, torch.Tensor]:
-        explainers = {setup: explainer(study, setup, rule, device) for setup in inputs}
-
-        def explain(setup: str) -> torch.Tensor:
-            return explainers[setup].attribute(inputs[setup].to(device), target).detach().float().cpu()
-
-        return each(inputs, explain)
-
-    return place().run(ask_all)
-
-
-def explainer(study: Study, setup: str, rule: str, device: str = "cpu") -> Explainer:
-    """A model's explainer: one for all sessions, which queue at its lock."""
-    return _explainer(cache.study_stamp(study), setup, rule, device, study)
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _explainer(stamp: cache.Stamp, setup: str, rule: str, device: str, _study: Study) -> Explainer:
-    return Explainer(cache.models(_study, device)[setup].model, rule)
-
-
-def slow_engines(study: Study, rule: str) -> dict[str, str]:
-    """Set-up -> why its heatmap comes from the slower reference library; empty where the fast engine knows all."""
-    asked = {setup: explainer(study, setup, rule).reason for setup in cache.models(study)}
-    return {setup: reason for setup, reason in asked.items() if reason}
+    return model_device().run(ask_all)

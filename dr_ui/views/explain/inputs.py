@@ -44,7 +44,7 @@ class Choice:
 
 def choose() -> Choice:
     """Draw the inputs."""
-    specimen = masked_eye.choose()
+    specimen = masked_eye.choose_masked_eye()
     places = st.columns([2.3, 2.2, 1.9, 1.8, 1.3], gap="small", vertical_alignment="bottom")
     with places[0]:
         codes = st.pills(

@@ -1,5 +1,6 @@
 """What if the lesion were not there? How far each model's answer falls when a lesion is painted out."""
 
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -84,9 +85,9 @@ def _changes(study: Study, pictures: Sequence[np.ndarray], target: int) -> dict[
     views = {way: np.stack([way.to_model_view(picture, field) for picture in pictures]) for way in ways}
     found: dict[str, dict[str, np.ndarray]] = {f"P({GRADES[target]})": {}, "P(referable: grades 2 to 4)": {}}
     for setup, answers in cache.predict(study, views).items():
-        for measure, values in zip(
-            found, (answers[:, target], referable_probability(answers, _REFERABLE)), strict=True
-        ):
+        known = target < answers.shape[1]
+        asked = answers[:, target] if known else np.full(len(answers), np.nan)
+        for measure, values in zip(found, (asked, referable_probability(answers, _REFERABLE)), strict=True):
             found[measure][setup] = values[1:] - values[0]
     return found
 
@@ -129,5 +130,7 @@ def _cell_html(kind: Kind, change: float, controls: np.ndarray) -> str:
 
 
 def signed(change: float) -> str:
-    """A change with its sign to two digits; no sign where nothing is left of it."""
+    """A change with its sign to two digits; no sign where nothing is left of it; a dash where there is none."""
+    if math.isnan(change):
+        return "–"
     return f"{change:+.2f}" if round(change, 2) else "0.00"

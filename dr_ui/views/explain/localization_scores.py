@@ -11,11 +11,16 @@ import torch
 
 from dr_core.analysis.controls import CONTROLS, MAP
 from dr_core.analysis.explanation import Explanation, Shares, describe_all, explain_map
-from dr_core.analysis.localization import pool_random_relevance, relevance_mass_accuracy, relevance_rank_accuracy
+from dr_core.analysis.localization import pool_random_relevance
+from dr_core.data.grades import GRADES, lesion_code, total_lesions
 from dr_core.data.regions import Regions
 from dr_core.models.setups import Setup
+from dr_core.study.folder import Study
+from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import charts, style
+from dr_ui.views.explain import heatmaps
 from dr_ui.views.explain.controls import Controlled
+from dr_ui.views.explain.heatmaps import Question
 
 Heatmaps = Mapping[str, torch.Tensor]
 """Set-up -> pooled heatmap, float64 (1, S, S)."""
@@ -70,24 +75,6 @@ class Row:
         return {setup for setup in top if shown[setup] > round(self.strongest(key, setup), _DIGITS)}
 
 
-def measure(code: str, name: str, heatmaps: Heatmaps, masks: Mapping[str, np.ndarray]) -> Row:
-    """Score all models on one mask, without controls.
-
-    Args:
-        code: Letters of the lesion.
-        name: What is measured.
-        heatmaps: The models' pooled heatmaps.
-        masks: Set-up -> bool (S, S), in that model's view.
-    """
-    values: dict[str, dict[str, float]] = {key: {} for key in MEASURES}
-    for setup, heatmap in heatmaps.items():
-        mask = torch.from_numpy(masks[setup])[None]
-        some = bool(mask.any())
-        values["mass"][setup] = float(relevance_mass_accuracy(heatmap, mask)) if some else math.nan
-        values["rank"][setup] = float(relevance_rank_accuracy(heatmap, mask)) if some else math.nan
-    return Row(code, name, _mean_share(masks), values)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What is explained of each set-up.
@@ -103,6 +90,20 @@ class Asked:
     setups: Mapping[str, Setup]
     probabilities: Mapping[str, float]
     regions: Mapping[str, Regions]
+
+
+def asked_of(study: Study, specimen: Specimen, question: Question) -> Asked:
+    """What is explained of each set-up of a study that knows the grade."""
+    answers = heatmaps.probabilities(specimen, study, question.protocol)
+    prepared, ways = heatmaps.prepare(specimen, study, question.protocol), heatmaps.ways_of(study, question.protocol)
+    return Asked(
+        setups=study.setups,
+        grade=GRADES[question.target],
+        probabilities={
+            setup: float(answer[question.target]) for setup, answer in answers.items() if question.target < len(answer)
+        },
+        regions={setup: prepared.regions[way] for setup, way in ways.items()},
+    )
 
 
 def measure_controlled(
@@ -138,6 +139,13 @@ def measure_controlled(
             values[key][setup] = scores[MAP]
             controls[key][setup] = {method: score for method, score in scores.items() if method != MAP}
     return Row(code, name, _mean_share(masks), values, controls, explanations)
+
+
+def name_lesions(lesions: tuple[str, ...]) -> tuple[str, str]:
+    """Letters and name of lesions that are scored together."""
+    names = [lesion.replace("_", " ") for lesion in lesions]
+    code = "total" if lesions == total_lesions() else "+".join(lesion_code(lesion) for lesion in lesions)
+    return code, " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _mean_share(masks: Mapping[str, np.ndarray]) -> float:
@@ -195,6 +203,9 @@ def _measure_html(row: Row, key: str, setups: Mapping[str, Setup]) -> str:
     for setup in setups:
         mark = ' class="lens-best" title="the best of the row, above its strongest control"' if setup in best else ""
         control = f"<small>{_figure(row.strongest(key, setup))}</small>"
+        if setup not in row.values[key]:
+            cells.append('<td title="no answer from this model">–<small>–</small></td>')
+            continue
         cells.append(f"<td{mark}>{_figure(row.values[key][setup])}{control}</td>")
     return "".join(cells)
 

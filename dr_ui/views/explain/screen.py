@@ -10,15 +10,26 @@ import torch
 from dr_core.analysis.attribution import RULES
 from dr_core.analysis.controls import MAP
 from dr_core.analysis.sanity import describe_class_sensitivity, spearman
-from dr_core.data.grades import GRADES, LESIONS, lesion_code, total_lesions
+from dr_core.data.grades import GRADES, LESIONS, total_lesions
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.parts import eye_report_button, viewer
 from dr_ui.parts.operating_point import default_operating_point
-from dr_ui.parts.viewer import Panel, Picture, Region, Scene
-from dr_ui.views.explain import cohort, controls, faithfulness, heatmaps, inputs, knockouts, localization_scores
+from dr_ui.parts.viewer import Panel, Region, Scene
+from dr_ui.views.explain import (
+    cohort,
+    cohort_faithfulness,
+    controls,
+    engines,
+    faithfulness,
+    heatmaps,
+    inputs,
+    knockouts,
+    localization_scores,
+    method_sanity,
+)
 from dr_ui.views.explain.heatmaps import Prepared, Question
 from dr_ui.views.explain.inputs import Choice
 from dr_ui.views.explain.localization_scores import Asked, Row
@@ -37,38 +48,45 @@ def show(study: Study, choice: Choice) -> None:
     with st.spinner("Asking the models where they look ..."):
         prepared = heatmaps.prepare(choice.specimen, study, choice.question.protocol)
         said = heatmaps.ask(choice.specimen, study, choice.question)
-    region = viewer.show(_scene(study, choice, prepared, said.pictures), "explain")
-    for note in [*prepared.notes, *_engine_notes(study, choice.question.rule)]:
+    region = viewer.show(_scene(study, choice, prepared, said), "explain")
+    for note in [*prepared.notes, *_missing(study, said.reasons), *_engine_notes(study, choice.question.rule)]:
         st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
     _show_scores(study, choice, prepared, region)
     eye_report_button.show(study, choice.specimen, default_operating_point())
     faithfulness.show(study, choice.specimen, choice.question)
+    method_sanity.show(study, choice.specimen, choice.question)
     if choice.specimen.masked:
         knockouts.show(study, choice.specimen, choice.question.target)
     cohort.show(study)
+    cohort_faithfulness.show(study)
+
+
+def _missing(study: Study, reasons: Mapping[str, str]) -> list[str]:
+    return [f"{study.setups[setup].label}: {reason}" for setup, reason in reasons.items()]
 
 
 def _engine_notes(study: Study, rule: str) -> list[str]:
     return [
         f"{study.setups[setup].label}: {reason}; zennit, the slower reference, drew its heatmap."
-        for setup, reason in heatmaps.slow_engines(study, rule).items()
+        for setup, reason in engines.slow_engines(study, rule).items()
     ]
 
 
-def _scene(study: Study, choice: Choice, prepared: Prepared, pictures: Mapping[str, Picture]) -> Scene:
+def _scene(study: Study, choice: Choice, prepared: Prepared, found: heatmaps.Answers) -> Scene:
     asked = choice.question
     answers = heatmaps.probabilities(choice.specimen, study, asked.protocol)
     ways = heatmaps.ways_of(study, asked.protocol)
     panels = [
         Panel(
             label=study.setups[setup].label,
-            note=f"P({GRADES[asked.target]}) {100 * answers[setup][asked.target]:.0f} %",
+            note="no answer" if setup in found.reasons else _probability(asked.target, answers[setup]),
             color=study.setups[setup].color,
             line=study.setups[setup].css_line,
-            heatmap=picture,
-            place=prepared.places[ways[setup]],
+            heatmap=found.pictures.get(setup),
+            extent=prepared.places[way],
+            reason=found.reasons.get(setup, ""),
         )
-        for setup, picture in pictures.items()
+        for setup, way in ways.items()
     ]
     name = choice.specimen.eye.name
     return Scene(
@@ -84,6 +102,10 @@ def _scene(study: Study, choice: Choice, prepared: Prepared, pictures: Mapping[s
     )
 
 
+def _probability(grade: int, softmax: np.ndarray) -> str:
+    return f"P({GRADES[grade]}) {100 * softmax[grade]:.0f} %"
+
+
 def _show_scores(study: Study, choice: Choice, prepared: Prepared, region: Region | None) -> None:
     wanted = _wanted(study, choice, prepared, region)
     if not wanted:
@@ -92,12 +114,13 @@ def _show_scores(study: Study, choice: Choice, prepared: Prepared, region: Regio
         return
     with st.spinner("Drawing the controls ..."):
         maps = controls.controls(choice.specimen, study, choice.question)
-    rows = _rows(study, choice, prepared, maps, region, wanted)
+    rows = _rows(study, choice, maps, region, wanted)
     first = rows[0]
     said = localization_scores.headline(first)
     st.html(f'<p class="lens-sentence" role="status">{said}</p>')
     st.html(
-        localization_scores.table_html(rows, {name: study.setups[name] for name in maps}) + _method_note(study, choice)
+        localization_scores.table_html(rows, {name: study.setups[name] for name in cache.models(study)})
+        + _method_note(study, choice)
     )
     verdict = class_sensitivity(maps, _fields(study, choice, prepared), choice)
     st.html(f'<p class="lens-small">{escape(verdict, quote=False)}</p>')
@@ -120,7 +143,8 @@ def _show_controls(study: Study, choice: Choice, prepared: Prepared) -> None:
         maps = controls.controls(choice.specimen, study, choice.question)
     ways = heatmaps.ways_of(study, choice.question.protocol)
     masks = {setup: prepared.regions[ways[setup]].disc for setup in maps}
-    row = localization_scores.measure_controlled("disc", "the optic disc", maps, masks, _asked(study, choice, prepared))
+    asked = localization_scores.asked_of(study, choice.specimen, choice.question)
+    row = localization_scores.measure_controlled("disc", "the optic disc", maps, masks, asked)
     with st.expander("Where the heatmaps lie without any mask: optic disc and central macula, beside the controls"):
         st.html(localization_scores.controls_html(row, study.setups))
 
@@ -165,35 +189,22 @@ def _wanted(study: Study, choice: Choice, prepared: Prepared, region: Region | N
         alone = [(lesion,) for lesion in LESIONS if choice.lesions != (lesion,)]
         for lesions in [choice.lesions, *alone] if choice.lesions else alone:
             masks = {setup: _union(prepared, way, lesions) for setup, way in ways.items()}
-            wanted.append((*_union_name(lesions), masks))
+            wanted.append((*localization_scores.name_lesions(lesions), masks))
     return wanted
 
 
 def _rows(
     study: Study,
     choice: Choice,
-    prepared: Prepared,
     maps: Mapping[str, controls.Controlled],
     region: Region | None,
     wanted: _Wanted,
 ) -> list[Row]:
     key = (choice.specimen.key, cache.study_stamp(study), choice.question)
-    asked = _asked(study, choice, prepared)
+    asked = localization_scores.asked_of(study, choice.specimen, choice.question)
     return [
         _row(name, key, region if code == "region" else None, code, maps, masks, asked) for code, name, masks in wanted
     ]
-
-
-def _asked(study: Study, choice: Choice, prepared: Prepared) -> Asked:
-    target, protocol = choice.question.target, choice.question.protocol
-    answers = heatmaps.probabilities(choice.specimen, study, protocol)
-    ways = heatmaps.ways_of(study, protocol)
-    return Asked(
-        setups=study.setups,
-        grade=GRADES[target],
-        probabilities={setup: float(answer[target]) for setup, answer in answers.items()},
-        regions={setup: prepared.regions[way] for setup, way in ways.items()},
-    )
 
 
 @st.cache_data(max_entries=256, show_spinner=False, scope="session")
@@ -215,12 +226,6 @@ def _union(prepared: Prepared, way: Preprocessing, lesions: tuple[str, ...]) -> 
     for lesion in ["total"] if lesions == total_lesions() else lesions:
         mask |= prepared.masks[way].get(lesion, False)
     return mask
-
-
-def _union_name(lesions: tuple[str, ...]) -> tuple[str, str]:
-    names = [lesion.replace("_", " ") for lesion in lesions]
-    code = "total" if lesions == total_lesions() else "+".join(lesion_code(lesion) for lesion in lesions)
-    return code, " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _method_note(study: Study, choice: Choice) -> str:

@@ -9,6 +9,7 @@ import streamlit as st
 from dr_core.models.setups import Setup
 from dr_core.study.folder import DataSet, Study
 from dr_ui.parts.style import setup_class
+from dr_ui.shell import missing
 from dr_ui.shell.page import questions
 from dr_ui.views.home.setup_diagram import setups_drawing
 
@@ -39,10 +40,7 @@ def show_models(study: Study) -> None:
         "ungraded.</p>"
     )
     if measured is None:
-        st.info(
-            f"This study has no table of performance yet; `python train_cli.py demo --out {study.path}` writes it at "
-            "its end."
-        )
+        missing.show_missing_table(study, "performance")
 
 
 def show_questions() -> None:
@@ -81,8 +79,7 @@ def _card(study: Study, setup: Setup, measured: pd.DataFrame | None) -> str:
             f"<b>{info.validation_auc:.3f}</b></p>{_figures(study, name, measured)}"
         )
     else:
-        command = f"python train_cli.py demo --out {escape(str(study.path))}"
-        body = f"<p>Not trained yet; this command goes on:<br><code>{command}</code></p>"
+        body = f"<p>{missing.missing_checkpoint_html(study, name)}</p>"
     return f'<section class="lens-card {setup_class(name)}" aria-label="{label}"><h2>{label}</h2>{body}</section>'
 
 

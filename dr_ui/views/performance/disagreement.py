@@ -2,7 +2,6 @@
 
 import base64
 from html import escape
-from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -31,16 +30,18 @@ def show(study: Study, mine: pd.DataFrame, reading: str) -> None:
     wide = scored.pivot_table(index=["eye", "grade"], columns="setup", values="score", aggfunc="first")
     wide = wide[[setup for setup in study.setups if setup in wide]]
     spread = (wide.max(axis=1) - wide.min(axis=1)).sort_values(ascending=False, kind="stable").head(_LISTED)
-    data, eyes = str(mine["data"].iloc[0]), result_tables.read_table(study, "eyes")
+    data, eyes = str(mine["data"].iloc[0]), result_tables.load_table(study, "eyes")
     opens = can_open(study, data, eyes)
     head = "".join(f"<th>{escape(study.setups[str(setup)].label)}</th>" for setup in wide)
     rows = "".join(
         _eye_row(study, data, str(eye), int(grade), wide.loc[(eye, grade)], eyes if opens else None, opens=opens)
         for eye, grade in spread.index
     )
+    if opens:
+        _show_links(study, data, [str(eye) for eye, _ in spread.index])
     st.html(
         '<div class="lens-eyes" tabindex="0"><table><thead><tr><td></td><th>eye</th><th>true grade</th>'
-        f"{head}<th>spread</th><th>open in</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        f"{head}<th>spread</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
     text = "Probability of being positive by each model; spread is the largest minus the smallest, 0 to 1."
     if not opens:
@@ -48,19 +49,26 @@ def show(study: Study, mine: pd.DataFrame, reading: str) -> None:
     st.caption(text)
 
 
+def _show_links(study: Study, data: str, names: list[str]) -> None:
+    """Open an eye of the list within the session, so that uploads stay."""
+    chooser, *columns = st.columns([2, 1.2, 1.2, 1.2], vertical_alignment="bottom")
+    name = chooser.selectbox("Open an eye of this list", names, key="disagreement_eye") or names[0]
+    for column, page in zip(columns, ("1_Compare", "2_Robustness", "3_Explain"), strict=True):
+        label = f"in {page.partition('_')[2]}"
+        column.page_link(f"pages/{page}.py", label=label, query_params=link_query(study, data, name))
+
+
 def _eye_row(
     study: Study, data: str, eye: str, grade: int, scores: pd.Series, eyes: pd.DataFrame | None, *, opens: bool
 ) -> str:
-    picture, links = "", ""
+    picture = ""
     if opens:
         key = f"{study.path}-{study.info.created}"
         small = base64.b64encode(cache.study_thumbnail(key, data, eye, study, eyes)).decode()
-        query = urlencode(link_query(study, data, eye))
-        picture = f'<a href="Compare?{query}"><img src="data:image/jpeg;base64,{small}" alt="{escape(eye)}"></a>'
-        links = f'<a href="Compare?{query}">Compare</a> · <a href="Explain?{query}">Explain</a>'
+        picture = f'<img src="data:image/jpeg;base64,{small}" alt="{escape(eye)}">'
     known = f"{grade}, {GRADES[grade]}" if grade >= 0 else "not known"
     numbers = "".join(f"<td>{score:.2f}</td>" for score in scores)
     return (
         f"<tr><td>{picture}</td><th>{escape(eye)}</th><td>{known}</td>{numbers}"
-        f"<td>{scores.max() - scores.min():.2f}</td><td>{links}</td></tr>"
+        f"<td>{scores.max() - scores.min():.2f}</td></tr>"
     )

@@ -8,6 +8,7 @@ import streamlit as st
 from dr_core.publish.paper.published import FIGURE_2_POINTS
 from dr_core.study.folder import Study
 from dr_ui.parts import charts
+from dr_ui.shell import missing
 
 _POINT_COLORS = ("#7a7a7a", "#a05a9c")
 """Colors of the reference points of the paper's Figure 2."""
@@ -26,10 +27,7 @@ def show(study: Study, fractions: pd.DataFrame | None, data: str, reading: str) 
     if fractions is not None:
         fractions = fractions[(fractions["data"] == data) & (fractions["reading"] == reading)]
     if fractions is None or fractions.empty:
-        st.info(
-            "No training runs on a share of the labels have been measured on these eyes; put them into "
-            f"`{study.path}/runs/<set-up>-f<percent>-s<seed>` and run `python train_cli.py evaluate`."
-        )
+        missing.show_missing_table(study, "fractions")
         return
     charts.show(_draw(study, fractions), "fractions", 300)
     st.caption(
@@ -49,7 +47,7 @@ def _draw(study: Study, fractions: pd.DataFrame) -> go.Figure:
         figure.add_scatter(
             x=mean.index,
             y=mean["value"],
-            name=setup.label,
+            name=charts.chart_text(setup.label),
             mode="lines+markers",
             line=charts.setup_line(setup),
             marker=charts.setup_marker(setup),

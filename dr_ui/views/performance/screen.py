@@ -8,11 +8,13 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from dr_core.analysis.bootstrap import draw_patients
+from dr_cli.commands import render_remedy
+from dr_core.analysis.bootstrap import sample_patients
 from dr_core.analysis.discrimination import Operation, Referral, operate, refer_unsure
 from dr_core.analysis.grading import count_confusion, measure_calibration
 from dr_core.analysis.measures import measure_label
 from dr_core.data.grades import GRADES, READINGS
+from dr_core.errors import Remedy
 from dr_core.experiments.answers import ANSWERS, is_graded, read_answers
 from dr_core.experiments.performance import PERFORMANCE
 from dr_core.models.setups import Setup
@@ -20,7 +22,7 @@ from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
 from dr_ui.parts import charts, roc_chart
 from dr_ui.parts.roc_chart import Answers
-from dr_ui.shell import result_tables
+from dr_ui.shell import missing, result_tables
 from dr_ui.views.performance import disagreement, few_labels
 
 _DRAWS = 200
@@ -29,12 +31,9 @@ _DRAWS = 200
 
 def show_page(study: Study) -> None:
     """Everything of the page, or the command that computes it."""
-    predictions = result_tables.read_table(study, "predictions")
+    predictions = result_tables.load_table(study, "predictions")
     if predictions is None or predictions.empty:
-        st.info(
-            "This study has no predictions yet; "
-            f"`python train_cli.py evaluate --study {study.path} --data STORE` runs its models on prepared eyes."
-        )
+        missing.show_missing_table(study, "predictions")
         return
     result_tables.show_stale(study, list(PERFORMANCE.tables))
     first, second, third = st.columns([1.2, 1.4, 1.6], gap="medium")
@@ -66,7 +65,7 @@ def show_page(study: Study) -> None:
     points = {setup: operate(scores, truth, specificity) for setup, (truth, scores) in answers.items()}
     left, right = st.columns([1, 2.05], gap="medium")
     with left:
-        few_labels.show(study, result_tables.read_table(study, "fractions"), data, reading)
+        few_labels.show(study, result_tables.load_table(study, "fractions"), data, reading)
     with right:
         st.markdown("**ROC**: drag the point; sensitivity against the false positive rate")
         roc_chart.show(answers, study.setups, "specificity", "operating")
@@ -92,9 +91,9 @@ def _show_more(
 
 
 def _show_measures(study: Study, data: str, reading: str) -> None:
-    measured = result_tables.read_table(study, "performance")
+    measured = result_tables.load_table(study, "performance")
     if measured is None:
-        st.info(f"`python train_cli.py evaluate --study {study.path}` measures the predictions.")
+        missing.show_missing_table(study, "performance")
         return
     rows = measured[measured["data"] == data].copy()
     rows["shown"] = [
@@ -113,7 +112,7 @@ def _show_measures(study: Study, data: str, reading: str) -> None:
         "is 0 where predicted probabilities equal the shares of positive eyes."
     )
     _show_warnings(rows)
-    compared = result_tables.read_table(study, "comparisons")
+    compared = result_tables.load_table(study, "comparisons")
     if compared is not None:
         compared = compared[(compared["data"] == data) & (compared["reading"] == reading)]
         shown = {
@@ -142,7 +141,7 @@ def _show_warnings(rows: pd.DataFrame) -> None:
 
 def _show_groups(study: Study, mine: pd.DataFrame, points: Mapping[str, Operation], reading: str) -> None:
     rows = []
-    known = _join_eyes(result_tables.read_table(study, "eyes"), mine)
+    known = _join_eyes(result_tables.load_table(study, "eyes"), mine)
     for name, chosen in _parts(known).items():
         part = known[chosen]
         row: dict[str, object] = {"eyes of": name, "number": part["eye"].nunique() if part.size else 0}
@@ -154,8 +153,9 @@ def _show_groups(study: Study, mine: pd.DataFrame, points: Mapping[str, Operatio
     text = "Share of eyes that each model flags at the operating point, 0 to 1."
     if known["sharpness"].isna().all():
         text += (
-            " The quality of these photographs was not measured; `train_cli.py data prepare` measures it, and "
-            "`train_cli.py evaluate` takes it over."
+            " The quality of these photographs was not measured: prepare them again, which measures it, and evaluate "
+            f"the study on them: `{render_remedy(Remedy('prepare data'))}`, "
+            f"`{render_remedy(Remedy('evaluate', {'study': str(study.path)}))}`."
         )
     st.caption(text)
 
@@ -212,14 +212,14 @@ def _show_confusion(mine: pd.DataFrame, setups: list[Setup]) -> None:
     figure = make_subplots(
         lines,
         min(len(setups), _ACROSS),
-        subplot_titles=[setup.label for setup in setups],
+        subplot_titles=[charts.chart_text(setup.label) for setup in setups],
         horizontal_spacing=0.04,
         vertical_spacing=0.2,
     )
     for number, setup in enumerate(setups):
         rows = mine[mine["setup"] == setup.name]
         softmax, grades = rows[ANSWERS].to_numpy(), rows["grade"].to_numpy()
-        counts = count_confusion(grades, softmax.argmax(axis=1), draw_patients(np.arange(len(rows)), draws=0))[..., 0]
+        counts = count_confusion(grades, softmax.argmax(axis=1), sample_patients(np.arange(len(rows)), draws=0))[..., 0]
         figure.add_heatmap(
             z=counts / np.maximum(counts.sum(axis=1, keepdims=True), 1),
             zmin=0,
@@ -245,11 +245,11 @@ def _show_reliability(study: Study, answers: Answers, reading: str) -> None:
         x=[0, 1], y=[0, 1], mode="lines", line={"color": charts.NEUTRAL, "width": 1}, showlegend=False, hoverinfo="skip"
     )
     for setup, (labels, scores) in answers.items():
-        found = measure_calibration(scores, labels, draw_patients(np.arange(len(labels)), draws=0))
+        found = measure_calibration(scores, labels, sample_patients(np.arange(len(labels)), draws=0))
         figure.add_scatter(
             x=found.predicted[:, 0],
             y=found.observed[:, 0],
-            name=study.setups[setup].label,
+            name=charts.chart_text(study.setups[setup].label),
             mode="lines+markers",
             connectgaps=True,
             line=charts.setup_line(study.setups[setup]),
@@ -265,7 +265,7 @@ def _show_reliability(study: Study, answers: Answers, reading: str) -> None:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _referral(scores: np.ndarray, labels: np.ndarray, patients: np.ndarray, threshold: float) -> Referral:
-    return refer_unsure(scores, labels, threshold, draws=draw_patients(patients, draws=_DRAWS))
+    return refer_unsure(scores, labels, threshold, draws=sample_patients(patients, draws=_DRAWS))
 
 
 def _show_referral(study: Study, mine: pd.DataFrame, answers: Answers, points: Mapping[str, Operation]) -> None:
@@ -290,7 +290,7 @@ def _show_referral(study: Study, mine: pd.DataFrame, answers: Answers, points: M
         figure.add_scatter(
             x=curve.referred,
             y=curve.accuracy,
-            name=study.setups[setup].label,
+            name=charts.chart_text(study.setups[setup].label),
             line=charts.setup_line(study.setups[setup]),
             mode="lines",
             customdata=np.stack([curve.low, curve.high], axis=1),

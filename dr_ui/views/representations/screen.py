@@ -17,7 +17,8 @@ from dr_core.publish.paper.published import ALPHA
 from dr_core.study.folder import Study
 from dr_ui.parts import charts
 from dr_ui.parts.style import initialization_title
-from dr_ui.shell import result_tables
+from dr_ui.shell import missing, result_tables
+from dr_ui.views.representations import concepts
 
 _MARKED = 500
 """Eigenvalues from which a line has no markers."""
@@ -25,12 +26,10 @@ _MARKED = 500
 
 def show_page(study: Study) -> None:
     """Everything of the page, or the command that computes it."""
-    layers, values = result_tables.read_table(study, "spectrum"), result_tables.read_table(study, "eigenvalues")
+    layers, values = result_tables.load_table(study, "spectrum"), result_tables.load_table(study, "eigenvalues")
     if layers is None or values is None or layers.empty:
-        st.info(
-            "This study has no spectra yet; "
-            f"`python train_cli.py spectrum --study {study.path} --data STORE` computes them on prepared eyes."
-        )
+        missing.show_missing_table(study, "spectrum")
+        concepts.show(study)
         return
     data = result_tables.choose_data(study, list(dict.fromkeys(layers["data"])))
     layers, values = layers[layers["data"] == data], values[values["data"] == data]
@@ -39,7 +38,7 @@ def show_page(study: Study) -> None:
         _show_conditions(study, layers, result_tables.data_title(study, data))
     with right:
         names = list(dict.fromkeys(layers["layer"]))
-        singles = result_tables.read_table(study, "image_spectra")
+        singles = result_tables.load_table(study, "image_spectra")
         single = _choose_singles(singles is not None and bool((singles["data"] == data).any()))
         density, ranks, fits = st.tabs(["Density", "Rank plot", "Distribution fit (Table 2)"])
         with density:
@@ -54,10 +53,11 @@ def show_page(study: Study) -> None:
         with fits:
             _show_fits(
                 study,
-                result_tables.read_table(study, "image_distributions" if single else "distributions"),
+                result_tables.load_table(study, "image_distributions" if single else "distributions"),
                 data,
                 names[0],
             )
+    concepts.show(study)
 
 
 _TOGETHER, _SINGLE = "over all eyes", "within each eye (first layer)"
@@ -95,19 +95,25 @@ def _by_setup(study: Study, table: pd.DataFrame) -> Iterator[tuple[Setup, pd.Dat
 
 def _show_conditions(study: Study, layers: pd.DataFrame, title: str) -> None:
     panels = list(dict.fromkeys(setup.initialization for setup, _ in _by_setup(study, layers)))
+    figure = _condition_figure(study, layers, panels)
+    charts.show(figure, "conditions", max(530, 200 * len(panels)), titled=True)
+    _explain_conditions(layers, title)
+
+
+def _condition_figure(study: Study, layers: pd.DataFrame, panels: list[str]) -> go.Figure:
     figure = make_subplots(
         rows=len(panels),
         cols=1,
         shared_xaxes=True,
         vertical_spacing=0.2 / len(panels),
-        subplot_titles=[f"Initialization: {initialization_title(panel)}" for panel in panels],
+        subplot_titles=[f"Initialization: {charts.chart_text(initialization_title(panel))}" for panel in panels],
     )
     for setup, mine in _by_setup(study, layers):
         shown = mine.assign(condition=mine["condition"].replace([np.inf], np.nan))
         figure.add_scatter(
             x=shown["place"],
             y=shown["condition"],
-            name=setup.label,
+            name=charts.chart_text(setup.label),
             mode="lines+markers",
             line=charts.setup_line(setup),
             marker=charts.setup_marker(setup, 5),
@@ -117,8 +123,7 @@ def _show_conditions(study: Study, layers: pd.DataFrame, title: str) -> None:
             row=panels.index(setup.initialization) + 1,
             col=1,
         )
-    one = layers[layers["setup"] == layers["setup"].iloc[0]]
-    for number, (stage, places) in enumerate(one.groupby("stage", sort=False)["place"]):
+    for number, (stage, places) in enumerate(_one_setup(layers).groupby("stage", sort=False)["place"]):
         figure.add_vrect(
             x0=places.min() - 0.5,
             x1=places.max() + 0.5,
@@ -132,7 +137,15 @@ def _show_conditions(study: Study, layers: pd.DataFrame, title: str) -> None:
         )
     figure.update_yaxes(type="log", title="condition number", matches="y")
     figure.update_xaxes(title="layer, in the order of the forward pass", row=len(panels), col=1)
-    charts.show(figure, "conditions", max(530, 200 * len(panels)), titled=True)
+    return figure
+
+
+def _one_setup(layers: pd.DataFrame) -> pd.DataFrame:
+    return layers[layers["setup"] == layers["setup"].iloc[0]]
+
+
+def _explain_conditions(layers: pd.DataFrame, title: str) -> None:
+    one = _one_setup(layers)
     text = (
         f"On {title}. Condition number: how much the strongest directions outweigh the rest (99.9th over 90th "
         "percentile, numpy's linear). Lower means that the layer uses many directions; 1 is the least."
@@ -159,7 +172,7 @@ def _show_densities(study: Study, values: pd.DataFrame) -> None:
             figure.add_scatter(
                 x=(edges[1:] + edges[:-1]) / 2,
                 y=np.where(heights > 0, heights, np.nan) if row == 2 else heights,
-                name=setup.label,
+                name=charts.chart_text(setup.label),
                 showlegend=row == 1,
                 line=charts.setup_line(setup) | {"shape": "hvh"},
                 mode="lines+markers" if row == 2 else "lines",
@@ -181,7 +194,7 @@ def _show_ranks(study: Study, values: pd.DataFrame, layer: str) -> None:
         figure.add_scatter(
             x=mine["rank"] + 1,
             y=mine["eigenvalue"],
-            name=setup.label,
+            name=charts.chart_text(setup.label),
             line=charts.setup_line(setup),
             marker=charts.setup_marker(setup, 4),
             mode="lines+markers" if len(mine) < _MARKED else "lines",
@@ -198,7 +211,7 @@ def _show_ranks(study: Study, values: pd.DataFrame, layer: str) -> None:
 def _show_fits(study: Study, fits: pd.DataFrame | None, data: str, layer: str) -> None:
     fits = fits[fits["data"] == data] if fits is not None else None
     if fits is None or fits.empty:
-        st.info("There is no distribution fit on these eyes; the command `spectrum` computes it.")
+        missing.show_missing_table(study, "distributions")
         return
     st.caption(f"The eigenvalues of {layer}, the first layer: how its activity spreads over its directions.")
     for setup, mine in _by_setup(study, fits):

@@ -299,7 +299,7 @@ def _show_points(study: Study) -> None:
         for point in FIGURE_2_POINTS
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True)
-    measured = result_tables.read_table(study, "performance")
+    measured = result_tables.load_table(study, "performance")
     if measured is not None:
         aucs = measured[(measured["measure"] == "auc") & (measured["reading"] == "grades 2-4 against 0-1")]
         told = pd.DataFrame(

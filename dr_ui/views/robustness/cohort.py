@@ -9,13 +9,13 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from dr_core.analysis.measures import Measure, measure_label, measures_of
+from dr_core.analysis.measures import Measure, measure_label, measures_of, under_damage
 from dr_core.corruption import CORRUPTIONS
 from dr_core.experiments.robustness import CLEAN, PAIRS, REFERENCE
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.parts import charts, style
-from dr_ui.shell import result_tables
+from dr_ui.shell import missing, result_tables
 
 _READING = (
     "The paper's reading of its Figure 4 (section 4.3), on EyePACS: from scratch the contrastive model always scores "
@@ -26,13 +26,10 @@ _READING = (
 
 def show(study: Study) -> None:
     """Show the tables, or the command that computes them."""
-    differences = result_tables.read_table(study, "robustness_differences")
-    summary = result_tables.read_table(study, "robustness_summary")
+    differences = result_tables.load_table(study, "robustness_differences")
+    summary = result_tables.load_table(study, "robustness_summary")
     if differences is None or summary is None:
-        st.info(
-            "This study has no robustness tables yet; `python train_cli.py robustness "
-            f"--study {study.path} --data STORE` damages prepared eyes and measures them."
-        )
+        missing.show_missing_table(study, "robustness_summary")
         return
     data = result_tables.choose_data(study, list(dict.fromkeys(summary["data"])))
     differences, summary = differences[differences["data"] == data], summary[summary["data"] == data]
@@ -95,7 +92,7 @@ def _figure4(differences: pd.DataFrame, pairs: Pairs) -> go.Figure:
         shared_xaxes=True,
         shared_yaxes="all",
         vertical_spacing=0.16 / max(len(pairs), 1),
-        subplot_titles=[f"{first.label} minus {second.label}" for first, second in pairs.values()],
+        subplot_titles=[charts.chart_text(f"{first.label} minus {second.label}") for first, second in pairs.values()],
     )
     levels = sorted(set(differences["severity"]) - {0.0})
     for row, (key, (first, _)) in enumerate(pairs.items(), start=1):
@@ -151,7 +148,7 @@ def _show_measures(study: Study, summary: pd.DataFrame, data: str) -> None:
             of_level = part[part["severity"] == level].groupby("setup")["value"].mean()
             where = "clean" if level == 0 else f"severity {level:g}, mean over corruptions"
             rows.append((f"{title}, {where}", {str(setup): f"{value:.3f}" for setup, value in of_level.items()}))
-    moved = result_tables.read_table(study, "robustness_heatmaps")
+    moved = result_tables.load_table(study, "robustness_heatmaps")
     if moved is not None:
         for level in sorted(set(moved["severity"]) - {0.0}):
             part = moved[moved["severity"] == level].groupby("setup")["rank_correlation"].mean()
@@ -166,7 +163,7 @@ def _show_measures(study: Study, summary: pd.DataFrame, data: str) -> None:
         for title, values in rows
     )
     heads = style.setup_heads(study.setups[name] for name in setups)
-    with st.expander("AUC, kappa, calibration, flips, corruption errors and heatmaps under damage"):
+    with st.expander("All measures under damage"):
         st.html(
             '<div class="lens-scroll" tabindex="0" role="region" aria-label="Measures under damage">'
             f'<table class="lens-scores lens-falls"><thead><tr><th scope="col">measure</th>{heads}'
@@ -178,11 +175,13 @@ def _show_measures(study: Study, summary: pd.DataFrame, data: str) -> None:
 
 
 def _measured(summary: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """The measures of single severities and their readings, as the table has them."""
+    """The measures under damage that the table has, each with its reading, in the registry's order."""
+    present = set(summary[["measure", "reading"]].drop_duplicates().itertuples(index=False, name=None))
+    known = [(measure.name, measure.reading) for measure in measures_of("damage")]
+    known += [(measure.name, reading) for measure, reading in under_damage()]
     relative = {measure.name for measure in measures_of("corruption")}
-    for measure, reading in summary[["measure", "reading"]].drop_duplicates().itertuples(index=False):
-        if measure not in relative:
-            yield str(measure), str(reading)
+    yield from (one for one in known if one in present)
+    yield from sorted(one for one in present - set(known) if one[0] not in relative)
 
 
 def _mean_errors(summary: pd.DataFrame, measure: Measure, reference: str) -> tuple[str, dict[str, str]]:

@@ -17,7 +17,7 @@ from dr_core.seeds import derive_seed
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.cache import Eye
-from dr_ui.views.explain import heatmaps
+from dr_ui.views.explain import engines
 
 Steps = tuple[tuple[str, float], ...]
 """Corruptions with their severities, one after the other."""
@@ -143,7 +143,7 @@ def _move(key: str, stamp: cache.Stamp, steps: Steps, target: int, _eye: Eye, _s
         for preprocessing, view in cache.look(_eye, _study).views.items()
     }
     inputs = {setup: preprocessing.normalize(pairs[preprocessing]) for setup, preprocessing in preprocessings.items()}
-    relevances = heatmaps.attribute(_study, "alpha1_beta0", inputs, target)
+    relevances = engines.attribute(_study, "alpha1_beta0", inputs, target)
     maps = {setup: pool(relevance, "sum_pos") for setup, relevance in relevances.items()}
     end = overlay.shared_scale_end(one.numpy() for pair in maps.values() for one in pair)
     return {setup: _compare(pair, pairs[preprocessings[setup]], end) for setup, pair in maps.items()}
@@ -152,7 +152,7 @@ def _move(key: str, stamp: cache.Stamp, steps: Steps, target: int, _eye: Eye, _s
 def _compare(maps: torch.Tensor, views: np.ndarray, end: float) -> Moved:
     """Clean and damaged heatmap, float (2, S, S), over their views, uint8 (2, S, S, 3)."""
     clean, damaged = (
-        encode_jpeg(overlay.draw_overlay(view, one.numpy(), end), _SCREEN_SIDE // 2)
+        encode_jpeg(overlay.render_overlay(view, one.numpy(), end), _SCREEN_SIDE // 2)
         for view, one in zip(views, maps, strict=True)
     )
     return Moved((clean, damaged), float(correlate_heatmaps(maps[:1], maps[1:])[0]))

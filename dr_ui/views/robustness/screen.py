@@ -12,14 +12,13 @@ from plotly.subplots import make_subplots
 from dr_core.analysis.robustness import find_flips
 from dr_core.corruption import CORRUPTIONS, FAMILIES, MAX_SEVERITY
 from dr_core.data.grades import GRADES, TARGET_GRADE
-from dr_core.errors import InputError
 from dr_core.models.setups import Setup
 from dr_core.publish import overlay
 from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache, chosen
+from dr_ui.eyes import cache, case_list, chosen
 from dr_ui.eyes.cache import Eye
-from dr_ui.parts import charts, swipe
+from dr_ui.parts import charts, no_answer, swipe
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.parts.style import setup_class
 from dr_ui.views.compare import screen as compare
@@ -50,13 +49,10 @@ def show(study: Study) -> None:
 
 
 def _show_eye(study: Study) -> None:
-    if not cache.models(study):
-        raise InputError(
-            f"The study {study.name} has no trained model yet; "
-            f"`python train_cli.py demo --out {study.path}` trains them."
-        )
-    choice = compare.choose()
+    no_answer.require_models(study)
+    choice = compare.choose_inputs()
     eye = chosen.choose_one(choice.eyes, "Which of your photographs", "which")
+    case_list.show_in_link(eye)
     _play(study, eye, choice.point)
     _show_scan(study, eye, choice.point)
 
@@ -82,13 +78,16 @@ def _play(study: Study, eye: Eye, point: OperatingPoint) -> None:
         after = _pick_second(name)
         steps: Steps = ((name, severity), *after)
         found, clean = damaged_eye.damage(eye, study, steps), damaged_eye.damage(eye, study, ())
+        answers = {name: softmax for name, softmax in found.answers.items() if name in clean.answers}
+        no_answer.require_answers(study, answers)
         with pictures:
             swipe.show(clean.picture, found.picture, ("clean", _label(steps)), key="swipe")
         st.html(f'<p class="lens-small">{escape(CORRUPTIONS[name].description)}</p>')
     with models:
         st.html(
-            _cards_html(clean.answers, found.answers, point, study.setups)
-            + _summary_html(clean.answers, found.answers, point, study.setups)
+            _cards_html(clean.answers, answers, point, study.setups)
+            + _summary_html(clean.answers, answers, point, study.setups)
+            + no_answer.reasons_html(study, answers)
         )
         charts.show(
             _curve_figure(damaged_eye.curve(eye, study, name, after), point, severity, study.setups), "curve", 215
@@ -212,9 +211,8 @@ def _curve_figure(curves: Softmax, point: OperatingPoint, severity: float, setup
     figure = go.Figure()
     for name, softmax in curves.items():
         scores, setup = point.score(softmax), setups[name]
-        figure.add_scatter(
-            x=damaged_eye.LEVELS, y=scores, name=setup.label, mode="lines", line=charts.setup_line(setup)
-        )
+        label, line = charts.chart_text(setup.label), charts.setup_line(setup)
+        figure.add_scatter(x=damaged_eye.LEVELS, y=scores, name=label, mode="lines", line=line)
         at = float(np.interp(severity, damaged_eye.LEVELS, scores))
         figure.add_scatter(
             x=[severity], y=[at], mode="markers", marker=charts.setup_marker(setup), showlegend=False, hoverinfo="skip"
@@ -271,7 +269,8 @@ def _show_scan(study: Study, eye: Eye, point: OperatingPoint) -> None:
             for setup, softmax in answers.items():
                 grid[setup].append(softmax)
         bar.empty()
-        kept = (asked, {setup: np.stack(cells) for setup, cells in grid.items()})
+        whole = {setup: cells for setup, cells in grid.items() if len(cells) == len(damaged_eye.GRID)}
+        kept = (asked, {setup: np.stack(cells) for setup, cells in whole.items()})
         st.session_state[_SCANNED] = kept
     clean = damaged_eye.damage(eye, study, ()).answers
     figure = _scan_figure(clean, kept[1], point, study.setups)
@@ -297,7 +296,7 @@ def _scan_figure(clean: Softmax, grid: Softmax, point: OperatingPoint, setups: M
         shared_yaxes=True,
         horizontal_spacing=0.02,
         vertical_spacing=0.08,
-        subplot_titles=[setups[name].label for name in grid],
+        subplot_titles=[charts.chart_text(setups[name].label) for name in grid],
     )
     for number, (name, softmax) in enumerate(grid.items()):
         panel = _scan_panel(point.score(softmax), float(point.score(clean[name])), point.threshold, setups[name])
@@ -314,6 +313,7 @@ def _scan_panel(scores: np.ndarray, clean: float, threshold: float, setup: Setup
     change, flips = (scores - clean).ravel(), find_flips(np.full(scores.shape, clean), scores, threshold)
     return go.Scatter(
         x=columns.ravel(),
+        name=charts.chart_text(setup.label),
         y=[CORRUPTIONS[damaged_eye.GRID[row]].label for row in rows.ravel()],
         mode="markers+text",
         text=np.where(flips, "×", "").ravel(),
@@ -331,7 +331,7 @@ def _scan_panel(scores: np.ndarray, clean: float, threshold: float, setup: Setup
             "line": {"width": 1, "color": "rgba(128,128,128,.4)"},
             "colorbar": {"title": "change", "thickness": 10},
         },
-        hovertemplate="%{y} %{x}: change %{marker.color:+.2f}<extra>" + setup.label + "</extra>",
+        hovertemplate="%{y} %{x}: change %{marker.color:+.2f}<extra>%{fullData.name}</extra>",
         showlegend=False,
     )
 

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from dr_core.analysis.bootstrap import draw_patients, interval
+from dr_core.analysis.bootstrap import interval, sample_patients
 from dr_core.analysis.discrimination import measure_auc
 
 
 def estimate(scores, labels, patients, draws=300, seed=0):
     """AUC with its interval."""
-    return interval(measure_auc(scores, labels, draw_patients(patients, draws=draws, seed=seed)))
+    return interval(measure_auc(scores, labels, sample_patients(patients, draws=draws, seed=seed)))
 
 
 def test_auc_by_hand():
@@ -39,7 +39,7 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
 
 def test_same_seed_same_draws_and_the_first_column_is_the_data():
     patients = np.array(["b", "a", "b", "c"])
-    first, again = (draw_patients(patients, draws=50, seed=3) for _ in range(2))
+    first, again = (sample_patients(patients, draws=50, seed=3) for _ in range(2))
     assert np.array_equal(first.times, again.times)
     assert (first.times[:, 0] == 1).all()
     assert first.times.sum(axis=0) == pytest.approx(3)  # as many patients as there are, each time

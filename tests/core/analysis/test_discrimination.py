@@ -8,7 +8,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from dr_core.analysis.bootstrap import draw_patients, interval
+from dr_core.analysis.bootstrap import interval, sample_patients
 from dr_core.analysis.discrimination import (
     compare_aucs,
     measure_auc,
@@ -33,7 +33,7 @@ def drawn(seed, n=300, ties=True):
 @pytest.mark.parametrize("ties", [True, False])
 def test_every_draw_equals_scikit_learn(seed, ties):
     scores, labels, patients = drawn(seed, ties=ties)
-    draws = draw_patients(patients, draws=70, seed=seed)
+    draws = sample_patients(patients, draws=70, seed=seed)
     found = measure_separation(scores, labels, draws, at_specificity=0.85, at_sensitivity=0.8)
     assert measure_auc(-scores, ~labels, draws) == pytest.approx(found.auc, abs=1e-12)
     for column in (0, 1, 2, 66, 70):
@@ -51,7 +51,7 @@ def test_grades_equal_scikit_learn():
     generator = np.random.default_rng(3)
     grades = generator.integers(0, 5, 200)
     answers = np.clip(grades + generator.integers(-1, 3, 200), 0, 4)
-    draws = draw_patients(np.arange(200) // 2, draws=20)
+    draws = sample_patients(np.arange(200) // 2, draws=20)
     confusion = count_confusion(grades, answers, draws)
     for column in (0, 7, 20):
         weights = draws.times[draws.patient, column]
@@ -64,7 +64,7 @@ def test_grades_equal_scikit_learn():
 
 def test_calibration_by_hand():
     scores, labels = np.array([0.1, 0.1, 0.9, 0.9, 1.0]), np.array([0, 1, 1, 1, 0])
-    found = measure_calibration(scores, labels, draw_patients(np.arange(5), draws=3))
+    found = measure_calibration(scores, labels, sample_patients(np.arange(5), draws=3))
     assert found.count[[1, 9], 0] == pytest.approx([2, 3])
     assert found.observed[[1, 9], 0] == pytest.approx([0.5, 2 / 3])
     assert found.error[0] == pytest.approx((abs(0.2 - 1) + abs(2.8 - 2)) / 5)
@@ -144,7 +144,7 @@ def test_equal_scores_and_too_few_eyes():
 
 def test_bad_input():
     scores, labels, patients = drawn(1, 40)
-    draws = draw_patients(patients, draws=5)
+    draws = sample_patients(patients, draws=5)
     nothing = measure_separation(scores, np.ones(40, bool), draws)
     assert np.isnan(nothing.auc).all()
     assert all(np.isnan(interval(nothing.auc)))
@@ -171,7 +171,7 @@ def test_operating_point_by_hand():
     scores, labels = np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])
     strict, mild = operate(scores, labels, 1.0), operate(scores, labels, 0.5)
     assert (strict.threshold, strict.sensitivity, strict.specificity) == (0.8, 0.5, 1.0)
-    assert (mild.found, mild.missed, mild.alarms, mild.spared) == (2, 0, 1, 1)
+    assert (mild.true_positives, mild.false_negatives, mild.false_positives, mild.true_negatives) == (2, 0, 1, 1)
     with pytest.raises(InputError, match="only one class"):
         operate(scores, np.ones(4), 0.9)
 
@@ -180,7 +180,7 @@ def test_referral_interval_holds_the_value_and_shrinks_with_more_patients():
     widths = []
     for n in (200, 3200):
         scores, labels, patients = drawn(5, n)
-        found = refer_unsure(scores, labels, 0.5, points=11, draws=draw_patients(patients, draws=200))
+        found = refer_unsure(scores, labels, 0.5, points=11, draws=sample_patients(patients, draws=200))
         assert found.accuracy == pytest.approx(refer_unsure(scores, labels, 0.5, points=11).accuracy)
         assert ((found.low <= found.accuracy) & (found.accuracy <= found.high)).all()
         widths.append((found.high - found.low)[:8].mean())
@@ -192,5 +192,7 @@ def test_operating_points_equal_counting_one_by_one():
     for point, asked in zip(operate_at(scores, labels, [0, 0.3, 0.9, 1]), [0, 0.3, 0.9, 1], strict=True):
         called = scores >= point.threshold
         counted = [called & labels, ~called & labels, called & ~labels, ~called & ~labels]
-        assert [point.found, point.missed, point.alarms, point.spared] == [int(part.sum()) for part in counted]
+        assert [point.true_positives, point.false_negatives, point.false_positives, point.true_negatives] == [
+            int(part.sum()) for part in counted
+        ]
         assert point.specificity >= asked

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dr_core.analysis.bootstrap import draw_medians, draw_patients
+from dr_core.analysis.bootstrap import bootstrap_medians, sample_patients
 from dr_core.analysis.discrimination import measure_separation
 from dr_core.analysis.drawn_intervals import drawn_interval, join_warnings, operating_interval, warn_eyes
 from dr_core.analysis.intervals import auc_difference_interval, auc_interval, mean_auc_interval, wilson
@@ -32,7 +32,7 @@ def test_draws_that_all_agree_have_a_width():
 def test_a_sensitivity_holds_its_thresholds_uncertainty():
     """Wider than Wilson's interval at a known threshold, and never of zero width."""
     scores, labels, patients = draw()
-    drawn = measure_separation(scores, labels, draw_patients(patients, draws=400)).sensitivity
+    drawn = measure_separation(scores, labels, sample_patients(patients, draws=400)).sensitivity
     found = operating_interval(drawn, patients[labels])
     low, high = wilson(found.value, int(labels.sum()))
     assert found.low < low < found.value < high < found.high
@@ -69,9 +69,9 @@ def test_the_mean_of_one_auc_is_that_auc():
 
 def test_drawn_medians_are_medians_of_the_drawn_values():
     values = np.random.default_rng(2).normal(size=9)
-    draws = draw_patients(np.arange(9), draws=50)
+    draws = sample_patients(np.arange(9), draws=50)
     slow = [np.median(np.repeat(values, times.astype(int))) for times in draws.times.T]
-    assert draw_medians(values, draws) == pytest.approx(slow)
+    assert bootstrap_medians(values, draws) == pytest.approx(slow)
 
 
 def test_warnings_are_joined_once_each():

@@ -9,14 +9,16 @@ from dr_core.analysis.attribution import Explainer
 from dr_core.analysis.controls import (
     CONTROLS,
     MAP,
+    build_explainers,
     build_untrained,
     class_maps,
     control_maps,
-    draw_edges,
+    trace_edges,
     untrained_explainers,
+    why_no_map,
     why_no_untrained,
 )
-from dr_core.analysis.explanation import describe, describe_all, explain_map, find_best, measure_shares
+from dr_core.analysis.explanation import describe_all, describe_explanation, explain_map, find_best, measure_shares
 from dr_core.analysis.localization import pool
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.phantom import draw_phantom
@@ -82,7 +84,7 @@ def explained(own, probability=0.6, label="A", lesions=LESIONS, **controls):
 
 
 def test_the_sentence_leads_with_shares_and_names_the_strongest_control():
-    said = describe(explained(0.30, random=0.06, untrained_0=0.10, edges=0.12, class_0=0.2))
+    said = describe_explanation(explained(0.30, random=0.06, untrained_0=0.10, edges=0.12, class_0=0.2))
     assert said.startswith("A: 30 % of the relevance lies on hard exudates, ")
     assert "the strongest control, its own map for “no DR”: 20 %, " in said
     assert said.endswith("More of it lies on hard exudates than in every control.")
@@ -92,7 +94,9 @@ def test_a_map_that_a_control_reaches_is_no_better_and_never_best():
     worse = explained(0.12, random=0.06, untrained_0=0.12, untrained_1=0.09, edges=0.11)
     assert worse.unbeaten == ("untrained-0",)
     assert not worse.beats_controls
-    assert "no better than an untrained network: it does not show that the network looks there" in describe(worse)
+    assert "no better than an untrained network: it does not show that the network looks there" in describe_explanation(
+        worse
+    )
     better = explained(0.11, label="B", random=0.06, untrained_0=0.05)
     assert find_best({"a": worse, "b": better}) == set()  # the largest of the row beats no control
     assert find_best({"b": better}) == {"b"}
@@ -101,10 +105,12 @@ def test_a_map_that_a_control_reaches_is_no_better_and_never_best():
 
 
 def test_what_else_must_be_said():
-    assert "explains “severe”, which A gives 3.0 %" in describe(explained(0.3, probability=0.03, random=0.06))
-    assert "no control could be measured" in describe(explained(0.3))
+    assert "explains “severe”, which A gives 3.0 %" in describe_explanation(
+        explained(0.3, probability=0.03, random=0.06)
+    )
+    assert "no control could be measured" in describe_explanation(explained(0.3))
     nothing = explained(0.3, random=0.1, lesions=square(slice(0, 1), slice(0, 5)))
-    assert "no hard exudates in the field of view" in describe(nothing)
+    assert "no hard exudates in the field of view" in describe_explanation(nothing)
     assert not nothing.beats_controls
     with pytest.raises(InputError, match="at least one"):
         describe_all([])
@@ -129,7 +135,7 @@ def test_edges_are_where_the_picture_changes_and_not_at_the_rim():
     inputs[0, 1, 16, 16] = 5.0
     field = torch.zeros(1, 32, 32, dtype=torch.bool)
     field[:, 8:24, 8:24] = True
-    edges = draw_edges(inputs, field)
+    edges = trace_edges(inputs, field)
     assert edges.shape == inputs.shape
     assert edges[0, 1, 15:18, 15:18].sum() == edges.sum() > 0
 
@@ -164,6 +170,32 @@ def test_an_imported_network_gets_its_own_untrained_kind_or_the_reason():
         build_untrained(Strange(), "imported", 5, 0)
     imported = LoadedModel(Strange(), info_of("imported", Preprocessing(size=64)))
     assert "cannot draw its weights anew" in why_no_untrained(imported, "alpha1_beta0")
+
+
+def test_a_network_that_is_no_resnet_gets_untrained_ones_by_its_name():
+    timm = pytest.importorskip("timm")
+    arch = "timm/mobilenetv3_small_050"
+    own = timm.create_model(arch.removeprefix("timm/"), num_classes=5).eval()
+    fresh = build_untrained(own, arch, 5, 1, 64)
+    assert {name: value.shape for name, value in fresh.state_dict().items()} == {
+        name: value.shape for name, value in own.state_dict().items()
+    }
+    assert not torch.equal(next(fresh.parameters()), next(own.parameters()))
+
+
+def test_a_model_without_an_answer_keeps_its_controls_and_the_reason():
+    silent = load_model(open_study(DEMO).checkpoint_path("iwne_fs"))
+    silent.model.fc.weight.data.zero_()
+    inputs = silent.preprocess(draw_phantom(3, 128, 5).image)[None]
+    field = torch.ones(1, 224, 224, dtype=torch.bool)
+    explainers = build_explainers({"a": silent}, "alpha1_beta0")
+    (maps,) = control_maps({"a": silent}, explainers, {"a": inputs}, {"a": field}, 3, 0).values()
+    assert MAP not in maps
+    assert {"random", "untrained-0", "edges"} <= set(maps)
+    assert "its map is zero everywhere" in why_no_map(silent, "alpha1_beta0", inputs, 3)
+    assert why_no_map(LOADED, "alpha1_beta0", inputs, 3) is None
+    with pytest.raises(InputError):
+        build_explainers({"a": silent}, "nonsense")
 
 
 def test_class_maps_and_controls_are_measured_on_the_same_eye():
@@ -216,8 +248,8 @@ def explain_phantom(model, seed):
 
 def test_a_model_that_ignores_lesions_is_said_to_be_no_better_than_an_untrained_network(one_thread):
     planted = train_on_shuffled_labels(Preprocessing(size=64))
-    said = [describe(explain_phantom(planted, seed)) for seed in range(100, 104)]
+    said = [describe_explanation(explain_phantom(planted, seed)) for seed in range(100, 104)]
     assert all("no better than" in one and "does not show that the network looks there" in one for one in said)
     assert sum("an untrained network" in one.split("no better than")[1] for one in said) >= 3
-    trained = [explain_phantom(LOADED, seed) for seed in range(100, 104)]
+    trained = (explain_phantom(LOADED, seed) for seed in range(100, 104))
     assert any(one.beats_controls for one in trained)  # the same sentence can say the opposite

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from dr_core.analysis.control_regions import draw_control, weigh_control
+from dr_core.analysis.control_regions import sample_control, weigh_control
 from dr_core.analysis.knockout import find_healthy, knock_out, paint_out, reduce_eye
 from dr_core.data.phantom import draw_phantom
 from dr_core.errors import InputError
@@ -46,14 +46,14 @@ def test_only_what_is_named_changes(eye):
 def test_the_control_has_the_same_regions_on_healthy_retina(eye):
     image, masks = eye
     lesions = np.logical_or.reduce(list(masks.values()))
-    found = draw_control(find_healthy(image, lesions), masks["haemorrhages"], seed=1)
+    found = sample_control(find_healthy(image, lesions), masks["haemorrhages"], seed=1)
     control = found.mask
     assert found.placed > 0.9
     assert not (control & lesions).any()
     assert control.sum() == pytest.approx(masks["haemorrhages"].sum(), rel=0.15)
     assert image[control].max(axis=1).min() > 15
-    again = draw_control(find_healthy(image, lesions), masks["haemorrhages"], seed=1).mask
-    other = draw_control(find_healthy(image, lesions), masks["haemorrhages"], seed=2).mask
+    again = sample_control(find_healthy(image, lesions), masks["haemorrhages"], seed=1).mask
+    other = sample_control(find_healthy(image, lesions), masks["haemorrhages"], seed=2).mask
     assert np.array_equal(control, again)
     assert not np.array_equal(control, other)
 
@@ -66,7 +66,7 @@ def test_a_region_that_fits_nowhere_is_matched_by_area():
             healthy[row : row + 20, column : column + 20] = True
     mask = np.zeros_like(healthy)
     mask[10:18, 10:70] = True
-    found = draw_control(healthy, mask, seed=0)
+    found = sample_control(healthy, mask, seed=0)
     control = found.mask
     assert found.placed > 0.9
     assert control.sum() == pytest.approx(mask.sum(), rel=0.1)
@@ -80,7 +80,7 @@ def test_the_control_lies_as_far_from_the_fovea_and_is_as_bright():
     mask = np.zeros((300, 300), bool)
     mask[140:150, 240:250] = True
     fovea = (150.0, 150.0)
-    controls = [draw_control(~mask, mask, seed, image=image, fovea=fovea).mask for seed in range(20)]
+    controls = [sample_control(~mask, mask, seed, image=image, fovea=fovea).mask for seed in range(20)]
     places = [np.argwhere(control).mean(axis=0) for control in controls]
     random = generator.uniform(0, 300, (20, 2))
     near, far = (np.abs(np.hypot(of[:, 0] - 150, of[:, 1] - 150) - 95).mean() for of in (np.array(places), random))
@@ -128,7 +128,7 @@ def test_the_control_lies_where_as_many_vessels_are():
     mask[140:150, 60:70] = True
     ignoring, matching = (
         [
-            np.argwhere(draw_control(~mask, mask, seed, image=seen, fovea=(150.0, 150.0)).mask)[:, 1].mean() < 150
+            np.argwhere(sample_control(~mask, mask, seed, image=seen, fovea=(150.0, 150.0)).mask)[:, 1].mean() < 150
             for seed in range(20)
         ]
         for seen in (None, image)
@@ -143,6 +143,6 @@ def test_a_control_that_could_not_be_matched_weighs_nothing():
     assert weigh_control(0.0, math.nan) == 0
     mask = np.zeros((100, 100), bool)
     mask[40:60, 40:60] = True
-    nowhere = draw_control(np.zeros_like(mask), mask, seed=0)
+    nowhere = sample_control(np.zeros_like(mask), mask, seed=0)
     assert nowhere.placed == 0
     assert math.isnan(nowhere.unlike)

@@ -7,7 +7,6 @@ import torch
 
 from dr_core.analysis.localization import (
     POOLINGS,
-    draw_random_relevance,
     mask_share,
     pool,
     pool_random_relevance,
@@ -15,6 +14,7 @@ from dr_core.analysis.localization import (
     relevance_mass_accuracy,
     relevance_rank_accuracy,
     relevance_recall,
+    sample_random_relevance,
     why_undefined,
     zero_share,
 )
@@ -71,7 +71,7 @@ def test_percentiles_are_numpys_linear_ones():
 
 
 def test_a_random_heatmap_scores_the_masks_share():
-    relevance = draw_random_relevance((400, 3, 24, 24), seed=1)
+    relevance = sample_random_relevance((400, 3, 24, 24), seed=1)
     mask = torch.zeros(400, 24, 24, dtype=torch.bool)
     mask[:, 3:9, 4:14] = True
     for pooling in ("sum_pos", "l2_norm_sq"):
@@ -81,7 +81,7 @@ def test_a_random_heatmap_scores_the_masks_share():
         assert relevance_rank_accuracy(pooled, mask).mean().item() == pytest.approx(share, rel=0.05)
     continuous = pool(relevance, "l2_norm_sq")
     assert relevance_recall(continuous, mask, 1).mean().item() == pytest.approx(0.99, abs=0.002)
-    assert torch.equal(relevance, draw_random_relevance((400, 3, 24, 24), seed=1))
+    assert torch.equal(relevance, sample_random_relevance((400, 3, 24, 24), seed=1))
 
 
 def test_ties_rank_in_reading_order():

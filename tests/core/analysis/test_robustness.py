@@ -3,8 +3,14 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from dr_core.analysis.bootstrap import draw_patients
-from dr_core.analysis.robustness import correlate_heatmaps, corruption_error, draw_means, find_flips, score_difference
+from dr_core.analysis.bootstrap import sample_patients
+from dr_core.analysis.robustness import (
+    bootstrap_means,
+    correlate_heatmaps,
+    corruption_error,
+    find_flips,
+    score_difference,
+)
 from dr_core.errors import InputError
 
 
@@ -16,8 +22,8 @@ def generator():
 def test_means_draw_both_eyes_of_a_patient_together(generator):
     patients = np.repeat(np.arange(6), [2, 2, 1, 2, 1, 2])
     values = generator.random((3, len(patients)))
-    draws = draw_patients(patients, draws=40, seed=1)
-    found = draw_means(values, draws)
+    draws = sample_patients(patients, draws=40, seed=1)
+    found = bootstrap_means(values, draws)
     assert found.shape == (3, 41)
     assert np.allclose(found[:, 0], values.mean(axis=1))
     for column in range(41):  # written out eye by eye
@@ -28,7 +34,7 @@ def test_means_draw_both_eyes_of_a_patient_together(generator):
 def test_the_difference_is_that_of_the_true_grade(generator):
     first, second = generator.dirichlet(np.ones(5), (2, 4)), generator.dirichlet(np.ones(5), (2, 4))
     grades = np.array([0, 4, 2, 2])
-    found = score_difference(first, second, grades, draw_patients(np.arange(4), draws=5))
+    found = score_difference(first, second, grades, sample_patients(np.arange(4), draws=5))
     for cell in range(2):
         wanted = [first[cell, eye, grade] - second[cell, eye, grade] for eye, grade in enumerate(grades)]
         assert found[cell, 0] == pytest.approx(np.mean(wanted))

@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from dr_core.corruption.ice import SIDE, cut_ice, draw_sheet
+from dr_core.corruption.ice import SIDE, cut_ice, render_ice
 
 
 def test_a_sheet_is_bright_bluish_and_the_same_each_time():
-    sheet = draw_sheet(0)
+    sheet = render_ice(0)
     assert sheet.shape == (SIDE, SIDE, 3) and sheet.min() >= 0 and sheet.max() <= 1
     assert sheet.mean() == pytest.approx(0.53, abs=0.03)
     assert sheet[..., 2].mean() > sheet[..., 0].mean()
-    assert np.array_equal(draw_sheet.__wrapped__(0), sheet)
+    assert np.array_equal(render_ice.__wrapped__(0), sheet)
 
 
 @pytest.mark.parametrize("size", [(32, 48), (SIDE, SIDE), (700, 1024)])

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from dr_core.data.augment import FUNDUS, MOCO_V2, AugmentConfig, augment, draw_parameters
+from dr_core.data.augment import FUNDUS, MOCO_V2, AugmentConfig, augment, sample_parameters
 
 
 def images(n=6, side=48):
@@ -12,13 +12,13 @@ def images(n=6, side=48):
 
 def test_no_ranges_is_the_identity():
     config = AugmentConfig(flip=False)
-    result = augment(images(), draw_parameters(config, 6, seed=1))
+    result = augment(images(), sample_parameters(config, 6, seed=1))
     assert torch.allclose(result, images().float() / 255, atol=2e-5)
 
 
 @pytest.mark.parametrize("config", [FUNDUS, MOCO_V2])
 def test_the_seed_decides_and_values_stay_in_range(config):
-    first, again, other = (augment(images(), draw_parameters(config, 6, seed)) for seed in (1, 1, 2))
+    first, again, other = (augment(images(), sample_parameters(config, 6, seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert first.shape == (6, 3, 48, 48)
@@ -27,7 +27,7 @@ def test_the_seed_decides_and_values_stay_in_range(config):
 
 
 def test_a_flip_mirrors_and_a_half_turn_turns():
-    parameters = draw_parameters(AugmentConfig(flip=False), 2, seed=0)
+    parameters = sample_parameters(AugmentConfig(flip=False), 2, seed=0)
     geometry = parameters.geometry.clone()
     geometry[0, :, :2] = torch.tensor([[-1.0, 0.0], [0.0, 1.0]])
     geometry[1, :, :2] = -torch.eye(2)
@@ -39,7 +39,7 @@ def test_a_flip_mirrors_and_a_half_turn_turns():
 
 def test_an_image_without_color_is_gray_and_keeps_its_luma():
     config = AugmentConfig(flip=False, gray_chance=1.0)
-    result = augment(images(), draw_parameters(config, 6, seed=0))
+    result = augment(images(), sample_parameters(config, 6, seed=0))
     assert torch.allclose(result[:, 0], result[:, 2], atol=1e-5)
     luma = (images().float() / 255 * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(dim=1)
     assert torch.allclose(result[:, 0], luma, atol=1e-4)
@@ -48,22 +48,22 @@ def test_an_image_without_color_is_gray_and_keeps_its_luma():
 def test_hue_leaves_gray_alone_and_turns_color():
     config = AugmentConfig(flip=False, hue=0.2)
     gray = torch.full((4, 3, 8, 8), 120, dtype=torch.uint8)
-    assert torch.allclose(augment(gray, draw_parameters(config, 4, seed=0)), gray / 255, atol=1e-3)
+    assert torch.allclose(augment(gray, sample_parameters(config, 4, seed=0)), gray / 255, atol=1e-3)
     red = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
     red[:, 0] = 200
-    assert (augment(red, draw_parameters(config, 4, seed=0))[:, 1:] > 0.02).any()
+    assert (augment(red, sample_parameters(config, 4, seed=0))[:, 1:] > 0.02).any()
 
 
 def test_a_crop_shows_the_share_of_the_area_it_names():
     ramp = torch.arange(64, dtype=torch.uint8).expand(8, 3, 64, 64).contiguous()
-    result = augment(ramp, draw_parameters(AugmentConfig(flip=False, crop_area=(0.25, 0.25)), 8, seed=3)) * 255
+    result = augment(ramp, sample_parameters(AugmentConfig(flip=False, crop_area=(0.25, 0.25)), 8, seed=3)) * 255
     span = result[:, 0, 32].amax(dim=1) - result[:, 0, 32].amin(dim=1)
     assert torch.allclose(span, torch.full((8,), 31.5), atol=0.6)
 
 
 def test_the_black_surround_stays_black_under_noise():
     black = torch.zeros(4, 3, 32, 32, dtype=torch.uint8)
-    result = augment(black, draw_parameters(AugmentConfig(noise=0.2), 4, seed=0))
+    result = augment(black, sample_parameters(AugmentConfig(noise=0.2), 4, seed=0))
     assert result.max() < 0.01
 
 
@@ -72,7 +72,7 @@ def test_moco_views_never_stick_out_and_cover_what_torchvisions_do():
     import torch
     from torchvision.transforms import RandomResizedCrop
 
-    geometry = draw_parameters(MOCO_V2, 4000, seed=0).geometry
+    geometry = sample_parameters(MOCO_V2, 4000, seed=0).geometry
     width, height = geometry[:, 0, 0].abs(), geometry[:, 1, 1]
     assert width.max() <= 1
     assert height.max() <= 1

@@ -4,7 +4,7 @@ import pytest
 from dr_core.data.fundus import assess_quality, find_field_of_view
 from dr_core.data.grades import LESIONS, icdr_grade
 from dr_core.data.phantom import draw_patient, draw_phantom
-from dr_core.data.phantom.anatomy import draw_anatomy, draw_style
+from dr_core.data.phantom.anatomy import sample_anatomy, sample_style
 from dr_core.data.phantom.lesions import plan_lesions
 from dr_core.errors import InputError
 from dr_core.seeds import numpy_generator
@@ -13,8 +13,8 @@ from dr_core.seeds import numpy_generator
 @pytest.mark.parametrize("grade", range(5))
 def test_the_grade_follows_from_the_planned_lesions(grade):
     for seed in range(40):
-        style = draw_style(numpy_generator(seed, "style"))
-        anatomy = draw_anatomy(numpy_generator(seed, "anatomy"), "right")
+        style = sample_style(numpy_generator(seed, "style"))
+        anatomy = sample_anatomy(numpy_generator(seed, "anatomy"), "right")
         plan = plan_lesions(numpy_generator(seed, "lesions"), grade, anatomy, style)
         assert icdr_grade(plan.findings()) == grade
 
@@ -80,9 +80,9 @@ def test_eyes_of_a_patient_mirror_each_other_and_grade_alike():
 
 
 def test_the_disc_lies_toward_the_nose():
-    right = [draw_anatomy(numpy_generator(seed), "right") for seed in range(20)]
+    right = [sample_anatomy(numpy_generator(seed), "right") for seed in range(20)]
     assert all(anatomy.disc[0] > anatomy.fovea[0] for anatomy in right)
-    left = [draw_anatomy(numpy_generator(seed), "left") for seed in range(20)]
+    left = [sample_anatomy(numpy_generator(seed), "left") for seed in range(20)]
     assert all(anatomy.disc[0] < anatomy.fovea[0] for anatomy in left)
 
 
@@ -90,7 +90,7 @@ def test_style_knows_nothing_of_the_grade():
     """A photograph's mean color must not give the grade away: the same seed has one style at every grade."""
     means = [draw_phantom(grade, 96, 4).image[30:66, 30:66].mean(axis=(0, 1)) for grade in range(3)]
     assert np.ptp(np.array(means), axis=0).max() < 40
-    assert draw_style(numpy_generator(4, "style")) == draw_style(numpy_generator(4, "style"))
+    assert sample_style(numpy_generator(4, "style")) == sample_style(numpy_generator(4, "style"))
 
 
 def test_a_phantom_is_taken_for_a_photograph():

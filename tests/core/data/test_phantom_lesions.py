@@ -3,7 +3,7 @@ import pytest
 
 from dr_core.data.grades import LESIONS, icdr_grade
 from dr_core.data.phantom import draw_patient, draw_phantom
-from dr_core.data.phantom.anatomy import draw_anatomy, draw_style
+from dr_core.data.phantom.anatomy import sample_anatomy, sample_style
 from dr_core.data.phantom.canvas import Canvas
 from dr_core.data.phantom.lesions import plan_lesions
 from dr_core.data.phantom.placement import Placement, quadrant_of
@@ -18,8 +18,8 @@ IDRID_FIELD = 0.71
 
 
 def plan_eye(grade, seed):
-    style = draw_style(numpy_generator(seed, "style"))
-    anatomy = draw_anatomy(numpy_generator(seed, "anatomy"), "right" if seed % 2 else "left")
+    style = sample_style(numpy_generator(seed, "style"))
+    anatomy = sample_anatomy(numpy_generator(seed, "anatomy"), "right" if seed % 2 else "left")
     return plan_lesions(numpy_generator(seed, "lesions"), grade, anatomy, style), anatomy, style
 
 

@@ -22,7 +22,7 @@ class DrawnEye:
 
     def __init__(self, seed):
         self.name = f"phantom-{seed}"
-        self.phantom = draw_phantom(3 if seed else 1, 256, seed)
+        self.phantom = draw_phantom(3 if seed else 1, 160, seed)
 
     def read_image(self):
         return self.phantom.image
@@ -35,7 +35,7 @@ class DrawnEye:
         return None  # to be found in the photograph
 
 
-CONFIG = LocalizeConfig(protocols=("paper",), draws=50)
+CONFIG = LocalizeConfig(protocols=("paper",), controls=1, draws=50)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,25 @@ def test_the_heatmaps_entropy_in_the_field_of_view_is_measured(measured):
     assert view.groupby("eye").size().eq(2 * 8 * 2).all()  # set-ups, methods, poolings
     assert view["value"].between(0, 1).all()
     assert (view[view["method"] == "random"]["value"] > 0.9).all()
+
+
+def test_a_set_up_without_an_answer_has_its_reason_and_the_others_their_numbers(tiny_study):
+    models = {setup: tiny_study.load_model(setup) for setup in ("iwne_fs", "ifi_cl")}
+    models["ifi_cl"].model.fc.weight.data.zero_()
+    config = LocalizeConfig(protocols=("paper",), poolings=("sum_pos",), controls=1, draws=10)
+    (report,) = localize_eyes(models, [DrawnEye(1)], config)
+    silent = report.scores[(report.scores["setup"] == "ifi_cl") & (report.scores["method"] == "lrp")]
+    assert silent["value"].isna().all()
+    assert silent["reason"].str.contains("because its map is zero everywhere").all()
+    other = report.scores[report.scores["setup"] == "iwne_fs"]
+    assert other["value"].notna().all()
+    assert other["reason"].eq("").all()
+    summary = summarize_localization(report.scores, config)
+    assert summary[(summary["setup"] == "ifi_cl") & (summary["method"] == "lrp")]["n"].eq(0).all()
+    table = arrange_table3(summary)
+    rows = [str(key[2]) for key in table.index]
+    assert any(row.startswith("IFI-CL (No answer from LRP alpha1-beta0, because") for row in rows)
+    assert "no answer" in table.to_csv()
 
 
 def test_the_random_control_scores_chance(measured):

@@ -17,7 +17,7 @@ class Config:
 
 
 def test_settings_are_the_described_fields():
-    assert [(one.name, one.kind, one.many) for one in list_settings(Config)] == [
+    assert [(one.name, one.kind, one.multiple) for one in list_settings(Config)] == [
         ("size", float, True),
         ("word", str, False),
         ("dropped", bool, False),

@@ -89,7 +89,7 @@ def test_quick_keeps_what_the_file_does_not_say(tmp_path):
         ("preset = 'quick'\n[iwne]\nlerning_rate = 1.0", r"`\[iwne\]` has the unknown key 'lerning_rate'"),
         ("preset = 'quick'\n[pretrain]\nqueu = 8", r"`\[pretrain\]` has the unknown key 'queu'"),
         ("preset = 'quick'\n[spectrum]\nlimt = 8", r"`\[spectrum\]`: There is no setting 'limt'"),
-        ("preset = 'quick'\n[robustness]\neyes = -6", r"`\[robustness\]`: `eyes` must not be below 0, as -6"),
+        ("preset = 'quick'\n[robustness]\neyes = -6", r"`\[robustness\]`: `eyes` must be at least 0, not -6"),
         ("preset = 'quick'\n[evaluate]\nspecificity = 'high'", r"`\[evaluate\]`: `specificity` must be a number"),
         ("preset = 'quick'\n[data.draw]\npatients = -6", "`data.draw.patients` must be at least 1, not -6"),
         ("preset = 'quick'\n[ifi]\nepochs = 'many'", "`ifi.epochs` must be a whole number, not 'many'"),
@@ -141,7 +141,7 @@ def test_cells_of_the_paper(tmp_path):
     assert by_name["finetune-ifi_cl-f10-s1"].request.start.source == "published"
     assert by_name["evaluate-messidor2"].needs[-1] == "evaluate-eyepacs_test"
     setups = ("iwne_fs", "iwne_cl", "ifi_fs", "ifi_cl")
-    assert set(by_name["localize"].needs) == {f"finetune-{setup}-f100-s0" for setup in setups}
+    assert set(by_name["localize"].needs) == {f"finetune-{setup}-f100-s{seed}" for setup in setups for seed in (0, 1)}
 
 
 def test_a_study_of_one_set_up_has_no_cells_of_the_others(tmp_path):

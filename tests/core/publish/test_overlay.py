@@ -10,15 +10,15 @@ def view():
 
 
 def test_without_relevance_the_eye_is_only_dimmed(view):
-    drawn = overlay.draw_overlay(view, np.zeros((8, 8)), overlay.shared_scale_end([np.zeros((8, 8))]))
+    drawn = overlay.render_overlay(view, np.zeros((8, 8)), overlay.shared_scale_end([np.zeros((8, 8))]))
     assert np.abs(drawn - 0.5 * view.astype(float)).max() <= 0.5
 
 
 def test_the_ends_of_the_scale_have_the_ends_of_the_ramps(view):
     heatmap = np.full((8, 8), 3.0)
-    assert (overlay.draw_overlay(view, heatmap, 3.0) == [255, 48, 48]).all()
-    assert (overlay.draw_overlay(view, -heatmap, 3.0) == [0, 0, 128]).all()
-    assert (overlay.draw_overlay(view, 9 * heatmap, 3.0) == [255, 48, 48]).all(), "beyond the end it is cut"
+    assert (overlay.render_overlay(view, heatmap, 3.0) == [255, 48, 48]).all()
+    assert (overlay.render_overlay(view, -heatmap, 3.0) == [0, 0, 128]).all()
+    assert (overlay.render_overlay(view, 9 * heatmap, 3.0) == [255, 48, 48]).all(), "beyond the end it is cut"
 
 
 def test_half_the_strength_by_hand():
@@ -36,9 +36,9 @@ def test_one_scale_over_all_models():
 
 
 def test_a_small_picture_is_enlarged_by_a_whole_number(view):
-    drawn = overlay.draw_overlay(view, np.eye(8), 1.0, least_side=20)
+    drawn = overlay.render_overlay(view, np.eye(8), 1.0, least_side=20)
     assert drawn.shape == (24, 24, 3)
-    assert (drawn[::3, ::3] == overlay.draw_overlay(view, np.eye(8), 1.0)).all()
+    assert (drawn[::3, ::3] == overlay.render_overlay(view, np.eye(8), 1.0)).all()
 
 
 def test_the_gradient_has_the_ramp_and_its_middle_is_nothing():

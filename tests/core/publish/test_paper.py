@@ -10,7 +10,7 @@ import pytest
 from benchmarks.verdicts import Simulation
 from dr_core.corruption import IMAGENET_C
 from dr_core.models.setups import SETUPS
-from dr_core.publish.paper.claim import FOUR, NOT_RECONSTRUCTED, Tables, name_runs
+from dr_core.publish.paper.claim import FOUR, NOT_RECONSTRUCTED, Tables, complete_runs
 from dr_core.publish.paper.published import ALPHA, table3
 from dr_core.publish.paper.review import CLAIMS, ONE_RUN, compare_table2, compare_table3, judge_claims, review_claims
 from dr_core.publish.paper.verdicts import Verdict
@@ -77,9 +77,9 @@ def test_a_study_of_other_set_ups_is_told_so(study, monkeypatch):
 
 
 def test_tables_of_schema_1_get_the_run_that_they_measured():
-    old = name_runs(pd.DataFrame({"setup": ["iwne_fs"], "percent": [30], "seed": [4]}), seed=9)
+    old = complete_runs(pd.DataFrame({"setup": ["iwne_fs"], "percent": [30], "seed": [4]}), seed=9)
     assert old[["seed", "fraction"]].values.tolist() == [[4, 30]]
-    older = name_runs(pd.DataFrame({"setup": ["iwne_fs"]}), seed=9)
+    older = complete_runs(pd.DataFrame({"setup": ["iwne_fs"]}), seed=9)
     assert older[["seed", "fraction"]].values.tolist() == [[9, 100]]
 
 

@@ -1,16 +1,18 @@
 import dataclasses
+import os
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from dr_core.data.preprocessing import Preprocessing
-from dr_core.data.store import Store, open_store
+from dr_core.data.store import Store, fingerprint_store, open_store
 from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
 from dr_core.study.drawn_data import DRAWN_DATA, draw_patient_views
 from dr_core.study.eyes import can_open, list_eyes, open_graded, open_picture
-from dr_core.study.folder import StudyInfo, write_study_info
+from dr_core.study.folder import DataSet, StudyInfo, add_data, open_study, write_study_info
 
 
 @pytest.fixture
@@ -18,6 +20,13 @@ def study(tmp_path):
     data = dataclasses.replace(DRAWN_DATA["test"], images=2)
     info = StudyInfo(title="T", summary="", protocol="-", seed=5, setups=(SETUPS["ifi_cl"],), data=(data,))
     return write_study_info(tmp_path / "study", info)
+
+
+def measured_on(study, folder):
+    """The study as it is once it has been measured on prepared eyes."""
+    data = DataSet(key="mine", title="Mine", role="test", images=3, real=True, description="", label="")
+    add_data(study.path, dataclasses.replace(data, fingerprint=fingerprint_store(folder)))
+    return open_study(study.path)
 
 
 def write_store(folder):
@@ -40,6 +49,7 @@ def test_a_phantom_is_drawn_again_pixel_by_pixel(study):
 def test_a_prepared_eye_is_opened_from_its_store(study, tmp_path):
     folder = write_store(tmp_path / "store")
     eyes = list_eyes("mine", open_store(folder), folder)
+    study = measured_on(study, folder)
     picture = open_picture(study, "mine", "b", eyes)
     assert np.array_equal(picture.image.transpose(2, 0, 1), np.load(folder / "images.npy")[1])
     assert (picture.grade, picture.prepared, list(eyes["warnings"])) == (4, True, ["", "x", ""])
@@ -48,6 +58,8 @@ def test_a_prepared_eye_is_opened_from_its_store(study, tmp_path):
 def test_what_cannot_be_opened_is_said(study, tmp_path):
     folder = write_store(tmp_path / "store")
     eyes = list_eyes("mine", open_store(folder), folder)
+    assert not can_open(study, "mine", eyes)
+    study = measured_on(study, folder)
     assert can_open(study, "phantoms_test")
     assert can_open(study, "mine", eyes)
     assert not can_open(study, "other", eyes)
@@ -59,6 +71,21 @@ def test_what_cannot_be_opened_is_said(study, tmp_path):
         open_picture(study, "phantoms_test", "phantom-1-up")
     folder.rename(tmp_path / "moved")
     assert not can_open(study, "mine", eyes)
+
+
+def test_a_study_opens_no_folder_whose_content_it_was_not_measured_on(study, tmp_path):
+    """A stranger's table of eyes may name any folder of this machine."""
+    folder, private = write_store(tmp_path / "store"), tmp_path / "private"
+    eyes = list_eyes("mine", open_store(folder), folder)
+    study = measured_on(study, folder)
+    shutil.copytree(folder, private)
+    np.save(private / "images.npy", np.zeros((3, 3, 16, 16), np.uint8))
+    for place in (private, tmp_path, "/proc/self", "..", "\0", "x" * 5000):
+        with pytest.raises(InputError, match="not on this machine, or are others by now"):
+            open_picture(study, "mine", "a", eyes.assign(store=str(place)))
+    (private / "images.npy").unlink()
+    os.mkfifo(private / "images.npy")
+    assert not can_open(study, "mine", eyes.assign(store=str(private)))
 
 
 def test_quality_is_left_open_where_nobody_measured_it():

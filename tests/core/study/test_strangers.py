@@ -68,7 +68,6 @@ def test_a_malicious_pickle_is_refused_under_every_name_and_does_nothing(form, s
         lambda: study.load_model("ifi_cl"),
         lambda: study.read_checkpoint_info("ifi_cl"),
         run.load_state,
-        run.epochs_done,
         lambda: study.read_results("predictions"),
         lambda: read_weights(EXTERNAL["supervised"], tmp_path / "resnet50.pth"),
         lambda: read_weights(EXTERNAL["moco"], tmp_path / "resnet50.pth"),
@@ -187,7 +186,7 @@ def test_a_table_of_strange_values_is_refused(study, column):
 
 
 def test_a_table_of_endless_rows_is_refused(study, monkeypatch):
-    monkeypatch.setattr("dr_core.study.tables._MAX_ROWS", 10)
+    monkeypatch.setattr("dr_core.parquet._MAX_ROWS", 10)
     write_table(study, setup=pa.array(["x"] * 11))
     with pytest.raises(InputError, match=r"performance\.parquet .* damaged"):
         study.read_results("performance")

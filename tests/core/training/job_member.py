@@ -1,7 +1,9 @@
 """One process of a job of many, as torchrun starts it: trains, writes what it found, and dies if it is told to."""
 
+import itertools
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from dr_core.data.augment import AugmentConfig
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store
 from dr_core.devices import find_job, leave_job
-from dr_core.errors import InputError
+from dr_core.errors import InputError, Stopped
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.models.moco import MoCo
@@ -78,6 +80,12 @@ def moco_step(norm_groups, wrap=lambda network: network, part=slice(None)):
 def main():
     out, rank = Path(sys.argv[1]), find_job().rank
     list(train(finetune_task(), CONFIG, RunFolder(out / f"run{rank}", {}, writes=rank == 0), CPU))
+    stops, asked = RunFolder(out / "stops", {}, writes=rank == 0), itertools.count(1)
+    with suppress(Stopped):
+        list(train(finetune_task(), CONFIG, stops, CPU, lambda: rank == 1 and next(asked) == 3))
+        raise AssertionError("one process was asked to stop, and the job went on")
+    (out / f"stopped{rank}.txt").write_text(str(torch.load(out / "stops" / "last.ckpt")["begun"]["steps"]))
+    list(train(finetune_task(), CONFIG, stops, CPU))
     half = slice(4 * rank, 4 * rank + 4)
     torch.save(moco_step(1, nn.parallel.DistributedDataParallel, half), out / f"moco{rank}.pt")
     try:

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from dr_core.data.augment import AugmentConfig, augment, draw_parameters
+from dr_core.data.augment import AugmentConfig, augment, sample_parameters
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store
@@ -52,7 +52,7 @@ def draw(seeds):
 
 def photograph_again(images, times):
     """Other views of the same eyes; each eye is a class, and every view has a patient of its own to be a neighbor."""
-    views = [augment(images, draw_parameters(VIEWS, len(images), seed), SIDE) for seed in range(times)]
+    views = [augment(images, sample_parameters(VIEWS, len(images), seed), SIDE) for seed in range(times)]
     index = pd.DataFrame({"grade": np.tile(np.arange(len(images)), times)})
     index["patient"] = index.index.astype(str)
     return Store((torch.cat(views) * 255).byte().numpy(), index)

@@ -9,7 +9,7 @@ import torch
 from dr_core.data.augment import AugmentConfig
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store
-from dr_core.errors import InputError
+from dr_core.errors import InputError, Stopped
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo, load_model
 from dr_core.models.moco import MoCo
@@ -81,6 +81,36 @@ def test_a_stopped_training_resumes_to_the_same_weights(tmp_path, make_task):
     metrics = [without_speed(tmp_path / name / "metrics.jsonl") for name in ("whole", "stopped")]
     assert metrics[0] == metrics[1]
     assert len(read_metrics(tmp_path / "whole" / "metrics.jsonl")) == 3
+
+
+class After:
+    """Asks to stop after some steps."""
+
+    def __init__(self, steps):
+        self.left = steps
+
+    def __call__(self):
+        self.left -= 1
+        return self.left == 0
+
+
+@pytest.mark.parametrize("make_task", [finetune_task, contrastive_task])
+@pytest.mark.parametrize("stops", [(1, 1), (3,), (5,), (7, 1)])
+def test_a_training_that_is_asked_to_stop_goes_on_at_the_next_step(tmp_path, make_task, stops):
+    """In its first epoch twice, before a validation, in another epoch; what an epoch has measured is not lost."""
+    whole, done = make_task(), 0
+    *_, last = train(whole, CONFIG, RunFolder(tmp_path / "whole", {}))
+    for steps in stops:
+        done += steps
+        with pytest.raises(Stopped, match=f"after step {done} of {last.steps} is kept in .*last.ckpt"):
+            list(train(make_task(), CONFIG, RunFolder(tmp_path / "stopped", {}), None, After(steps)))
+    resumed = make_task()
+    after = list(train(resumed, CONFIG, RunFolder(tmp_path / "stopped", {})))
+    assert after[0].step == done + (done % (last.steps // CONFIG.epochs) > 0)  # or the measures of an epoch
+    expected = whole.network.state_dict()
+    assert all(torch.equal(expected[name], tensor) for name, tensor in resumed.network.state_dict().items())
+    metrics = [without_speed(tmp_path / name / "metrics.jsonl") for name in ("whole", "stopped")]
+    assert metrics[0] == metrics[1]
 
 
 def test_a_finished_training_does_nothing(tmp_path):

@@ -80,6 +80,13 @@ def test_the_first_process_alone_writes(job):
     assert not (job / "run1").exists()
 
 
+def test_all_stop_after_the_same_step_when_one_is_asked_to(job):
+    assert [(job / f"stopped{rank}.txt").read_text() for rank in (0, 1)] == ["3", "3"]
+    resumed, whole = (torch.load(job / name / "last.ckpt", weights_only=True) for name in ("stops", "run0"))
+    assert all(torch.equal(resumed["network"][name], weights) for name, weights in whole["network"].items())
+    assert resumed.keys() == whole.keys()
+
+
 def test_moco_on_two_devices_equals_two_groups_on_one(job):
     """Keys are normalized among images of the other device, as shuffling batch norm does, and enter every queue."""
     one = moco_step(norm_groups=2)

@@ -1,13 +1,13 @@
-"""A zoo of awkward inputs, drawn here: each member has one right outcome."""
+"""Masks and tables as they come: each member has one right outcome. Photographs: tests/zoo."""
 
 import io
 import unicodedata
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from dr_core.data.fundus import read_fundus
+from dr_cli.main import main
 from dr_core.data.intake.lesion_mask import decode_mask
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.published.folder import FolderLayout
@@ -26,56 +26,6 @@ def encode(picture, kind="PNG", **options):
     return file.getvalue()
 
 
-# --- damaged JPEGs ------------------------------------------------------------------------------------------------
-
-JPEGS = {
-    "baseline": {},
-    "progressive": {"progressive": True},
-    "optimized": {"optimize": True},
-    "444": {"subsampling": 0},
-    "420": {"subsampling": 2},
-    "restart rows": {"restart_marker_rows": 1},
-    "restart blocks": {"restart_marker_blocks": 3, "progressive": True},
-}
-
-
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.6, 0.8])
-@pytest.mark.parametrize("damage", ["zeroed", "cut and closed"])
-@pytest.mark.parametrize("name", JPEGS)
-@pytest.mark.parametrize("side", [None, 64])
-def test_a_damaged_scan_is_never_a_picture(name, damage, share, side):
-    data = encode(EYE, "JPEG", quality=92, **JPEGS[name])
-    assert read_fundus(data, longest_side=side).ndim == 3
-    start = data.index(b"\xff\xda") + 14
-    place = start + int(share * (len(data) - start - 1100))
-    broken = data[:place] + bytes(1024) + data[place + 1024 :] if damage == "zeroed" else data[:place] + b"\xff\xd9"
-    with pytest.raises(InputError, match="damaged"):
-        read_fundus(broken, longest_side=side)
-
-
-@pytest.mark.parametrize("tail", [b"\0" * 500, b"SEFT" * 99, encode(EYE, "JPEG")], ids=["zeros", "trailer", "second"])
-def test_what_cameras_write_behind_the_end_is_no_damage(tail):
-    data = encode(EYE, "JPEG")
-    assert np.array_equal(read_fundus(data + tail), read_fundus(data))
-
-
-@pytest.mark.parametrize(
-    ("kind", "options"),
-    [("BMP", {}), ("WEBP", {"lossless": True}), ("JPEG2000", {}), ("WEBP", {"quality": 95}), ("AVIF", {"quality": 95})],
-)
-def test_newer_formats_are_read_and_cut_ones_refused(kind, options):
-    data = encode(EYE, kind, **options)
-    assert abs(read_fundus(data).astype(int) - EYE).mean() < 3
-    with pytest.raises(InputError, match="damaged"):
-        read_fundus(data[: len(data) // 2])
-
-
-def test_the_largest_page_of_a_tiff_is_read():
-    small = Image.fromarray(EYE).resize((64, 64))
-    data = encode(small, "TIFF", save_all=True, append_images=[Image.fromarray(EYE)])
-    assert np.array_equal(read_fundus(data), EYE)
-
-
 # --- masks --------------------------------------------------------------------------------------------------------
 
 
@@ -87,7 +37,6 @@ def colored(off, on, mode="RGB"):
     return Image.fromarray(np.where(LESION[..., None], on, off).astype(np.uint8), mode=None)
 
 
-VALUES = [(0, 1), (0, 255), (1, 2), (128, 255), (255, 0), (254, 255)]
 MASKS = {
     **{
         f"{off} and {on}": encode(two(off, on))
@@ -217,7 +166,7 @@ def test_twins_of_a_stem_are_named_and_notes_are_no_photographs(folder):
 
 def test_one_photograph_under_two_names_has_one_grade(folder):
     (folder / "copy.jpg").write_bytes((folder / "1.jpg").read_bytes())
-    with pytest.raises(InputError, match="are one photograph, with the grades 0, 1"):
+    with pytest.raises(InputError, match="are one photograph, with the grades 0 and 1"):
         take_in(folder, "image,grade\n1.jpg,0\ncopy.jpg,1\n")
     assert "count twice" in take_in(folder, "image,grade\n1.jpg,0\ncopy.jpg,0\n").notes[0]
 
@@ -227,3 +176,79 @@ def test_an_eye_without_a_patient_is_its_own(folder, blank):
     intake = take_in(folder, f"image,grade,who\n1.jpg,0,007\n2.jpg,1,007\neye.1,2,{blank}\n", patient_column="who")
     assert intake.index["patient"].tolist() == ["007", "007", "eye.1"]
     assert intake.summary == "3 eyes, 1 patients, 1 without a patient: counted as its own."
+
+
+def test_one_photograph_under_two_names_has_one_patient(folder):
+    (folder / "copy.jpg").write_bytes((folder / "1.jpg").read_bytes())
+    with pytest.raises(InputError, match=r"row 3: 1.jpg = copy.jpg are one photograph, with the patients a and b"):
+        take_in(folder, "image,grade,who\n1.jpg,0,a\ncopy.jpg,0,b\n", patient_column="who")
+    intake = take_in(folder, "image,grade,who\n1.jpg,0,a\ncopy.jpg,0,\n", patient_column="who")
+    assert "count twice" in intake.notes[0]
+
+
+def test_all_mistakes_of_a_table_are_listed_at_once(folder):
+    (folder / "copy.jpg").write_bytes((folder / "1.jpg").read_bytes())
+    (folder / "1.png").write_bytes(encode(EYE))
+    rows = ["1.jpg,0", "1.jpg,0", "2.jpg,7", ",1", "1,3", "eye.1,1,2,3", "../x.jpg,1", "copy.jpg,4", "/etc/eye.jpg,2"]
+    with pytest.raises(InputError) as found:
+        take_in(folder, "image,grade\n" + "\n".join(rows) + "\n")
+    for reason in (
+        "row 3: the eye 1.jpg has more than one row",
+        "row 4: the grade of 2.jpg must be a number from 0 to 4, not '7'",
+        "row 5: has no image name",
+        "row 6: '1' may be '1.jpg' or '1.png'",
+        "row 7: it has 4 cells, the head line 2",
+        "row 8: '../x.jpg' lies outside the root",
+        "row 9: 1.jpg = copy.jpg are one photograph, with the grades 0 and 4",
+        "row 10: '/etc/eye.jpg' lies outside the root",
+        "(8 such rows)",
+    ):
+        assert reason in str(found.value), reason
+
+
+@pytest.mark.parametrize(
+    ("content", "layout"),
+    [*((content, {}) for content in TABLES.values()), ("image,grade\n1.jpg,9\n2.jpg,4\n", {})],
+    ids=[*TABLES, "a grade of 9"],
+)
+def test_data_check_uses_the_same_door(folder, content, layout, capsys):
+    data = content if isinstance(content, bytes) else content.encode()
+    (folder / "labels.csv").write_bytes(data)
+    try:
+        expected = take_in(folder, content, **layout).summary
+    except InputError as error:
+        expected = str(error)
+    code = main(["data", "check", "folder", str(folder), "--fast"])
+    printed = capsys.readouterr()
+    assert expected in (printed.out if code in (0, 1) else printed.err)
+
+
+def test_the_share_of_a_lesion_is_that_of_the_field_of_view():
+    quarter = np.zeros((64, 96), np.uint8)
+    quarter[10:50, 20:56] = 255  # 23 % of the picture
+    assert decode_mask("m", encode(quarter)).notes == ()
+    assert (
+        "47 % of the field of view, which a lesion rarely covers"
+        in decode_mask("m", encode(quarter), field_share=0.5).notes[0]
+    )
+    with pytest.raises(InputError, match="covers 59 % of the field of view"):
+        decode_mask("m", encode(quarter), field_share=0.4)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_mask_is_turned_as_its_photograph(kind, orientation):
+    stored = Image.fromarray(LESION.astype(np.uint8) * 255)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"exif": exif} if kind == "PNG" else {"tiffinfo": {274: orientation}}
+    wanted = np.asarray(ImageOps.exif_transpose(_with_orientation(stored, orientation))) > 0
+    assert np.array_equal(decode_mask("m", encode(stored, kind, **options), wanted.shape).pixels, wanted)
+
+
+def _with_orientation(picture, orientation):
+    file = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture.save(file, "PNG", exif=exif)
+    return Image.open(io.BytesIO(file.getvalue()))

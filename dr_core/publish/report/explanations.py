@@ -1,0 +1,104 @@
+"""The report's sections on whether heatmaps can be trusted: sanity, faithfulness, and what the networks know."""
+
+from collections.abc import Sequence
+from html import escape
+
+import pandas as pd
+
+from dr_core.analysis.controls import CONTROLS, MAP
+from dr_core.analysis.probes import strongest_block
+from dr_core.data.grades import lesion_label
+from dr_core.experiments.faithfulness import BEYOND
+from dr_core.experiments.sanity import arrange_sanity, describe_sanity
+from dr_core.publish.report.tables import label_setups, write_intervals, write_table
+from dr_core.study.folder import Study
+
+
+def describe_explanations(study: Study) -> str:
+    """The sections that the study has tables for, HTML.
+
+    Raises:
+        InputError: If a table is damaged.
+    """
+    return _faithfulness(study) + _sanity(study) + _concepts(study)
+
+
+def _faithfulness(study: Study) -> str:
+    rows = _faithfulness_rows(study)
+    if rows.empty:
+        return ""
+    rows = rows.assign(setup=label_setups(rows["setup"]), interval=write_intervals(rows, 3))
+    names = {"setup": "set-up", "method": "order", "value": "area", "interval": "95 % interval", "n": "eyes"}
+    caption = (
+        "<p>Region perturbation with ROAD filling: mean area between the curves, -1 to 1; above its strongest control, "
+        "the answers rest on what the heatmap marks.</p>"
+    )
+    return "<h2>Faithfulness of the heatmaps</h2>" + caption + write_table(rows, names, 3)
+
+
+def _sanity(study: Study) -> str:
+    rows, sentences = _sanity_rows(study)
+    if rows.empty:
+        return ""
+    names = {"method": "method", "late": "late layers randomized", "all": "all layers", "grades": "other grades"}
+    listed = "".join(f"<li>{escape(one)}</li>" for one in sentences)
+    caption = (
+        "<p>Rank correlation inside the field of view with the trained network's map of the target grade, mean over "
+        "eyes and set-ups; 1 = the same map.</p>"
+    )
+    table = write_table(rows, {**names, "n": "eyes"}, 2)
+    return f"<h2>Sanity of the attribution methods</h2>{caption}{table}<ul>{listed}</ul>"
+
+
+def _concepts(study: Study) -> str:
+    rows = _concept_rows(study)
+    if rows.empty:
+        return ""
+    rows = rows.assign(setup=label_setups(rows["setup"]), interval=write_intervals(rows, 2))
+    names = {"lesion": "lesion", "setup": "set-up", "block": "known best in", "auc": "AUC", "untrained": "untrained"}
+    names |= {"effect": "effect in the last block", "interval": "shuffled directions", "n": "phantoms"}
+    return "<h2>Lesions in the representations</h2>" + write_table(rows, names, 2)
+
+
+def _sanity_rows(study: Study) -> tuple[pd.DataFrame, Sequence[str]]:
+    """Rank correlations by method, and what they mean in words; empty where the study has no such table."""
+    if not study.has_results("sanity_summary"):
+        return pd.DataFrame(), ()
+    summary = study.read_checkpoint_results("sanity_summary")
+    return arrange_sanity(summary), [" ".join(sentences) for sentences in describe_sanity(summary).values()]
+
+
+def _faithfulness_rows(study: Study) -> pd.DataFrame:
+    """Areas between the perturbation curves by set-up and order; empty where the study has no such table."""
+    if not study.has_results("faithfulness_summary"):
+        return pd.DataFrame()
+    rows = study.read_checkpoint_results("faithfulness_summary")
+    titles = {MAP: "the heatmap", BEYOND: "heatmap minus its strongest control"}
+    titles |= {name: control.label for name, control in CONTROLS.items()}
+    return rows.assign(method=[titles.get(str(name), str(name)) for name in rows["method"]])
+
+
+def _concept_rows(study: Study) -> pd.DataFrame:
+    """The block in which each set-up knows each lesion best; empty where the study has no such table."""
+    if not study.has_results("concepts"):
+        return pd.DataFrame()
+    found = []
+    for (setup, lesion), part in study.read_checkpoint_results("concepts").groupby(["setup", "lesion"], sort=False):
+        best = strongest_block(dict(zip(part["block"], part["auc"], strict=True)))
+        if best is None:
+            continue
+        row, last = part[part["block"] == best].iloc[0], part.iloc[-1]
+        found.append(
+            {
+                "setup": setup,
+                "lesion": lesion_label(str(lesion)),
+                "block": best,
+                "auc": float(row["auc"]),
+                "untrained": float(part["auc_untrained"].max()) if "auc_untrained" in part else float("nan"),
+                "effect": float(last["effect"]),
+                "low": float(last["effect_low"]),
+                "high": float(last["effect_high"]),
+                "n": int(row["n"]),
+            }
+        )
+    return pd.DataFrame(found)

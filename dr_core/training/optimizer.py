@@ -1,0 +1,20 @@
+"""The optimizers of the recipes."""
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+Optimizer = Literal["adamw", "sgd"]
+
+SGD_MOMENTUM = 0.9
+"""Source: He et al. 2020, section 3.3, and the authors' code."""
+
+
+def build_optimizer(
+    network: nn.Module, name: Optimizer, learning_rate: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """The optimizer of a network's parameters; the loop sets the learning rate of each step."""
+    if name == "sgd":
+        return torch.optim.SGD(network.parameters(), learning_rate, SGD_MOMENTUM, weight_decay=weight_decay, fused=True)
+    return torch.optim.AdamW(network.parameters(), weight_decay=weight_decay, fused=True)

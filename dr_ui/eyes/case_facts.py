@@ -1,0 +1,69 @@
+"""What this session knows of an eye of its case list: a thumbnail, its quality, and what the models say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import streamlit as st
+
+from dr_core.data.fundus import encode_jpeg
+from dr_core.errors import InputError
+from dr_core.study.folder import Study
+from dr_ui.eyes import cache
+from dr_ui.eyes.cache import Eye
+
+_KNOWN = "case_facts"
+_THUMBNAIL_SIDE, _MOST = 64, 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseFacts:
+    """What is known of an eye.
+
+    Attributes:
+        thumbnail: Small JPEG; empty where the photograph cannot be read.
+        warnings: What is wrong with its quality, plain sentences.
+        answers: Set-up -> softmax, float64 (5,); empty where there is no answer.
+        error: Why there is no answer; empty where there is one.
+    """
+
+    thumbnail: bytes = b""
+    warnings: tuple[str, ...] = ()
+    answers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    error: str = ""
+
+
+def known_facts(eye: Eye, study: Study) -> CaseFacts | None:
+    """What the session has found of an eye already; nothing is computed."""
+    return _known().get((eye.key, cache.study_stamp(study)))
+
+
+def find_facts(eye: Eye, study: Study) -> CaseFacts:
+    """Read an eye and ask the models about it, once; a file that cannot be read gives its reason."""
+    key = (eye.key, cache.study_stamp(study))
+    known = _known()
+    if key not in known:
+        if len(known) >= _MOST:
+            known.pop(next(iter(known)))
+        known[key] = _find(eye, study)
+    return known[key]
+
+
+def _known() -> dict[tuple[str, cache.Stamp], CaseFacts]:
+    found: dict[tuple[str, cache.Stamp], CaseFacts] = st.session_state.setdefault(_KNOWN, {})
+    return found
+
+
+def _find(eye: Eye, study: Study) -> CaseFacts:
+    try:
+        answers, look = cache.answers(eye, study), cache.look(eye, study)
+    except InputError as error:
+        return CaseFacts(error=str(error))
+    reason = "" if answers else "no model's answer about this eye is a probability"
+    return CaseFacts(thumbnail=_shrink(look.taken), warnings=look.quality.warnings, answers=answers, error=reason)
+
+
+def _shrink(jpeg: bytes) -> bytes:
+    picture = cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return encode_jpeg(picture.astype(np.uint8), _THUMBNAIL_SIDE)

@@ -1,0 +1,170 @@
+"""The case list is the same on every page: it is filtered, sorted, walked through, and nothing of it is lost."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dr_core.data.phantom import draw_phantom
+from dr_ui.eyes.cache import Eye
+from dr_ui.eyes.case_facts import CaseFacts
+from dr_ui.eyes.case_strip import DISAGREE, NO_ANSWER, REFERABLE, WARNED, Case, select_cases
+from tests.app.page_driver import encoded, html_of, upload
+from tests.conftest import ROOT
+
+PAGES = ["home.py", *sorted(f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py"))]
+
+
+@pytest.fixture
+def app(monkeypatch, tiny_study):
+    monkeypatch.setenv("DR_STUDY", str(tiny_study.path))
+    return AppTest.from_file(ROOT / "home.py", default_timeout=120)
+
+
+def eyes(*names):
+    return [(name, encoded(draw_phantom(4, 160, seed).image)) for seed, name in enumerate(names)]
+
+
+def listed(app):
+    tables = [table.value for table in app.sidebar.dataframe if "referable" in table.value]
+    return [name.removeprefix("▸ ") for name in tables[0]["eye"]] if tables else []
+
+
+def button(app, key):
+    return next(one for one in app.button if one.key == key)
+
+
+def test_the_list_stands_on_every_page(app):
+    app.switch_page("pages/1_Compare.py").run()
+    assert not listed(app)
+    upload(app, *eyes("a.png", "b.png", "c.png"))
+    for page in PAGES:
+        app.switch_page(page).run()
+        assert not app.exception
+        assert listed(app) == ["a.png", "b.png", "c.png"]
+
+
+def test_next_and_previous_move_the_eye_of_the_page(app):
+    app.switch_page("pages/2_Robustness.py").run()
+    upload(app, *eyes("a.png", "b.png"))
+    assert button(app, "case_previous").disabled
+    button(app, "case_next").click().run()
+    app.switch_page("pages/1_Compare.py").run()
+    assert 'alt="b.png, as taken"' in html_of(app)
+    button(app, "case_previous").click().run()
+    assert 'alt="a.png, as taken"' in html_of(app)
+    assert not button(app, "case_next").disabled
+    app.switch_page("pages/3_Explain.py").run()
+    assert not app.exception
+    button(app, "case_next").click().run()
+    app.switch_page("pages/1_Compare.py").run()
+    assert 'alt="b.png, as taken"' in html_of(app)
+
+
+def test_a_removed_eye_is_gone_though_the_uploader_holds_it(app):
+    app.switch_page("pages/1_Compare.py").run()
+    upload(app, *eyes("a.png", "b.png"))
+    button(app, "case_remove").click().run()
+    app.switch_page("pages/1_Compare.py").run()
+    assert listed(app) == ["b.png"]
+    assert 'alt="b.png, as taken"' in html_of(app)
+
+
+def test_a_broken_file_has_no_answer_and_can_be_removed(app):
+    app.switch_page("pages/1_Compare.py").run()
+    upload(app, ("broken.png", b"nothing"))
+    assert app.error
+    assert listed(app) == ["broken.png"]
+    button(app, "case_remove").click().run()
+    assert not app.error
+    assert not listed(app)
+
+
+def test_eyes_are_asked_about_where_the_user_wants_it(app):
+    app.switch_page("pages/2_Robustness.py").run()
+    upload(app, *eyes("a.png", "b.png"), ("broken.png", b"nothing"))
+    assert list(app.sidebar.dataframe[0].value["referable"]) == ["not asked"] * 3
+    button(app, "case_ask").click().run()
+    verdicts = list(app.sidebar.dataframe[0].value["referable"])
+    assert verdicts[2] == "no answer"
+    assert all(verdict.endswith(" of 4") for verdict in verdicts[:2])
+    app.pills(key="case_filters").set_value([NO_ANSWER]).run()
+    assert listed(app) == ["broken.png"]
+    app.pills(key="case_filters").set_value([]).run()
+    app.text_input(key="case_search").set_value("B").run()
+    assert listed(app) == ["b.png", "broken.png"]
+
+
+@pytest.fixture
+def measured(monkeypatch, tmp_path, tiny_study):
+    """A study whose prepared eyes lie on this machine."""
+    store, names = tmp_path / "eyes", ["left-1", "right-1"]
+    store.mkdir()
+    images = np.stack([draw_phantom(3, 64, seed).image.transpose(2, 0, 1) for seed in (1, 2)])
+    np.save(store / "images.npy", images)
+    index = pd.DataFrame({"eye": names, "patient": ["p", "p"], "grade": [3, 3]})
+    index.to_parquet(store / "index.parquet")
+    rows = index[["eye"]].assign(
+        data="test", side="", sharpness=np.nan, luminance=np.nan, warnings=None, store=str(store), row=[0, 1]
+    )
+    tiny_study.write_results("eyes", rows)
+    monkeypatch.setenv("DR_STUDY", str(tiny_study.path))
+    yield "test", names
+    (tiny_study.path / "results" / "eyes.parquet").unlink()
+
+
+def test_an_eye_of_the_study_joins_the_uploads_and_follows_by_the_menu(measured, app):
+    data, names = measured
+    app.switch_page("pages/1_Compare.py").run()
+    upload(app, *eyes("mine.png"))
+    app.switch_page("pages/1_Compare.py")
+    app.query_params["eye"] = f"{data}/{names[0]}"
+    app.run()
+    assert not app.error, app.error[0].value
+    assert listed(app) == ["mine.png", names[0]]
+    assert names[0] in html_of(app)
+    del app.query_params["eye"]
+    app.switch_page("pages/2_Robustness.py").run()
+    assert listed(app) == ["mine.png", names[0]]
+    assert dict(app.query_params)["eye"] == f"{data}/{names[0]}"
+    button(app, "case_previous").click().run()
+    assert "eye" not in app.query_params, "an upload is in no link"
+
+
+def test_a_link_to_an_eye_that_is_gone_is_a_sentence_and_loses_nothing(measured, app):
+    data, _ = measured
+    app.switch_page("pages/1_Compare.py").run()
+    upload(app, *eyes("mine.png"))
+    app.query_params["eye"] = f"{data}/nobody"
+    app.run()
+    assert "nobody" in app.error[0].value
+    assert listed(app) == ["mine.png"]
+    app.run()
+    assert not app.error
+
+
+def case(name, answers, warnings=()):
+    facts = CaseFacts(answers=dict.fromkeys("abcd"[:answers]), warnings=warnings)
+    return Case(Eye(name, name), facts)
+
+
+def test_filters_search_and_orders():
+    split = dataclasses.replace(case("Split", 4), referable=2, models=4, highest=0.7, spread=0.6)
+    sick = dataclasses.replace(case("sick", 4, ("dark",)), referable=4, models=4, highest=0.9, spread=0.1)
+    silent, unread = case("silent", 0), Case(Eye("unread", "unread"), None)
+    cases = [split, sick, silent, unread]
+
+    def names(filters=(), text="", order="as added"):
+        return [one.eye.name for one in select_cases(cases, filters, text, order)]
+
+    assert names([DISAGREE]) == ["Split"]
+    assert names([REFERABLE]) == ["Split", "sick"]
+    assert names([REFERABLE, WARNED]) == ["sick"]
+    assert names([NO_ANSWER]) == ["silent"]
+    assert names(text="SI") == ["sick", "silent"]
+    assert names(order="name") == ["sick", "silent", "Split", "unread"]
+    assert names(order="highest P first")[:2] == ["sick", "Split"]
+    assert names(order="largest spread first")[0] == "Split"
+    assert names(order="warned first")[0] == "sick"

@@ -1,0 +1,27 @@
+"""Ctrl-C advises the command that works."""
+
+import pytest
+
+import dr_cli.study
+from dr_cli.main import main
+
+CONFIG = 'preset = "quick"\n'
+
+
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [
+        (["study"], "Stopped. The same command with --resume goes on"),
+        (["study", "--resume"], "Stopped. The same command goes on"),
+        (["demo", "--quick"], "Stopped. The same command goes on"),
+    ],
+)
+def test_a_study_that_is_stopped_says_how_it_goes_on(tmp_path, monkeypatch, capsys, command, advice):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dr_cli.study, "build_cells", stop)
+    (tmp_path / "study.toml").write_text(CONFIG)
+    given = ["--config", str(tmp_path / "study.toml")] if command[0] == "study" else []
+    assert main([*command, *given, "--out", str(tmp_path / "out")]) == 130
+    assert advice in " ".join(capsys.readouterr().err.split())
