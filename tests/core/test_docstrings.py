@@ -12,11 +12,14 @@ FORMULA = re.compile(r"\w\)? = |>=|sum over |\|.+\| / \|.+\|")
 NOTHING_TO_COMPUTE = {
     "attribution/alpha1_beta0.py": {"why_unknown"},  # names the part of a network that the fast engine does not know
     "controls.py": {  # choose networks and run them; the maps' formulas stand at the rules
+        "build_explainers",
         "build_untrained",
         "class_maps",
         "control_maps",
+        "kind_of",
         "untrained_explainers",
         "untrained_maps",
+        "why_no_map",
         "why_no_untrained",
     },
     "discrimination.py": {"check_scores"},  # checks arguments
