@@ -41,7 +41,7 @@ _TITLES = {
     "microaneurysms": "MA",
     "haemorrhages": "HE",
     "hard_exudates": "EX",
-    **{"total": "total", "view": "field of view"},
+    "total": "total", "view": "field of view",
     "mass accuracy": "RMA",
     "rank accuracy": "rank accuracy",
     "entropy": "entropy",
