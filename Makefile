@@ -60,7 +60,7 @@ audit: build/supply.stamp  ## look for known weaknesses in the locked packages (
 	$(SUPPLY)/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 licences: .venv/app.stamp build/supply.stamp  ## write the table of docs/licences.md: the licence of every locked package
-	@{ sed '/^## Every locked package/q' docs/licences.md; echo; \
+	@mkdir -p build; { sed '/^## Every locked package/q' docs/licences.md; echo; \
 		$(SUPPLY)/pip-licenses --python $(BIN)/python --format markdown --with-urls --with-system \
 		--packages $$(sed -nE 's/^([a-zA-Z0-9._-]+)==.*/\1/p' requirements.lock | sed 'p; s/-/_/g' | sort -u); } > build/licences.md
 	@mv build/licences.md docs/licences.md

@@ -7,8 +7,9 @@ from rich.console import Console
 
 from dr_cli.progress import show_progress
 from dr_core.devices import resolve_device
-from dr_core.experiments.experiment import Experiment, Inputs, Report
+from dr_core.experiments.experiment import Experiment, Inputs
 from dr_core.experiments.settings import Setting, build_config
+from dr_core.experiments.step import Report
 from dr_core.study.folder import open_study
 from dr_core.study.shards import parse_shard
 

@@ -35,7 +35,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 def _run(options: argparse.Namespace) -> int:
     """Give 1 where a model gave no answer; a part alone, and photographs that could not be read, are no failure.
 
-    torchrun would end the other parts at the first one that gives another code.
+    A part alone gives 0: torchrun would end the other parts at the first one that gives another code.
     """
     config = ScoreConfig(
         setups=tuple(options.setups),

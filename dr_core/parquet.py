@@ -57,7 +57,8 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFra
         if any(_longest(chunk.dictionary) > _MAX_TEXT for chunk in column.chunks):
             raise ValueError("too long a text")
         table = table.set_column(table.column_names.index(name), name, column.cast(column.type.value_type))
-    return table.to_pandas(ignore_metadata=True)
+    result: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+    return result
 
 
 def _check_claims(path: Path, about: pa.parquet.FileMetaData, types: dict[str, pa.DataType]) -> None:
@@ -75,7 +76,8 @@ def _check_claims(path: Path, about: pa.parquet.FileMetaData, types: dict[str, p
 
 def _is_text(kind: pa.DataType) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    result: bool = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return result
 
 
 def _is_number(kind: pa.DataType) -> bool:

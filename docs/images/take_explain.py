@@ -23,7 +23,6 @@ PATIENCE = 240_000
 SHOTS = {
     "explain": ("Explain", "", ".lens-sentence"),
     "explain-no-dr": ("Explain", "?target=grade+0%3A+no+DR", ".lens-sentence"),
-    "representations-lesions": ("Representations", "", "text=Which lesions does each network know"),
 }
 """File -> page, its link, and what must be there before the picture is taken."""
 
@@ -58,9 +57,6 @@ def _take(page: Page, address: str, sign: str, path: Path) -> None:
     page.goto(address)
     page.wait_for_selector(sign)
     page.wait_for_selector("[data-testid=stStatusWidget]", state="detached")
-    if "Representations" in address:
-        page.locator(sign).scroll_into_view_if_needed()
-        page.mouse.wheel(0, SIZE["height"])
     page.wait_for_timeout(1500)
     page.screenshot(path=path)
 

@@ -140,7 +140,8 @@ def _area(positive: np.ndarray, negative: np.ndarray, false_positives: np.ndarra
     wrong = np.einsum("gd,gd->d", positive, 2 * false_positives - negative, dtype=np.float64)
     pairs = 2 * positive.sum(axis=0, dtype=np.float64) * false_positives[-1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        return 1 - wrong / pairs
+        result: np.ndarray = 1 - wrong / pairs
+        return result
 
 
 def measure_auc(scores: np.ndarray, labels: np.ndarray, draws: PatientDraws) -> np.ndarray:

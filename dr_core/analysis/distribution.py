@@ -104,7 +104,8 @@ def fit_distributions(
 def _pareto_alpha(samples: np.ndarray) -> np.ndarray:
     """Maximum likelihood of the shape, float (D,), of samples float (D, N) above their own smallest value."""
     logs = np.log(samples)
-    return samples.shape[1] / np.maximum((logs - logs.min(axis=1, keepdims=True)).sum(axis=1), 1e-12)
+    result: np.ndarray = samples.shape[1] / np.maximum((logs - logs.min(axis=1, keepdims=True)).sum(axis=1), 1e-12)
+    return result
 
 
 def _bootstrap_alphas(values: np.ndarray, group: np.ndarray, draws: int, seed: int) -> np.ndarray:
@@ -116,7 +117,8 @@ def _bootstrap_alphas(values: np.ndarray, group: np.ndarray, draws: int, seed: i
     total, least = np.add.reduceat(logs, starts), np.minimum.reduceat(logs, starts)
     drawn = numpy_generator(seed, "alpha").integers(len(count), size=(draws, len(count)))
     number = count[drawn].sum(axis=1)
-    return number / np.maximum(total[drawn].sum(axis=1) - number * least[drawn].min(axis=1), 1e-12)
+    result: np.ndarray = number / np.maximum(total[drawn].sum(axis=1) - number * least[drawn].min(axis=1), 1e-12)
+    return result
 
 
 def _run_distfit(values: np.ndarray) -> tuple[dict[str, float], float]:

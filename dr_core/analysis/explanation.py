@@ -253,4 +253,6 @@ def _percents(shares: Shares) -> str:
 def _percent(share: float) -> str:
     """A share in percent: whole ones, a digit more under 10."""
     percent = 100 * share
+    if 0 < percent < 0.05:
+        return "under 0.1 %"
     return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.1f} %"

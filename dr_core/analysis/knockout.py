@@ -107,7 +107,8 @@ def paint_out(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """
     if not mask.any():
         return image
-    return cv2.inpaint(image, _widen(mask).astype(np.uint8), _RADIUS, cv2.INPAINT_TELEA)
+    result: np.ndarray = cv2.inpaint(image, _widen(mask).astype(np.uint8), _RADIUS, cv2.INPAINT_TELEA)
+    return result
 
 
 def knock_out(
@@ -179,7 +180,8 @@ def find_healthy(image: np.ndarray, lesions: np.ndarray) -> np.ndarray:
     Returns:
         Bool (h, w).
     """
-    return _field(image) & ~_widen(_widen(lesions))
+    result: np.ndarray = _field(image) & ~_widen(_widen(lesions))
+    return result
 
 
 def _field(image: np.ndarray) -> np.ndarray:
@@ -187,7 +189,8 @@ def _field(image: np.ndarray) -> np.ndarray:
     circle = find_field_of_view(image)
     rows, columns = np.ogrid[: image.shape[0], : image.shape[1]]
     squared = (columns - circle.center_x) ** 2 + (rows - circle.center_y) ** 2
-    return (squared < (0.95 * circle.radius) ** 2) & (image.max(axis=2) > _BLACK)
+    result: np.ndarray = (squared < (0.95 * circle.radius) ** 2) & (image.max(axis=2) > _BLACK)
+    return result
 
 
 _BLACK = 15
@@ -196,7 +199,8 @@ _BLACK = 15
 
 def _widen(mask: np.ndarray) -> np.ndarray:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _MARGIN + 1, 2 * _MARGIN + 1))
-    return cv2.dilate(mask.astype(np.uint8), disc) > 0
+    result: np.ndarray = cv2.dilate(mask.astype(np.uint8), disc) > 0
+    return result
 
 
 def _painted(mask: np.ndarray) -> float:

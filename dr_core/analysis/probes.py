@@ -49,7 +49,7 @@ def pool_features(model: nn.Module, inputs: Tensor) -> dict[str, np.ndarray]:
         InputError: If the model is no ResNet.
     """
     with torch.no_grad():
-        batches = [_record(model, batch) for batch in inputs.split(_BATCH)]
+        batches = [_record(model, batch) for batch in inputs.split(_BATCH)]  # type: ignore[no-untyped-call]
     return {
         name: np.concatenate([batch[name].double().mean(dim=(2, 3)).cpu().numpy() for batch in batches])
         for name in list_blocks(model)
@@ -73,7 +73,7 @@ def measure_slopes(model: nn.Module, inputs: Tensor, target: int) -> dict[str, n
     Source: Kim et al. 2018, eq. 1.
     """
     found: dict[str, list[np.ndarray]] = {name: [] for name in list_blocks(model)}
-    for batch in inputs.split(_BATCH):
+    for batch in inputs.split(_BATCH):  # type: ignore[no-untyped-call]
         with torch.enable_grad():
             kept = _record(model, batch.clone().requires_grad_(True))
             slopes = torch.autograd.grad(kept.pop(_OUTPUT)[:, target].sum(), list(kept.values()))
@@ -151,7 +151,8 @@ def find_direction(features: np.ndarray, present: np.ndarray) -> np.ndarray:
     scale = features.std(axis=0) + 1e-9
     fitted = LogisticRegression(C=_PENALTY, max_iter=1000).fit((features - features.mean(axis=0)) / scale, present)
     direction = fitted.coef_[0] / scale
-    return direction / np.linalg.norm(direction)
+    result: np.ndarray = direction / np.linalg.norm(direction)
+    return result
 
 
 def measure_effect(slopes: np.ndarray, directions: Sequence[np.ndarray]) -> np.ndarray:
@@ -168,7 +169,8 @@ def measure_effect(slopes: np.ndarray, directions: Sequence[np.ndarray]) -> np.n
 
     Source: Kim et al. 2018, eq. 2 (TCAV score).
     """
-    return (slopes @ np.stack(directions).T > 0).mean(axis=0)
+    result: np.ndarray = (slopes @ np.stack(directions).T > 0).mean(axis=0)
+    return result
 
 
 def control_directions(features: np.ndarray, present: np.ndarray, count: int, seed: int) -> list[np.ndarray]:

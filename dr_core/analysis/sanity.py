@@ -71,7 +71,7 @@ def structural_likeness(first: np.ndarray, second: np.ndarray) -> float:
     if first.min() == first.max() or second.min() == second.max():
         return float("nan")
     scaled = [(values - values.min()) / (values.max() - values.min()) for values in (first, second)]
-    return float(structural_similarity(*scaled, data_range=1.0))
+    return float(structural_similarity(*scaled, data_range=1.0))  # type: ignore[no-untyped-call]
 
 
 def _inside(first: np.ndarray, second: np.ndarray, field: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

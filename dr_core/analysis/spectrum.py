@@ -11,6 +11,7 @@ from types import TracebackType
 import numpy as np
 import torch
 import torch.distributed
+from scipy.stats import gaussian_kde
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -258,6 +259,27 @@ def count_rank(eigenvalues: Tensor | np.ndarray) -> int:
     values = np.abs(np.asarray(eigenvalues, np.float64))
     limit = values.max(initial=0) * len(values) * np.finfo(np.float32).eps
     return int((values > limit).sum())
+
+
+def log_density(eigenvalues: np.ndarray, decades: np.ndarray) -> np.ndarray:
+    """Density of log10(lambda), by kernels on the logarithmic axis: one that many orders of magnitude can be read on.
+
+    f(u) = 1 / (n h) sum_i phi((u - log10 lambda_i) / h), with u = log10 lambda, phi the standard normal density and
+    h = n^(-1/5) std(log10 lambda).
+
+    Source: Scott 1992, Multivariate Density Estimation, eq. 6.42 for one dimension (the bandwidth).
+
+    Args:
+        eigenvalues: Float (n,); those that are not positive have no logarithm and are left out.
+        decades: Float (k,), where the density is wanted, as log10 of an eigenvalue.
+
+    Returns:
+        Float64 (k,), share of the positive eigenvalues in a decade; NaN where fewer than two differ.
+    """
+    logarithms = np.log10(eigenvalues[eigenvalues > 0])
+    if len(np.unique(logarithms)) < 2:
+        return np.full(len(decades), np.nan)
+    return np.asarray(gaussian_kde(logarithms)(decades))
 
 
 def mirrored_density(eigenvalues: np.ndarray, edges: np.ndarray) -> np.ndarray:

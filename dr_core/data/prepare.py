@@ -120,7 +120,7 @@ def _chunks(paths: Iterator[str], count: int) -> Iterator[list[str]]:
             yield chunk
 
 
-def _view_many(view: partial, paths: list[str]) -> list[tuple[np.ndarray | None, dict[str, Any]]]:
+def _view_many(view: partial[Any], paths: list[str]) -> list[tuple[np.ndarray | None, dict[str, Any]]]:
     return [view(path) for path in paths]
 
 

@@ -106,7 +106,8 @@ def scale_mask(
     share = cv2.resize(
         pixels.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     )
-    return share >= 127.5
+    result: np.ndarray = share >= 127.5
+    return result
 
 
 def view_with_masks(

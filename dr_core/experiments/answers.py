@@ -155,7 +155,9 @@ def read_answers(answers: pd.DataFrame, reading: str) -> tuple[np.ndarray, np.nd
     return labels, known.score(answers[ANSWERS].to_numpy(np.float64))
 
 
-def _row(measure: str, reading: str, found: Interval, labels: np.ndarray | None = None, n: int = 0) -> dict:
+def _row(
+    measure: str, reading: str, found: Interval, labels: np.ndarray | None = None, n: int = 0
+) -> dict[str, object]:
     n, positives = (len(labels), int(labels.sum())) if labels is not None else (n, -1)
     return {
         "measure": measure,
@@ -182,7 +184,7 @@ def find_interval(measure: Measure, eyes: ReadEyes) -> Interval:
     return replace(found, warning=warn_eyes(eyes.labels, drawn))
 
 
-def _measure_readings(answers: pd.DataFrame, draws: PatientDraws, config: MeasureConfig) -> list[dict]:
+def _measure_readings(answers: pd.DataFrame, draws: PatientDraws, config: MeasureConfig) -> list[dict[str, object]]:
     points = {"at_specificity": config.at_specificity, "at_sensitivity": config.at_sensitivity}
     rows = []
     for reading in READINGS:
@@ -193,7 +195,7 @@ def _measure_readings(answers: pd.DataFrame, draws: PatientDraws, config: Measur
     return rows
 
 
-def _measure_grades(answers: pd.DataFrame, draws: PatientDraws) -> list[dict]:
+def _measure_grades(answers: pd.DataFrame, draws: PatientDraws) -> list[dict[str, object]]:
     eyes = GradedEyes(softmax=answers[ANSWERS].to_numpy(), grades=answers["grade"].to_numpy(), draws=draws)
     rows = []
     for measure in (one for one in MEASURES.values() if one.by_grade):
@@ -211,7 +213,7 @@ def find_grades_interval(measure: Measure, eyes: GradedEyes) -> Interval:
     return drawn_interval(measure.compute(eyes), len(eyes.draws.times), least=least)
 
 
-def _measure_each_grade(measure: Measure, eyes: GradedEyes) -> list[dict]:
+def _measure_each_grade(measure: Measure, eyes: GradedEyes) -> list[dict[str, object]]:
     """Each grade against the others, and the mean of all."""
     rows, values, parts = [], [], []
     for grade in range(len(GRADES)):

@@ -176,4 +176,5 @@ def move_heatmaps(
 
 
 def _explain(explainer: Explainer, inputs: Tensor) -> Tensor:
-    return torch.cat([pool(explainer.attribute(batch, TARGET_GRADE), "sum_pos") for batch in inputs.split(16)])
+    batches = inputs.split(16)  # type: ignore[no-untyped-call]
+    return torch.cat([pool(explainer.attribute(batch, TARGET_GRADE), "sum_pos") for batch in batches])

@@ -11,6 +11,7 @@ import pandas as pd
 
 from dr_core.data.contract import check_preparation
 from dr_core.data.grades import READINGS
+from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store
 from dr_core.errors import InputError
 from dr_core.experiments.answers import (
@@ -46,15 +47,15 @@ def open_eyes_for(data: Path, runs: Sequence[TrainingRun]) -> GradedStore:
         InputError: If they are no graded eyes, or were prepared otherwise than a model takes them.
     """
     eyes = open_graded(data)
-    check_preparation(data, eyes.store, ((run.name, read_info(run.path).preprocessing) for run in runs))
+    check_preparation(data, eyes.store, _preparations(runs))
     return eyes
 
 
-def _sizes(runs: Sequence[TrainingRun]) -> Iterator[tuple[str, int]]:
-    """Names and sizes of the training runs whose header can be read; why one cannot is found when it is asked."""
+def _preparations(runs: Sequence[TrainingRun]) -> Iterator[tuple[str, Preprocessing]]:
+    """What the training runs take whose header can be read; why one cannot is found when it is asked."""
     for run in runs:
         with suppress(InputError):
-            yield run.name, read_info(run.path).preprocessing.size
+            yield run.name, read_info(run.path).preprocessing
 
 
 def _plan(study: Study, inputs: Inputs, config: MeasureConfig, device: str) -> list[Step]:

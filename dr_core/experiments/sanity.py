@@ -155,7 +155,8 @@ def _check_rule(
 
 
 def _count_classes(model: nn.Module, inputs: Tensor) -> int:
-    return model(inputs).shape[1]
+    result: int = model(inputs).shape[1]
+    return result
 
 
 def _map(model: nn.Module, rule: str, inputs: Tensor, target: int) -> np.ndarray | None:

@@ -79,7 +79,7 @@ def list_settings(config: Callable[..., object]) -> tuple[Setting, ...]:
     )
 
 
-def _read(field: dataclasses.Field, hint: type) -> Setting:
+def _read(field: dataclasses.Field[Any], hint: type) -> Setting:
     about, multiple = field.metadata, get_origin(hint) is tuple
     choices = about["choices"]
     return Setting(

@@ -58,7 +58,8 @@ class SlimResNet50(ResNet):  # type: ignore[misc]  # torchvision has no types
         stride: int = 1,
         dilate: bool = False,
     ) -> nn.Sequential:
-        return super()._make_layer(block, planes // self.SLIMMING, blocks, stride, dilate)
+        result: nn.Sequential = super()._make_layer(block, planes // self.SLIMMING, blocks, stride, dilate)
+        return result
 
 
 def _resnet(block: type[BasicBlock | Bottleneck], *depths: int) -> Callable[[int, int], nn.Module]:

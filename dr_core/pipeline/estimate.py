@@ -79,7 +79,7 @@ def time_network(arch: str, size: int, device: Literal["cpu", "cuda"], batch_siz
 
     def train() -> None:
         with torch.autocast(device, torch.bfloat16, enabled=half):
-            F.cross_entropy(network(images).float(), labels).backward()
+            F.cross_entropy(network(images).float(), labels).backward()  # type: ignore[no-untyped-call]
 
     @torch.inference_mode()
     def forward() -> None:

@@ -46,7 +46,8 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> StudyConfig:
     values["further"] = {key: _expect(values.pop(key), dict, key) for key in keys & values.keys()}
     if "setups" in values:
         values |= _read_setups(values["setups"])
-    return _build(StudyConfig, values, base, "")
+    result: StudyConfig = _build(StudyConfig, values, base, "")
+    return result
 
 
 def _absolute(values: dict[str, Any], folder: Path) -> dict[str, Any]:

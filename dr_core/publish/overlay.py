@@ -90,7 +90,8 @@ def render_overlay(view: np.ndarray, heatmap: np.ndarray, end: float, least_side
     """
     picture = np.rint(blend(view, heatmap / end)).astype(np.uint8)
     times = max(1, -(-least_side // len(view)))
-    return picture.repeat(times, axis=0).repeat(times, axis=1)
+    result: np.ndarray = picture.repeat(times, axis=0).repeat(times, axis=1)
+    return result
 
 
 def encode_png(picture: np.ndarray) -> bytes:

@@ -24,7 +24,8 @@ class RowsPosition:
         """The rows."""
         with self.journal.open("rb") as file:
             file.seek(self.offset)
-            return json.loads(file.readline())["rows"]
+            result: list[Row] = json.loads(file.readline())["rows"]
+            return result
 
 
 @dataclass(frozen=True)

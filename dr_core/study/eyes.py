@@ -7,8 +7,8 @@ demo needs no store: its name and the study's seed draw it again, pixel by pixel
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,9 @@ import pandas as pd
 from dr_core.data.fundus import assess_quality, find_field_of_view
 from dr_core.data.grades import GRADES
 from dr_core.data.phantom import Phantom
-from dr_core.data.store import HEADER, IMAGES, INDEX, Store, fingerprint_store, open_store, read_header
+from dr_core.data.store import IMAGES, Store, open_store, read_header
 from dr_core.errors import InputError, Remedy
+from dr_core.study.digests import digest_store
 from dr_core.study.drawn_data import DRAWN_DATA, DRAWN_PIXELS, redraw_eye
 from dr_core.study.folder import Study
 
@@ -120,7 +121,7 @@ def list_eyes(key: str, store: Store, folder: Path | None = None, *, assess: boo
     )
 
 
-def _assess(images: np.ndarray) -> dict[str, list]:
+def _assess(images: np.ndarray) -> dict[str, list[Any]]:
     found = []
     for image in images:
         view = np.ascontiguousarray(image.transpose(1, 2, 0))
@@ -191,26 +192,11 @@ def _find_store(study: Study, data: str, eyes: pd.DataFrame | None) -> Path | No
         return None
     folder = Path(str(named.iloc[0]))
     try:
-        return folder if folder.is_dir() and _fingerprint(folder, _stamp(folder)) == known else None
-    except (OSError, ValueError):  # a name that no file can have
-        return None
-
-
-def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    files = [folder / name for name in (IMAGES, INDEX, HEADER) if (folder / name).is_file()]
-    return tuple((path.name, (status := path.stat()).st_size, status.st_mtime_ns) for path in files)
-
-
-@lru_cache(maxsize=8)
-def _fingerprint(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
-    """Digest of a store; empty where there is none, or it would take long to compute."""
-    del stamp  # the key under which it is kept
-    try:
         if not read_header(folder) and (folder / IMAGES).stat().st_size > _MAX_DIGESTED:
-            return ""
-        return fingerprint_store(folder)
-    except (InputError, OSError):
-        return ""
+            return None
+        return folder if digest_store(folder) == known else None
+    except (InputError, OSError, ValueError):  # no store, or a name that no file can have
+        return None
 
 
 _MAX_DIGESTED = 2**30

@@ -168,7 +168,7 @@ def read_member(study: Path, role: Role, data: Path) -> Member:
     fingerprint, title = digest_store(data), str(read_header(data).get("title", ""))
     known = next(iter((study / FOLDER).glob(f"*-{fingerprint}.parquet")), None)
     if known is not None:
-        return Member(role=role, title=title, fingerprint=fingerprint, eyes=pd.read_parquet(known))
+        return Member(role=role, title=title, fingerprint=fingerprint, eyes=read_parquet(known))
     store = open_store(data)
     index = store.index
     eyes = index["eye"].astype(str) if "eye" in index else pd.Series(np.arange(len(index)).astype(str))

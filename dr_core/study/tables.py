@@ -77,7 +77,7 @@ def select_columns(*names: str) -> dict[str, Mapping[str, str]]:
 
 
 def fill_run_columns(rows: pd.DataFrame, table: str, seed: int) -> pd.DataFrame:
-    """Give rows of older tables the columns that they lack: seed, fraction, digests, and what was added since.
+    """Give rows of older tables what they lack: seed, fraction, digests, and the columns that were added since.
 
     Args:
         rows: Rows of the table.
@@ -109,7 +109,7 @@ def write_rows(path: Path, rows: pd.DataFrame, computed: Mapping[str, str]) -> N
     """Write a table with what computed it in the file's metadata."""
     table = pa.Table.from_pandas(rows, preserve_index=False)
     about = {_COMPUTED: json.dumps(dict(computed), sort_keys=True).encode()} if computed else {}
-    pa.parquet.write_table(table.replace_schema_metadata((table.schema.metadata or {}) | about), path)
+    pa.parquet.write_rows(table.replace_schema_metadata((table.schema.metadata or {}) | about), path)
 
 
 def read_provenance(path: Path) -> dict[str, str]:

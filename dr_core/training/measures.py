@@ -41,7 +41,8 @@ class EpochMeasures:
     @property
     def seconds(self) -> float:
         """Seconds since the epoch began, without those in which it was stopped."""
-        return time.perf_counter() - self._started
+        result: float = time.perf_counter() - self._started
+        return result
 
     def state(self) -> dict[str, Any]:
         """What a stopped epoch needs to go on; measures as the mean over the processes. Raises as `add`."""

@@ -19,7 +19,7 @@ _FILTERS = (DISAGREE, REFERABLE, WARNED, NO_ANSWER)
 _ADDED, _NAME, _PROBABILITY, _SPREAD = "as added", "name", "highest P first", "largest spread first"
 _QUALITY = "warned first"
 _ORDERS = (_ADDED, _NAME, _PROBABILITY, _SPREAD, _QUALITY)
-_LARGEST_HEIGHT = 330
+_LARGEST_HEIGHT = 262
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,15 @@ def show_strip(study: Study) -> None:
     with st.sidebar.container(key="case_list"):
         st.html(f'<h2 class="lens-h2">Case list</h2><p class="lens-small">{_count(len(eyes))}, on every page.</p>')
         cases = [_describe(eye, case_facts.known_facts(eye, study), point) for eye in eyes]
-        shown = _choose_shown(cases) if len(cases) > 1 else cases
+        steps, table, rest = st.container(), st.container(), st.container()
+        with rest:
+            shown = _choose_shown(cases) if len(cases) > 1 else cases
         at = eyes[chosen.chosen_row(eyes)].key
         row = next((number for number, case in enumerate(shown) if case.eye.key == at), None)
-        _show_steps(shown, row)
-        _show_table(shown, row)
+        with steps:
+            _show_steps(shown, row)
+        with table:
+            _show_table(shown, row)
         _show_actions(study, cases, at)
 
 
@@ -119,10 +123,10 @@ def select_cases(cases: Sequence[Case], filters: Sequence[str], text: str, order
 
 
 def _choose_shown(cases: Sequence[Case]) -> list[Case]:
-    filters = st.pills("Only", _FILTERS, selection_mode="multi", key="case_filters")
-    text, order = st.columns(2, gap="small")
-    searched = text.text_input("Search", key="case_search", placeholder="name")
-    sorted_by = order.selectbox("Order", _ORDERS, key="case_order")
+    with st.expander("Filter, search, sort"):
+        filters = st.pills("Only", _FILTERS, selection_mode="multi", key="case_filters")
+        searched = st.text_input("Search", key="case_search", placeholder="part of a name")
+        sorted_by = st.selectbox("Order", _ORDERS, key="case_order")
     return select_cases(cases, filters, searched, sorted_by)
 
 
@@ -166,7 +170,7 @@ def _show_table(shown: Sequence[Case], row: int | None) -> None:
         key="case_table",
         on_select=_open_row,
         selection_mode="single-row",
-        column_config={"": st.column_config.ImageColumn(width=44), "eye": st.column_config.TextColumn(width=120)},
+        column_config={"": st.column_config.ImageColumn(width=44), "eye": st.column_config.TextColumn(width=96)},
     )
 
 

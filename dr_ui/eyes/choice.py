@@ -31,14 +31,14 @@ def choose_eyes() -> list[Eye]:
     upload, samples = st.columns([2.3, 4.4], gap="small")
     with upload:
         uploads.keep(upload_files("Your photographs", f"{KINDS}, one or many."))
-    study = open_study()
+    study = opened_study()
     case_list.take_link(study)
     with samples:
         sample = choose_sample(study)
     return case_list.list_cases(study) or [sample]
 
 
-def open_study() -> Study:
+def opened_study() -> Study:
     """The study that is open on this page."""
     return studies.open_named(st.session_state.get("study"))
 

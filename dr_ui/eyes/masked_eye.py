@@ -117,7 +117,7 @@ def choose_masked_eye() -> Specimen:
                 f"IDRiD ({', '.join(f'eye_{lesion.code}.tif' for lesion in LESIONS.values())}).",
             )
         )
-    study, name = choice.open_study(), None
+    study, name = choice.opened_study(), None
     case_list.take_link(study)
     current = case_list.current_case(study)
     for column in real:

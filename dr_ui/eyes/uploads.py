@@ -10,6 +10,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from dr_ui.parts.plain_text import plain
 from dr_ui.shell import navigation
 
 _KEPT, _IN_WIDGET, _REMOVED = "kept_uploads", "uploads_in_widget", "removed_uploads"
@@ -40,7 +41,7 @@ def keep(files: list[UploadedFile]) -> list[UploadedFile]:
     if brought:
         name = next(iter(brought.values())).name if len(brought) == 1 else f"{len(brought)} files"
         st.button(
-            f"Remove {name}",
+            f"Remove {plain(name)}",
             key="remove_uploads",
             help="Uploaded on an earlier visit.",
             on_click=_remove,

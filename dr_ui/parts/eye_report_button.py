@@ -7,6 +7,7 @@ from dr_core.publish.pdf import html_to_pdf
 from dr_core.study.folder import Study
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts.operating_point import OperatingPoint
+from dr_ui.parts.plain_text import plain
 
 
 def show(study: Study, specimen: Specimen, point: OperatingPoint) -> None:
@@ -19,7 +20,7 @@ def show(study: Study, specimen: Specimen, point: OperatingPoint) -> None:
 
         content, suffix, kind = _print(write_eye_report(study, specimen, point))
     name = f"{specimen.eye.name.rsplit('.', 1)[0]}-dr-lens.{suffix}"
-    st.download_button(f"Save {name}", content, name, kind, key="save_eye_report", on_click="ignore")
+    st.download_button(f"Save {plain(name)}", content, name, kind, key="save_eye_report", on_click="ignore")
 
 
 def _print(html: str) -> tuple[str | bytes, str, str]:

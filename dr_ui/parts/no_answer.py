@@ -6,6 +6,7 @@ from html import escape
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
+from dr_ui.shell import missing
 
 
 def reasons_html(study: Study, answered: Collection[str]) -> str:
@@ -42,6 +43,4 @@ def require_models(study: Study) -> None:
         return
     if refused := cache.refused_models(study):
         raise InputError("No answer, because: " + " ".join(refused.values()))
-    raise InputError(
-        f"The study {study.name} has no trained model yet; `python train_cli.py demo --out {study.path}` trains them."
-    )
+    raise missing.no_model_error(study)

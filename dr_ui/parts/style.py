@@ -47,8 +47,9 @@ _CSS = """
 [data-testid="stSidebar"][data-collapsed="false"] { width: 176px !important; min-width: 176px !important; }
 [data-testid="stSidebarNav"] li:first-child a p { font-size: 0; }
 [data-testid="stSidebarNav"] li:first-child a p::after { content: "Home"; font-size: .875rem; }
-[data-testid="stSidebar"][data-collapsed="false"]:has(.st-key-case_list) { width: 330px !important;
-  min-width: 330px !important; }
+[data-testid="stSidebar"][data-collapsed="false"]:has(.st-key-case_list) { width: 264px !important;
+  min-width: 264px !important; }
+.st-key-case_list { margin: 0 -.6rem; }
 .block-container { padding: 2.4rem 2.2rem 1rem; max-width: 1360px; }
 [data-testid="stMain"] [data-testid="stVerticalBlock"] { gap: .7rem; }
 .lens-head { display: flex; align-items: baseline; gap: 1rem; flex-wrap: wrap; }

@@ -183,7 +183,8 @@ def close_abandoned(session: str) -> None:
 def _concerns_everybody(message: Message) -> bool:
     """Whether the browser asks to clear the caches of all sessions, as Streamlit lets any one of them."""
     try:
-        return BackMsg.FromString(message.get("bytes") or b"").WhichOneof("type") == "clear_cache"
+        result: bool = BackMsg.FromString(message.get("bytes") or b"").WhichOneof("type") == "clear_cache"
+        return result
     except DecodeError:
         return False  # Streamlit closes the connection
 

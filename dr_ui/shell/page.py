@@ -10,7 +10,7 @@ import streamlit as st
 
 from dr_cli.commands import render_remedy
 from dr_core.errors import InputError
-from dr_core.study.folder import Study
+from dr_core.study.folder import Study as Study
 from dr_ui.eyes import case_strip
 from dr_ui.parts import style
 from dr_ui.parts.plain_text import plain_message, without_paths

@@ -34,7 +34,8 @@ def without_folders(content: bytes) -> bytes:
         return content
     message = ForwardMsg.FromString(content)
     _shorten(message)
-    return message.SerializeToString()
+    result: bytes = message.SerializeToString()
+    return result
 
 
 def _shorten(message: Message) -> None:

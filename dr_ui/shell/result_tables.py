@@ -6,6 +6,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
+from dr_core.experiments import registry as _tables_of_experiments  # noqa: F401 - a study can hold their tables
 from dr_core.study.digests import Stamp, stamp_of
 from dr_core.study.folder import Study, open_study
 from dr_core.study.runs import list_training_runs

@@ -7,7 +7,8 @@ import pytest
 
 from dr_cli import commands
 from dr_core.errors import InputError
-from dr_core.study.advice import advise_checkpoint, advise_table
+from dr_core.experiments.advice import advise_table
+from dr_core.study.advice import advise_checkpoint
 from dr_ui.shell import missing
 from tests.app.page_driver import html_of, page_at
 from tests.conftest import ROOT

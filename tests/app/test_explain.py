@@ -104,7 +104,7 @@ def test_the_strongest_control_stands_beside_each_number_and_best_needs_to_beat_
 
 def test_an_untrained_model_is_said_to_be_no_better_than_its_controls(page):
     app = page.run()
-    said = html_of(app).split('class="lens-said"')[1].split("</p>")[0]
+    said = html_of(app).split('class="lens-sentence"')[1].split("</p>")[0]
     assert "No model's heatmap lies on" in said or "No better than their strongest control" in said
 
 
@@ -423,6 +423,7 @@ def test_what_the_study_measured_over_many_eyes_stands_below(monkeypatch, tmp_pa
 
     import pandas as pd
 
+    from dr_core.experiments.registry import EXPERIMENTS
     from dr_core.study.folder import open_study
 
     folder = tmp_path / "measured"
@@ -434,6 +435,7 @@ def test_what_the_study_measured_over_many_eyes_stands_below(monkeypatch, tmp_pa
         for check, step, value in (("cascade", "layer4", 0.91), ("cascade", "conv1", 0.42), ("class", "0", 0.87))
     ]
     areas = [run | {"fill": "road", "method": name, "value": 0.2} | rest for name in ("lrp", "edges", "beyond control")]
+    assert {"sanity", "faithfulness"} <= set(EXPERIMENTS)  # their tables are known once they are
     study = open_study(folder)
     study.write_results("sanity_summary", pd.DataFrame(ranks))
     study.write_results("faithfulness_summary", pd.DataFrame(areas))

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from dr_core.experiments.experiment import Inputs
 from dr_core.experiments.spectrum import SPECTRUM
 from dr_core.models.setups import SETUPS
-from dr_core.study.folder import open_study, write_study_info
+from dr_core.study.folder import open_study
 from dr_ui.parts import roc_chart
 from tests.app.page_driver import html_of
 from tests.conftest import ROOT, make_study
@@ -85,9 +85,10 @@ def test_representations_show_every_part(monkeypatch, measured):
 @pytest.mark.parametrize(
     ("name", "command"), [("4_Representations.py", "train_cli.py spectrum"), ("5_Performance.py", "train_cli.py evalu")]
 )
-def test_without_tables_the_command_is_named(monkeypatch, tmp_path, tiny_study, name, command):
-    write_study_info(tmp_path / "bare", tiny_study.info)
-    app = page_of(monkeypatch, tmp_path / "bare", name)
+def test_without_tables_the_command_is_named(monkeypatch, tmp_path, name, command):
+    study = make_study(tmp_path / "bare")
+    shutil.rmtree(study.path / "results")
+    app = page_of(monkeypatch, study.path, name)
     assert not app.exception
     assert command in app.info[0].value
 

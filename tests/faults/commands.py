@@ -69,7 +69,7 @@ def training(folder: Path, setup: str = "iwne_fs", epochs: int = 3) -> list[str]
 
 def evaluation(folder: Path) -> list[str]:
     """Its measurement."""
-    return ["evaluate", "--study", str(folder / "study"), "--data", str(folder / "validation"), "--device", "cpu"]
+    return ["evaluate", "--study", str(folder / "study"), "--data", str(folder / "test"), "--device", "cpu"]
 
 
 def report(folder: Path) -> list[str]:

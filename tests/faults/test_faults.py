@@ -32,6 +32,7 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     commands.write_store(folder / "eyes")
     commands.write_store(folder / "validation", 20, 1)
+    commands.write_store(folder / "test", 20, 2)
     for arguments in (commands.training(folder), commands.evaluation(folder), commands.report(folder)):
         assert main(arguments) == 0
     return folder
@@ -40,7 +41,7 @@ def whole(tmp_path_factory):
 @pytest.fixture
 def folder(whole, tmp_path):
     """The same eyes, no study yet."""
-    for name in ("eyes", "validation"):
+    for name in ("eyes", "validation", "test"):
         shutil.copytree(whole / name, tmp_path / name)
     return tmp_path
 

@@ -38,7 +38,7 @@ def rows(tiny_study, tmp_path_factory):
     for member in MEMBERS:
         (folder / member.name).write_bytes(member.data)
     options = ["--study", str(tiny_study.path), "--out", str(out), "--device", "cpu", "--processes", "1"]
-    assert main(["score", str(folder), *options, "--setups", "ifi_cl"]) == 1
+    assert main(["score", str(folder), *options, "--setups", "ifi_cl"]) == 0
     with out.open(newline="") as file:
         return {row["path"]: row for row in csv.DictReader(file)}
 

@@ -74,7 +74,8 @@ class Alpha1Beta0(nn.Module):
         features = features.contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             features = block(features, keep)
-        return self.last(_MeanPool.apply(features))
+        result: Tensor = self.last(_MeanPool.apply(features))
+        return result
 
     @torch.enable_grad()
     def attribute(self, images: Tensor, starts: Sequence[Start]) -> list[Tensor]:
@@ -151,9 +152,10 @@ class _Convolution(nn.Module):
         return (convolution.weight * scale[:, None, None, None]).detach(), bias
 
     def forward(self, x: Tensor, keep: bool) -> Tensor:
-        return _PositiveConvolution.apply(
+        result: Tensor = _PositiveConvolution.apply(
             x, self.weight, self.bias, self.positive_weight, self.positive_bias, self.geometry, keep
         )
+        return result
 
 
 class _FirstConvolution(_Convolution):
@@ -174,7 +176,8 @@ class _FirstConvolution(_Convolution):
     def forward(self, x: Tensor, keep: bool) -> Tensor:
         signed = (self.signed_weight, self.positive_bias)
         norm = (self.zeros, self.ones, self.ones, self.zeros, False, 0.0, self.eps)
-        return _SignedConvolution.apply(x, self.weight, self.bias, *signed, norm, self.geometry, keep)
+        result: Tensor = _SignedConvolution.apply(x, self.weight, self.bias, *signed, norm, self.geometry, keep)
+        return result
 
 
 class _Linear(nn.Module):
@@ -187,7 +190,8 @@ class _Linear(nn.Module):
         self.register_buffer("bias", bias.clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        return _PositiveLinear.apply(x, self.weight, self.bias)
+        result: Tensor = _PositiveLinear.apply(x, self.weight, self.bias)
+        return result
 
 
 def _stabilize(z: Tensor) -> Tensor:
@@ -201,13 +205,15 @@ def _send_back(share: Tensor, x: Tensor, weight: Tensor, geometry: tuple[Any, ..
     back, _, _ = torch.ops.aten.convolution_backward(
         share, x, weight, None, stride, padding, dilation, False, [0, 0], groups, [True, False, False]
     )
-    return back
+    result: Tensor = back
+    return result
 
 
 def _shares(ctx: Any, relevance: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # noqa: ANN401
     """R / z+, with the z+ of an earlier backward pass where there was one."""
     if ctx.z is not None:
-        return relevance / ctx.z
+        result: Tensor = relevance / ctx.z
+        return result
     z = F.conv2d(x, weight, bias, *ctx.geometry)
     if not ctx.keep:
         return torch.div(relevance, z, out=z)
@@ -300,7 +306,8 @@ class _MeanPool(torch.autograd.Function):
     def backward(ctx: Any, relevance: Tensor) -> Tensor:  # noqa: ANN401
         x, mean = ctx.saved_tensors
         share = relevance / _stabilize(mean.clone()) / (x.shape[2] * x.shape[3])
-        return x * share[:, :, None, None]
+        result: Tensor = x * share[:, :, None, None]
+        return result
 
 
 class _PassThroughReLU(torch.autograd.Function):
@@ -317,4 +324,5 @@ class _PassThroughReLU(torch.autograd.Function):
 
 
 def _relu(x: Tensor) -> Tensor:
-    return _PassThroughReLU.apply(x)
+    result: Tensor = _PassThroughReLU.apply(x)
+    return result

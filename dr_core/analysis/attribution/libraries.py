@@ -51,7 +51,8 @@ class ZennitRule:
         """Relevance by one backward pass."""
         composite = self._make_composite(images, self._zero_params)
         with Gradient(self.model, composite) as attributor:
-            return attributor(images.clone(), start)[1].detach()
+            result: Tensor = attributor(images.clone(), start)[1].detach()
+            return result
 
 
 class GradientTimesInput:
@@ -63,7 +64,8 @@ class GradientTimesInput:
     def __call__(self, images: Tensor, start: Start) -> Tensor:
         """R = x df/dx."""
         with Gradient(self.model) as attributor:
-            return attributor(images.clone(), start)[1].detach() * images
+            result: Tensor = attributor(images.clone(), start)[1].detach() * images
+            return result
 
 
 class IntegratedGradient:
@@ -75,7 +77,8 @@ class IntegratedGradient:
     def __call__(self, images: Tensor, start: Start) -> Tensor:
         """R = x times the mean of df/dx on the path."""
         with IntegratedGradients(self.model, n_iter=STEPS) as attributor:
-            return attributor(images.clone(), start)[1].detach()
+            result: Tensor = attributor(images.clone(), start)[1].detach()
+            return result
 
 
 class SmoothGrad:
@@ -153,7 +156,8 @@ class OcclusionWindows:
             fall = Occlusion(lambda x: _explained(self.model, x, start)).attribute(
                 images, sliding_window_shapes=window, strides=window, perturbations_per_eval=16
             )
-        return fall / (window[0] * window[1] * window[2])
+        result: Tensor = fall / (window[0] * window[1] * window[2])
+        return result
 
 
 def _explained(model: nn.Module, images: Tensor, start: Start) -> Tensor:
@@ -162,7 +166,8 @@ def _explained(model: nn.Module, images: Tensor, start: Start) -> Tensor:
     captum asks about copies of a batch; the start knows the batch's own size only.
     """
     logits = model(images)
-    return (logits * start(logits)).sum(dim=1)
+    result: Tensor = (logits * start(logits)).sum(dim=1)
+    return result
 
 
 def _enlarge(maps: Tensor | tuple[Tensor, ...], images: Tensor) -> Tensor:

@@ -79,4 +79,5 @@ def decode_deep(data: bytes, *, upright: bool) -> npt.NDArray[np.uint16]:
         raise ValueError(error.err) from None
     if deep is None or deep.dtype != np.uint16:
         raise ValueError("not the bits that the header told")
-    return deep.astype(np.uint16, copy=False)
+    result: npt.NDArray[np.uint16] = deep.astype(np.uint16, copy=False)
+    return result

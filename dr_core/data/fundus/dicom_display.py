@@ -50,7 +50,10 @@ def to_rgb_colors(samples: npt.NDArray[np.uint8], colors: Colors) -> npt.NDArray
     """Bring uint8 (H, W, 3) of full range to RGB."""
     if colors == "RGB":
         return samples
-    return cv2.cvtColor(np.ascontiguousarray(samples[..., [0, 2, 1]]), cv2.COLOR_YCrCb2RGB).astype(np.uint8, copy=False)
+    result: npt.NDArray[np.uint8] = cv2.cvtColor(
+        np.ascontiguousarray(samples[..., [0, 2, 1]]), cv2.COLOR_YCrCb2RGB
+    ).astype(np.uint8, copy=False)
+    return result
 
 
 def needs_table(tags: Dataset) -> bool:
@@ -90,7 +93,8 @@ def display_gray(samples: np.ndarray, tags: Dataset, stored: int) -> npt.NDArray
     if not (np.isfinite(shown).all() and high > low):
         raise ValueError("no window")
     table = np.clip(np.rint((shown - low) * 255 / (high - low)), 0, 255).astype(np.uint8)
-    return table[np.minimum(samples, highest)]
+    result: npt.NDArray[np.uint8] = table[np.minimum(samples, highest)]
+    return result
 
 
 def _output_range(tags: Dataset, rescaled: np.ndarray, highest: int) -> tuple[float, float]:

@@ -43,4 +43,5 @@ def mark_field_of_view(image: np.ndarray, field: FieldOfView, longest_side: int)
     if field.found:
         center = tuple(round(((value + 0.5) * scale - 0.5) * 16) for value in (field.center_x, field.center_y))
         cv2.circle(small, center, round(field.radius * scale * 16), (150, 200, 200), 1, cv2.LINE_AA, 4)
-    return small
+    result: np.ndarray = small
+    return result

@@ -96,7 +96,8 @@ def find_field_of_view(image: npt.NDArray[np.uint8]) -> FieldOfView:
 
 def brightest_channel(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Reduce colors to the brightest channel, uint8 (H, W): of a fundus it is the one farthest from the surround."""
-    return cv2.max(cv2.max(image[..., 0], image[..., 1]), image[..., 2])
+    result: npt.NDArray[np.uint8] = cv2.max(cv2.max(image[..., 0], image[..., 1]), image[..., 2])
+    return result
 
 
 def crop_to_field_of_view(image: npt.NDArray[np.uint8], field: FieldOfView) -> npt.NDArray[np.uint8]:
@@ -192,7 +193,8 @@ def _edge_points(brightness: npt.NDArray[np.uint8], threshold: float) -> npt.NDA
     height, width = brightness.shape
     inner = (points > 2).all(axis=1) & (points < (width - 3, height - 3)).all(axis=1)
     points = points[inner]
-    return points[:: max(1, len(points) // 250)]
+    result: npt.NDArray[np.float64] = points[:: max(1, len(points) // 250)]
+    return result
 
 
 def _consensus_circle(points: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Circle | None:
@@ -266,7 +268,8 @@ def _ray_crossings(brightness: npt.NDArray[np.uint8], circle: Circle) -> npt.NDA
     at = np.arange(_RAYS), last
     in_image = (x[at] > 1) & (x[at] < width - 2) & (y[at] > 1) & (y[at] < height - 2)
     has_edge = ((inside - outside)[:, 0] > _MIN_EDGE) & (last < bright.shape[1] - 1)
-    return np.stack([x[at], y[at]], axis=1)[in_image & has_edge].astype(np.float64)
+    result: npt.NDArray[np.float64] = np.stack([x[at], y[at]], axis=1)[in_image & has_edge].astype(np.float64)
+    return result
 
 
 def _fit_circle(points: npt.NDArray[np.float64]) -> Circle:

@@ -249,12 +249,15 @@ _JFIF = b"\xff\xe0\x00\x10JFIF\0\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 def _decode(jpeg: Jpeg, reduction: int) -> npt.NDArray[np.uint8]:
     """Decode at 1/1, 1/2, 1/4 or 1/8 of the size; ValueError at libjpeg's first warning."""
     size = {"min_height": -(-jpeg.height // reduction), "min_width": -(-jpeg.width // reduction)}
+    result: npt.NDArray[np.uint8]
     if jpeg.components == 1:
         gray = simplejpeg.decode_jpeg(jpeg.data, colorspace="GRAY", strict=True, **size)
-        return cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB).astype(np.uint8, copy=False)
+        result = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB).astype(np.uint8, copy=False)
+        return result
     if jpeg.components == 4:
         return _ink_to_rgb(simplejpeg.decode_jpeg(jpeg.data, colorspace="CMYK", strict=True, **size))
-    return simplejpeg.decode_jpeg(jpeg.data, strict=True, **size)
+    result = simplejpeg.decode_jpeg(jpeg.data, strict=True, **size)
+    return result
 
 
 def _ink_to_rgb(inks: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

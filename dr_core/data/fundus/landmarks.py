@@ -101,12 +101,16 @@ _DARK = 12
 def _mean_inside(values: np.ndarray, inside: np.ndarray, width: float) -> np.ndarray:
     """Gaussian mean of the pixels in the field, float32 (S, S)."""
     weight = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), width)
-    return cv2.GaussianBlur(np.where(inside, values, 0).astype(np.float32), (0, 0), width) / (weight + 1e-3)
+    result: np.ndarray = cv2.GaussianBlur(np.where(inside, values, 0).astype(np.float32), (0, 0), width) / (
+        weight + 1e-3
+    )
+    return result
 
 
 def _standardize(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
     chosen = values[inside]
-    return (values - chosen.mean()) / (chosen.std() + 1e-6)
+    result: np.ndarray = (values - chosen.mean()) / (chosen.std() + 1e-6)
+    return result
 
 
 def _find_disc(square: np.ndarray, inside: np.ndarray) -> tuple[int, int]:

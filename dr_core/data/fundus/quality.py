@@ -132,13 +132,16 @@ def _warnings(figures: dict[str, float], field_found: bool) -> tuple[str, ...]:
 def _judged_region(view: npt.NDArray[np.uint8], shape: tuple[int, ...], field: FieldOfView) -> npt.NDArray[np.bool_]:
     """Mark the pixels to judge, bool (256, 256): the picture's part of the disc, away from any border."""
     distance = np.arange(_SIDE) - (_SIDE - 1) / 2
+    result: npt.NDArray[np.bool_]
     if not field.found:
         reach_y, reach_x = (_SIDE * _INNER * length / (2 * max(shape[:2])) for length in shape[:2])
-        return (abs(distance) < reach_y)[:, None] & (abs(distance) < reach_x) & (view.max() > _BLACK)
+        result = (abs(distance) < reach_y)[:, None] & (abs(distance) < reach_x) & (view.max() > _BLACK)
+        return result
     brightness = view.max(axis=2)
     lit = brightness > max(_BLACK, 0.1 * float(np.percentile(brightness, 99)))
     lit = cv2.erode(lit.astype(np.uint8), np.ones((13, 13), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    return (lit > 0) & (distance[:, None] ** 2 + distance**2 < (_INNER * _SIDE / 2) ** 2)
+    result = (lit > 0) & (distance[:, None] ** 2 + distance**2 < (_INNER * _SIDE / 2) ** 2)
+    return result
 
 
 _BLACK = 8
@@ -154,7 +157,10 @@ def _sharpness(view: npt.NDArray[np.uint8], region: npt.NDArray[np.bool_]) -> fl
 
 
 def _gradient(channel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return cv2.magnitude(cv2.Sobel(channel, cv2.CV_32F, 1, 0), cv2.Sobel(channel, cv2.CV_32F, 0, 1))
+    result: npt.NDArray[np.float32] = cv2.magnitude(
+        cv2.Sobel(channel, cv2.CV_32F, 1, 0), cv2.Sobel(channel, cv2.CV_32F, 0, 1)
+    )
+    return result
 
 
 def _vessel_contrast(view: npt.NDArray[np.uint8], region: npt.NDArray[np.bool_]) -> float:

@@ -44,7 +44,8 @@ def resize(image: Image, width: int, height: int) -> Image:
     """Resize the whole picture to uint8 (height, width, 3): area average, or bilinear where it grows."""
     ratio = min(image.shape[0] / height, image.shape[1] / width)
     interpolation = cv2.INTER_AREA if ratio >= 1 else cv2.INTER_LINEAR
-    return cv2.resize(_halve_evenly(image, _halvings(ratio)), (width, height), interpolation=interpolation)
+    result: Image = cv2.resize(_halve_evenly(image, _halvings(ratio)), (width, height), interpolation=interpolation)
+    return result
 
 
 def _halvings(ratio: float) -> int:

@@ -43,4 +43,5 @@ def _composite(picture: Image.Image) -> npt.NDArray[np.uint8]:
 
 def on_black(rgb: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Composite on black; uint8 (H, W, 3) and (H, W, 1)."""
-    return cv2.multiply(rgb, np.broadcast_to(alpha, rgb.shape), scale=1 / 255)
+    result: npt.NDArray[np.uint8] = cv2.multiply(rgb, np.broadcast_to(alpha, rgb.shape), scale=1 / 255)
+    return result

@@ -173,4 +173,5 @@ def read_eye(root: Path, path: str, longest_side: int | None = None) -> np.ndarr
 def _read_array(file: Path, array: str) -> np.ndarray:
     """An array of an archive, kept, since its rows are read one after another; numpy unpickles nothing."""
     with np.load(file) as archive:
-        return archive[array]
+        result: np.ndarray = archive[array]
+        return result

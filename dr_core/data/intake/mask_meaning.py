@@ -221,10 +221,13 @@ def _most_common(values: np.ndarray) -> np.ndarray:
 
 def _distance(samples: np.ndarray, surround: np.ndarray) -> Levels:
     """Largest difference of a channel from the surround, (H, W)."""
+    result: Levels
     if samples.ndim == 2:
-        return cv2.absdiff(samples, np.full_like(samples, surround[0]))
+        result = cv2.absdiff(samples, np.full_like(samples, surround[0]))
+        return result
     parts = [_distance(np.ascontiguousarray(samples[..., n]), surround[n : n + 1]) for n in range(samples.shape[2])]
-    return np.maximum.reduce(parts)
+    result = np.maximum.reduce(parts)
+    return result
 
 
 def _count(distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -170,7 +170,8 @@ def _compress(factor: np.ndarray) -> np.ndarray:
     if len(factor) <= factor.shape[1]:
         return factor
     values, vectors = np.linalg.eigh(factor.T @ factor)
-    return np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
+    result: np.ndarray = np.sqrt(np.maximum(values, 0))[:, None] * vectors.T
+    return result
 
 
 def combine(measured: Mapping[str, Measured], contrasts: Sequence[Contrast]) -> Evidence:
@@ -236,4 +237,5 @@ def mean_influence(values: np.ndarray, patients: np.ndarray) -> np.ndarray:
     sums = np.zeros((number, values.shape[1]))
     np.add.at(sums, patients, distance)
     clusters = (np.abs(sums) > 0).sum(axis=0)
-    return sums * np.sqrt(clusters / np.maximum(clusters - 1, 1))
+    result: np.ndarray = sums * np.sqrt(clusters / np.maximum(clusters - 1, 1))
+    return result

@@ -102,7 +102,8 @@ def holm(p: np.ndarray, level: float = LEVEL) -> np.ndarray:
 
     Source: Holm 1979, Scandinavian Journal of Statistics 6:65-70.
     """
-    return np.less_equal(holm_adjusted(p), level)
+    result: np.ndarray = np.less_equal(holm_adjusted(p), level)
+    return result
 
 
 def step_down(evidence: Evidence, sign: int = 1, level: float = LEVEL) -> np.ndarray:
@@ -255,7 +256,8 @@ def _distances(number: int, side: np.ndarray) -> np.ndarray:
     center = np.zeros(number)
     center[1:] = 1 / (number - 1)
     cells = np.eye(number)
-    return side[0] * (cells[0] - center) - side[1:, None] * (cells[1:] - center)
+    result: np.ndarray = side[0] * (cells[0] - center) - side[1:, None] * (cells[1:] - center)
+    return result
 
 
 def judge_description(evidence: Evidence) -> Judgment:

@@ -9,6 +9,7 @@ from dr_core.analysis.controls import CONTROLS, MAP
 from dr_core.analysis.probes import strongest_block
 from dr_core.data.grades import lesion_label
 from dr_core.experiments.faithfulness import BEYOND
+from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.experiments.sanity import arrange_sanity, describe_sanity
 from dr_core.publish.report.tables import label_setups, write_intervals, write_table
 from dr_core.study.folder import Study
@@ -33,7 +34,7 @@ def _faithfulness(study: Study) -> str:
         "<p>Region perturbation with ROAD filling: mean area between the curves, -1 to 1; above its strongest control, "
         "the answers rest on what the heatmap marks.</p>"
     )
-    return "<h2>Faithfulness of the heatmaps</h2>" + caption + write_table(rows, names, 3)
+    return f"<h2>{EXPERIMENTS['faithfulness'].label}</h2>" + caption + write_table(rows, names, 3)
 
 
 def _sanity(study: Study) -> str:
@@ -47,7 +48,7 @@ def _sanity(study: Study) -> str:
         "eyes and set-ups; 1 = the same map.</p>"
     )
     table = write_table(rows, {**names, "n": "eyes"}, 2)
-    return f"<h2>Sanity of the attribution methods</h2>{caption}{table}<ul>{listed}</ul>"
+    return f"<h2>{EXPERIMENTS['sanity'].label}</h2>{caption}{table}<ul>{listed}</ul>"
 
 
 def _concepts(study: Study) -> str:
@@ -57,7 +58,7 @@ def _concepts(study: Study) -> str:
     rows = rows.assign(setup=label_setups(rows["setup"]), interval=write_intervals(rows, 2))
     names = {"lesion": "lesion", "setup": "set-up", "block": "known best in", "auc": "AUC", "untrained": "untrained"}
     names |= {"effect": "effect in the last block", "interval": "shuffled directions", "n": "phantoms"}
-    return "<h2>Lesions in the representations</h2>" + write_table(rows, names, 2)
+    return f"<h2>{EXPERIMENTS['concepts'].label}</h2>" + write_table(rows, names, 2)
 
 
 def _sanity_rows(study: Study) -> tuple[pd.DataFrame, Sequence[str]]:

@@ -47,8 +47,8 @@ def show_answers(study: Study, choice: CompareInputs) -> None:
 
 def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
     answers = cache.answers(eye, study)
-    case_facts.find_facts(eye, study)
     no_answer.require_answers(study, answers)
+    case_facts.find_facts(eye, study)
     agreement = find_agreement(answers, point.reading.positive_from, point.threshold)
     picture, models = st.columns([1.8, 3.2], gap="small")
     with picture:
@@ -79,8 +79,8 @@ _NEXT_PAGES = {
 
 
 def _missing_html(study: Study, present: set[str]) -> str:
-    reasons, silent = no_answer.reasons_html(study, present), cache.unanswered(study, present)
-    return reasons + "".join(
+    silent = cache.unanswered(study, present)
+    return no_answer.reasons_html(study, present) + "".join(
         f'<p class="lens-warning">{missing.missing_checkpoint_html(study, setup)}</p>'
         for setup in study.setups
         if setup not in present and setup not in silent

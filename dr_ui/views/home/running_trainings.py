@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 from dr_core.study.folder import Study
 from dr_core.training.progress import RunProgress, find_running
 from dr_ui.parts import charts
+from dr_ui.parts.plain_text import plain
 
 _REFRESH_SECONDS = 5
 _SHOWN = 4
@@ -46,7 +47,7 @@ def _follow(study: Study) -> None:
 def _show_run(study: Study, run: RunProgress) -> None:
     words, chart = st.columns([1.2, 3], gap="small", vertical_alignment="center")
     with words:
-        st.progress(len(run.history) / run.epochs, f"**{run.name}**, {len(run.history)} of {run.epochs} epochs")
+        st.progress(len(run.history) / run.epochs, f"**{plain(run.name)}**, {len(run.history)} of {run.epochs} epochs")
         st.caption(_state(run))
     with chart:
         if run.history:

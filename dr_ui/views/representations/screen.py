@@ -11,7 +11,7 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from dr_core.analysis.distribution import MEANINGS, top_share
-from dr_core.analysis.spectrum import mirrored_density
+from dr_core.analysis.spectrum import log_density
 from dr_core.models.setups import Setup
 from dr_core.publish.paper.published import ALPHA
 from dr_core.study.folder import Study
@@ -33,6 +33,7 @@ def show_page(study: Study) -> None:
         return
     data = result_tables.choose_data(study, list(dict.fromkeys(layers["data"])))
     layers, values = layers[layers["data"] == data], values[values["data"] == data]
+    st.html(f'<p class="lens-sentence" role="status">{_compare_conditions(study, layers)}</p>')
     left, right = st.columns([1.15, 1], gap="medium")
     with left:
         _show_conditions(study, layers, result_tables.data_title(study, data))
@@ -58,6 +59,28 @@ def show_page(study: Study) -> None:
                 names[0],
             )
     concepts.show(study)
+
+
+def _compare_conditions(study: Study, layers: pd.DataFrame) -> str:
+    """The page's answer: how often each set-up uses more directions than the one that it is compared with."""
+    wide = layers.pivot_table(index="layer", columns="setup", values="condition", aggfunc="first", sort=False)
+    wide = wide.replace([np.inf], np.nan)
+    sentences = []
+    for setup, _ in _by_setup(study, layers):
+        if setup.partner not in wide:
+            continue
+        pair = wide[[setup.name, setup.partner]].dropna()
+        fewer = int((pair[setup.name] < pair[setup.partner]).sum())
+        sentences.append(
+            f"{escape(setup.label)} has a lower condition number than {escape(study.setups[setup.partner].label)} in "
+            f"<b>{fewer} of {len(pair)} layers</b>"
+        )
+    if not sentences:
+        return "No two set-ups of this study are declared to be compared; lower means that more directions are used."
+    return (
+        f"{'; '.join(sentences)}. Lower means that a layer spreads its activity over more directions; layers of one "
+        "network depend on each other, so that the count is a description of these checkpoints and no test."
+    )
 
 
 _TOGETHER, _SINGLE = "over all eyes", "within each eye (first layer)"
@@ -141,7 +164,8 @@ def _condition_figure(study: Study, layers: pd.DataFrame, panels: list[str]) -> 
 
 
 def _one_setup(layers: pd.DataFrame) -> pd.DataFrame:
-    return layers[layers["setup"] == layers["setup"].iloc[0]]
+    result: pd.DataFrame = layers[layers["setup"] == layers["setup"].iloc[0]]
+    return result
 
 
 def _explain_conditions(layers: pd.DataFrame, title: str) -> None:
@@ -159,33 +183,33 @@ def _explain_conditions(layers: pd.DataFrame, title: str) -> None:
 
 
 def _show_densities(study: Study, values: pd.DataFrame) -> None:
-    figure = make_subplots(rows=2, cols=1, vertical_spacing=0.28, subplot_titles=("all", "the upper tail, enlarged"))
-    largest = float(values["eigenvalue"].max())
-    if largest <= 0:
+    positive = values.loc[values["eigenvalue"] > 0, "eigenvalue"]
+    if positive.empty:
         st.info("All activations of this layer are constant: there is no spectrum.")
         return
-    edges = np.linspace(-largest, largest, 82)
+    figure = go.Figure()
+    ends = math.log10(positive.min()) - 0.5, math.log10(positive.max()) + 0.5
+    decades = np.linspace(max(ends[0], ends[1] - _DECADES), ends[1], 240)
     for setup, mine in _by_setup(study, values):
-        found = mine["eigenvalue"].to_numpy()
-        heights = mirrored_density(found, edges)
-        for row in (1, 2):
-            figure.add_scatter(
-                x=(edges[1:] + edges[:-1]) / 2,
-                y=np.where(heights > 0, heights, np.nan) if row == 2 else heights,
-                name=charts.chart_text(setup.label),
-                showlegend=row == 1,
-                line=charts.setup_line(setup) | {"shape": "hvh"},
-                mode="lines+markers" if row == 2 else "lines",
-                hovertemplate="eigenvalue %{x:.3g}<br>density %{y:.3g}<extra>%{fullData.name}</extra>",
-                marker=charts.setup_marker(setup, 5),
-                row=row,
-                col=1,
-            )
-    figure.update_yaxes(title="density")
-    figure.update_yaxes(type="log", dtick=1, row=2, col=1)
-    figure.update_xaxes(range=[0.1 * largest, 1.02 * largest], title="eigenvalue", row=2, col=1)
-    charts.show(figure, "densities", 370, titled=True)
-    st.caption("Mirrored at 0, as in the paper's Figure 3b. A long tail: a few directions carry most of the activity.")
+        figure.add_scatter(
+            x=10**decades,
+            y=log_density(mine["eigenvalue"].to_numpy(), decades),
+            name=charts.chart_text(setup.label),
+            line=charts.setup_line(setup),
+            mode="lines",
+            hovertemplate="eigenvalue %{x:.3g}<br>%{y:.2f} of directions in a decade<extra>%{fullData.name}</extra>",
+        )
+    figure.update_xaxes(type="log", title="eigenvalue", dtick=1, exponentformat="power")
+    figure.update_yaxes(title="share of the directions in a decade", rangemode="tozero")
+    charts.show(figure, "densities", 370)
+    st.caption(
+        "Density of the eigenvalues on a logarithmic axis. A hump far left of the largest values: many directions "
+        "carry next to no activity. The largest ones, the tail of the paper's Figure 3b, can be read in the rank plot."
+    )
+
+
+_DECADES = 12
+"""Orders of magnitude below the largest eigenvalue that are drawn; below lies rounding."""
 
 
 def _show_ranks(study: Study, values: pd.DataFrame, layer: str) -> None:

@@ -34,7 +34,7 @@ _SEED = 0
 
 
 @dataclass(frozen=True)
-class Damaged:
+class DamagedView:
     """An eye after damage.
 
     Attributes:
@@ -59,7 +59,7 @@ def _apply(view: np.ndarray, steps: Steps, eye: Eye) -> np.ndarray:
     return image[0].permute(1, 2, 0).contiguous().numpy()
 
 
-def damage(eye: Eye, study: Study, steps: Steps) -> Damaged:
+def damage(eye: Eye, study: Study, steps: Steps) -> DamagedView:
     """The eye after these steps.
 
     Raises:
@@ -69,10 +69,10 @@ def damage(eye: Eye, study: Study, steps: Steps) -> Damaged:
 
 
 @st.cache_data(max_entries=128, show_spinner=False, scope="session")
-def _damage(key: str, stamp: cache.Stamp, steps: Steps, _eye: Eye, _study: Study) -> Damaged:
+def _damage(key: str, stamp: cache.Stamp, steps: Steps, _eye: Eye, _study: Study) -> DamagedView:
     views = {preprocessing: _apply(view, steps, _eye) for preprocessing, view in cache.look(_eye, _study).views.items()}
     answers = _ask(_study, {preprocessing: [view] for preprocessing, view in views.items()}, 0)
-    return Damaged(encode_jpeg(next(iter(views.values())), _SCREEN_SIDE), answers)
+    return DamagedView(encode_jpeg(next(iter(views.values())), _SCREEN_SIDE), answers)
 
 
 def _ask(study: Study, views: dict[Preprocessing, list[np.ndarray]], row: int | slice) -> dict[str, np.ndarray]:

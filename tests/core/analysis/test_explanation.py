@@ -108,6 +108,7 @@ def test_what_else_must_be_said():
     assert "explains “severe”, which A gives 3.0 %" in describe_explanation(
         explained(0.3, probability=0.03, random=0.06)
     )
+    assert "which A gives under 0.1 %" in describe_explanation(explained(0.3, probability=1e-5, random=0.06))
     assert "no control could be measured" in describe_explanation(explained(0.3))
     nothing = explained(0.3, random=0.1, lesions=square(slice(0, 1), slice(0, 5)))
     assert "no hard exudates in the field of view" in describe_explanation(nothing)

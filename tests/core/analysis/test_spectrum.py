@@ -10,6 +10,7 @@ from dr_core.analysis.spectrum import (
     convolutions,
     count_rank,
     image_eigenvalues,
+    log_density,
 )
 from dr_core.errors import InputError
 from dr_core.models.architectures import build_backbone
@@ -142,3 +143,16 @@ def test_two_ranks_equal_one():
     expected = activation_eigenvalues(model, [images])["layer4.2.conv3"].numpy()
     for found in results:
         assert np.abs(found - expected).max() <= 1e-9 * expected[0]
+
+
+def test_a_density_on_the_logarithmic_axis():
+    values = np.random.default_rng(0).lognormal(mean=np.log(100), sigma=0.5 * np.log(10), size=4000)
+    decades = np.linspace(-1, 5, 601)
+    found = log_density(np.concatenate([values, np.zeros(9)]), decades)
+    assert found.sum() * 0.01 == pytest.approx(1, abs=1e-3)
+    assert decades[found.argmax()] == pytest.approx(2, abs=0.15)
+    smoothed = np.hypot(0.5, 4000**-0.2 * 0.5)  # a normal density seen through normal kernels
+    normal = np.exp(-0.5 * ((decades - 2) / smoothed) ** 2) / (smoothed * np.sqrt(2 * np.pi))
+    assert found == pytest.approx(normal, abs=0.05)
+    assert log_density(10 * values, decades + 1) == pytest.approx(log_density(values, decades))
+    assert np.isnan(log_density(np.array([3.0, 3.0, 0.0]), decades)).all()
