@@ -109,7 +109,7 @@ def write_rows(path: Path, rows: pd.DataFrame, computed: Mapping[str, str]) -> N
     """Write a table with what computed it in the file's metadata."""
     table = pa.Table.from_pandas(rows, preserve_index=False)
     about = {_COMPUTED: json.dumps(dict(computed), sort_keys=True).encode()} if computed else {}
-    pa.parquet.write_rows(table.replace_schema_metadata((table.schema.metadata or {}) | about), path)
+    pa.parquet.write_table(table.replace_schema_metadata((table.schema.metadata or {}) | about), path)
 
 
 def read_provenance(path: Path) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 A claim that many contrasts must bear out is an intersection of hypotheses: it *holds* if each is above 0 at the nominal
 one-sided level, for none of them may be false (an intersection-union test). It *does not hold* if one of them is below
-0 at a level corrected for their number (Holm). Counts are lower bounds from one joint test of all contrasts.
+0 at a level corrected for their number (Holm). Counts are lower bounds from one joint test of all.
 """
 
 import math
@@ -157,8 +157,7 @@ def foresee_all(evidence: Evidence) -> Power:
 def judge_most(evidence: Evidence) -> Judgment:
     """A claim that more than half of the contrasts must bear out.
 
-    It holds if more than half are above 0 by one joint test of all (`step_down`), does not hold if half or more are
-    below.
+    It holds if more than half are above 0 by one joint test (`step_down`), does not hold if half or more are below.
     """
     number = len(evidence.values)
     in_favor, against = (int(step_down(evidence, sign).sum()) for sign in (1, -1))
