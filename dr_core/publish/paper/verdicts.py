@@ -19,7 +19,6 @@ from dr_core.publish.paper.evidence import Evidence
 
 LEVEL = 0.025
 """One-sided level of each verdict: a 95 % interval wholly on one side."""
-
 _POWER = 0.8
 """Share of studies in which an effect is found that counts as detectable."""
 
