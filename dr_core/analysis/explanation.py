@@ -140,7 +140,7 @@ class Explanation:
 
 
 def explain_map(pooled: Mapping[str, np.ndarray], lesions: np.ndarray, regions: Regions, **about: Any) -> Explanation:  # noqa: ANN401
-    """Hold one model's heatmap against its controls.
+    """Hold one model's heatmap against its controls: for each region r, share_r = sum of R_i in r / sum of R_i.
 
     Args:
         pooled: `MAP` and keys of `CONTROLS` -> pooled map, float64 (S, S), values >= 0.

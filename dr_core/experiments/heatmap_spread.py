@@ -22,11 +22,11 @@ def spread_rows(maps: Mapping[str, Tensor], field: Tensor, poolings: Sequence[st
         poolings: Keys of `POOLINGS`.
 
     Yields:
-        method, pooling, lesion (`VIEW`), score (`ENTROPY`), value 0..1, share (of the view that is field).
+        method, pooling, lesion (`VIEW`), score (`ENTROPY`), value 0..1, share (of the view that is field), reason.
     """
     share = float(field.double().mean())
     for method, relevance in maps.items():
         for pooling in poolings:
             value = relevance_entropy(pool(relevance, pooling), field.to(relevance.device)).item()
             about: dict[str, object] = {"method": method, "pooling": pooling, "lesion": VIEW, "score": ENTROPY}
-            yield about | {"value": value, "share": share}
+            yield about | {"value": value, "share": share, "reason": ""}

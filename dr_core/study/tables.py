@@ -95,7 +95,7 @@ def fill_run_columns(rows: pd.DataFrame, table: str, seed: int) -> pd.DataFrame:
             pair = rows["initialization"].astype(str)
             lacking |= {"setup": pair + "_cl", "other": pair + "_fs"}
         rows = rows.assign(**{name: lacking[name] for name in lacking.keys() - set(rows)})
-    rows = rows.assign(**{name: rows[name].fillna("") if name in rows else "" for name in known.digests})
+    rows = rows.assign(**{name: rows[name].astype(object).fillna("") if name in rows else "" for name in known.digests})
     return rows[[name for name in RESULT_COLUMNS[table] if name in rows]]
 
 

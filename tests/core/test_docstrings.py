@@ -23,6 +23,7 @@ NOTHING_TO_COMPUTE = {
         "why_no_untrained",
     },
     "discrimination.py": {"check_scores"},  # checks arguments
+    "explanation.py": {"describe_all", "describe_explanation", "find_best"},  # put shares into words
     "drawn_intervals.py": {"join_warnings", "warn_dropped", "warn_eyes"},  # say things in words
     "intervals.py": {"warn_few"},  # likewise
     "localization.py": {"why_undefined"},  # gives the reason of a NaN

@@ -35,7 +35,7 @@ _MARGIN = math.log(1.25)
 """Ratio up to which a mass accuracy counts as equal to its control, as a logarithm; the paper names no limit."""
 
 _NOT_CLEARLY = 0.05
-"""Difference of rank accuracies up to which neither of two set-ups clearly outperforms; the paper names none."""
+"""Difference of rank accuracies that is not clear; the paper names none."""
 
 _POOLINGS = ("sum_pos", "l2_norm_sq")
 _TITLES = {"view": "field of view", "mass accuracy": "RMA", "rank accuracy": "rank accuracy", "entropy": "entropy"}

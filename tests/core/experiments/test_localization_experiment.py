@@ -53,7 +53,7 @@ def measured(tiny_study):
 
 
 def test_every_lesion_that_is_there_is_scored(measured):
-    scores = measured[0][measured[0]["lesion"] != "view"]
+    scores, _ = measured
     per_lesion = 2 * 8 * 2 * 3  # set-ups, methods, poolings, scores
     assert scores[scores["lesion"] != VIEW].groupby(["eye", "lesion"]).size().eq(per_lesion).all()
     assert scores[scores["lesion"] == VIEW].groupby("eye").size().eq(2 * 8 * 2).all()
