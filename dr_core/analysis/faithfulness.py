@@ -248,7 +248,7 @@ def perturb(x: Tensor, pooled: np.ndarray, field: np.ndarray, config: Perturbati
     """
     order = order_blocks(pooled, field, max(1, x.shape[-1] // config.blocks), config.seed)
     values = x.cpu().numpy()
-    filled = [one for way in (order, order[::-1]) for one in take_away(values, way, field, config)]
+    filled = [one for ranking in (order, order[::-1]) for one in take_away(values, ranking, field, config)]
     return torch.from_numpy(np.stack([values.astype(np.float64), *filled])).to(x)
 
 

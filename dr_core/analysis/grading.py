@@ -90,10 +90,10 @@ def measure_calibration(
     Source: Guo et al. 2017, ICML, equation 3.
     """
     scores, labels = check_scores(scores, labels)
-    place = np.clip((scores * bins).astype(np.int64), 0, bins - 1)
+    bins_of = np.clip((scores * bins).astype(np.int64), 0, bins - 1)
 
-    counted = draws.apply(lambda sums: sums.astype(np.float64), draws.table(place + bins * labels, 2 * bins))
-    predicted = draws.apply(lambda sums: sums, draws.table(place, bins, scores))
+    counted = draws.apply(lambda sums: sums.astype(np.float64), draws.table(bins_of + bins * labels, 2 * bins))
+    predicted = draws.apply(lambda sums: sums, draws.table(bins_of, bins, scores))
     positive = counted[bins:]
     counts = counted[:bins] + positive
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -75,10 +75,10 @@ def auc_influence(scores: np.ndarray, labels: np.ndarray, patients: np.ndarray) 
     sick, healthy, cluster = _cluster_placements(scores, labels, patients)
     value = sick.mean(axis=1)
     sums = [
-        _sum_by(cluster[of], placements - value[:, None], int(cluster.max()) + 1)
-        for of, placements in ((labels, sick), (~labels, healthy))
+        _sum_by(cluster[members], placements - value[:, None], int(cluster.max()) + 1)
+        for members, placements in ((labels, sick), (~labels, healthy))
     ]
-    number = [len(np.unique(cluster[of])) for of in (labels, ~labels)]
+    number = [len(np.unique(cluster[members])) for members in (labels, ~labels)]
     factors = [
         np.sqrt(count / (count - 1)) / part.shape[1] for count, part in zip(number, (sick, healthy), strict=True)
     ]
@@ -134,7 +134,7 @@ def auc_interval(scores: np.ndarray, labels: np.ndarray, patients: np.ndarray) -
     """
     labels = np.asarray(labels, bool)
     cluster = np.unique(np.asarray(patients), return_inverse=True)[1]
-    m, n = (len(np.unique(cluster[of])) for of in (labels, ~labels))
+    m, n = (len(np.unique(cluster[members])) for members in (labels, ~labels))
     if min(m, n) < 2:
         return _unknown("fewer than two patients with positive or with negative eyes")
     found = auc_influence(scores, labels, patients)
@@ -175,7 +175,7 @@ def auc_difference_interval(
     """
     labels = np.asarray(labels, bool)
     cluster = np.unique(np.asarray(patients), return_inverse=True)[1]
-    m, n = (len(np.unique(cluster[of])) for of in (labels, ~labels))
+    m, n = (len(np.unique(cluster[members])) for members in (labels, ~labels))
     if min(m, n) < 2:
         return _unknown("fewer than two patients with positive or with negative eyes"), float("nan")
     found = auc_influence(np.stack([first, second]), labels, patients)
@@ -207,7 +207,7 @@ def mean_auc_interval(scores: Sequence[np.ndarray], labels: Sequence[np.ndarray]
     cluster = np.unique(np.asarray(patients), return_inverse=True)[1]
     parts = []
     for score, label in zip(scores, labels, strict=True):
-        m, n = (len(np.unique(cluster[of])) for of in (label, ~label))
+        m, n = (len(np.unique(cluster[members])) for members in (label, ~label))
         if min(m, n) >= 2:
             found = auc_influence(score, label, patients)
             value = float(found.value[0])
@@ -215,7 +215,7 @@ def mean_auc_interval(scores: Sequence[np.ndarray], labels: Sequence[np.ndarray]
             parts.append((value, center, found.influence[:, 0], found.freedom, hanley_mcneil_variance(center, m, n)))
     if not parts:
         return _unknown("fewer than two patients with positive or with negative eyes")
-    value, center = (float(np.mean([part[place] for part in parts])) for place in (0, 1))
+    value, center = (float(np.mean([part[column] for part in parts])) for column in (0, 1))
     least = sum(part[4] for part in parts) / len(parts) ** 2 / 2
     variance = max(float((np.mean([part[2] for part in parts], axis=0) ** 2).sum()), least)
     freedom = max(min(part[3] for part in parts), 2)

@@ -145,10 +145,10 @@ def relevance_recall(pooled: Tensor, mask: Tensor, percentile: float = 1.0) -> T
 def _percentile(values: Tensor, percentile: float) -> Tensor:
     """Linear percentile of each row, float64 (N,); torch.quantile refuses more than 16 million values."""
     ordered = values.sort(dim=1).values
-    place = (values.shape[1] - 1) * percentile / 100
-    low = int(place)
+    position = (values.shape[1] - 1) * percentile / 100
+    low = int(position)
     high = min(low + 1, values.shape[1] - 1)
-    return ordered[:, low].lerp(ordered[:, high], place - low)
+    return ordered[:, low].lerp(ordered[:, high], position - low)
 
 
 def mask_share(mask: Tensor) -> Tensor:

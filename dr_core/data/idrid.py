@@ -113,11 +113,11 @@ def load_segmentation(root: str | Path) -> list[SegmentedEye]:
             name=path.stem,
             split=split,
             image_path=path,
-            mask_paths=_mask_paths(folder, place, path.stem),
-            disc_path=_disc_path(folder, place, path.stem),
+            mask_paths=_mask_paths(folder, subfolder, path.stem),
+            disc_path=_disc_path(folder, subfolder, path.stem),
         )
-        for split, place in _SPLITS.items()
-        for path in sorted((folder / "1. Original Images" / place).glob("IDRiD_*.jpg"))
+        for split, subfolder in _SPLITS.items()
+        for path in sorted((folder / "1. Original Images" / subfolder).glob("IDRiD_*.jpg"))
     ]
     if not eyes:
         raise InputError(f"{folder} holds no photographs `1. Original Images/a. Training Set/IDRiD_NN.jpg`.")
@@ -132,21 +132,21 @@ def find_folder(root: Path, name: str) -> Path:
     """
     if not root.is_dir():
         raise InputError(f"There is no folder {root}.")
-    places = [root, *(place for depth in range(4) for place in sorted(root.glob("*/" * depth + name)))]
-    found = [place for place in places if place.name == name and any(place.glob("[12]. *"))]
+    places = [root, *(subfolder for depth in range(4) for subfolder in sorted(root.glob("*/" * depth + name)))]
+    found = [subfolder for subfolder in places if subfolder.name == name and any(subfolder.glob("[12]. *"))]
     if not found:
         raise InputError(f"{root} holds no folder `{name}`; unpack IDRiD's `{name}.zip` there.")
     return found[-1]
 
 
-def _mask_paths(folder: Path, place: str, eye: str) -> dict[str, Path]:
-    masks = folder / "2. All Segmentation Groundtruths" / place
+def _mask_paths(folder: Path, subfolder: str, eye: str) -> dict[str, Path]:
+    masks = folder / "2. All Segmentation Groundtruths" / subfolder
     paths = {name: masks / lesion.folder / f"{eye}_{lesion.code}.tif" for name, lesion in LESIONS.items()}
     return {lesion: path for lesion, path in paths.items() if path.is_file()}
 
 
-def _disc_path(folder: Path, place: str, eye: str) -> Path | None:
-    path = folder / "2. All Segmentation Groundtruths" / place / "5. Optic Disc" / f"{eye}_OD.tif"
+def _disc_path(folder: Path, subfolder: str, eye: str) -> Path | None:
+    path = folder / "2. All Segmentation Groundtruths" / subfolder / "5. Optic Disc" / f"{eye}_OD.tif"
     return path if path.is_file() else None
 
 
@@ -165,12 +165,12 @@ def index_grading(root: Path) -> Intake:
     folder = find_folder(root, "B. Disease Grading")
     parts: list[pd.DataFrame] = []
     notes: list[str] = []
-    for split, place in _SPLITS.items():
+    for split, subfolder in _SPLITS.items():
         word = {"train": "Training", "test": "Testing"}[split]
-        file = folder / "2. Groundtruths" / f"{place[0]}. IDRiD_Disease Grading_{word} Labels.csv"
+        file = folder / "2. Groundtruths" / f"{subfolder[0]}. IDRiD_Disease Grading_{word} Labels.csv"
         table = read_label_table(file, ["Image name", "Retinopathy grade"])
         labels, notes = table.frame, [*notes, *table.notes]
-        images = ImageFolder(root, (folder / "1. Original Images" / place).relative_to(root).as_posix())
+        images = ImageFolder(root, (folder / "1. Original Images" / subfolder).relative_to(root).as_posix())
         names = labels["Image name"]
         paths = [images.find(name, ".jpg") for name in names]
         eyes = [f"{split}_{name}" for name in names]  # the numbers begin at 1 in both splits

@@ -87,12 +87,12 @@ def find_photographs(given: Sequence[Path]) -> list[Photograph]:
         InputError: If one does not exist, a folder cannot be read, there is no photograph, or two have the same name.
     """
     found: dict[str, Photograph] = {}
-    for place in given:
-        if not place.exists():
-            raise InputError(f"There is no file or folder {place}; check the spelling of the path.")
-        files = _walk(place) if place.is_dir() else [place]
+    for source in given:
+        if not source.exists():
+            raise InputError(f"There is no file or folder {source}; check the spelling of the path.")
+        files = _walk(source) if source.is_dir() else [source]
         for file in files:
-            photograph = _describe(file, place if place.is_dir() else file.parent)
+            photograph = _describe(file, source if source.is_dir() else file.parent)
             before = found.setdefault(photograph.name, photograph)
             if not _is_same(before.path, file):
                 raise InputError(
@@ -112,10 +112,10 @@ def _walk(folder: Path) -> Iterator[Path]:
     def fail(error: OSError) -> None:
         raise InputError(f"The folder {error.filename} cannot be read ({error.strerror}); check its permissions.")
 
-    for place, folders, files in os.walk(folder, onerror=fail):
+    for source, folders, files in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not name.startswith(".") and not name.endswith(HEATMAPS)]
         for name in files:
-            path = Path(place, name)
+            path = Path(source, name)
             if not name.startswith(".") and name != "DICOMDIR" and _may_be_photograph(path):
                 yield path
 
@@ -152,13 +152,13 @@ def _describe(path: Path, root: Path) -> Photograph:
 
 
 def view_photographs(
-    batches: Iterable[Sequence[Photograph]], ways: Sequence[Preprocessing], processes: int
+    batches: Iterable[Sequence[Photograph]], preprocessings: Sequence[Preprocessing], processes: int
 ) -> Iterator[list[PhotographView | str]]:
     """View photographs batch after batch in other processes, a few batches ahead, so that memory stays flat.
 
     Args:
         batches: Photographs.
-        ways: How they are seen; size and crop count alone.
+        preprocessings: How they are seen; size and crop count alone.
         processes: Processes that decode.
 
     Yields:
@@ -171,7 +171,7 @@ def view_photographs(
         under_way: list[Future[list[PhotographView | str]]] = []
         try:
             for batch in batches:
-                under_way.append(pool.submit(_view_all, batch, ways))
+                under_way.append(pool.submit(_view_all, batch, preprocessings))
                 if len(under_way) > 2 * processes:
                     yield under_way.pop(0).result()
             while under_way:
@@ -183,11 +183,11 @@ def view_photographs(
             ) from error
 
 
-def _view_all(batch: Sequence[Photograph], ways: Sequence[Preprocessing]) -> list[PhotographView | str]:
-    return [view_photograph(photograph, ways) for photograph in batch]
+def _view_all(batch: Sequence[Photograph], preprocessings: Sequence[Preprocessing]) -> list[PhotographView | str]:
+    return [view_photograph(photograph, preprocessings) for photograph in batch]
 
 
-def view_photograph(photograph: Photograph, ways: Sequence[Preprocessing]) -> PhotographView | str:
+def view_photograph(photograph: Photograph, preprocessings: Sequence[Preprocessing]) -> PhotographView | str:
     """View one photograph as the app shows it to the models, decoded at its full size.
 
     `data prepare` decodes large JPEGs at a reduced size, which is faster, but answers then differ from the app's by
@@ -195,7 +195,7 @@ def view_photograph(photograph: Photograph, ways: Sequence[Preprocessing]) -> Ph
 
     Args:
         photograph: The photograph.
-        ways: How it is seen.
+        preprocessings: How it is seen.
 
     Returns:
         The view, or why it cannot be read: a sentence that tells no more of the path than the photograph's name.
@@ -208,8 +208,8 @@ def view_photograph(photograph: Photograph, ways: Sequence[Preprocessing]) -> Ph
     field = find_field_of_view(image)
     quality = assess_quality(image, field)
     return PhotographView(
-        views=tuple(way.to_model_view(image, field) for way in ways),
-        parts=tuple(_part(way, image, field) for way in ways),
+        views=tuple(preprocessing.to_model_view(image, field) for preprocessing in preprocessings),
+        parts=tuple(_part(preprocessing, image, field) for preprocessing in preprocessings),
         field_found=field.found,
         sharpness=quality.sharpness,
         luminance=quality.luminance,
@@ -217,8 +217,8 @@ def view_photograph(photograph: Photograph, ways: Sequence[Preprocessing]) -> Ph
     )
 
 
-def _part(way: Preprocessing, image: np.ndarray, field: FieldOfView) -> Rectangle:
-    if way.crop == "squash":
+def _part(preprocessing: Preprocessing, image: np.ndarray, field: FieldOfView) -> Rectangle:
+    if preprocessing.crop == "squash":
         return 0.0, 0.0, 1.0, 1.0
     height, width = image.shape[:2]
     left, top, side = square_of(field)

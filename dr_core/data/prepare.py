@@ -124,13 +124,13 @@ def _view_many(view: partial[Any], paths: list[str]) -> list[tuple[np.ndarray | 
     return [view(path) for path in paths]
 
 
-def _view(root: Path, way: Preprocessing, path: str) -> tuple[np.ndarray | None, dict[str, Any]]:
+def _view(root: Path, preprocessing: Preprocessing, path: str) -> tuple[np.ndarray | None, dict[str, Any]]:
     """Bring one photograph to model size: uint8 (3, S, S), and its line of the journal.
 
     A JPEG is decoded by its own DCT scaling at a size that still leaves a factor of two to average over.
     """
     try:
-        image = read_eye(root, path, longest_side=2 * way.size)
+        image = read_eye(root, path, longest_side=2 * preprocessing.size)
     except InputError as error:
         return None, {"path": path, "reason": str(error)}
     field = find_field_of_view(image)
@@ -143,7 +143,7 @@ def _view(root: Path, way: Preprocessing, path: str) -> tuple[np.ndarray | None,
         "luminance": quality.luminance,
         "warnings": " ".join(quality.warnings),
     }
-    return way.to_model_view(image, field).transpose(2, 0, 1), line
+    return preprocessing.to_model_view(image, field).transpose(2, 0, 1), line
 
 
 def _finish(folder: Path, index: pd.DataFrame, journal: list[dict[str, Any]], header: dict[str, Any]) -> None:

@@ -52,10 +52,12 @@ def find_regions(
     )
 
 
-def _positions(shape: tuple[int, int], way: Preprocessing, field: FieldOfView) -> tuple[np.ndarray, np.ndarray]:
+def _positions(
+    shape: tuple[int, int], preprocessing: Preprocessing, field: FieldOfView
+) -> tuple[np.ndarray, np.ndarray]:
     """Columns (1, S) and rows (S, 1) of the photograph at which the middles of the view's pixels lie."""
-    middles = (np.arange(way.size) + 0.5) / way.size
-    if way.crop == "squash":
+    middles = (np.arange(preprocessing.size) + 0.5) / preprocessing.size
+    if preprocessing.crop == "squash":
         return (middles * shape[1] - 0.5)[None, :], (middles * shape[0] - 0.5)[:, None]
     left, top, side = square_of(field)
     return (left + middles * side - 0.5)[None, :], (top + middles * side - 0.5)[:, None]

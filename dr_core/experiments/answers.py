@@ -177,8 +177,8 @@ def find_interval(measure: Measure, eyes: ReadEyes) -> Interval:
     if measure.name == "auc":  # with one patient of a class there is an area, but nothing to tell its error by
         return replace(auc_interval(eyes.scores, eyes.labels, eyes.draws.patient), value=float(drawn[0]))
     if measure.of_class:
-        of = eyes.labels if measure.of_class == "positive" else ~eyes.labels
-        found = operating_interval(drawn, eyes.draws.patient[of])
+        reading_eyes = eyes.labels if measure.of_class == "positive" else ~eyes.labels
+        found = operating_interval(drawn, eyes.draws.patient[reading_eyes])
     else:
         found = drawn_interval(drawn, len(eyes.draws.times))
     return replace(found, warning=warn_eyes(eyes.labels, drawn))
@@ -224,8 +224,14 @@ def _measure_each_grade(measure: Measure, eyes: GradedEyes) -> list[dict[str, ob
             parts.append(of_grade)
             values.append(measure.compute(of_grade))
     if measure.name == "auc":
-        mean = mean_auc_interval([of.scores for of in parts], [of.labels for of in parts], eyes.draws.patient)
-        mean = replace(mean, value=float(np.mean([of[0] for of in values])) if values else float("nan"))
+        mean = mean_auc_interval(
+            [reading_eyes.scores for reading_eyes in parts],
+            [reading_eyes.labels for reading_eyes in parts],
+            eyes.draws.patient,
+        )
+        mean = replace(
+            mean, value=float(np.mean([reading_eyes[0] for reading_eyes in values])) if values else float("nan")
+        )
     else:
         drawn = np.mean(values, axis=0) if values else np.full(2, np.nan)
         mean = drawn_interval(drawn, len(eyes.draws.times))

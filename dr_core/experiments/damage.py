@@ -161,11 +161,13 @@ def move_heatmaps(
         seed = derive_seed(config.seed, "damage", eye.name)
         rows: list[dict[str, object]] = []
         for setup, model in models.items():
-            way = model.info.preprocessing
-            view = torch.from_numpy(way.to_model_view(image, field)).permute(2, 0, 1)[None]
+            preprocessing = model.info.preprocessing
+            view = torch.from_numpy(preprocessing.to_model_view(image, field)).permute(2, 0, 1)[None]
             views = torch.cat([view, *(corrupt(view, name, severity, seed) for name, severity in cells)])
-            mask = torch.from_numpy(scale_mask(total, way.size, crop=way.crop, rule="touched", field=field))
-            maps = _explain(explainers[setup], way.normalize(views.permute(0, 2, 3, 1).numpy()))
+            mask = torch.from_numpy(
+                scale_mask(total, preprocessing.size, crop=preprocessing.crop, rule="touched", field=field)
+            )
+            maps = _explain(explainers[setup], preprocessing.normalize(views.permute(0, 2, 3, 1).numpy()))
             correlation = correlate_heatmaps(maps[:1].expand_as(maps), maps)
             mass = relevance_mass_accuracy(maps, mask.expand_as(maps)).numpy()
             about = {"data": data, "eye": eye.name, "setup": setup}

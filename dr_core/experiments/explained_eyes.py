@@ -52,14 +52,17 @@ def bring_to_view(eye: ReadableEye, models: Mapping[str, LoadedModel]) -> EyeInV
     """Read an eye and bring it to the own view of every model."""
     image = eye.read_image()
     field = find_field_of_view(image)
-    ways = {setup: model.info.preprocessing for setup, model in models.items()}
+    preprocessings = {setup: model.info.preprocessing for setup, model in models.items()}
     shape = (image.shape[0], image.shape[1])
-    views = {way: way.normalize(way.to_model_view(image, field)[None]) for way in set(ways.values())}
-    inside = {way: find_regions(shape, way, field, None).field for way in views}
+    views = {
+        preprocessing: preprocessing.normalize(preprocessing.to_model_view(image, field)[None])
+        for preprocessing in set(preprocessings.values())
+    }
+    inside = {preprocessing: find_regions(shape, preprocessing, field, None).field for preprocessing in views}
     return EyeInView(
         name=eye.name,
-        inputs={setup: views[way] for setup, way in ways.items()},
-        fields={setup: inside[way] for setup, way in ways.items()},
+        inputs={setup: views[preprocessing] for setup, preprocessing in preprocessings.items()},
+        fields={setup: inside[preprocessing] for setup, preprocessing in preprocessings.items()},
     )
 
 

@@ -60,8 +60,11 @@ def knock_out_eye(
         for case in knock_out(small, reduced, mask, derived, controls, avoid=avoid, fovea=fovea)
     ]
     pictures = [small, *(case.image for case in cases)]
-    ways = dict.fromkeys(model.info.preprocessing for model in models.values())
-    views = {way: np.stack([way.to_model_view(picture, field) for picture in pictures]) for way in ways}
+    preprocessings = dict.fromkeys(model.info.preprocessing for model in models.values())
+    views = {
+        preprocessing: np.stack([preprocessing.to_model_view(picture, field) for picture in pictures])
+        for preprocessing in preprocessings
+    }
     rows: list[dict[str, object]] = []
     for setup, model in models.items():
         answers = predict_views(model, views[model.info.preprocessing])

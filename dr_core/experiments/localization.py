@@ -124,15 +124,15 @@ def _score_eye(
 ) -> list[dict[str, object]]:
     view, scaled = view_with_masks(protocol, image, masks)
     present = {name: mask for name, mask in scaled.items() if masks[name].any()}
-    ways = {
+    preprocessings = {
         setup: replace(model.info.preprocessing, size=protocol.size, crop=protocol.crop)
         for setup, model in models.items()
     }
-    inputs = {setup: way.normalize(view[None]) for setup, way in ways.items()}
+    inputs = {setup: preprocessing.normalize(view[None]) for setup, preprocessing in preprocessings.items()}
     field = find_field_of_view(image)
     fields = {
-        setup: torch.from_numpy(find_regions(image.shape[:2], way, field, None).field)[None]
-        for setup, way in ways.items()
+        setup: torch.from_numpy(find_regions(image.shape[:2], preprocessing, field, None).field)[None]
+        for setup, preprocessing in preprocessings.items()
     }
     seed = derive_seed(config.seed, eye, protocol.name)
     rows: list[dict[str, object]] = []

@@ -108,13 +108,13 @@ def _join(folder: Path, step: Step, shard: Shard) -> dict[str, pd.DataFrame] | N
     done = {unit for units in listed if units is not None for unit in units["unit"]}
     if not done.issuperset(step.units):
         return None
-    place = {unit: number for number, unit in enumerate(step.units)}
+    position = {unit: number for number, unit in enumerate(step.units)}
     tables = {}
     for name in step.tables:
         found = [rows for part in parts if (rows := read_part(folder, name, part)) is not None]
         if found:
             rows = pd.concat(found, ignore_index=True)
-            order = rows[step.unit].map(place)
+            order = rows[step.unit].map(position)
             tables[name] = rows.iloc[np.argsort(order.to_numpy(), kind="stable")].reset_index(drop=True)
     return tables
 

@@ -205,13 +205,13 @@ def describe_sanity(summary: pd.DataFrame) -> dict[str, tuple[str, str]]:
         Rule -> its sentence about the late layers, and its sentence about the grade.
     """
     ranks = summary[summary["measure"] == "spearman"]
-    said = {}
+    sentence = {}
     for rule, part in ranks.groupby("rule", sort=False):
         label = RULES[str(rule)].label
         late = part[(part["check"] == CASCADE) & (part["step"] == LATE)]["value"].mean()
         other = part[part["check"] == CLASSES]["value"].mean()
-        said[str(rule)] = describe_cascade(label, float(late)), describe_class_sensitivity(label, float(other))
-    return said
+        sentence[str(rule)] = describe_cascade(label, float(late)), describe_class_sensitivity(label, float(other))
+    return sentence
 
 
 def arrange_sanity(summary: pd.DataFrame) -> pd.DataFrame:

@@ -132,9 +132,9 @@ def _pass(model: LoadedModel, images: np.ndarray, device: str) -> None:
 
 def _summarize(found: dict[str, Tensor], samples: dict[str, int]) -> pd.DataFrame:
     rows = []
-    for place, (layer, values) in enumerate(found.items()):
+    for position, (layer, values) in enumerate(found.items()):
         stage = layer.split(".")[0] if layer.startswith("layer") else "stem"
-        row = {"layer": layer, "place": place, "stage": stage, "channels": len(values), "samples": samples[layer]}
+        row = {"layer": layer, "place": position, "stage": stage, "channels": len(values), "samples": samples[layer]}
         rows.append(row | {"rank": count_rank(values), "condition": condition_number(values)})
     return pd.DataFrame(rows)
 

@@ -17,16 +17,6 @@ ENTRY_POINTS = {
 
 EMPTY_WORDS = {"told", "said", "way", "ways", "place", "many", "of"}
 
-STILL_TO_BE_RENAMED = (
-    "dr_core/analysis/",
-    "dr_core/data/",
-    "dr_core/experiments/",
-    "dr_core/publish/",
-    "dr_ui/views/explain/",
-    "dr_ui/views/reproduction/",
-)
-"""Folders with such variables; nothing may be added here."""
-
 
 def product_modules():
     return [path for folder in ("dr_core", "dr_cli", "dr_ui") for path in sorted((ROOT / folder).rglob("*.py"))]
@@ -70,7 +60,7 @@ def test_variables_bear_names_that_say_something():
         for path in product_modules()
         for name in bound_names(path.read_text(encoding="utf-8")) & EMPTY_WORDS
     }
-    assert {one for one in found if not one[0].startswith(STILL_TO_BE_RENAMED)} == set()
+    assert found == set()
 
 
 @pytest.mark.parametrize(

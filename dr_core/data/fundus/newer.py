@@ -63,7 +63,7 @@ def _find_reader(data: bytes) -> Callable[[str, bytes], npt.NDArray[np.uint8]] |
         return _read_jpeg_2000
     if data[4:8] != b"ftyp":
         return None
-    brands = (data[8:12], *(data[place : place + 4] for place in range(16, min(data[3], 64), 4)))
+    brands = (data[8:12], *(data[offset : offset + 4] for offset in range(16, min(data[3], 64), 4)))
     if any(brand in _AVIF_BRANDS for brand in brands):
         return _read_avif
     return _read_heic if any(brand in _HEIC_BRANDS for brand in brands) else None
@@ -87,7 +87,7 @@ def _read_webp(name: str, data: bytes) -> npt.NDArray[np.uint8]:
 def _webp_size(data: bytes) -> tuple[int, int]:
     kind = data[12:16]
     if kind == b"VP8X":
-        width, height = (int.from_bytes(data[place : place + 3], "little") + 1 for place in (24, 27))
+        width, height = (int.from_bytes(data[offset : offset + 3], "little") + 1 for offset in (24, 27))
         return width, height
     if kind == b"VP8L":
         bits = int.from_bytes(data[21:25], "little")

@@ -165,8 +165,8 @@ def _read_page(data: bytes, directory: int) -> _Page:
         if tag in found:
             found[tag] = value
         if tag == _SUB_DIRECTORIES and count <= MAX_FRAMES:
-            place = entry + value_at if count == 1 else value
-            further += struct.unpack_from(f"{order}{count}{'Q' if kind in (16, 18) else 'I'}", data, place)
+            offset = entry + value_at if count == 1 else value
+            further += struct.unpack_from(f"{order}{count}{'Q' if kind in (16, 18) else 'I'}", data, offset)
         entry += value_at + (8 if big else 4)
     further += struct.unpack_from(order + offset_form, data, entry)
     return _Page(

@@ -106,12 +106,12 @@ def _check_twins(eyes: list[str], paths: list[str], grades: list[int | None], ro
     """Find eyes that come twice, and photographs that two names mean."""
     names: dict[str, int] = {}
     photographs: dict[str, int] = {}
-    for place, (eye, path) in enumerate(zip(eyes, paths, strict=True)):
-        if names.setdefault(eye, place) != place:
-            bad.add(rows[place], f"the eye {eye} has more than one row; keep one")
-        elif paths[place] and (first := photographs.setdefault(path, place)) != place:
-            other = "" if grades[first] == grades[place] else f", with the grades {grades[first]} and {grades[place]}"
-            bad.add(rows[place], f"{eyes[first]} and {eye} are one photograph, {path}{other}")
+    for number, (eye, path) in enumerate(zip(eyes, paths, strict=True)):
+        if names.setdefault(eye, number) != number:
+            bad.add(rows[number], f"the eye {eye} has more than one row; keep one")
+        elif paths[number] and (first := photographs.setdefault(path, number)) != number:
+            other = "" if grades[first] == grades[number] else f", with the grades {grades[first]} and {grades[number]}"
+            bad.add(rows[number], f"{eyes[first]} and {eye} are one photograph, {path}{other}")
 
 
 def _find_fault(path: str) -> str:

@@ -102,7 +102,7 @@ def read_label_table(
             )
         elif any(cells):
             padded = cells + [""] * (len(head) - len(cells))
-            values.append([*(padded[place] for place in places.values()), number])
+            values.append([*(padded[column] for column in places.values()), number])
     if bad is None:
         uneven.check("mend them or save the table with semicolons")
     if ragged:
@@ -224,21 +224,21 @@ def _find_separator(name: str, text: str, columns: Sequence[str]) -> str:
 def _find_columns(name: str, head: list[str], columns: Sequence[str], notes: list[str]) -> dict[str, int]:
     """Place of each column, by its exact name or else whatever the case of its letters."""
     if not columns:
-        return {cell: place for place, cell in enumerate(head) if cell}
+        return {cell: column for column, cell in enumerate(head) if cell}
     return {column: _find_column(name, head, column, notes) for column in columns}
 
 
 def _find_column(name: str, head: list[str], column: str, notes: list[str]) -> int:
     wanted = clean(column)
-    places = [place for place, cell in enumerate(head) if cell == wanted]
+    places = [column for column, cell in enumerate(head) if cell == wanted]
     if not places:
-        places = [place for place, cell in enumerate(head) if cell.casefold() == wanted.casefold()]
+        places = [column for column, cell in enumerate(head) if cell.casefold() == wanted.casefold()]
         if len(places) == 1:
             notes.append(f"The column {head[places[0]]!r} of {_short(name)} was read as {column!r}.")
     if not places:
         raise InputError(f"{name} has no column {column!r}; its columns are {', '.join(map(repr, head))[:1000]}.")
     if len(places) > 1:
-        listed = " and ".join(str(place + 1) for place in places)
+        listed = " and ".join(str(column + 1) for column in places)
         raise InputError(f"{name} has {len(places)} columns {column!r}, the {listed}th; rename or remove all but one.")
     return places[0]
 

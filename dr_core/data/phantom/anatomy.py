@@ -201,8 +201,8 @@ def _sample_reflexes(generator: np.random.Generator, vessels: list[Vessel], fove
         paths.append(fovea + ring[first : first + int(generator.integers(15, 60))])
     for _ in range(generator.integers(0, 14)):
         bearing = generator.uniform(0, 6.3)
-        place = fovea + generator.uniform(0.18, 0.6) * np.array([np.cos(bearing), np.sin(bearing)])
-        paths.append(wander(generator, place, float(bearing + np.pi / 2), generator.uniform(0.05, 0.3), 3.0))
+        position = fovea + generator.uniform(0.18, 0.6) * np.array([np.cos(bearing), np.sin(bearing)])
+        paths.append(wander(generator, position, float(bearing + np.pi / 2), generator.uniform(0.05, 0.3), 3.0))
     return paths
 
 

@@ -127,7 +127,7 @@ def _draw_eye(grade: int, size: int, seed: int, style: Style, side: Side) -> Pha
 
 
 def _landmarks(canvas: Canvas, anatomy: Anatomy) -> Landmarks:
-    disc, fovea = (canvas.radius * place + canvas.size / 2 - 0.5 for place in (anatomy.disc, anatomy.fovea))
+    disc, fovea = (canvas.radius * position + canvas.size / 2 - 0.5 for position in (anatomy.disc, anatomy.fovea))
     return Landmarks(
         disc=(float(disc[0]), float(disc[1])),
         disc_radius=anatomy.disc_radius * canvas.radius,

@@ -101,10 +101,10 @@ def _severe(retina: Placement) -> LesionPlan:
     """At least one of 4-2-1: haemorrhages in four quadrants, beading in two, IRMA in one."""
     generator = retina.generator
     beadable = _quadrants_with_veins(retina)
-    many, beading, irma = generator.random(3) < (0.4, 0.35 if len(beadable) > 1 else 0.0, 0.45)
-    irma = irma or not (many or beading)
+    count, beading, irma = generator.random(3) < (0.4, 0.35 if len(beadable) > 1 else 0.0, 0.45)
+    irma = irma or not (count or beading)
     counts: list[tuple[int | None, int]] = [(None, _number(retina, 12, 50))]
-    if many:
+    if count:
         counts = [(quadrant, _number(retina, 21, 34)) for quadrant in range(4)]
     return LesionPlan(
         microaneurysms=_microaneurysms(retina, _number(retina, 12, 90)),
@@ -187,7 +187,7 @@ def _soft_exudates(retina: Placement, count: int) -> tuple[np.ndarray, ...]:
         retina.near_vessel(0.12) if generator.random() < 0.6 else retina.near(retina.anatomy.disc, 0.5)
         for _ in range(count)
     ]
-    return tuple(shapes.outline_blob(generator, place, generator.uniform(0.016, 0.045), 0.4) for place in places)
+    return tuple(shapes.outline_blob(generator, position, generator.uniform(0.016, 0.045), 0.4) for position in places)
 
 
 def _irma(retina: Placement) -> tuple[tuple[np.ndarray, ...], ...]:
@@ -209,8 +209,8 @@ def _new_vessels(retina: Placement) -> tuple[np.ndarray, ...]:
     if at_disc:
         paths += shapes.tangle(generator, disc, _number(retina, 20, 45), generator.uniform(0.12, 0.22))
     for _ in range(elsewhere):
-        place = retina.near_vessel(0.08)
-        paths += shapes.tangle(generator, place, _number(retina, 14, 34), generator.uniform(0.08, 0.18))
+        position = retina.near_vessel(0.08)
+        paths += shapes.tangle(generator, position, _number(retina, 14, 34), generator.uniform(0.08, 0.18))
     return tuple(paths)
 
 

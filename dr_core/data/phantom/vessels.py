@@ -110,11 +110,11 @@ def _ripple(generator: np.random.Generator, path: np.ndarray, tortuosity: float)
     along = np.gradient(path, axis=0)
     step = np.hypot(*along.T)
     across = np.stack([-along[:, 1], along[:, 0]], axis=1) / (step[:, None] + 1e-6)
-    way = np.cumsum(step)
+    length = np.cumsum(step)
     wavelengths = np.array([0.7, 0.4, 0.22, 0.11]) * generator.uniform(0.8, 1.25, 4)
     heights = tortuosity * wavelengths * generator.uniform(0.01, 0.045, 4)
-    swing = (heights * np.sin(2 * np.pi * (way[:, None] / wavelengths) + generator.uniform(0, 6.3, 4))).sum(axis=1)
-    swung: np.ndarray = path + across * (swing * np.minimum(way / 0.15, 1))[:, None]
+    swing = (heights * np.sin(2 * np.pi * (length[:, None] / wavelengths) + generator.uniform(0, 6.3, 4))).sum(axis=1)
+    swung: np.ndarray = path + across * (swing * np.minimum(length / 0.15, 1))[:, None]
     return swung
 
 

@@ -110,11 +110,11 @@ def _find_all(root: Path, base: str, labels: pd.DataFrame, bad: BadRows) -> list
 
 def _find_one(root: Path, wanted: list[str], file: str, folders: dict[str, ImageFolder]) -> str:
     """Path of a file in the first of two folders, or in the second where only that holds it."""
-    for place in wanted:
-        if place not in folders:
-            folders[place] = ImageFolder(root, "." if ".." in place or place.startswith("/") else place)
-    holding = [place for place in wanted if not place.startswith("/") and ".." not in place]
-    found = [place for place in holding if folders[place].holds(file)]
+    for subfolder in wanted:
+        if subfolder not in folders:
+            folders[subfolder] = ImageFolder(root, "." if ".." in subfolder or subfolder.startswith("/") else subfolder)
+    holding = [subfolder for subfolder in wanted if not subfolder.startswith("/") and ".." not in subfolder]
+    found = [subfolder for subfolder in holding if folders[subfolder].holds(file)]
     if len(found) > 1 and wanted[0] != found[0]:
         raise InputError(f"{file!r} lies in {found[0]} and in {found[1]}; write its folder before its name.")
     if not holding:

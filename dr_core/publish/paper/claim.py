@@ -98,7 +98,7 @@ class Claim:
 
     Attributes:
         key: Short name.
-        place: Figure or table of the paper.
+        exhibit: Figure or table of the paper.
         section: Section of the paper that states it.
         statement: The claim as a sentence that can be checked.
         paper: What the paper gives for it, in words or numbers.
@@ -112,7 +112,7 @@ class Claim:
     """
 
     key: str
-    place: str
+    exhibit: str
     section: str
     statement: str
     paper: str

@@ -18,16 +18,16 @@ class Rate:
 
     Attributes:
         count: How many.
-        of: Of how many.
+        studies: Of how many.
     """
 
     count: int
-    of: int
+    studies: int
 
     @property
     def share(self) -> float:
         """The share, 0..1; NaN where nothing was simulated."""
-        return self.count / self.of if self.of else float("nan")
+        return self.count / self.studies if self.studies else float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +56,9 @@ def _read() -> dict[tuple[str, int], ErrorRates]:
     return {
         (str(row["claim"]), int(row["runs"])): ErrorRates(
             runs=int(row["runs"]),
-            false_holds=Rate(count=int(row["false_holds"]), of=int(row["of_false"])),
-            false_fails=Rate(count=int(row["false_fails"]), of=int(row["of_true"])),
-            power=Rate(count=int(row["found"]), of=int(row["of_planted"])),
+            false_holds=Rate(count=int(row["false_holds"]), studies=int(row["of_false"])),
+            false_fails=Rate(count=int(row["false_fails"]), studies=int(row["of_true"])),
+            power=Rate(count=int(row["found"]), studies=int(row["of_planted"])),
             effect=str(row["effect"]),
         )
         for row in rows.to_dict("records")

@@ -147,7 +147,7 @@ class Evidence:
         """Some of the contrasts."""
         kept = list(chosen)
         return Evidence(
-            names=tuple(self.names[place] for place in kept),
+            names=tuple(self.names[number] for number in kept),
             values=self.values[kept],
             of_patients=self.of_patients[:, kept],
             of_runs=self.of_runs[:, kept],
@@ -199,8 +199,8 @@ def combine(measured: Mapping[str, Measured], contrasts: Sequence[Contrast]) -> 
     for setup, part in used.items():
         weights = np.zeros((len(contrasts), cells))
         for row, contrast in enumerate(contrasts):
-            for (of, cell), weight in contrast.weights.items():
-                weights[row, cell] += weight if of == setup else 0.0
+            for (owner, cell), weight in contrast.weights.items():
+                weights[row, cell] += weight if owner == setup else 0.0
         values += weights @ part.values.mean(axis=0)
         patients = patients + part.influence @ weights.T
         runs.append(distance @ weights.T / np.sqrt(max(freedom, 1) * len(part.values)))

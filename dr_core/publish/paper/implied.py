@@ -19,13 +19,13 @@ class Implication:
     """A sentence that follows from the published numbers.
 
     Attributes:
-        place: Table or section whose numbers these are.
+        exhibit: Table or section whose numbers these are.
         claim: What the paper says.
         implied: What its numbers say.
         agrees: Whether both are compatible.
     """
 
-    place: str
+    exhibit: str
     claim: str
     implied: str
     agrees: bool
@@ -56,7 +56,7 @@ def _concentration() -> Implication:
     unbounded = ", ".join(f"{ALPHA[setup]} ({label(setup)})" for setup in FOUR if ALPHA[setup] <= 1)
     more = all(shares[setup] > top_share(PARETO_80_20) for setup in least)
     return Implication(
-        place="Table 2, section 4.2.3",
+        exhibit="Table 2, section 4.2.3",
         claim="Alpha above 1.16 means that the result comes from less than 20 % of the activations.",
         implied=f"A larger alpha means {'more' if more else 'less'} concentration: of a Pareto law the largest 20 % "
         f"hold {listed} and "
@@ -71,7 +71,7 @@ def _condition_numbers() -> Implication:
     listed = ", ".join(f"{label(setup)} {numbers[setup]:.0f}" for setup in FOUR)
     lower = all(numbers[imagenet] < numbers[scratch] for scratch, imagenet in INITIALIZATIONS)
     return Implication(
-        place="Table 2 against Figure 3a",
+        exhibit="Table 2 against Figure 3a",
         claim="The condition number of IFI is much lower than that of IWNE, and the first layer follows a Pareto law.",
         implied=f"A Pareto law has eq. 1 = 100^(1/alpha): {listed}. That is {'the same' if lower else 'the reverse'} "
         f"order of "
@@ -96,7 +96,7 @@ def _consistently_higher() -> Implication:
         for lesion in dict.fromkeys(wide.index.get_level_values("lesion"))
     )
     return Implication(
-        place="Table 3, section 4.4",
+        exhibit="Table 3, section 4.4",
         claim="IFI models report consistently higher accuracies than their IWNE counterparts.",
         implied=f"In Table 3 IFI is above its counterpart in {total} of {number} numbers ({by_lesion}).",
         agrees=total == number,
@@ -110,7 +110,7 @@ def _below_controls() -> Implication:
     )
     below = int((wide["lrp"] < wide["random"]).sum())
     return Implication(
-        place="Table 3, equation 3",
+        exhibit="Table 3, equation 3",
         claim="Results similar to the random control mean that the model looks at random features.",
         implied=f"By RRA {below} of {len(wide)} heatmap rows lie below their random control ({wide['lrp'].min():.2f} "
         f"to "
@@ -131,7 +131,7 @@ def _ignores() -> Implication:
     listed = ", ".join(f"{lesion} {pooling} {ratio:.2f}" for (lesion, pooling), ratio in named)
     same = bool(ratios.between(0.8, 1.25).all())
     return Implication(
-        place="Table 3, section 4.4",
+        exhibit="Table 3, section 4.4",
         claim="IWNE-FS is similar to the control on microaneurysms and haemorrhages; the findings are agnostic to the "
         "pooling.",
         implied=f"Its RMA over its control is {listed}: by l2_norm_sq it lies {'near' if same else 'well below'} the "
@@ -151,7 +151,7 @@ def _follows() -> Implication:
     areas = rows.groupby("lesion")["value"].mean()
     share = areas["hard_exudates"] / areas["total"]
     return Implication(
-        place="Tables 2 and 3",
+        exhibit="Tables 2 and 3",
         claim="Several claims are listed one by one.",
         implied="They are not independent: alpha of IWNE above and of IFI below 1.16 "
         f"{'imply' if between else 'do not imply'} that IFI's is smaller; IFI above IWNE on microaneurysms and "

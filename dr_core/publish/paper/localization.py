@@ -110,8 +110,8 @@ def _differences(
     def gather(tables: Tables) -> Gathered:
         cells = [_Cell(lesion, pooling, score) for lesion, score, pooling in product(lesions, scores, _POOLINGS)]
         wanted = [
-            (first, second, place, cell.published(first) - cell.published(second))
-            for place, cell in enumerate(cells)
+            (first, second, column, cell.published(first) - cell.published(second))
+            for column, cell in enumerate(cells)
             for first, second in pairs
         ]
         return {DATA: contrast_pairs(_measure(tables, cells), [cell.name for cell in cells], wanted)}
@@ -128,11 +128,11 @@ def _over_control(lesion: str, setups: Sequence[str], poolings: Sequence[str]) -
         if not set(setups) <= set(measured):
             return {DATA: MISSING}
         contrasts = []
-        for setup, place in product(setups, range(len(poolings))):
-            own, control = cells[2 * place : 2 * place + 2]
+        for setup, column in product(setups, range(len(poolings))):
+            own, control = cells[2 * column : 2 * column + 2]
             name = f"{label(setup)}, ln({own.name} / its random control)"
             published = math.log(own.published(setup) / control.published(setup))
-            contrasts.append(Contrast(name=name, weights={(setup, place): 1.0}, published=published))
+            contrasts.append(Contrast(name=name, weights={(setup, column): 1.0}, published=published))
         return {DATA: combine(measured, contrasts)}
 
     return gather
@@ -153,9 +153,9 @@ def _poolings_agree(tables: Tables) -> Gathered:
     findings += product(("microaneurysms", "haemorrhages", "hard_exudates"), _IFI_OVER_IWNE)
     cells = [_Cell(lesion, pooling) for lesion, pooling in product(("microaneurysms", "haemorrhages"), _POOLINGS)]
     cells += [_Cell(lesion, pooling) for lesion, pooling in product(("hard_exudates", "total"), _POOLINGS)]
-    places = {(cell.lesion, cell.pooling): place for place, cell in enumerate(cells)}
+    places = {(cell.lesion, cell.pooling): column for column, cell in enumerate(cells)}
     wanted = [
-        (*pair, place := places[lesion, pooling], cells[place].published(pair[0]) - cells[place].published(pair[1]))
+        (*pair, index := places[lesion, pooling], cells[index].published(pair[0]) - cells[index].published(pair[1]))
         for lesion, pair in findings
         for pooling in _POOLINGS
     ]
@@ -167,7 +167,7 @@ def _spread(tables: Tables) -> Gathered:
     measured = _measure(tables, cells)
     if not measured:
         return {DATA: "the table has no entropies of the heatmaps; measure it again with this version"}
-    wanted = [(*pair, place, math.nan) for place in range(len(cells)) for pair in _IFI_OVER_IWNE]
+    wanted = [(*pair, column, math.nan) for column in range(len(cells)) for pair in _IFI_OVER_IWNE]
     return {DATA: contrast_pairs(measured, [cell.name for cell in cells], wanted)}
 
 
@@ -187,7 +187,7 @@ def _claim(
 ) -> Claim:
     return Claim(
         key=key,
-        place="Table 3",
+        exhibit="Table 3",
         section="4.4",
         statement=statement,
         paper=paper,

@@ -62,10 +62,10 @@ def measure_aucs(tables: Tables) -> dict[str, Aucs]:
     answers = tables["predictions"] if tables.has("predictions") else pd.DataFrame()
     rows = rows[(rows["reading"] == PAPER_READING) & rows["setup"].isin(FOUR)] if len(rows) else rows
     answers = answers[answers["grade"].ge(0) & answers["setup"].isin(FOUR)] if len(answers) else answers
-    keys = dict.fromkeys(str(data) for of in (rows, answers) if len(of) for data in of["data"])
+    keys = dict.fromkeys(str(data) for part_of in (rows, answers) if len(part_of) for data in part_of["data"])
     found = {}
     for key in keys:
-        parts = [of[of["data"] == key] if len(of) else of for of in (rows, answers)]
+        parts = [part_of[part_of["data"] == key] if len(part_of) else part_of for part_of in (rows, answers)]
         aucs = _measure_data(*parts)
         if aucs is not None:
             found[key] = aucs
@@ -112,8 +112,8 @@ def gather_runs(
     fractions = sorted({fraction for _, _, fraction in runs})
     complete: dict[str, list[int]] = {}
     for setup in FOUR:
-        seeds = sorted({seed for of, seed, _ in runs if of == setup})
-        complete[setup] = [seed for seed in seeds if all((setup, seed, of) in runs for of in fractions)]
+        seeds = sorted({seed for part_of, seed, _ in runs if part_of == setup})
+        complete[setup] = [seed for seed in seeds if all((setup, seed, part_of) in runs for part_of in fractions)]
     used = {setup: seeds for setup, seeds in complete.items() if seeds}
     if not used:
         return None
@@ -138,8 +138,8 @@ def gather_runs(
 def _extend(setup: str, part: Measured, apart: Sequence[tuple[str, int, float]]) -> Measured:
     """Add a row of influence for each value whose error is independent of all others."""
     rows = np.zeros((len(apart), part.values.shape[1]))
-    for row, (of, cell, error) in enumerate(apart):
-        rows[row, cell] = error if of == setup else 0.0
+    for row, (part_of, cell, error) in enumerate(apart):
+        rows[row, cell] = error if part_of == setup else 0.0
     return replace(part, influence=np.concatenate([part.influence, rows]))
 
 
@@ -173,7 +173,7 @@ def linearize_answers(
     if min(len(np.unique(patients[labels])), len(np.unique(patients[~labels]))) < 2:
         return _NO_ANSWERS
     found = auc_influence(scores, labels, patients)
-    known = {key: (float(value), place) for place, (key, value) in enumerate(zip(runs, found.value, strict=True))}
+    known = {key: (float(value), number) for number, (key, value) in enumerate(zip(runs, found.value, strict=True))}
     return AnswersInfluence(known=known, influence=found.influence, freedom=max(found.freedom, 2))
 
 
@@ -280,7 +280,7 @@ def _claim(
 ) -> Claim:
     return Claim(
         key=key,
-        place="Figure 2",
+        exhibit="Figure 2",
         section=section,
         statement=statement,
         paper=paper,
@@ -330,7 +330,7 @@ CLAIMS = (
     ),
     Claim(
         key="same_ranking",
-        place="Figure 2",
+        exhibit="Figure 2",
         section="4.1",
         statement="The ranking on the external test set is largely that on the first one.",
         paper="“largely consistent” between EyePACS and Messidor-2",

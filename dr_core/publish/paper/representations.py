@@ -39,7 +39,7 @@ def _of_runs(values: Mapping[tuple[str, int], Sequence[float]]) -> dict[str, Mea
     """Measured set-ups from (set-up, seed) -> a value for each cell; without error over patients."""
     measured = {}
     for setup in FOUR:
-        runs = [value for (of, _), value in sorted(values.items()) if of == setup]
+        runs = [value for (values_of, _), value in sorted(values.items()) if values_of == setup]
         if runs:
             array = np.asarray(runs, np.float64)
             measured[setup] = Measured(values=array, influence=np.empty((0, array.shape[1])))
@@ -47,7 +47,7 @@ def _of_runs(values: Mapping[tuple[str, int], Sequence[float]]) -> dict[str, Mea
 
 
 def _initial_means(runs: ByRun[Layers]) -> dict[str, Measured]:
-    found = {run: layers.of(_INITIAL) for run, layers in runs.items()}
+    found = {run: layers.select(_INITIAL) for run, layers in runs.items()}
     return _of_runs({run: [float(np.nanmean(values))] for run, values in found.items() if np.isfinite(values).any()})
 
 
@@ -59,23 +59,25 @@ def _lower(pairs: Sequence[tuple[str, str]]) -> Callable[[ByRun[Layers]], Eviden
 
 def _flattening(runs: ByRun[Layers]) -> Evidence | str:
     """Every two set-ups in every latter layer."""
-    measured = _of_runs({run: list(layers.of(_LATTER)) for run, layers in runs.items()})
+    measured = _of_runs({run: list(layers.select(_LATTER)) for run, layers in runs.items()})
     if len(measured) < len(FOUR):
         return MISSING
     first = next(iter(runs.values()))
     latter = [name for name, stage in zip(first.names, first.stages, strict=True) if stage in _LATTER]
-    pairs = [(first, second) for place, first in enumerate(FOUR) for second in FOUR[place + 1 :]]
+    pairs = [(first, second) for number, first in enumerate(FOUR) for second in FOUR[number + 1 :]]
     names = [f"log10 of the condition number, {layer}" for layer in latter]
     return contrast_pairs(measured, names, [(*pair, cell, math.nan) for cell in range(len(latter)) for pair in pairs])
 
 
 def _peaks(runs: ByRun[np.ndarray]) -> dict[str, Measured]:
     """Log10 of the highest of 81 bins over the mirrored eigenvalues; all runs share the bins."""
-    largest = max((float(of.max()) for of in runs.values()), default=0.0)
+    largest = max((float(values_of.max()) for values_of in runs.values()), default=0.0)
     if largest <= 0:
         return {}
     edges = np.linspace(-largest, largest, _BINS + 1)
-    return _of_runs({run: [math.log10(float(mirrored_density(of, edges).max()))] for run, of in runs.items()})
+    return _of_runs(
+        {run: [math.log10(float(mirrored_density(values_of, edges).max()))] for run, values_of in runs.items()}
+    )
 
 
 def _peak_over(pairs: Sequence[tuple[str, str]]) -> Callable[[ByRun[np.ndarray]], Evidence | str]:
@@ -99,7 +101,7 @@ def tail_weight(eigenvalues: np.ndarray) -> float:
 
 
 def _tails(runs: ByRun[np.ndarray]) -> Evidence | str:
-    values = {run: [math.log10(tail_weight(of))] for run, of in runs.items() if of.any()}
+    values = {run: [math.log10(tail_weight(values_of))] for run, values_of in runs.items() if values_of.any()}
     pairs = [(contrastive, supervised, 0, math.nan) for supervised, contrastive in TRAININGS]
     return contrast_pairs(_of_runs(values), ["log10 of the kurtosis"], pairs)
 
@@ -187,17 +189,17 @@ _SOURCES: dict[str, tuple[str, str, Callable[[Tables], Mapping[str, ByRun[Any]]]
 
 def _claim(
     key: str,
-    place: str,
+    exhibit: str,
     statement: str,
     paper: str,
     gather: Callable[[ByRun[Any]], Evidence | str],
     unit: str,
     rule: Rule = ALL,
 ) -> Claim:
-    section, table, read = _SOURCES[place]
+    section, table, read = _SOURCES[exhibit]
     return Claim(
         key=key,
-        place=place,
+        exhibit=exhibit,
         section=section,
         statement=statement,
         paper=paper,

@@ -35,7 +35,7 @@ class Damaged:
     def find(self, *names: str, up_to: float = math.inf) -> list[int]:
         """Cells of some corruptions, or of all."""
         return [
-            place for place, (name, level) in enumerate(self.cells) if (not names or name in names) and level <= up_to
+            number for number, (name, level) in enumerate(self.cells) if (not names or name in names) and level <= up_to
         ]
 
     @property
@@ -85,7 +85,7 @@ def average_damage(
     patients = np.unique(patients[complete], return_inverse=True)[1]
     measured = {}
     for setup in FOUR:
-        of_runs = scores[[of == setup for of in setups]][:, complete]  # (runs, eyes, cells)
+        of_runs = scores[[owner == setup for owner in setups]][:, complete]  # (runs, eyes, cells)
         if of_runs.size:
             influence = mean_influence(of_runs.mean(axis=0), patients)
             freedom = max(len(np.unique(patients)) - 1, 1)
@@ -156,7 +156,7 @@ def _claim(
 
     return Claim(
         key=key,
-        place="Figure 4",
+        exhibit="Figure 4",
         section="4.3",
         statement=statement,
         paper=paper,

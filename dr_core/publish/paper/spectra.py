@@ -26,7 +26,7 @@ class Layers:
     stages: tuple[str, ...]
     condition: np.ndarray
 
-    def of(self, stages: Sequence[str]) -> np.ndarray:
+    def select(self, stages: Sequence[str]) -> np.ndarray:
         """Log10 of the condition numbers of the layers of some stages."""
         values: np.ndarray = self.condition[[stage in stages for stage in self.stages]]
         return values

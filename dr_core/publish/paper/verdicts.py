@@ -121,8 +121,8 @@ def step_down(evidence: Evidence, sign: int = 1, level: float = LEVEL) -> np.nda
         drawn = np.where(usable[:, None], evidence.draw() / evidence.error[:, None], -np.inf)
     order = np.argsort(-ranks, kind="stable")
     largest = np.maximum.accumulate(drawn[order[::-1]], axis=0)[::-1]  # of the contrasts from each place on
-    for place, contrast in enumerate(order):
-        if not usable[contrast] or ranks[contrast] <= np.quantile(largest[place], 1 - level):
+    for position, contrast in enumerate(order):
+        if not usable[contrast] or ranks[contrast] <= np.quantile(largest[position], 1 - level):
             break
         rejected[contrast] = True
     return rejected

@@ -53,7 +53,7 @@ def describe_rates(finding: Finding) -> str:
 
 
 def _rate(rate: Rate) -> str:
-    return f"{rate.share:.1%} ({rate.count} of {rate.of})"
+    return f"{rate.share:.1%} ({rate.count} of {rate.studies})"
 
 
 def describe_study_rate(findings: Sequence[Finding]) -> str:
@@ -63,6 +63,6 @@ def describe_study_rate(findings: Sequence[Finding]) -> str:
     if rates is None:
         return ""
     return (
-        f"In {rates.false_holds.share:.1%} of {rates.false_holds.of} simulated studies without any effect one or more "
-        "verdicts were a false “holds”."
+        f"In {rates.false_holds.share:.1%} of {rates.false_holds.studies} simulated studies without any effect one or "
+        "more verdicts were a false “holds”."
     )

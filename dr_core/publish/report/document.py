@@ -123,7 +123,7 @@ def _claim(study: Study, finding: Finding) -> str:
     data = describe_data(study, finding.data) if finding.data else "nothing"
     about = "".join(f"<p>{escape(text)}</p>" for text in (describe_power(finding), describe_rates(finding)) if text)
     return (
-        f"<tr class='claim'><td>{escape(claim.place)}, {escape(claim.section)}</td><td>{escape(claim.statement)}</td>"
+        f"<tr class='claim'><td>{escape(claim.exhibit)}, {escape(claim.section)}</td><td>{escape(claim.statement)}</td>"
         f"<td>{escape(claim.paper)}</td><td>{escape(judgment.reason)}</td>"
         f"<td>{_mark(judgment.verdict)}{_at_hand(finding)}</td><td>{escape(data)}</td></tr>"
         f"<tr><td></td><td colspan='5'><ul class='told'>{listed}{rest}</ul>{about}</td></tr>"
@@ -143,7 +143,7 @@ def _at_hand(finding: Finding) -> str:
 
 def _implied() -> str:
     rows = "".join(
-        f"<tr><td>{escape(one.place)}</td><td>{escape(one.claim)}</td><td>{escape(one.implied)}</td></tr>"
+        f"<tr><td>{escape(one.exhibit)}</td><td>{escape(one.claim)}</td><td>{escape(one.implied)}</td></tr>"
         for one in list_implications()
     )
     return (

@@ -100,9 +100,9 @@ def _draw_fractions(rows: pd.DataFrame) -> str:
         return ""
     figure, axes = _sheet(1, 2.9)
     for setup in (name for name in SETUPS if name in set(rows["setup"])):
-        of = rows[rows["setup"] == setup].groupby("percent")[["value", "low", "high"]].mean()
-        ends = np.maximum(0, np.stack([of["value"] - of["low"], of["high"] - of["value"]]))
-        axes[0].errorbar(of.index, of["value"], yerr=ends, capsize=2, elinewidth=0.8, **_look(setup))
+        rows_of = rows[rows["setup"] == setup].groupby("percent")[["value", "low", "high"]].mean()
+        ends = np.maximum(0, np.stack([rows_of["value"] - rows_of["low"], rows_of["high"] - rows_of["value"]]))
+        axes[0].errorbar(rows_of.index, rows_of["value"], yerr=ends, capsize=2, elinewidth=0.8, **_look(setup))
     axes[0].set(xlabel="share of the training labels, %", ylabel=f"AUC, {PAPER_READING}")
     axes[0].legend(fontsize=7, frameon=False)
     return _finish(figure, axes)
@@ -111,9 +111,9 @@ def _draw_fractions(rows: pd.DataFrame) -> str:
 def _draw_conditions(rows: pd.DataFrame) -> str:
     figure, axes = _sheet(2, 4.2, sharex=True, sharey=True)
     for setup in (name for name in SETUPS if name in set(rows["setup"])):
-        of = rows[rows["setup"] == setup]
-        place = 0 if SETUPS[setup].initialization == "none" else 1
-        axes[place].plot(of["place"], of["condition"].replace([np.inf], np.nan), **_look(setup, 2.5))
+        rows_of = rows[rows["setup"] == setup]
+        position = 0 if SETUPS[setup].initialization == "none" else 1
+        axes[position].plot(rows_of["place"], rows_of["condition"].replace([np.inf], np.nan), **_look(setup, 2.5))
     for axis in axes:
         axis.set(yscale="log", ylabel="condition number")
         if axis.lines:
@@ -159,10 +159,10 @@ def _draw_differences(rows: pd.DataFrame) -> str:
 def _draw_bars(axis: Axes, rows: pd.DataFrame, names: list[str], levels: list[float], hue: str) -> None:
     width = 0.8 / max(len(levels), 1)
     for number, level in enumerate(levels):
-        of = rows[rows["severity"] == level].set_index("corruption")["value"].reindex(names)
+        rows_of = rows[rows["severity"] == level].set_index("corruption")["value"].reindex(names)
         strength = 0.3 + 0.7 * (number + 1) / len(levels)
         places = np.arange(len(names)) - 0.4 + (number + 0.5) * width
-        axis.bar(places, of, width, color=hue, alpha=strength)
+        axis.bar(places, rows_of, width, color=hue, alpha=strength)
 
 
 _FIGURES: tuple[tuple[str, str, str, Callable[[pd.DataFrame], str]], ...] = (

@@ -17,10 +17,10 @@ def show_sources(study: Study) -> str:
     """The last part of a report, HTML; raises InputError where a table or a checkpoint is damaged."""
     info = study.info
     data = "".join(
-        f"<li><b>{escape(of.role)}: {escape(of.title)}</b>, {of.images} images, "
-        f"{'photographs' if of.real else 'drawn'}, fingerprint {escape(of.fingerprint or 'none')}. "
-        f"{escape(of.description)}</li>"
-        for of in info.data
+        f"<li><b>{escape(source.role)}: {escape(source.title)}</b>, {source.images} images, "
+        f"{'photographs' if source.real else 'drawn'}, fingerprint {escape(source.fingerprint or 'none')}. "
+        f"{escape(source.description)}</li>"
+        for source in info.data
     )
     versions = {"study written with": info.versions, "report written with": describe_environment()}
     settings = dict(info.settings)

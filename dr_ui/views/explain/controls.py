@@ -40,20 +40,23 @@ def controls(specimen: Specimen, study: Study, question: heatmaps.Question) -> d
 def _controls(
     key: str, stamp: cache.Stamp, question: heatmaps.Question, _specimen: Specimen, _study: Study
 ) -> dict[str, Controlled]:
-    prepared, ways = heatmaps.prepare(_specimen, _study, question.protocol), heatmaps.ways_of(_study, question.protocol)
+    prepared, preprocessings = (
+        heatmaps.prepare(_specimen, _study, question.protocol),
+        heatmaps.ways_of(_study, question.protocol),
+    )
     maps = heatmaps.maps_by_class(key, stamp, replace(question, pooling=""), _specimen, _study)
     models = cache.models(_study)
     untrained: dict[tuple[object, Preprocessing], dict[str, tuple[np.ndarray, np.ndarray]]] = {}
     found = {}
     for setup in maps:
-        way = ways[setup]
-        model, inputs = models[setup], prepared.inputs[way]
+        preprocessing = preprocessings[setup]
+        model, inputs = models[setup], prepared.inputs[preprocessing]
         note = why_no_untrained(model, question.rule) or ""
-        group = (kind_of(model), way)
+        group = (kind_of(model), preprocessing)
         if group not in untrained:
             drawn = untrained_maps(model, question.rule, inputs, question.target)
             drawn["random"] = sample_random_relevance(tuple(inputs.shape), 0)
-            drawn["edges"] = trace_edges(inputs, torch.from_numpy(prepared.regions[way].field)[None])
+            drawn["edges"] = trace_edges(inputs, torch.from_numpy(prepared.regions[preprocessing].field)[None])
             untrained[group] = _ranked(drawn, question.pooling)
         both = _ranked(maps[setup], question.pooling) | untrained[group]
         ordered = {method: both[method] for method in (MAP, *CONTROLS) if method in both}

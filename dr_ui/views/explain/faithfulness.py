@@ -47,40 +47,52 @@ def show(study: Study, specimen: Specimen, question: Question) -> None:
     followed = _follow(specimen.key, cache.study_stamp(study), question, specimen, study)
     st.plotly_chart(_figure(followed, question, study.setups), key="perturbation", config={"displayModeBar": False})
     sentences = [
-        describe_faithfulness(study.setups[setup].label, of[MAP].area, [of[name].area for name in of if name != MAP])
-        for setup, of in followed.curves.items()
+        describe_faithfulness(
+            study.setups[setup].label, by_method[MAP].area, [by_method[name].area for name in by_method if name != MAP]
+        )
+        for setup, by_method in followed.curves.items()
     ]
     st.html("".join(f'<p class="lens-small">{sentence}</p>' for sentence in sentences))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, scope="session")
 def _follow(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, _study: Study) -> Followed:
-    prepared, ways = heatmaps.prepare(_specimen, _study, question.protocol), heatmaps.ways_of(_study, question.protocol)
+    prepared, preprocessings = (
+        heatmaps.prepare(_specimen, _study, question.protocol),
+        heatmaps.ways_of(_study, question.protocol),
+    )
     maps, models = controls.controls(_specimen, _study, question), cache.models(_study)
-    jobs = _jobs(maps, ways)
+    jobs = _jobs(maps, preprocessings)
     bar = st.progress(0.0, text="Taking away what the heatmaps mark ...")
     curves: dict[str, dict[str, Curves]] = {setup: {} for setup in maps}
     for done, (method, setups) in enumerate(jobs, start=1):
-        way = ways[setups[0]]
-        pooled, field = maps[setups[0]].pooled[method], prepared.regions[way].field
-        perturbed = perturb(prepared.inputs[way][0], pooled, field, _CONFIG)
+        preprocessing = preprocessings[setups[0]]
+        pooled, field = maps[setups[0]].pooled[method], prepared.regions[preprocessing].field
+        perturbed = perturb(prepared.inputs[preprocessing][0], pooled, field, _CONFIG)
         asked = perturbed.contiguous(memory_format=torch.channels_last)
         found = each(setups, lambda one, x=asked: follow(models[one].model, x, question.target, _CONFIG))  # type: ignore[misc]
-        for setup, of in found.items():
-            curves[setup][method] = of
+        for setup, by_method in found.items():
+            curves[setup][method] = by_method
         bar.progress(done / len(jobs), text="Taking away what the heatmaps mark ...")  # a switched-off page stops here
     bar.empty()
-    return Followed({setup: {method: of[method] for method in METHODS if method in of} for setup, of in curves.items()})
+    return Followed(
+        {
+            setup: {method: by_method[method] for method in METHODS if method in by_method}
+            for setup, by_method in curves.items()
+        }
+    )
 
 
-def _jobs(maps: Mapping[str, controls.Controlled], ways: Mapping[str, Preprocessing]) -> list[tuple[str, list[str]]]:
+def _jobs(
+    maps: Mapping[str, controls.Controlled], preprocessings: Mapping[str, Preprocessing]
+) -> list[tuple[str, list[str]]]:
     """Orders to follow, each with the set-ups that share it: those that see the eye alike share a control's."""
     jobs: list[tuple[str, list[str]]] = []
     for method in METHODS:
         groups: dict[tuple[Preprocessing, int], list[str]] = {}
-        for setup, of in maps.items():
-            if method in of.pooled:
-                groups.setdefault((ways[setup], id(of.pooled[method])), []).append(setup)
+        for setup, by_method in maps.items():
+            if method in by_method.pooled:
+                groups.setdefault((preprocessings[setup], id(by_method.pooled[method])), []).append(setup)
         jobs += [(method, setups) for setups in groups.values()]
     return jobs
 
@@ -92,17 +104,19 @@ def _figure(followed: Followed, question: Question, known: Mapping[str, Setup]) 
         cols=len(setups), shared_yaxes=True, subplot_titles=[charts.chart_text(known[one].label) for one in setups]
     )
     for column, setup in enumerate(setups, start=1):
-        of = followed.curves[setup]
-        strongest = max((name for name in of if name != MAP), key=lambda name: of[name].area, default=None)
+        by_method = followed.curves[setup]
+        strongest = max(
+            (name for name in by_method if name != MAP), key=lambda name: by_method[name].area, default=None
+        )
         for name in filter(None, (strongest, MAP)):
             color = known[setup].color if name == MAP else "#8a8f98"
             title = "the heatmap" if name == MAP else CONTROLS[name].label
             for values, dash, order in (
-                (of[name].most_first, "solid", "most relevant first"),
-                (of[name].least_first, "dot", "least relevant first"),
+                (by_method[name].most_first, "solid", "most relevant first"),
+                (by_method[name].least_first, "dot", "least relevant first"),
             ):
                 figure.add_scatter(
-                    x=100 * of[name].fractions,
+                    x=100 * by_method[name].fractions,
                     y=np.round(values, 4),
                     name=f"{title}, {order}",
                     mode="lines+markers",

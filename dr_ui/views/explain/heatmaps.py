@@ -69,13 +69,13 @@ class Prepared:
         """Height of the shown part over its width."""
         return self.part[3] / self.part[2]
 
-    def region_mask(self, region: Region, way: Preprocessing) -> np.ndarray:
+    def region_mask(self, region: Region, preprocessing: Preprocessing) -> np.ndarray:
         """Bring a drawn region to a model's view, bool (S, S), as the lesion masks are."""
         left, top, width, _ = self.part
         corners = np.rint(np.array(region) * width + (left, top)).astype(np.int32)
         mask = np.zeros(self.shape, np.uint8)
         cv2.fillPoly(mask, [corners], 1)
-        return scale_mask(mask > 0, way.size, crop=way.crop, rule=self.rule, field=self.field)
+        return scale_mask(mask > 0, preprocessing.size, crop=preprocessing.crop, rule=self.rule, field=self.field)
 
 
 OWN = "own"
@@ -88,7 +88,7 @@ def ways_of(study: Study, protocol: str) -> dict[str, Preprocessing]:
     if protocol == OWN:
         return own
     asked = PROTOCOLS[protocol]
-    return {setup: replace(way, size=asked.size, crop=asked.crop) for setup, way in own.items()}
+    return {setup: replace(preprocessing, size=asked.size, crop=asked.crop) for setup, preprocessing in own.items()}
 
 
 def prepare(specimen: Specimen, study: Study, protocol: str) -> Prepared:
@@ -97,18 +97,20 @@ def prepare(specimen: Specimen, study: Study, protocol: str) -> Prepared:
     Raises:
         InputError: If a file cannot be read, or a mask does not belong to the photograph.
     """
-    ways = tuple(dict.fromkeys(ways_of(study, protocol).values()))
-    return _prepare(specimen.key, ways, "touched" if protocol == OWN else PROTOCOLS[protocol].mask_rule, specimen)
+    preprocessings = tuple(dict.fromkeys(ways_of(study, protocol).values()))
+    return _prepare(
+        specimen.key, preprocessings, "touched" if protocol == OWN else PROTOCOLS[protocol].mask_rule, specimen
+    )
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, scope="session")
-def _prepare(key: str, ways: tuple[Preprocessing, ...], rule: MaskRule, _specimen: Specimen) -> Prepared:
+def _prepare(key: str, preprocessings: tuple[Preprocessing, ...], rule: MaskRule, _specimen: Specimen) -> Prepared:
     image, readers = _specimen.read()
     with ThreadPoolExecutor(_READERS) as workers:  # decoding and scaling leave the interpreter's lock
         reading = {lesion: workers.submit(reader) for lesion, reader in readers.items()}
         field = _specimen.eye.find_field(image)
         landmarks = _landmarks(_specimen, image, field)
-        part = _part(ways[0], image, field)
+        part = _part(preprocessings[0], image, field)
         photograph = workers.submit(lambda: encode_jpeg(_cut(image, part), _PHOTOGRAPH_SIDE))
         masks = {lesion: read.result() for lesion, read in reading.items()}
         pixels = {lesion: mask.pixels for lesion, mask in masks.items()}
@@ -116,8 +118,8 @@ def _prepare(key: str, ways: tuple[Preprocessing, ...], rule: MaskRule, _specime
         if counted:  # before scaling, as `localize` does: a pixel that two lesions halve is covered
             pixels["total"] = reduce(np.logical_or, counted)
         scaling = {
-            (way, lesion): workers.submit(scale_mask, mask, way.size, crop=way.crop, rule=rule, field=field)
-            for way in ways
+            (prep, lesion): workers.submit(scale_mask, mask, prep.size, crop=prep.crop, rule=rule, field=field)
+            for prep in preprocessings
             for lesion, mask in pixels.items()
         }
         tracing = [
@@ -128,11 +130,13 @@ def _prepare(key: str, ways: tuple[Preprocessing, ...], rule: MaskRule, _specime
             part=part,
             shape=(image.shape[0], image.shape[1]),
             field=field,
-            inputs={way: way.normalize(way.to_model_view(image, field)[None]) for way in ways},
-            places={way: _place(_part(way, image, field), part) for way in ways},
+            inputs={prep: prep.normalize(prep.to_model_view(image, field)[None]) for prep in preprocessings},
+            places={prep: _place(_part(prep, image, field), part) for prep in preprocessings},
             rule=rule,
-            regions={way: find_regions((image.shape[0], image.shape[1]), way, field, landmarks) for way in ways},
-            masks={way: {lesion: scaling[way, lesion].result() for lesion in pixels} for way in ways},
+            regions={
+                prep: find_regions((image.shape[0], image.shape[1]), prep, field, landmarks) for prep in preprocessings
+            },
+            masks={prep: {lesion: scaling[prep, lesion].result() for lesion in pixels} for prep in preprocessings},
             outlines=tuple(traced.result() for traced in tracing),
             notes=_specimen.notes(masks),
         )
@@ -154,8 +158,8 @@ def _landmarks(specimen: Specimen, image: np.ndarray, field: FieldOfView) -> Lan
 _LANDMARK_SIDE = 64
 
 
-def _part(way: Preprocessing, image: np.ndarray, field: FieldOfView) -> Pixels:
-    if way.crop == "squash":
+def _part(preprocessing: Preprocessing, image: np.ndarray, field: FieldOfView) -> Pixels:
+    if preprocessing.crop == "squash":
         return 0, 0, image.shape[1], image.shape[0]
     left, top, side = square_of(field)
     return left, top, side, side
@@ -194,14 +198,14 @@ def probabilities(specimen: Specimen, study: Study, protocol: str) -> dict[str, 
 def _probabilities(
     key: str, stamp: cache.Stamp, protocol: str, _specimen: Specimen, _study: Study
 ) -> dict[str, np.ndarray]:
-    inputs, ways = prepare(_specimen, _study, protocol).inputs, ways_of(_study, protocol)
+    inputs, preprocessings = prepare(_specimen, _study, protocol).inputs, ways_of(_study, protocol)
 
     def ask_all(device: str) -> dict[str, np.ndarray]:
         models = cache.models(_study, device)
 
         @torch.inference_mode()
         def answer(setup: str) -> np.ndarray:
-            logits = models[setup].model(inputs[ways[setup]].to(device))
+            logits = models[setup].model(inputs[preprocessings[setup]].to(device))
             return torch.softmax(logits.double(), dim=1)[0].cpu().numpy()
 
         return each(models, answer)
@@ -275,18 +279,18 @@ def _relevances(
     key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
 ) -> dict[str, torch.Tensor | str]:
     """Set-up -> relevance, float32 (1, 3, S, S), or why it gives none."""
-    inputs, ways = prepare(_specimen, _study, asked.protocol).inputs, ways_of(_study, asked.protocol)
+    inputs, preprocessings = prepare(_specimen, _study, asked.protocol).inputs, ways_of(_study, asked.protocol)
 
     def ask_all(device: str) -> dict[str, torch.Tensor | str]:
         def explain(setup: str) -> torch.Tensor | str:
             try:
                 _check_grade(_study, setup, asked.target)
                 found = engines.explainer(_study, setup, asked.rule, device)
-                return found.attribute(inputs[ways[setup]].to(device), asked.target).float().cpu()
+                return found.attribute(inputs[preprocessings[setup]].to(device), asked.target).float().cpu()
             except InputError as error:
                 return str(error)
 
-        return each(ways, explain)
+        return each(preprocessings, explain)
 
     return model_device().run(ask_all)
 
@@ -308,16 +312,18 @@ def maps_by_class(
 
     The heatmaps themselves are drawn before, by `ask`, so that nobody waits for their controls to see them.
     """
-    inputs, ways = prepare(_specimen, _study, asked.protocol).inputs, ways_of(_study, asked.protocol)
+    inputs, preprocessings = prepare(_specimen, _study, asked.protocol).inputs, ways_of(_study, asked.protocol)
     models = cache.models(_study)
     found = _relevances(key, stamp, asked, _specimen, _study)
     own = {setup: one for setup, one in found.items() if isinstance(one, torch.Tensor)}
 
     def ask_all(device: str) -> dict[str, dict[str, torch.Tensor]]:
         def explain(setup: str) -> dict[str, torch.Tensor]:
-            classes, x = len(models[setup].info.classes), inputs[ways[setup]].to(device)
-            of = class_maps(engines.explainer(_study, setup, asked.rule, device), x, asked.target, classes, own[setup])
-            return {method: relevance.float().cpu() for method, relevance in of.items()}
+            classes, x = len(models[setup].info.classes), inputs[preprocessings[setup]].to(device)
+            found_maps = class_maps(
+                engines.explainer(_study, setup, asked.rule, device), x, asked.target, classes, own[setup]
+            )
+            return {method: relevance.float().cpu() for method, relevance in found_maps.items()}
 
         return each(own, explain)
 

@@ -93,8 +93,8 @@ def choose() -> Choice:
     )
 
 
-def _select(label: str, options: Sequence[_Value], key: str, title: Callable[[_Value], str], told: str) -> _Value:
-    return st.selectbox(label, options, key=key, bind="query-params", format_func=title, help=told)
+def _select(label: str, options: Sequence[_Value], key: str, title: Callable[[_Value], str], text: str) -> _Value:
+    return st.selectbox(label, options, key=key, bind="query-params", format_func=title, help=text)
 
 
 def rule_title(rule: str) -> str:

@@ -73,16 +73,21 @@ def _falls(key: str, stamp: cache.Stamp, target: int, _specimen: Specimen, _stud
         for kind in KINDS:
             rows = [number for number, out in enumerate(outs) if (out.lesion, out.kind) == (lesion, kind)]
             if rows:
-                picked = {name: {key: values[rows] for key, values in of.items()} for name, of in changes.items()}
+                picked = {
+                    name: {key: values[rows] for key, values in by_kind.items()} for name, by_kind in changes.items()
+                }
                 falls.append(Fall(lesion=lesion, kind=kind, changes=picked))
     return falls
 
 
 def _changes(study: Study, pictures: Sequence[np.ndarray], target: int) -> dict[str, dict[str, np.ndarray]]:
     """Measure -> set-up -> change against the first picture, float64, a value for each other picture."""
-    ways = dict.fromkeys(model.info.preprocessing for model in cache.models(study).values())
+    preprocessings = dict.fromkeys(model.info.preprocessing for model in cache.models(study).values())
     field = find_field_of_view(pictures[0])  # one crop for all, so that nothing but the painting differs
-    views = {way: np.stack([way.to_model_view(picture, field) for picture in pictures]) for way in ways}
+    views = {
+        preprocessing: np.stack([preprocessing.to_model_view(picture, field) for picture in pictures])
+        for preprocessing in preprocessings
+    }
     found: dict[str, dict[str, np.ndarray]] = {f"P({GRADES[target]})": {}, "P(referable: grades 2 to 4)": {}}
     for setup, answers in cache.predict(study, views).items():
         known = target < answers.shape[1]

@@ -95,14 +95,17 @@ class Asked:
 def asked_of(study: Study, specimen: Specimen, question: Question) -> Asked:
     """What is explained of each set-up of a study that knows the grade."""
     answers = heatmaps.probabilities(specimen, study, question.protocol)
-    prepared, ways = heatmaps.prepare(specimen, study, question.protocol), heatmaps.ways_of(study, question.protocol)
+    prepared, preprocessings = (
+        heatmaps.prepare(specimen, study, question.protocol),
+        heatmaps.ways_of(study, question.protocol),
+    )
     return Asked(
         setups=study.setups,
         grade=GRADES[question.target],
         probabilities={
             setup: float(answer[question.target]) for setup, answer in answers.items() if question.target < len(answer)
         },
-        regions={setup: prepared.regions[way] for setup, way in ways.items()},
+        regions={setup: prepared.regions[preprocessing] for setup, preprocessing in preprocessings.items()},
     )
 
 
@@ -121,20 +124,20 @@ def measure_controlled(
     values: dict[str, dict[str, float]] = {key: {} for key in MEASURES}
     controls: dict[str, dict[str, dict[str, float]]] = {key: {} for key in MEASURES}
     explanations = {}
-    for setup, of in maps.items():
+    for setup, controlled in maps.items():
         mask = masks[setup]
         explanations[setup] = explain_map(
-            of.pooled,
+            controlled.pooled,
             mask,
             asked.regions[setup],
             label=asked.setups[setup].label,
             name=name,
             grade=asked.grade,
             probability=asked.probabilities[setup],
-            note=of.note,
+            note=controlled.note,
         )
-        mass = {method: _mass(pooled, mask) for method, pooled in of.pooled.items()}
-        rank = {method: _rank(of.pooled[method], order, mask) for method, order in of.order.items()}
+        mass = {method: _mass(pooled, mask) for method, pooled in controlled.pooled.items()}
+        rank = {method: _rank(controlled.pooled[method], order, mask) for method, order in controlled.order.items()}
         for key, scores in (("mass", mass), ("rank", rank)):
             values[key][setup] = scores[MAP]
             controls[key][setup] = {method: score for method, score in scores.items() if method != MAP}
@@ -177,7 +180,7 @@ def headline(row: Row) -> str:
 def table_html(rows: Sequence[Row], setups: Mapping[str, Setup]) -> str:
     """All scores, each above its strongest control's; the best of a row is marked where it beats that."""
     heads = "".join(
-        f'<th colspan="{len(setups)}" scope="colgroup" title="{told}">{title}</th>' for title, told in MEASURES.values()
+        f'<th colspan="{len(setups)}" scope="colgroup" title="{text}">{title}</th>' for title, text in MEASURES.values()
     )
     names = style.setup_heads(setups.values())
     body = "".join(_row_html(row, setups) for row in rows)

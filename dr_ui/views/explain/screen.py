@@ -47,9 +47,9 @@ def show(study: Study, choice: Choice) -> None:
         )
     with st.spinner("Asking the models where they look ..."):
         prepared = heatmaps.prepare(choice.specimen, study, choice.question.protocol)
-        said = heatmaps.ask(choice.specimen, study, choice.question)
-    region = viewer.show(_scene(study, choice, prepared, said), "explain")
-    for note in [*prepared.notes, *_missing(study, said.reasons), *_engine_notes(study, choice.question.rule)]:
+        sentence = heatmaps.ask(choice.specimen, study, choice.question)
+    region = viewer.show(_scene(study, choice, prepared, sentence), "explain")
+    for note in [*prepared.notes, *_missing(study, sentence.reasons), *_engine_notes(study, choice.question.rule)]:
         st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
     _show_scores(study, choice, prepared, region)
     eye_report_button.show(study, choice.specimen, default_operating_point())
@@ -75,7 +75,7 @@ def _engine_notes(study: Study, rule: str) -> list[str]:
 def _scene(study: Study, choice: Choice, prepared: Prepared, found: heatmaps.Answers) -> Scene:
     asked = choice.question
     answers = heatmaps.probabilities(choice.specimen, study, asked.protocol)
-    ways = heatmaps.ways_of(study, asked.protocol)
+    preprocessings = heatmaps.ways_of(study, asked.protocol)
     panels = [
         Panel(
             label=study.setups[setup].label,
@@ -83,10 +83,10 @@ def _scene(study: Study, choice: Choice, prepared: Prepared, found: heatmaps.Ans
             color=study.setups[setup].color,
             line=study.setups[setup].css_line,
             heatmap=found.pictures.get(setup),
-            extent=prepared.places[way],
+            extent=prepared.places[preprocessing],
             reason=found.reasons.get(setup, ""),
         )
-        for setup, way in ways.items()
+        for setup, preprocessing in preprocessings.items()
     ]
     name = choice.specimen.eye.name
     return Scene(
@@ -116,8 +116,8 @@ def _show_scores(study: Study, choice: Choice, prepared: Prepared, region: Regio
         maps = controls.controls(choice.specimen, study, choice.question)
     rows = _rows(study, choice, maps, region, wanted)
     first = rows[0]
-    said = localization_scores.headline(first)
-    st.html(f'<p class="lens-sentence" role="status">{said}</p>')
+    sentence = localization_scores.headline(first)
+    st.html(f'<p class="lens-sentence" role="status">{sentence}</p>')
     st.html(
         localization_scores.table_html(rows, {name: study.setups[name] for name in cache.models(study)})
         + _method_note(study, choice)
@@ -129,7 +129,7 @@ def _show_scores(study: Study, choice: Choice, prepared: Prepared, region: Regio
     with st.expander(f"Controls and regions: {first.name}"):
         st.html(localization_scores.controls_html(first, study.setups))
     with st.expander(f"Recall at every percentile: {first.name}"):
-        pooled = {setup: torch.from_numpy(of.pooled[MAP])[None] for setup, of in maps.items()}
+        pooled = {setup: torch.from_numpy(controlled.pooled[MAP])[None] for setup, controlled in maps.items()}
         curves = localization_scores.recall_curves(pooled, wanted[0][2])
         figure = localization_scores.curve_figure(
             curves, choice.percentile, study.setups, choice.question.pooling, wanted[0][2]
@@ -141,8 +141,8 @@ def _show_controls(study: Study, choice: Choice, prepared: Prepared) -> None:
     """Without masks the parts of every eye remain: disc, macula and the rest, beside the controls."""
     with st.spinner("Drawing the controls ..."):
         maps = controls.controls(choice.specimen, study, choice.question)
-    ways = heatmaps.ways_of(study, choice.question.protocol)
-    masks = {setup: prepared.regions[ways[setup]].disc for setup in maps}
+    preprocessings = heatmaps.ways_of(study, choice.question.protocol)
+    masks = {setup: prepared.regions[preprocessings[setup]].disc for setup in maps}
     asked = localization_scores.asked_of(study, choice.specimen, choice.question)
     row = localization_scores.measure_controlled("disc", "the optic disc", maps, masks, asked)
     with st.expander("Where the heatmaps lie without any mask: optic disc and central macula, beside the controls"):
@@ -150,18 +150,18 @@ def _show_controls(study: Study, choice: Choice, prepared: Prepared) -> None:
 
 
 def _fields(study: Study, choice: Choice, prepared: Prepared) -> dict[str, np.ndarray]:
-    ways = heatmaps.ways_of(study, choice.question.protocol)
-    return {setup: prepared.regions[way].field for setup, way in ways.items()}
+    preprocessings = heatmaps.ways_of(study, choice.question.protocol)
+    return {setup: prepared.regions[preprocessing].field for setup, preprocessing in preprocessings.items()}
 
 
 def class_sensitivity(maps: Mapping[str, controls.Controlled], fields: Mapping[str, np.ndarray], choice: Choice) -> str:
     """Whether the method's maps depend on the grade that is asked about, in words."""
     label = RULES[choice.question.rule].label
     pairs = [
-        spearman(of.pooled[MAP], of.pooled[method], fields[setup])
-        for setup, of in maps.items()
+        spearman(controlled.pooled[MAP], controlled.pooled[method], fields[setup])
+        for setup, controlled in maps.items()
         for method in ("class-0", "class-others")
-        if method in of.pooled
+        if method in controlled.pooled
     ]
     return describe_class_sensitivity(label, float(np.mean(pairs)) if pairs else None)
 
@@ -180,15 +180,23 @@ _Wanted = list[tuple[str, str, dict[str, np.ndarray]]]
 
 
 def _wanted(study: Study, choice: Choice, prepared: Prepared, region: Region | None) -> _Wanted:
-    ways = heatmaps.ways_of(study, choice.question.protocol)
+    preprocessings = heatmaps.ways_of(study, choice.question.protocol)
     wanted: _Wanted = []
     if region is not None:
-        drawn = {way: prepared.region_mask(region, way) for way in set(ways.values())}
-        wanted.append(("region", "the drawn region", {setup: drawn[way] for setup, way in ways.items()}))
+        drawn = {
+            preprocessing: prepared.region_mask(region, preprocessing) for preprocessing in set(preprocessings.values())
+        }
+        wanted.append(
+            (
+                "region",
+                "the drawn region",
+                {setup: drawn[preprocessing] for setup, preprocessing in preprocessings.items()},
+            )
+        )
     if choice.specimen.masked:
         alone = [(lesion,) for lesion in LESIONS if choice.lesions != (lesion,)]
         for lesions in [choice.lesions, *alone] if choice.lesions else alone:
-            masks = {setup: _union(prepared, way, lesions) for setup, way in ways.items()}
+            masks = {setup: _union(prepared, preprocessing, lesions) for setup, preprocessing in preprocessings.items()}
             wanted.append((*localization_scores.name_lesions(lesions), masks))
     return wanted
 
@@ -221,20 +229,20 @@ def _row(
     return localization_scores.measure_controlled(_code, name, _maps, _masks, _asked)
 
 
-def _union(prepared: Prepared, way: Preprocessing, lesions: tuple[str, ...]) -> np.ndarray:
-    mask = np.zeros((way.size, way.size), bool)
+def _union(prepared: Prepared, preprocessing: Preprocessing, lesions: tuple[str, ...]) -> np.ndarray:
+    mask = np.zeros((preprocessing.size, preprocessing.size), bool)
     for lesion in ["total"] if lesions == total_lesions() else lesions:
-        mask |= prepared.masks[way].get(lesion, False)
+        mask |= prepared.masks[preprocessing].get(lesion, False)
     return mask
 
 
 def _method_note(study: Study, choice: Choice) -> str:
     """How the numbers came about, in small letters."""
-    ways = dict.fromkeys(heatmaps.ways_of(study, choice.question.protocol).values())
+    preprocessings = dict.fromkeys(heatmaps.ways_of(study, choice.question.protocol).values())
     seen = " or ".join(
-        f"{way.size} × {way.size} px, "
-        + ("cropped to the field of view" if way.crop == "field_of_view" else "the whole photograph squashed")
-        for way in ways
+        f"{preprocessing.size} × {preprocessing.size} px, "
+        + ("cropped to the field of view" if preprocessing.crop == "field_of_view" else "the whole photograph squashed")
+        for preprocessing in preprocessings
     )
     return (
         '<p class="lens-small">Small figures: the strongest control of that model; ▲ the best of the row, only where '

@@ -60,13 +60,13 @@ def show_page(study: Study) -> None:
     st.html(_summary_html(study, findings))
     left, right = st.columns([3.2, 1], gap="medium", vertical_alignment="bottom")
     with left:
-        places = [_EVERYTHING, *dict.fromkeys(claim.place for claim in CLAIMS)]
-        place = st.segmented_control(
+        places = [_EVERYTHING, *dict.fromkeys(claim.exhibit for claim in CLAIMS)]
+        exhibit = st.segmented_control(
             "Figure or table of the paper", places, default=_EVERYTHING, required=True, key="place", bind="query-params"
         )
     with right:
         _show_report(study)
-    shown = [finding for finding in findings if place in (_EVERYTHING, finding.claim.place)]
+    shown = [finding for finding in findings if exhibit in (_EVERYTHING, finding.claim.exhibit)]
     st.html(_findings_html(study, shown))
     _show_implied()
     _show_numbers(study, findings)
@@ -122,7 +122,7 @@ def _finding_html(study: Study, finding: Finding) -> str:
     if finding.checkpoints is not None:
         at_hand = f"<small>{CHECKPOINTS}:</small> {_verdict_html(finding, finding.checkpoints)}"
     return (
-        f'<tr><td>{escape(claim.place)}<small>section {escape(claim.section)}</small></td><th scope="row">'
+        f'<tr><td>{escape(claim.exhibit)}<small>section {escape(claim.section)}</small></td><th scope="row">'
         f"{escape(claim.statement)}</th><td>{escape(claim.paper)}</td><td>{_evidence_html(finding)}</td>"
         f"<td>{_verdict_html(finding, finding.judgment)}{at_hand}</td><td>{escape(data)}</td></tr>"
     )
@@ -187,7 +187,7 @@ def _show_implied() -> None:
     title = f"What the paper's own numbers imply: {disagreements(found)} of {len(found)} points differ from its words"
     with st.expander(title, icon=":material/rule:"):
         rows = "".join(
-            f"<tr><td>{escape(one.place)}</td><td>{escape(one.claim)}</td>"
+            f"<tr><td>{escape(one.exhibit)}</td><td>{escape(one.claim)}</td>"
             f'<th scope="row">{escape(one.implied)}</th></tr>'
             for one in found
         )
@@ -302,7 +302,7 @@ def _show_points(study: Study) -> None:
     measured = result_tables.load_table(study, "performance")
     if measured is not None:
         aucs = measured[(measured["measure"] == "auc") & (measured["reading"] == "grades 2-4 against 0-1")]
-        told = pd.DataFrame(
+        text = pd.DataFrame(
             {
                 "eyes": [result_tables.data_title(study, key) for key in aucs["data"]],
                 "set-up": [study.setups[setup].label for setup in aucs["setup"]],
@@ -311,7 +311,7 @@ def _show_points(study: Study) -> None:
                 ],
             }
         )
-        st.dataframe(told, hide_index=True)
+        st.dataframe(text, hide_index=True)
     st.caption("Only AUCs on EyePACS and Messidor-2 can be held against these points. Source: FIGURE_2_POINTS.")
 
 

@@ -56,7 +56,7 @@ def test_the_rates_that_are_shown_are_within_the_limits():
         assert {(claim.key, runs) for claim in benchmark.list_claims(runs)} <= simulated
     rates = find_error_rates("any", 3)
     assert rates.runs == 2
-    assert rates.false_holds.share == rates.false_holds.count / rates.false_holds.of
+    assert rates.false_holds.share == rates.false_holds.count / rates.false_holds.studies
 
 
 def test_an_excess_is_found():
