@@ -12,11 +12,17 @@ from dr_core.study.folder import Study
 from dr_ui.parts.plain_text import plain
 
 
-def show_missing_table(study: Study, table: str) -> None:
-    """Say that a result table is missing, and what computes it."""
+def show_missing_table(study: Study, table: str, *, quietly: bool = False) -> None:
+    """Say that a result table is missing, and what computes it; quietly where the page has more to show than it."""
     advice = advise_table(study, table)
     command = f" The command: `{render_remedy(advice.remedy)}`" if advice.remedy else ""
-    st.info(plain(advice.sentence) + command)
+    (st.caption if quietly else st.info)(plain(advice.sentence) + command)
+
+
+def missing_command(study: Study, table: str) -> str:
+    """The command that computes a result table; empty where there is none that would harm nothing."""
+    remedy = advise_table(study, table).remedy
+    return render_remedy(remedy) if remedy else ""
 
 
 def missing_table_html(study: Study, table: str) -> str:

@@ -16,7 +16,7 @@ from dr_core.experiments.localization import list_scores
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.parts import style
-from dr_ui.shell import result_tables
+from dr_ui.shell import missing, result_tables
 from dr_ui.views.explain.knockouts import signed
 
 _LESIONS = {"total": "MA, HE and EX", **{lesion: lesion.replace("_", " ") for lesion in LESIONS}}
@@ -28,9 +28,7 @@ def show(study: Study) -> None:
     """Show both tables where the study has them, closed at first."""
     summary = result_tables.load_table(study, "localization_summary")
     if summary is None:
-        st.caption(
-            "Table 3 over many eyes: `python train_cli.py localize --study DIR --idrid ROOT` measures it for a study."
-        )
+        missing.show_missing_table(study, "localization_summary", quietly=True)
         return
     with st.expander(f"Over the {summary['n'].max()} eyes with masks of this study: Table 3 and knock-outs"):
         chosen, statistic = _choose(summary)

@@ -12,7 +12,7 @@ from dr_core.experiments.faithfulness import BEYOND, METHODS
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.parts import style
-from dr_ui.shell import result_tables
+from dr_ui.shell import missing, result_tables
 
 _TITLES = {MAP: "the heatmap", BEYOND: "the heatmap minus its strongest control"} | {
     name: control.label for name, control in CONTROLS.items()
@@ -23,9 +23,7 @@ def show(study: Study) -> None:
     """Show the table where the study has it, closed at first."""
     summary = result_tables.load_table(study, "faithfulness_summary")
     if summary is None or summary.empty:
-        st.caption(
-            "Faithfulness over many eyes: `python train_cli.py faithfulness --study DIR --idrid ROOT` measures it."
-        )
+        missing.show_missing_table(study, "faithfulness_summary", quietly=True)
         return
     with st.expander(f"Faithfulness over the {summary['n'].max()} eyes of this study"):
         st.html(_table_html(summary, study.setups))

@@ -121,7 +121,7 @@ def _choose_details() -> tuple[str, float]:
             key="protocol",
             bind="query-params",
             help="The models see a small picture of the eye; a lesion covers some of its pixels in part. The two "
-            "protocols are those of Table 3: `train_cli.py localize` gives the same numbers.",
+            "protocols are those of Table 3, with the same numbers.",
         )
         percentile = st.select_slider(
             "A pixel counts for the recall above this percentile (%) of its heatmap",

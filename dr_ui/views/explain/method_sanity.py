@@ -23,7 +23,7 @@ from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import style
-from dr_ui.shell import result_tables
+from dr_ui.shell import missing, result_tables
 from dr_ui.views.explain.heatmaps import Question
 
 
@@ -90,9 +90,7 @@ def _steps_html(checked: pd.DataFrame, known: Mapping[str, Setup]) -> str:
 def _show_table(study: Study) -> None:
     summary = result_tables.load_table(study, "sanity_summary")
     if summary is None or summary.empty:
-        st.caption(
-            "Sanity of every method over many eyes: `python train_cli.py sanity --study DIR --idrid ROOT` measures it."
-        )
+        missing.show_missing_table(study, "sanity_summary", quietly=True)
         return
     table = arrange_sanity(summary)
     with st.expander(f"Sanity of {len(table)} attribution methods over {table['n'].max()} eyes of this study"):

@@ -12,12 +12,12 @@ from dr_core.analysis.controls import MAP
 from dr_core.analysis.sanity import describe_class_sensitivity, spearman
 from dr_core.data.grades import GRADES, LESIONS, total_lesions
 from dr_core.data.preprocessing import Preprocessing
-from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.parts import eye_report_button, viewer
 from dr_ui.parts.operating_point import default_operating_point
 from dr_ui.parts.viewer import Panel, Region, Scene
+from dr_ui.shell import missing
 from dr_ui.views.explain import (
     cohort,
     cohort_faithfulness,
@@ -41,10 +41,7 @@ _Key = tuple[str, cache.Stamp, Question]
 def show(study: Study, choice: Choice) -> None:
     """Show where the models look, and whether it is at the lesions."""
     if not cache.models(study):
-        raise InputError(
-            f"The study {study.name} has no trained model yet; "
-            f"`python train_cli.py demo --out {study.path}` trains them."
-        )
+        raise missing.no_model_error(study)
     with st.spinner("Asking the models where they look ..."):
         prepared = heatmaps.prepare(choice.specimen, study, choice.question.protocol)
         sentence = heatmaps.ask(choice.specimen, study, choice.question)

@@ -33,7 +33,7 @@ from dr_core.publish.report.document import MARKS, make_report
 from dr_core.publish.report.figures import describe_data
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
-from dr_ui.shell import result_tables
+from dr_ui.shell import missing, result_tables
 
 _LISTED = 200
 """Comparisons that one claim lists at most."""
@@ -42,16 +42,6 @@ _EVERYTHING = "All"
 
 _LESIONS = {"microaneurysms": "MA", "haemorrhages": "HE", "hard_exudates": "EX", "total": "total"}
 _SCORES = {"mass accuracy": "RMA (eq. 2)", "recall": "RRA (eq. 3); here our recall"}
-
-_COMMANDS = {
-    "fractions": "evaluate --study DIR --data STORE",
-    "spectrum": "spectrum --study DIR --data STORE",
-    "eigenvalues": "spectrum --study DIR --data STORE",
-    "distributions": "spectrum --study DIR --data STORE",
-    "robustness": "robustness --study DIR --data STORE",
-    "localization": "localize --study DIR --idrid ROOT",
-}
-"""Table -> the command that writes it."""
 
 
 def show_page(study: Study) -> None:
@@ -123,7 +113,7 @@ def _finding_html(study: Study, finding: Finding) -> str:
         at_hand = f"<small>{CHECKPOINTS}:</small> {_verdict_html(finding, finding.checkpoints)}"
     return (
         f'<tr><td>{escape(claim.exhibit)}<small>section {escape(claim.section)}</small></td><th scope="row">'
-        f"{escape(claim.statement)}</th><td>{escape(claim.paper)}</td><td>{_evidence_html(finding)}</td>"
+        f"{escape(claim.statement)}</th><td>{escape(claim.paper)}</td><td>{_evidence_html(study, finding)}</td>"
         f"<td>{_verdict_html(finding, finding.judgment)}{at_hand}</td><td>{escape(data)}</td></tr>"
     )
 
@@ -136,10 +126,10 @@ def _verdict_html(finding: Finding, judgment: Judgment) -> str:
     )
 
 
-def _evidence_html(finding: Finding) -> str:
+def _evidence_html(study: Study, finding: Finding) -> str:
     reason = escape(finding.judgment.reason)
     if finding.missing:
-        return f"{reason}<small>python train_cli.py {_COMMANDS[finding.missing]}</small>"
+        return f"{reason}<small>{escape(missing.missing_command(study, finding.missing))}</small>"
     if not finding.comparisons:
         return reason
     decisive = finding.checkpoints or finding.judgment
@@ -224,7 +214,7 @@ def _show_numbers(study: Study, findings: Sequence[Finding]) -> None:
 def _show_table2(study: Study) -> None:
     rows = compare_table2(study)
     if rows.empty:
-        st.info(f"`python train_cli.py spectrum --study {study.path} --data STORE` fits the first layer's law.")
+        missing.show_missing_table(study, "distributions")
         return
     shown = pd.DataFrame(
         {
@@ -257,7 +247,7 @@ def _span(ends: tuple[float, float]) -> str:
 def _show_table3(study: Study) -> None:
     rows = compare_table3(study)
     if rows.empty:
-        st.info(f"`python train_cli.py localize --study {study.path} --idrid ROOT` measures Table 3.")
+        missing.show_missing_table(study, "localization_summary")
         return
     inside, eyes = int(rows["inside"].sum()), int(rows["n"].max())
     lrp = rows[rows["method"] == "lrp"]
