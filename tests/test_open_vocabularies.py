@@ -42,7 +42,6 @@ HIT = Measure(
     kind="heatmap",
     compute=lambda maps: maps.mask.flatten(1).gather(1, maps.pooled.flatten(1).argmax(1, keepdim=True))[:, 0].double(),
     higher_is_better=True,
-    expected=lambda share, percentile: share,
 )
 
 

@@ -13,7 +13,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from dr_ui.parts.plain_text import plain
 from dr_ui.shell import navigation
 
-_KEPT, _IN_WIDGET, _REMOVED = "kept_uploads", "uploads_in_widget", "removed_uploads"
+_KEPT, _HELD, _IN_WIDGET, _REMOVED = "kept_uploads", "held_uploads", "uploads_in_widget", "removed_uploads"
 
 
 def keep(files: list[UploadedFile]) -> list[UploadedFile]:
@@ -37,6 +37,7 @@ def keep(files: list[UploadedFile]) -> list[UploadedFile]:
     found = brought | held
     order = [file_id for file_id in dict.fromkeys([*kept, *held]) if file_id in found]
     st.session_state[_KEPT] = order
+    st.session_state[_HELD] = held
     st.session_state[_IN_WIDGET] = (navigation.visit(), frozenset(held))
     if brought:
         name = next(iter(brought.values())).name if len(brought) == 1 else f"{len(brought)} files"
@@ -53,7 +54,8 @@ def keep(files: list[UploadedFile]) -> list[UploadedFile]:
 def kept_files() -> list[UploadedFile]:
     """All files of the session, in the order of their uploads, as the last uploader left them."""
     order: list[str] = st.session_state.get(_KEPT, [])
-    found = _fetch(order)
+    held: dict[str, UploadedFile] = st.session_state.get(_HELD, {})
+    found = _fetch([file_id for file_id in order if file_id not in held]) | held
     return [found[file_id] for file_id in order if file_id in found]
 
 
@@ -61,6 +63,7 @@ def remove(file_id: str) -> None:
     """Let a file go, also where the uploader of the open page still holds it."""
     st.session_state[_KEPT] = [one for one in st.session_state.get(_KEPT, []) if one != file_id]
     st.session_state.setdefault(_REMOVED, set()).add(file_id)
+    st.session_state.get(_HELD, {}).pop(file_id, None)
     _remove([file_id])
 
 

@@ -52,6 +52,7 @@ def failing_gpu(monkeypatch):
     fail.tried = tried
     monkeypatch.setattr(torch.nn.Module, "to", fail)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setenv("DR_DEVICE", "cuda")
     return fail
 

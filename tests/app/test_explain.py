@@ -163,6 +163,9 @@ class DrawnEye:
             return np.logical_or.reduce([self.phantom.masks[one] for one in TOTAL])
         return self.phantom.masks[lesion]
 
+    def read_disc(self):
+        return None  # to be found in the photograph
+
 
 @pytest.fixture(scope="module")
 def localized(tiny_study):

@@ -51,7 +51,7 @@ def test_dr_lens_app_opens_the_demo_study(installed, page, free_port, wait_until
             expect(page.get_by_text("IFI-CL").first).to_be_visible()
             page.goto(f"http://127.0.0.1:{port}/Compare")
             expect(page.get_by_text("50MB per file")).to_be_visible()  # Streamlit's own limit is 200
-            expect(page.get_by_role("heading", name="What do the four models say about this eye?")).to_be_visible()
+            expect(page.get_by_role("heading", name="What do the models say about this eye?")).to_be_visible()
             assert not list(installed["cwd"].iterdir())
         finally:
             process.terminate()

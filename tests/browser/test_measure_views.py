@@ -7,7 +7,7 @@ pytestmark = pytest.mark.browser
 def test_performance_opens_by_address_and_restores_its_point(page, server):
     page.goto(server + "/Performance?specificity=0.7&reading=1-4+(any+DR)")
     expect(page.locator(".lens-card")).to_have_count(4)
-    expect(page.locator(".lens-card").first).to_contain_text("not called")
+    expect(page.locator(".lens-card").first).to_contain_text("not flagged")
     expect(page.get_by_role("slider").first).to_have_value("0.7")
     expect(page.locator(".lens-operating svg")).to_have_attribute("aria-valuenow", "0.7")
     expect(page.get_by_text("spread is the largest minus the smallest")).to_be_visible()
@@ -54,7 +54,7 @@ def test_representations_of_the_demo(page, demo_server):
     errors = []
     page.on("pageerror", lambda error: errors.append(error))
     page.goto(demo_server + "/Representations")
-    expect(page.locator(".js-plotly-plot").first).to_contain_text("From ImageNet (IFI)")
+    expect(page.locator(".js-plotly-plot").first).to_contain_text("Initialization: ImageNet")
     expect(page.locator(".js-plotly-plot").first).to_contain_text("layer4")
     page.get_by_text("within each eye (first layer)").click()
     page.get_by_role("tab", name="Distribution fit (Table 2)").click()
@@ -65,7 +65,7 @@ def test_representations_of_the_demo(page, demo_server):
 
 def test_representations_name_the_command_where_nothing_is_computed(page, server):
     page.goto(server + "/Representations")
-    expect(page.get_by_text("This study has no spectra yet")).to_be_visible()
+    expect(page.get_by_text("has no table of spectrum yet")).to_be_visible()
     expect(page.get_by_text("Research use only, not for diagnosis")).to_be_visible()
 
 

@@ -53,7 +53,7 @@ def test_one_command_makes_the_whole_study(small):
     study = open_study(small / "out")
     assert study.info.title == "Small"
     assert tuple(study.setups) == ("iwne_fs", "ifi_cl")
-    assert [data.key for data in study.info.data] == ["textures", "train", "validation", "phantoms_test"]
+    assert [data.key for data in study.info.data] == ["textures", "train", "validation", "phantoms_test", "idrid"]
     assert study.info.made_by == "study"
     assert all(data.fingerprint for data in study.info.data if data.key != "textures")
     for table in ("predictions", "fractions", "spectrum", "distributions", "robustness", "localization"):

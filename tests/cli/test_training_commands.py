@@ -147,7 +147,7 @@ def unfinished(folder):
 
 BAD = {
     "html": ("ifi_fs", html, "is a web page, not weights"),
-    "another size": ("iwne_fs", another_size, "another pixels: 64, the training eyes with 32"),
+    "another size": ("iwne_fs", another_size, "were prepared"),
     "another architecture": ("ifi_fs", another_architecture, "another architecture"),
     "no pretraining": ("iwne_cl", lambda _: [], "IWNE-CL starts from a pretraining on eyes"),
     "unfinished pretraining": ("iwne_cl", unfinished, "has done 1 of 5 epochs"),

@@ -317,7 +317,7 @@ def curve_figure(
         )
     for setup, curve in curves.items():
         line = charts.setup_line(setups[setup]) | {"width": 2.5}
-        figure.add_scatter(x=PERCENTILES, y=curve, name=setups[setup].label, mode="lines", line=line)
+        figure.add_scatter(x=PERCENTILES, y=curve, name=charts.chart_text(setups[setup].label), mode="lines", line=line)
     figure.add_vline(x=percentile, line={"width": 1, "color": charts.NEUTRAL})
     figure.update_layout(
         height=300,

@@ -21,7 +21,7 @@ def show(study: Study) -> None:
     st.html('<h2 class="lens-h2">Which lesions does each network know, and where?</h2>')
     table = result_tables.load_table(study, "concepts")
     if table is None or table.empty:
-        missing.show_missing_table(study, "concepts")
+        missing.show_missing_table(study, "concepts", quietly=True)
         return
     left, right = st.columns([1.15, 1], gap="medium")
     with left:

@@ -53,7 +53,7 @@ def test_two_files_of_one_name_are_refused(tmp_path):
 def test_wrong_places_are_told(tmp_path):
     with pytest.raises(InputError, match=r"no file or folder .*nowhere; check the spelling"):
         find_photographs([tmp_path / "nowhere"])
-    with pytest.raises(InputError, match=r"There is no photograph in .*JPEG, PNG, TIFF and DICOM are read"):
+    with pytest.raises(InputError, match=r"There is no photograph in .*JPEG, PNG, TIFF, DICOM, .* are read"):
         find_photographs([tmp_path])
 
 

@@ -195,6 +195,7 @@ def test_a_table_of_endless_rows_is_refused(study, monkeypatch):
 def test_a_plain_table_comes_back_as_it_was(study):
     frame = pd.DataFrame({name: [1.5, 2.5] for name in RESULT_COLUMNS["performance"]})
     frame = frame.assign(setup=["ifi_cl", "ifi_fs"], n=[3, 4], data=pd.Categorical(["a", "a"]))
+    frame = frame.assign(checkpoint=["c", "d"], data_digest=["e", "f"])
     study.write_results("performance", frame)
     found = study.read_results("performance")
     pd.testing.assert_frame_equal(found, frame.assign(data=["a", "a"]))

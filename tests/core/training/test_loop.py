@@ -143,8 +143,8 @@ def test_a_pretrained_encoder_is_taken_over_whole(tmp_path):
 
 
 def test_other_settings_in_a_used_folder_are_refused(tmp_path):
-    RunFolder(tmp_path, {"epochs": 3}).begin()
-    RunFolder(tmp_path, {"epochs": 3}).begin()
+    RunFolder(tmp_path, {"epochs": 3}).begin({})
+    RunFolder(tmp_path, {"epochs": 3}).begin({})
     with pytest.raises(InputError, match="other settings"):
         RunFolder(tmp_path, {"epochs": 4})
 
