@@ -19,6 +19,7 @@ from dr_core.experiments.experiment import Cost, Experiment, Need
 from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.experiments.settings import describe
 from dr_core.experiments.step import Report, Step
+from dr_core.models.checkpoint import load_model, save_model
 from dr_core.models.setups import SETUPS, Setup, declare_setups
 from dr_core.pipeline.drawn_stores import draw_segmented
 from dr_core.study.folder import open_study
@@ -106,7 +107,8 @@ def measured(extended, tmp_path_factory):
     study, store = make_study(folder / "study"), write_store(folder / "eyes", n=10)
     run = study.path / "runs" / "dino-f100-s7"
     run.mkdir(parents=True)
-    (run / "best.safetensors").write_bytes(study.checkpoint_path("iwne_cl").read_bytes())
+    copied = load_model(study.checkpoint_path("iwne_cl"))
+    save_model(run / "best.safetensors", copied.model, dataclasses.replace(copied.info, setup="dino"))
     list(draw_segmented(folder / "idrid", 1, size=192))
     (photograph,) = (folder / "idrid").rglob("IDRiD_01.jpg")
     (masks,) = (folder / "idrid").rglob("2. All Segmentation Groundtruths/*")

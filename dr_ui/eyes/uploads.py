@@ -33,11 +33,11 @@ def keep(files: list[UploadedFile]) -> list[UploadedFile]:
     held = {file.file_id: file for file in files if file.file_id not in removed}
     visit, before = st.session_state.get(_IN_WIDGET, (navigation.visit(), frozenset()))
     gone = removed | (before - held.keys() if visit == navigation.visit() else set())
-    brought = _fetch([file_id for file_id in kept if file_id not in held and file_id not in gone])
+    brought = _find([file_id for file_id in kept if file_id not in held and file_id not in gone])
     found = brought | held
     order = [file_id for file_id in dict.fromkeys([*kept, *held]) if file_id in found]
     st.session_state[_KEPT] = order
-    st.session_state[_HELD] = held
+    st.session_state[_HELD] = found
     st.session_state[_IN_WIDGET] = (navigation.visit(), frozenset(held))
     if brought:
         name = next(iter(brought.values())).name if len(brought) == 1 else f"{len(brought)} files"
@@ -54,17 +54,21 @@ def keep(files: list[UploadedFile]) -> list[UploadedFile]:
 def kept_files() -> list[UploadedFile]:
     """All files of the session, in the order of their uploads, as the last uploader left them."""
     order: list[str] = st.session_state.get(_KEPT, [])
-    held: dict[str, UploadedFile] = st.session_state.get(_HELD, {})
-    found = _fetch([file_id for file_id in order if file_id not in held]) | held
+    found = _find(order)
     return [found[file_id] for file_id in order if file_id in found]
 
 
 def remove(file_id: str) -> None:
     """Let a file go, also where the uploader of the open page still holds it."""
     st.session_state[_KEPT] = [one for one in st.session_state.get(_KEPT, []) if one != file_id]
-    st.session_state.setdefault(_REMOVED, set()).add(file_id)
-    st.session_state.get(_HELD, {}).pop(file_id, None)
     _remove([file_id])
+
+
+def _find(file_ids: list[str]) -> dict[str, UploadedFile]:
+    """Files of this session: as the last uploader gave them, which shares their bytes with the server, or its own."""
+    held: dict[str, UploadedFile] = st.session_state.get(_HELD, {})
+    known = {file_id: held[file_id] for file_id in file_ids if file_id in held}
+    return known | _fetch([file_id for file_id in file_ids if file_id not in known])
 
 
 def _fetch(file_ids: list[str]) -> dict[str, UploadedFile]:
@@ -77,6 +81,9 @@ def _fetch(file_ids: list[str]) -> dict[str, UploadedFile]:
 
 
 def _remove(file_ids: list[str]) -> None:
+    for file_id in file_ids:
+        st.session_state.get(_HELD, {}).pop(file_id, None)
+        st.session_state.setdefault(_REMOVED, set()).add(file_id)
     context = get_script_run_ctx()
     if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
         for file_id in file_ids:

@@ -148,6 +148,7 @@ _CSS = """
 .lens-quality { font-size: .82rem; margin: 0; }
 .lens-warning { font-size: .85rem; border-left: 4px solid #E69F00; padding: .1rem .6rem; margin: .35rem 0 0; }
 .lens-sentence { font-size: 1.05rem; margin: 0; min-height: 1.6rem; }
+.lens-dense { font-size: .84rem; line-height: 1.28; }
 .lens-eyes { max-height: 330px; overflow-y: auto; }
 .lens-eyes table { width: 100%; border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 .lens-eyes th, .lens-eyes td { padding: .15rem .6rem; text-align: right; font-weight: 400; white-space: nowrap;

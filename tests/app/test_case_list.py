@@ -8,6 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dr_core.data.phantom import draw_phantom
+from dr_core.data.store import fingerprint_store
+from dr_core.study.folder import DataSet, add_data
 from dr_ui.eyes.cache import Eye
 from dr_ui.eyes.case_facts import CaseFacts
 from dr_ui.eyes.case_strip import DISAGREE, NO_ANSWER, REFERABLE, WARNED, Case, select_cases
@@ -110,9 +112,13 @@ def measured(monkeypatch, tmp_path, tiny_study):
         data="test", side="", sharpness=np.nan, luminance=np.nan, warnings=None, store=str(store), row=[0, 1]
     )
     tiny_study.write_results("eyes", rows)
+    head = (tiny_study.path / "study.json").read_bytes()
+    described = DataSet(key="test", title="Test", role="test", images=2, real=False, description="Two drawn eyes.")
+    add_data(tiny_study.path, dataclasses.replace(described, fingerprint=fingerprint_store(store)), replacing=True)
     monkeypatch.setenv("DR_STUDY", str(tiny_study.path))
     yield "test", names
     (tiny_study.path / "results" / "eyes.parquet").unlink()
+    (tiny_study.path / "study.json").write_bytes(head)
 
 
 def test_an_eye_of_the_study_joins_the_uploads_and_follows_by_the_menu(measured, app):

@@ -282,6 +282,8 @@ def _relevances(
     inputs, preprocessings = prepare(_specimen, _study, asked.protocol).inputs, ways_of(_study, asked.protocol)
 
     def ask_all(device: str) -> dict[str, torch.Tensor | str]:
+        cache.models(_study, device)  # brought there once, before the threads ask for them
+
         def explain(setup: str) -> torch.Tensor | str:
             try:
                 _check_grade(_study, setup, asked.target)

@@ -114,7 +114,7 @@ def _show_scores(study: Study, choice: Choice, prepared: Prepared, region: Regio
     rows = _rows(study, choice, maps, region, wanted)
     first = rows[0]
     sentence = localization_scores.headline(first)
-    st.html(f'<p class="lens-sentence" role="status">{sentence}</p>')
+    st.html(f'<p class="lens-sentence lens-dense" role="status">{sentence}</p>')
     st.html(
         localization_scores.table_html(rows, {name: study.setups[name] for name in cache.models(study)})
         + _method_note(study, choice)
