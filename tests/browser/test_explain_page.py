@@ -127,7 +127,7 @@ def test_keys_zoom_move_and_hide_lesions(page, server):
 
 def test_styles_and_sliders_act_without_a_rerun(page, server):
     opened(page, server)
-    table = page.locator(".lens-scores").element_handle()
+    table = page.locator(".lens-scores").first.element_handle()
     heat = now = pixels(page, 2)
     seen = {heat}
     for style in ("contour", "top-k", "heat"):

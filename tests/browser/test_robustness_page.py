@@ -16,7 +16,7 @@ def test_the_slider_moves_picture_and_answers(page, server):
     expect(cards.locator(".lens-card")).to_have_count(4)
     expect(page.locator(".lens-swipe .second-name")).to_have_text(re.compile(" 1$"))
     picture, said = page.locator(".lens-swipe .second").get_attribute("src"), cards.text_content()
-    page.get_by_role("slider", name="How strong").first.press("End")
+    page.get_by_role("slider", name="Severity").first.press("End")
     expect(page.locator(".lens-swipe .second-name")).to_have_text(re.compile(" 5$"))
     assert page.locator(".lens-swipe .second").get_attribute("src") != picture
     expect(cards).not_to_have_text(said)
