@@ -97,6 +97,14 @@ def numbers(visit: Visit) -> str:
     return "\n".join(found)
 
 
+async def remove_uploads(visitor: Visitor, page: Visit) -> Visit:
+    """Remove what was uploaded on earlier visits, where the page offers it: uploads stay until they are removed."""
+    for button in page.all("button"):
+        if button.label.startswith("Remove ") and "remove_uploads" in button.id:
+            return await visitor.set(button, trigger_value=True)
+    return page
+
+
 async def visit_once(visitor: Visitor, specimen: Specimen, threshold: float, record: Record, pause: Pause) -> list[str]:
     """One round of one person.
 
@@ -111,6 +119,7 @@ async def visit_once(visitor: Visitor, specimen: Specimen, threshold: float, rec
         What the three pages said.
     """
     page = await visitor.open("Compare")
+    page = await remove_uploads(visitor, page)
     page = await visitor.set(page.find("slider"), double_array_value=[0.5])  # where the last round left it
     await pause()
     page = await visitor.upload(page.find("file_uploader"), {"eye.jpg": specimen.photograph})
@@ -123,6 +132,7 @@ async def visit_once(visitor: Visitor, specimen: Specimen, threshold: float, rec
     await pause()
     page = await visitor.open("Explain")  # the photograph comes along
     record.note("explain", page)
+    page = await remove_uploads(visitor, page)
     await pause()
     page = await visitor.upload(page.find("file_uploader"), specimen.files())
     record.note("masks", page)
