@@ -130,10 +130,10 @@ def measure_faithfulness(
         curves = measure_eye(models, explainers, view, config)
         rows = [
             {"eye": view.name, "setup": setup, "rule": config.rule, "fill": config.perturbation.fill, "method": method}
-            | {"taken": taken, "most_first": most, "least_first": least, "area": curves.area}
+            | {"taken": taken, "most_first": most, "least_first": least, "area": own.area}
             for setup, by_method in curves.items()
-            for method, curves in by_method.items()
-            for taken, most, least in zip(curves.fractions, curves.most_first, curves.least_first, strict=True)
+            for method, own in by_method.items()
+            for taken, most, least in zip(own.fractions, own.most_first, own.least_first, strict=True)
         ]
         yield FaithfulnessReport(done=done, total=len(eyes), rows=pd.DataFrame(rows, columns=MEASURED))
 

@@ -1,7 +1,7 @@
 """The files that a user has uploaded: they belong to the session, and stay on every page until they are removed.
 
-Their bytes are held by Streamlit's manager of uploads alone, which the upload shares count (`dr_ui/shell/uploads.py`)
-and which forgets a session with its tab or login; the session remembers which files they were.
+Streamlit's manager of uploads holds their bytes, which the upload shares count (`dr_ui/shell/uploads.py`), and forgets
+a session with its tab or login; the session remembers the files, which share those bytes until they are removed.
 """
 
 import streamlit as st
