@@ -1,6 +1,5 @@
 """Choosing an eye: the samples and the uploads that every page about single eyes offers."""
 
-import base64
 from html import escape
 
 import streamlit as st
@@ -10,7 +9,9 @@ from dr_core.data.fundus import KINDS
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, case_list, uploads
 from dr_ui.eyes.cache import Eye
+from dr_ui.parts import style
 from dr_ui.shell import result_tables, studies
+from dr_ui.shell.navigation import kept_input
 
 SAMPLES: dict[str, tuple[int, int]] = {
     "no DR": (0, 11),
@@ -106,14 +107,14 @@ def choose_sample(study: Study, *, disabled: bool = False) -> Eye:
         _show_study_eye(study, current)
         return current
     disabled = disabled or current is not None
-    st.html(_thumbnails_css())
+    pictures = [cache.phantom_thumbnail(grade, seed) for grade, seed in SAMPLES.values()]
+    st.html(style.thumbnails_css(".st-key-sample", pictures))
     sample = st.segmented_control(
         "or a drawn eye (phantom), by its grade",
         list(SAMPLES),
         default=FIRST_SAMPLE,
         required=True,
-        key="sample",
-        bind="query-params",
+        **kept_input("sample"),
         disabled=disabled,
         width="stretch",
         help="Drawn by DR Lens. The grade follows from the lesions that are drawn. Remove your photographs to "
@@ -121,15 +122,3 @@ def choose_sample(study: Study, *, disabled: bool = False) -> Eye:
     )
     name = sample or FIRST_SAMPLE
     return cache.phantom_eye(f"phantom, {name}", *SAMPLES[name])
-
-
-def _thumbnails_css() -> str:
-    """A small picture of the phantom over the name of each sample."""
-    rules = []
-    for number, (grade, seed) in enumerate(SAMPLES.values(), start=1):
-        picture = base64.b64encode(cache.phantom_thumbnail(grade, seed)).decode()
-        rules.append(
-            f'.st-key-sample [role="radio"]:nth-of-type({number})::before '
-            f"{{ background-image: url(data:image/jpeg;base64,{picture}); }}"
-        )
-    return f"<style>{''.join(rules)}</style>"

@@ -17,6 +17,7 @@ from dr_core.errors import InputError
 from dr_ui.eyes import cache, case_list, choice, chosen, uploads
 from dr_ui.eyes.cache import Eye
 from dr_ui.parts.plain_text import plain
+from dr_ui.shell.navigation import kept_input
 
 _OTHER_EYE = "another eye"
 
@@ -126,8 +127,7 @@ def choose_masked_eye() -> Specimen:
                 "or a real eye (IDRiD)",
                 list(published),
                 index=None,
-                key="idrid",
-                bind="query-params",
+                **kept_input("idrid"),
                 placeholder="none",
                 disabled=bool(files),
                 help="Photographs with lesions drawn by experts, from the folder that DR_IDRID names.",

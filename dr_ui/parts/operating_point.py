@@ -7,6 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dr_core.data.grades import GRADES, PAPER_READING, READINGS, Reading, referable_readings
+from dr_ui.shell.navigation import kept_input
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -57,8 +58,7 @@ def choose_point(threshold_column: DeltaGenerator, reading_column: DeltaGenerato
             0.95,
             DEFAULT_THRESHOLD,
             0.05,
-            key="threshold",
-            bind="query-params",
+            **kept_input("threshold"),
             help="Threshold: an eye counts as referable when the probability of the referable grades (0 to 1) reaches "
             "this value. A lower threshold finds more sick eyes and gives more false positives.",
         )
@@ -69,8 +69,7 @@ def choose_point(threshold_column: DeltaGenerator, reading_column: DeltaGenerato
             list(readings),
             default=next(iter(readings)),
             required=True,
-            key="reading",
-            bind="query-params",
+            **kept_input("reading"),
             help="The paper counts severe and proliferative DR; the ICDR standard counts moderate DR and worse.",
         )
     point = OperatingPoint(readings[label or next(iter(readings))], threshold)

@@ -8,6 +8,7 @@ import streamlit as st
 from dr_core.data.fundus.quality import BLURRED, DARK, FIELD_MISSING, OVEREXPOSED, Quality
 from dr_core.data.grades import GRADES
 from dr_ui.eyes.cache import Eye, Look
+from dr_ui.shell.navigation import kept_input
 
 _VIEWS = ("as taken", "as the models see it")
 
@@ -20,8 +21,7 @@ def show(eye: Eye, look: Look) -> None:
         _VIEWS,
         default=_VIEWS[0],
         required=True,
-        key="view",
-        bind="query-params",
+        **kept_input("view"),
         label_visibility="collapsed",
         width="stretch",
     )

@@ -1,5 +1,6 @@
 """One language of color and line, on every page and in every exported figure."""
 
+import base64
 from collections.abc import Iterable
 from html import escape
 
@@ -36,6 +37,21 @@ def setup_heads(setups: Iterable[Setup]) -> str:
 def initialization_title(initialization: str) -> str:
     """What first weights come from, for people."""
     return _INITIALIZATION_TITLES.get(initialization, initialization)
+
+
+def thumbnails_css(control: str, pictures: Iterable[bytes]) -> str:
+    """A small picture over each option of a segmented control.
+
+    Args:
+        control: CSS selector of the control.
+        pictures: JPEG bytes, one for each option.
+    """
+    rules = [
+        f'{control} [role="radio"]:nth-of-type({number})::before '
+        f"{{ background-image: url(data:image/jpeg;base64,{base64.b64encode(picture).decode()}); }}"
+        for number, picture in enumerate(pictures, start=1)
+    ]
+    return f"<style>{''.join(rules)}</style>"
 
 
 def page_css() -> str:

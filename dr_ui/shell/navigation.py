@@ -1,15 +1,48 @@
 """The state of one session that follows from page to page, beside the inputs that a link carries."""
 
-import streamlit as st
+from typing import Literal, TypedDict
 
-_PAGE, _VISIT = "open_page", "visit"
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+
+_PAGE, _VISIT, _KEPT = "open_page", "visit", "kept_inputs"
+
+
+class _KeptInput(TypedDict):
+    key: str
+    bind: Literal["query-params"]
+    persist_state: Literal["session"]
+
+
+def kept_input(key: str) -> _KeptInput:
+    """Arguments of a widget whose value stands in the address and follows to every page that has one of the same key.
+
+    Streamlit alone forgets it: a page's widgets go with the page, and a link followed loses what the page that is left
+    binds to the address.
+    """
+    st.session_state.setdefault(_KEPT, set()).add(key)
+    return {"key": key, "bind": "query-params", "persist_state": "session"}
 
 
 def enter_page(title: str) -> None:
-    """Note which page is drawn; going to another one begins a new visit."""
-    if st.session_state.get(_PAGE) != title:
-        st.session_state[_PAGE] = title
-        st.session_state[_VISIT] = visit() + 1
+    """Note which page is drawn; going to another one begins a new visit, to which the inputs follow."""
+    if st.session_state.get(_PAGE) == title:
+        return
+    st.session_state[_PAGE] = title
+    st.session_state[_VISIT] = visit() + 1
+    for key in st.session_state.get(_KEPT, set()):
+        if key in st.session_state:
+            st.session_state[key] = st.session_state[key]
+            _write_in_address(key, st.session_state[key])
+
+
+def _write_in_address(key: str, value: object) -> None:
+    if key in st.query_params:
+        return
+    try:
+        st.query_params[key] = [str(one) for one in value] if isinstance(value, list) else str(value)
+    except StreamlitAPIException:
+        return  # bound to the page that is left until this one has been drawn: its next run writes it
 
 
 def visit() -> int:

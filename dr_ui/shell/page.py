@@ -17,6 +17,7 @@ from dr_ui.parts.plain_text import plain_message, without_paths
 from dr_ui.shell import access, audit, navigation, request_queue, studies
 from dr_ui.shell.app_files import find_app_folder
 from dr_ui.shell.device import model_device
+from dr_ui.shell.navigation import kept_input
 
 _LOG = logging.getLogger("dr_lens")
 _PAGES, _ICON = find_app_folder() / "pages", find_app_folder() / "assets" / "icon.svg"
@@ -123,7 +124,7 @@ def _choose_study() -> Study:
     if len(names) < 2:
         return studies.open_named(None)
     with st.sidebar:
-        return studies.open_named(st.selectbox("Study", names, key="study", bind="query-params"))
+        return studies.open_named(st.selectbox("Study", names, **kept_input("study")))
 
 
 def _guard(draw: Callable[[], None]) -> None:

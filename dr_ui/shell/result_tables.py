@@ -11,6 +11,7 @@ from dr_core.study.digests import Stamp, stamp_of
 from dr_core.study.folder import Study, open_study
 from dr_core.study.runs import list_training_runs
 from dr_core.study.staleness import Stale, find_stale
+from dr_ui.shell.navigation import kept_input
 
 
 @st.cache_data(max_entries=24, show_spinner=False)
@@ -46,7 +47,7 @@ def choose_data(study: Study, keys: list[str]) -> str:
     keys = sorted(keys, key=lambda key: known.index(key) if key in known else len(known))
     if len(keys) == 1:
         return keys[0]
-    chosen = st.selectbox("Eyes", keys, format_func=lambda key: data_title(study, key), key="data", bind="query-params")
+    chosen = st.selectbox("Eyes", keys, format_func=lambda key: data_title(study, key), **kept_input("data"))
     return chosen or keys[0]
 
 

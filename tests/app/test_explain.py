@@ -104,7 +104,7 @@ def test_the_strongest_control_stands_beside_each_number_and_best_needs_to_beat_
 
 def test_an_untrained_model_is_said_to_be_no_better_than_its_controls(page):
     app = page.run()
-    said = html_of(app).split('class="lens-sentence"')[1].split("</p>")[0]
+    said = html_of(app).split('class="lens-sentence ')[1].split("</p>")[0]
     assert "No model's heatmap lies on" in said or "No better than their strongest control" in said
 
 

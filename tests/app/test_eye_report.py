@@ -56,7 +56,7 @@ def test_compare_prints_its_own_numbers_on_one_page(monkeypatch, written):
 
 def test_explain_prints_its_own_scores(monkeypatch, written):
     app = open_page(monkeypatch, ROOT / "assets" / "demo_study", "3_Explain.py")
-    headline = re.search(r'class="lens-sentence".*?</p>', html_of(app), re.DOTALL)[0]
+    headline = re.search(r'class="lens-sentence .*?</p>', html_of(app), re.DOTALL)[0]
     shares = re.search(r"\S+ % of the relevance lies on [^;]*;", headline)[0]
     app.button(key="eye_report").click().run()
     assert not app.exception

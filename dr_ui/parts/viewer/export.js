@@ -67,9 +67,9 @@ function drawLegend(context, scene, x, y, width) {
 // What the colors mean, in words.
 function scaleWords(scene) {
   if (scene.look.style === "top") return `The ${scene.look.percent} % most relevant pixels of each model`;
-  const scale = scene.look.ownScale ? "EACH MODEL ON ITS OWN SCALE" : "one scale for all models";
+  const scale = scene.look.ownScale ? "each model on its own scale" : "one scale for all";
   const hidden = scene.look.threshold > 0 ? `; below ${Math.round(100 * scene.look.threshold)} % hidden` : "";
-  const range = scene.signed ? "Relevance, against the grade (blue) to for it (red)" : "Relevance, none (black) to the 99th percentile and above (red)";
+  const range = scene.signed ? "Relevance: against the grade (blue) to for it (red)" : "Relevance: none (black) to 99th percentile (red)";
   return `${range}, ${scale}${hidden}`;
 }
 

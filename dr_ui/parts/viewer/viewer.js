@@ -6,7 +6,7 @@ const FIRST_LOOK = {
 };
 const WHOLE = { x: 0.5, y: 0.5, zoom: 1 };
 const MAX_ZOOM = 24;
-const KEYS = "arrows move · + − zoom · 0 whole eye · L lesions";
+const KEYS = "keys: arrows, +, −, 0, L";
 
 // What a rerun, or another page in between, must not lose: one state for each viewer, as long as the tab is open.
 const kept = (window.drLensViewers ??= new Map());

@@ -20,6 +20,7 @@ from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import charts
 from dr_ui.shell.device import each
+from dr_ui.shell.navigation import kept_input
 from dr_ui.views.explain import controls, heatmaps
 from dr_ui.views.explain.heatmaps import Question
 
@@ -37,8 +38,7 @@ def show(study: Study, specimen: Specimen, question: Question) -> None:
     """Show the curves, once they are asked for; turning the switch off while they are drawn stops the drawing."""
     asked = st.toggle(
         "Faithfulness: take away what the heatmap marks and ask the models again",
-        key="faithfulness",
-        bind="query-params",
+        **kept_input("faithfulness"),
         help="Region perturbation (Samek et al. 2017) with ROAD filling (Rong et al. 2022). A heatmap may lie on the "
         "lesions and not be faithful, and the reverse. It takes some seconds; switch it off to stop.",
     )

@@ -13,6 +13,7 @@ from dr_core.data.protocol import PROTOCOLS
 from dr_ui.eyes import masked_eye
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import style
+from dr_ui.shell.navigation import kept_input
 from dr_ui.views.explain import heatmaps
 from dr_ui.views.explain.heatmaps import Question
 
@@ -44,8 +45,7 @@ def _choose_lesions() -> tuple[str, ...]:
         [lesion.code for lesion in LESIONS.values()],
         selection_mode="multi",
         default=[lesion_code(name) for name in total_lesions()],
-        key="lesions",
-        bind="query-params",
+        **kept_input("lesions"),
         help=", ".join(f"{lesion.code} {lesion.label}" for lesion in LESIONS.values())
         + f". The paper's total is {lesion_label(TOTAL)}.",
     )
@@ -94,7 +94,7 @@ def choose() -> Choice:
 
 
 def _select(label: str, options: Sequence[_Value], key: str, title: Callable[[_Value], str], text: str) -> _Value:
-    return st.selectbox(label, options, key=key, bind="query-params", format_func=title, help=text)
+    return st.selectbox(label, options, **kept_input(key), format_func=title, help=text)
 
 
 def rule_title(rule: str) -> str:
@@ -118,8 +118,7 @@ def _choose_details() -> tuple[str, float]:
             "What the models are shown, and which pixels a lesion covers there",
             [heatmaps.OWN, *PROTOCOLS],
             format_func=_protocol_title,
-            key="protocol",
-            bind="query-params",
+            **kept_input("protocol"),
             help="The models see a small picture of the eye; a lesion covers some of its pixels in part. The two "
             "protocols are those of Table 3, with the same numbers.",
         )
@@ -127,8 +126,7 @@ def _choose_details() -> tuple[str, float]:
             "A pixel counts for the recall above this percentile (%) of its heatmap",
             _PERCENTILES,
             value=1.0,
-            key="percentile",
-            bind="query-params",
+            **kept_input("percentile"),
         )
     return protocol, percentile
 

@@ -17,6 +17,7 @@ from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import style
+from dr_ui.shell.navigation import kept_input
 
 _SEED = 0
 _CONTROLS = 5
@@ -45,8 +46,7 @@ def show(study: Study, specimen: Specimen, target: int) -> None:
     """Show the table, once it is asked for: it takes a second or two."""
     asked = st.toggle(
         "What if the lesion were not there? Paint lesions out and ask the models again",
-        key="knockout",
-        bind="query-params",
+        **kept_input("knockout"),
     )
     if not asked:
         return

@@ -24,6 +24,7 @@ from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import style
 from dr_ui.shell import missing, result_tables
+from dr_ui.shell.navigation import kept_input
 from dr_ui.views.explain.heatmaps import Question
 
 
@@ -31,8 +32,7 @@ def show(study: Study, specimen: Specimen, question: Question) -> None:
     """Show the check of this eye once it is asked for, and the study's table over many eyes."""
     asked = st.toggle(
         "Sanity: randomize the networks' layers, the last first, and draw the heatmaps again",
-        key="sanity",
-        bind="query-params",
+        **kept_input("sanity"),
         help="Cascading randomization (Adebayo et al. 2018). A heatmap that stays as it is shows the picture and the "
         "architecture, not what the network has learned. It takes some seconds; switch it off to stop.",
     )

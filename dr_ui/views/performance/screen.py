@@ -23,6 +23,7 @@ from dr_core.study.folder import Study
 from dr_ui.parts import charts, roc_chart
 from dr_ui.parts.roc_chart import Answers
 from dr_ui.shell import missing, result_tables
+from dr_ui.shell.navigation import kept_input
 from dr_ui.views.performance import disagreement, few_labels
 
 _DRAWS = 200
@@ -41,7 +42,7 @@ def show_page(study: Study) -> None:
         data = result_tables.choose_data(study, list(dict.fromkeys(predictions["data"])))
     with second:
         readings = {reading.label: reading.name for reading in READINGS.values()}
-        label = st.selectbox("Positive grades", list(readings), key="reading", bind="query-params")
+        label = st.selectbox("Positive grades", list(readings), **kept_input("reading"))
         reading = readings[label or next(iter(readings))]
     with third:
         specificity = st.slider(
@@ -50,8 +51,7 @@ def show_page(study: Study) -> None:
             1.0,
             0.9,
             0.01,
-            key="specificity",
-            bind="query-params",
+            **kept_input("specificity"),
             help="Share of negative eyes that are not flagged, 0 to 1. It moves the point on every curve; the "
             "point can be dragged in the chart, too.",
         )

@@ -14,6 +14,7 @@ from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.parts import charts, style
 from dr_ui.shell import missing, result_tables
+from dr_ui.shell.navigation import kept_input
 
 
 def show(study: Study) -> None:
@@ -28,8 +29,7 @@ def show(study: Study) -> None:
         lesion = st.selectbox(
             "Lesion",
             [name for name in LESIONS if name in set(table["lesion"])],
-            key="concept",
-            bind="query-params",
+            **kept_input("concept"),
             format_func=lesion_label,
         )
         _show_probes(table[table["lesion"] == lesion], study.setups)

@@ -18,6 +18,7 @@ from dr_core.study.folder import Study
 from dr_ui.parts import charts
 from dr_ui.parts.style import initialization_title
 from dr_ui.shell import missing, result_tables
+from dr_ui.shell.navigation import kept_input
 from dr_ui.views.representations import concepts
 
 _MARKED = 500
@@ -43,7 +44,7 @@ def show_page(study: Study) -> None:
         single = _choose_singles(singles is not None and bool((singles["data"] == data).any()))
         density, ranks, fits = st.tabs(["Density", "Rank plot", "Distribution fit (Table 2)"])
         with density:
-            layer = st.selectbox("Layer", names, key="layer", bind="query-params", disabled=single) or names[0]
+            layer = st.selectbox("Layer", names, **kept_input("layer"), disabled=single) or names[0]
             if single and singles is not None:
                 layer, shown = names[0], _pool(singles[singles["data"] == data])
             else:
@@ -93,8 +94,7 @@ def _choose_singles(known: bool) -> bool:
         [_TOGETHER, _SINGLE],
         default=_TOGETHER,
         required=True,
-        key="values",
-        bind="query-params",
+        **kept_input("values"),
         disabled=not known,
         label_visibility="collapsed",
         help="The first layer has only 64 channels, so only 64 eigenvalues over all eyes, but 64 in every single eye.",

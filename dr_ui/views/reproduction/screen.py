@@ -34,6 +34,7 @@ from dr_core.publish.report.figures import describe_data
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.shell import missing, result_tables
+from dr_ui.shell.navigation import kept_input
 
 _LISTED = 200
 """Comparisons that one claim lists at most."""
@@ -52,7 +53,11 @@ def show_page(study: Study) -> None:
     with left:
         places = [_EVERYTHING, *dict.fromkeys(claim.exhibit for claim in CLAIMS)]
         exhibit = st.segmented_control(
-            "Figure or table of the paper", places, default=_EVERYTHING, required=True, key="place", bind="query-params"
+            "Figure or table of the paper",
+            places,
+            default=_EVERYTHING,
+            required=True,
+            **kept_input("place"),
         )
     with right:
         _show_report(study)

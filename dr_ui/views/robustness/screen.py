@@ -18,9 +18,9 @@ from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, case_list, chosen
 from dr_ui.eyes.cache import Eye
-from dr_ui.parts import charts, no_answer, swipe
+from dr_ui.parts import charts, no_answer, style, swipe
 from dr_ui.parts.operating_point import OperatingPoint
-from dr_ui.parts.style import setup_class
+from dr_ui.shell.navigation import kept_input
 from dr_ui.views.compare import screen as compare
 from dr_ui.views.robustness import cohort, damaged_eye
 from dr_ui.views.robustness.damaged_eye import Steps
@@ -38,8 +38,7 @@ def show(study: Study) -> None:
         ["This eye", "Many eyes: Figure 4"],
         default="This eye",
         required=True,
-        key="damaged",
-        bind="query-params",
+        **kept_input("damaged"),
         label_visibility="collapsed",
     )
     if view == "This eye":
@@ -71,8 +70,7 @@ def _play(study: Study, eye: Eye, point: OperatingPoint) -> None:
             float(MAX_SEVERITY),
             3.0,
             0.1,
-            key="severity",
-            bind="query-params",
+            **kept_input("severity"),
             help="0 changes nothing; 1 to 5 are the published levels, and there is no jump between them.",
         )
         after = _pick_second(name)
@@ -99,19 +97,17 @@ def _pick(study: Study, eye: Eye) -> str:
     family = st.selectbox(
         "Corruption family",
         list(FAMILIES),
-        key="family",
-        bind="query-params",
+        **kept_input("family"),
         format_func=lambda key: _FAMILY_TITLES.get(key, FAMILIES[key]),
     )
     names = damaged_eye.names(family)
-    st.html(_thumbnails_css(damaged_eye.thumbnails(eye, study, family)))
+    st.html(style.thumbnails_css('[class*="st-key-corruption_"]', damaged_eye.thumbnails(eye, study, family).values()))
     chosen = st.segmented_control(
         "Corruption",
         names,
         default=names[0],
         required=True,
-        key=f"corruption_{family}",
-        bind="query-params",
+        **kept_input(f"corruption_{family}"),
         format_func=lambda key: CORRUPTIONS[key].label,
         label_visibility="collapsed",
     )
@@ -129,26 +125,21 @@ _FAMILY_TITLES = {
 }
 
 
-def _thumbnails_css(pictures: Mapping[str, bytes]) -> str:
-    rules = [
-        f'[class*="st-key-corruption_"] [role="radio"]:nth-of-type({number})::before '
-        f"{{ background-image: url(data:image/jpeg;base64,{base64.b64encode(picture).decode()}); }}"
-        for number, picture in enumerate(pictures.values(), start=1)
-    ]
-    return f"<style>{''.join(rules)}</style>"
-
-
 def _pick_second(first: str) -> Steps:
     with st.popover("Second corruption", width="stretch"):
         second = st.selectbox(
             "Applied after the first",
             [_NOTHING, *(name for name in CORRUPTIONS if name != first)],
-            key="second",
-            bind="query-params",
+            **kept_input("second"),
             format_func=lambda key: CORRUPTIONS[key].label if key in CORRUPTIONS else key,
         )
         level = st.slider(
-            "Severity of the second", 0.0, float(MAX_SEVERITY), 2.0, 0.1, key="level", bind="query-params"
+            "Severity of the second",
+            0.0,
+            float(MAX_SEVERITY),
+            2.0,
+            0.1,
+            **kept_input("level"),
         )
     return ((second, level),) if second in CORRUPTIONS else ()
 
@@ -169,7 +160,7 @@ def _card(setup: Setup, clean: np.ndarray, damaged: np.ndarray, point: Operating
     best, label = int(damaged.argmax()), escape(setup.label)
     flip = '<p class="lens-flip">⚠ decision flips</p>' if flipped else '<p class="lens-sure">as on the clean eye</p>'
     return (
-        f'<section class="lens-card {setup_class(setup.name)}" aria-label="{label}"><h2>{label}</h2>'
+        f'<section class="lens-card {style.setup_class(setup.name)}" aria-label="{label}"><h2>{label}</h2>'
         f'<p class="lens-sure">{GRADES[best]}, {100 * damaged[best]:.0f} %</p>{_bars(clean, damaged)}'
         f'<p class="lens-verdict">{word}</p><p class="lens-sure"><b>{after:.2f}</b>, clean {before:.2f}</p>{flip}'
         "</section>"
@@ -226,7 +217,8 @@ def _curve_figure(curves: Softmax, point: OperatingPoint, severity: float, setup
 
 def _show_heatmaps(study: Study, eye: Eye, steps: Steps) -> None:
     asked = st.toggle(
-        "Where do they look now? LRP from the severe neuron, clean and damaged", key="lrp", bind="query-params"
+        "Where do they look now? LRP from the severe neuron, clean and damaged",
+        **kept_input("lrp"),
     )
     if not asked:
         return
@@ -243,7 +235,7 @@ def _heatmaps_card(setup: Setup, found: damaged_eye.Moved) -> str:
         for name, picture in zip(("clean", "damaged"), found.pictures, strict=True)
     )
     return (
-        f'<section class="lens-card {setup_class(setup.name)}"><h2>{escape(setup.label)}</h2>'
+        f'<section class="lens-card {style.setup_class(setup.name)}"><h2>{escape(setup.label)}</h2>'
         f'<div class="lens-pair">{pictures}</div>'
         f'<p class="lens-sure">rank correlation {found.correlation:.2f} (1: the heatmap stays)</p></section>'
     )
