@@ -260,8 +260,9 @@ def outcome(study: Path) -> dict[str, str]:
     return found
 
 
-_OF_THIS_RUN = r"20\d\d-\d\d-\d\d(T[\d:+]*)?|SHA-256 [0-9a-f]{64}"
-"""In a report: when it was made, and digests of tables, which may name their store's folder and are compared above."""
+_OF_THIS_RUN = r"20\d\d-\d\d-\d\d(T[\d:+]*)?|SHA-256 [0-9a-f]{64}|[0-9a-f]{12}(\+changes)?(?=\W)"
+"""In a report: when it was made, by which commit, and digests of tables, which may name their store's folder and are
+compared above. The commit changes where somebody works on the code while this runs."""
 
 
 def _digest(*parts: bytes) -> str:
