@@ -141,8 +141,8 @@ def _in_words(size: int) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
+    """SHA-256 of a regular file's content, in hexadecimal; raises OSError for a pipe or a device, which never ends."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -1,0 +1,91 @@
+"""Each mask of the zoo through the page Explain and through `localize`: the numbers are those of the plain mask."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dr_cli.main import main
+from dr_core.data.grades import LESIONS
+from dr_core.data.phantom import draw_phantom
+from dr_core.study.folder import open_study
+from tests.app.page_driver import encoded, html_of, page_at, upload
+from tests.app.test_explain import rows_of
+from tests.zoo.masks import masks_of, refused_masks_of
+
+PHOTOGRAPH = draw_phantom(3, 160, 5).image
+LESION = np.zeros((160, 160), bool)
+LESION[70:90, 48:68] = True
+MASKS = masks_of(LESION)
+CODES = {lesion.code: lesion for lesion in LESIONS.values()}
+FOURS = [list(MASKS)[start : start + len(CODES)] for start in range(0, len(MASKS), len(CODES))]
+"""Names of the masks, as many together as there are kinds of lesions: one eye has one of each."""
+
+
+@pytest.fixture
+def page(monkeypatch, tiny_study):
+    monkeypatch.setenv("DR_STUDY", str(tiny_study.path))
+    return page_at("3_Explain.py")
+
+
+@pytest.mark.parametrize("names", FOURS, ids=lambda names: ", ".join(names))
+def test_the_page_measures_each_mask_as_the_plain_one(page, names):
+    """The four rows are one: all masks mark the same region."""
+    files = [(f"eye_{code}.png", MASKS[name]) for code, name in zip(CODES, names, strict=False)]
+    if "0 and 255" not in names:
+        files[-1] = (files[-1][0], MASKS["0 and 255"]) if len(names) == len(CODES) else files[-1]
+    app = upload(page.run(), ("eye.png", encoded(PHOTOGRAPH)), *files)
+    assert not app.exception
+    assert not app.error
+    rows = rows_of(app)
+    assert len({tuple(rows[name.removeprefix("eye_").removesuffix(".png")]) for name, _ in files}) == 1
+
+
+@pytest.mark.parametrize("name", refused_masks_of(LESION))
+def test_the_page_says_what_cannot_be_told(page, name):
+    app = upload(page.run(), ("eye.png", encoded(PHOTOGRAPH)), ("eye_HE.png", refused_masks_of(LESION)[name]))
+    assert not app.exception
+    assert "The mask eye_HE.png" in app.error[0].value.replace("\\", "")
+    assert 'aria-label="Scores"' not in html_of(app)
+
+
+def write_idrid(root, eyes):
+    """IDRiD's layout, one photograph over and over, each with the masks of its list, one a kind of lesion."""
+    folder = root / "A. Segmentation"
+    for number, masks in enumerate(eyes, 1):
+        photograph = folder / "1. Original Images" / "a. Training Set" / f"IDRiD_{number:02d}.jpg"
+        photograph.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(PHOTOGRAPH).save(photograph, quality=95)
+        for code, content in zip(CODES, masks, strict=False):
+            groundtruths = folder / "2. All Segmentation Groundtruths" / "a. Training Set" / CODES[code].folder
+            groundtruths.mkdir(parents=True, exist_ok=True)
+            (groundtruths / f"IDRiD_{number:02d}_{code}.tif").write_bytes(content)
+    return root
+
+
+def localize(study, root):
+    command = ["localize", "--study", study, "--idrid", root, "--draws", 2, "--device", "cpu"]
+    return main([str(word) for word in command])
+
+
+def test_localize_measures_each_mask_as_the_plain_one(tiny_study, tmp_path):
+    shutil.copytree(tiny_study.path, tmp_path / "study")
+    root = write_idrid(tmp_path / "idrid", [[MASKS[name] for name in names] for names in FOURS])
+    assert localize(tmp_path / "study", root) == 0
+    table = open_study(tmp_path / "study").read_results("localization").query("method == 'map' and lesion != 'total'")
+    assert len(table[["eye", "lesion"]].drop_duplicates()) == len(MASKS)
+    keys = [name for name in table if name not in ("eye", "lesion", "value")]
+    spread = table.groupby(keys, dropna=False)["value"].agg(np.ptp)
+    assert len(spread)
+    assert spread.max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["one value", "labels"])
+def test_localize_says_what_cannot_be_told(tiny_study, tmp_path, capsys, name):
+    shutil.copytree(tiny_study.path, tmp_path / "study")
+    before = {path.name for path in (tmp_path / "study" / "results").iterdir()}
+    root = write_idrid(tmp_path / "idrid", [[refused_masks_of(LESION)[name]]])
+    assert localize(tmp_path / "study", root) == 2
+    assert f"The mask IDRiD_01_{next(iter(CODES))}.tif" in capsys.readouterr().err
+    assert {path.name for path in (tmp_path / "study" / "results").glob("*.parquet")} <= before
