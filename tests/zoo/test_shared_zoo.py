@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dr_cli.main import main
-from dr_core.data.fundus import assess_quality, find_field_of_view, read_fundus
+from dr_core.data.fundus import open_fundus, read_fundus
 from dr_core.data.intake.lesion_mask import decode_mask
 from dr_core.data.published.folder import FolderLayout
 from dr_core.data.published.sources import folder_source
@@ -53,8 +53,8 @@ def test_one_of_forty_eyes_without_a_patient(zoo, tmp_path, capsys):
         cv2.imwrite(str(root / (eye if "." in eye else f"{eye}.png")), picture)
     layout = FolderLayout(image_column=columns[0], grade_column=columns[1], patient_column="patient")
     intake = folder_source(layout).take_in(root)
-    assert intake.summary == "40 eyes, 19 patients, 1 without a patient: counted as its own."
-    assert intake.index["patient"].nunique() == 20
+    assert intake.summary == "40 eyes, 20 patients, 1 without a patient: counted as its own."
+    assert intake.index["patient"].nunique() == 21
     options = ["--image-column", columns[0], "--grade-column", columns[1], "--patient-column", "patient"]
     assert main(["data", "check", "folder", str(root), *options, "--fast"]) == 0
     assert intake.summary in capsys.readouterr().out
@@ -86,11 +86,13 @@ def test_each_dicom_is_the_eye(zoo, compare, tiny_study, tmp_path):
     assert list(app.dataframe[0].value["eye"]) == [path.name for path in files]
 
 
-def test_heavy_compression_is_warned_of(zoo, compare):
+def test_heavy_compression_is_warned_of(zoo, compare, tiny_study, tmp_path):
     for name, expected in (("healthy.png", False), ("healthy_q10.jpg", True)):
-        image = read_fundus(zoo / "jpeg_quality" / name)
-        warnings = " ".join(assess_quality(image, find_field_of_view(image)).warnings)
-        assert ("compressed" in warnings) == expected, name
+        notes = " ".join(open_fundus(zoo / "jpeg_quality" / name).notes)
+        assert ("heavily compressed (JPEG of quality 1" in notes) == expected, name
+    rows = score(zoo / "jpeg_quality", tiny_study, tmp_path / "out.csv")
+    assert "heavily compressed" in rows["healthy_q10.jpg"]["warnings"]
+    assert "compressed" not in rows["healthy.png"]["warnings"]
     app = upload(compare, ("q10.jpg", (zoo / "jpeg_quality" / "healthy_q10.jpg").read_bytes()))
     assert "compressed" in html_of(app)
 

@@ -71,7 +71,9 @@ def open_fundus(source: str | Path | bytes, *, longest_side: int | None = None) 
     if data[128:132] == b"DICM":  # asked first: some DICOM files start as another format, too
         return _open_apart(name, data)
     if data[:3] == b"\xff\xd8\xff":
-        return FundusFile(image=np.ascontiguousarray(read_jpeg(name, data, longest_side)))
+        notes: list[str] = []
+        image = read_jpeg(name, data, longest_side, notes=notes)
+        return FundusFile(image=np.ascontiguousarray(image), notes=tuple(notes))
     if data[:8] == b"\x89PNG\r\n\x1a\n":
         return FundusFile(image=np.ascontiguousarray(read_png(name, data)))
     if _is_tiff(data) or is_newer(data):
