@@ -29,10 +29,10 @@ def put():
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < SIZE / 10
 
 
-@pytest.mark.parametrize("name", ["labels.csv", "trainLabels.csv", "messidor_data.csv", "train.csv"])
+@pytest.mark.parametrize("name", ["labels.csv", "trainLabels.csv"])
 def test_as_a_table_of_labels(put, tmp_path, capsys, name):
     put(tmp_path / name)
-    source = {"labels.csv": "folder", "trainLabels.csv": "eyepacs", "messidor_data.csv": "messidor2"}.get(name, "aptos")
+    source = {"labels.csv": "folder", "trainLabels.csv": "eyepacs"}[name]
     assert main(["data", "check", source, str(tmp_path)]) == 2
     assert "must have at most 64 MB" in " ".join(capsys.readouterr().err.split())
 
@@ -55,9 +55,7 @@ def test_beside_photographs(put, tmp_path, tiny_study):
     assert "must have at most 256 MB" in lines["eye.jpg"]
 
 
-@pytest.mark.parametrize(
-    "name", ["study.json", "results/predictions.parquet", "results/eyes.json", "runs/ifi_cl-f100-s0/metrics.jsonl"]
-)
+@pytest.mark.parametrize("name", ["study.json", "results/predictions.parquet", "runs/ifi_cl-f100-s0/metrics.jsonl"])
 def test_in_a_study(put, tmp_path, monkeypatch, capsys, name):
     study = make_study(tmp_path / "study")
     put(study.path / name)
