@@ -9,9 +9,11 @@ from PIL import Image
 from dr_cli.main import main
 from dr_core.data.grades import LESIONS
 from dr_core.data.phantom import draw_phantom
+from dr_core.models.setups import SETUPS
 from dr_core.study.folder import open_study
 from tests.app.page_driver import encoded, html_of, page_at, upload
 from tests.app.test_explain import rows_of
+from tests.conftest import make_study
 from tests.zoo.masks import masks_of, refused_masks_of
 
 PHOTOGRAPH = draw_phantom(3, 160, 5).image
@@ -71,12 +73,24 @@ def localize(study, root):
     return main([str(word) for word in command])
 
 
-def test_localize_measures_each_mask_as_the_plain_one(tiny_study, tmp_path):
-    shutil.copytree(tiny_study.path, tmp_path / "study")
-    root = write_idrid(tmp_path / "idrid", [[MASKS["0 and 255"], *(MASKS[name] for name in names)] for names in THREES])
-    assert localize(tmp_path / "study", root) == 0
-    table = open_study(tmp_path / "study").read_results("localization").query("method == 'map' and lesion != 'total'")
-    assert len(table[["eye", "lesion"]].drop_duplicates()) == len(OTHERS) + len(THREES)
+TOLD_BY_THE_SURROUND = [
+    "1 and 2",
+    "255 and 0",
+    "red on white",
+    "alpha on white",
+    "an inverted palette",
+    "inverted tiff",
+]
+
+
+def test_localize_measures_each_mask_as_the_plain_one(tmp_path):
+    study = make_study(tmp_path / "study", list(SETUPS.values())[:2])
+    plain = MASKS["0 and 255"]
+    masks = [MASKS[name] for name in TOLD_BY_THE_SURROUND]
+    root = write_idrid(tmp_path / "idrid", [[plain, *masks[:3]], [plain, *masks[3:]]])
+    assert localize(study.path, root) == 0
+    table = open_study(study.path).read_results("localization").query("method == 'map' and lesion != 'total'")
+    assert len(table[["eye", "lesion"]].drop_duplicates()) == len(masks) + 2
     keys = [name for name in table if name not in ("eye", "lesion", "value")]
     spread = table.groupby(keys, dropna=False)["value"].agg(np.ptp)
     assert len(spread)

@@ -108,7 +108,7 @@ def test_every_mask_is_the_same_lesion(zoo, monkeypatch, tiny_study):
     named = [(f"eye_{code}.png", path.read_bytes()) for code, path in zip(codes, files, strict=True)]
     app = upload(page_at("3_Explain.py").run(), eye, *named)
     assert not app.exception
-    assert not app.error
+    assert not app.error, app.error[0].value
     assert html_of(app).count("was taken for the lesion") == len(files) - 1
 
 
@@ -119,7 +119,7 @@ def test_twelve_bits_are_the_eye(zoo, compare, tiny_study, tmp_path):
     rows = score(zoo / "png_12_bits", tiny_study, tmp_path / "out.csv")
     assert float(rows["eye12.png"]["referable_3"]) == pytest.approx(float(rows["eye.png"]["referable_3"]), abs=0.01)
     app = upload(compare, ("eye12.png", deep.read_bytes()))
-    assert not app.error
+    assert not app.error, app.error[0].value
     assert len(app.exception) == 0
 
 
