@@ -254,9 +254,9 @@ def outcome(study: Path) -> dict[str, str]:
     return found
 
 
-_OF_THIS_RUN = r"20\d\d-\d\d-\d\d(T[\d:+]*)?|SHA-256 [0-9a-f]{64}|[0-9a-f]{12}(\+changes)?(?=\W)"
-"""In a report: when it was made, by which commit, and digests of tables, which may name their store's folder and are
-compared above. The commit changes where somebody works on the code while this runs."""
+_OF_THIS_RUN = r"(?s:<h3>Computed by</h3>.*?</pre>)|20\d\d-\d\d-\d\d(T[\d:+]*)?|SHA-256 [0-9a-f]{64}"
+"""In a report: what computed it, when, and digests of tables, which may name their store's folder and are compared
+above. What computes it is another commit where somebody works on the code while this runs."""
 
 
 def _digest(*parts: bytes) -> str:
