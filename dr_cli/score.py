@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
+from dr_cli.output import give, say
 from dr_cli.progress import show_progress
 from dr_core.devices import resolve_device
 from dr_core.models.setups import SETUPS
@@ -47,15 +46,16 @@ def _run(options: argparse.Namespace) -> int:
     shard = parse_shard(options.shard)
     scoring = plan_scoring(open_study(options.study), options.images, options.out, config)
     show_progress("score", run_scoring(scoring, shard))
-    summary, console = finish_scoring(scoring), Console(soft_wrap=True, highlight=False)
+    summary = finish_scoring(scoring)
+    give(table=options.out, part=shard, summary=summary, refused=scoring.refused)
     if summary is None:
-        console.print(f"Part {shard.number} of {shard.count} is done; the last one to end writes {options.out}.")
+        say(f"Part {shard.number} of {shard.count} is done; the last one to end writes {options.out}.")
         return 0
-    console.print(f"{summary.photographs} photographs are in {options.out}.")
+    say(f"{summary.photographs} photographs are in {options.out}.")
     for setup, reason in scoring.refused.items():
-        console.print(f"No answer of {setup}, because: {reason}", markup=False)
+        say(f"No answer of {setup}, because: {reason}")
     if summary.unreadable:
-        console.print(f"{summary.unreadable} could not be read; the column `error` says why.")
+        say(f"{summary.unreadable} could not be read; the column `error` says why.")
     if summary.unanswered:
-        console.print(f"{summary.unanswered} answers are missing; the column `reason` says why.")
+        say(f"{summary.unanswered} answers are missing; the column `reason` says why.")
     return int(bool(summary.unanswered or scoring.refused))

@@ -30,7 +30,7 @@ def show_trainings(study: Study) -> None:
         labels = {name: setup.label for name, setup in study.setups.items()}
         title = result_tables.data_title(study, data) if data else "test eyes"
         st.dataframe(
-            trainings.assign(setup=trainings["setup"].map(labels)),
+            trainings.assign(setup=trainings["setup"].map(labels)).dropna(axis="columns", how="all"),
             column_config=_columns(title),
             hide_index=True,
             width="stretch",
