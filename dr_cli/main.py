@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "a whole study on phantoms that are drawn for it",
     "pretrain": "MoCo v2 on prepared images",
     "finetune": "train one set-up on graded eyes",
+    "import": "a lab's own checkpoint becomes a set-up of a study",
     "evaluate": "measure the models of a study on prepared eyes",
     "spectrum": "eigenvalues of every layer's activations",
     "robustness": "Figure 4: answers about damaged eyes",
@@ -31,6 +32,9 @@ COMMANDS = {
 }
 """Command -> what it does. Its module, which has the same name, is imported when it is asked for; one without a module
 runs the experiment of that name, and so does the name of any other experiment."""
+
+_MODULES = {"import": "importing"}
+"""Command -> its module, where the command is a word that Python keeps for itself."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -129,13 +133,14 @@ def _begin_parser() -> "tuple[argparse.ArgumentParser, argparse._SubParsersActio
 
 def _add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str) -> None:
     """Add a command with all its options, and `--json` where it has results."""
-    if name not in COMMANDS or importlib.util.find_spec(f"dr_cli.{name}") is None:
+    module = f"dr_cli.{_MODULES.get(name, name)}"
+    if name not in COMMANDS or importlib.util.find_spec(module) is None:
         from dr_cli import experiment
         from dr_core.experiments.registry import find_experiment
 
         experiment.add_command(commands, name, summary, find_experiment(name))
     else:
-        importlib.import_module(f"dr_cli.{name}").add_command(commands, summary)
+        importlib.import_module(module).add_command(commands, summary)
     output.add_json_option(commands.choices[name], name)
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from dr_cli.output import give, say
 from dr_cli.progress import show_progress
 from dr_core.devices import resolve_device
-from dr_core.models.setups import SETUPS
 from dr_core.score.plan import ScoreConfig, plan_scoring
 from dr_core.score.run import finish_scoring, run_scoring
 from dr_core.study.folder import open_study
@@ -20,7 +19,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGES", help="photographs, and folders of them")
     parser.add_argument("--study", type=Path, required=True, help="the study's folder")
     parser.add_argument("--out", type=Path, required=True, help="the table, .csv; a .json beside it explains it")
-    parser.add_argument("--setups", nargs="+", choices=SETUPS, default=(), help="only these (default: all)")
+    parser.add_argument("--setups", nargs="+", metavar="NAME", default=(), help="only these (default: all)")
     parser.add_argument("--heatmaps", action="store_true", help="LRP heatmaps of severe DR as .png and .npz, too")
     parser.add_argument("--batch-size", type=int, help="photographs per forward pass (default: 16; on a GPU 64)")
     parser.add_argument("--device", default="auto", help="where the models run (default: auto, a GPU if there is one)")

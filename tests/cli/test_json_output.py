@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dr_cli.completion import SHELLS
 from dr_cli.main import COMMANDS, build_whole_parser, main
 from dr_cli.output import WITHOUT_RESULTS, plain
 from dr_core.data.fundus import encode_jpeg
 from dr_core.experiments.registry import EXPERIMENTS
+from dr_core.models.architectures import build_backbone
 from dr_core.pipeline.drawn_stores import draw_segmented
 from tests.cli.test_training_commands import QUICK, write_store
 from tests.conftest import make_study
@@ -52,6 +54,7 @@ def lab(tmp_path_factory):
         (lab / "own" / f"{number}.jpg").write_bytes(encode_jpeg(noise, 64))
     rows = [f"{number},{number % 5}" for number in range(40)]
     (lab / "own" / "labels.csv").write_text("\n".join(["image,grade", *rows]))
+    torch.save(build_backbone("resnet18", 5).state_dict(), lab / "lab.pth")
     (lab / "study.toml").write_text(CONFIG)
     run = lab / "study" / "runs" / "iwne_fs-f10-s1"
     run.mkdir(parents=True)
@@ -75,6 +78,7 @@ def commands(lab, out):
         "study": (["--plan", "--config", str(lab / "study.toml"), "--out", str(out / "grid")], "cells"),
         "pretrain": ([*training, "--out", str(out / "moco"), "--queue", "16", "--view-size", "32"], "epochs"),
         "finetune": (["--setup", "iwne_fs", *training, "--study", str(out / "mine")], "epochs"),
+        "import": ([str(lab / "lab.pth"), "--study", str(out / "own"), "--name", "a", "--arch", "resnet18"], "plan"),
         "evaluate": ([*study, *store, *few], "tables"),
         "spectrum": ([*study, *store], "tables"),
         "robustness": ([*study, *store, *few, "--corruption", "gaussian_noise"], "tables"),
