@@ -1,6 +1,6 @@
 """Result tables of the open study, read once as long as the files stay."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from html import escape
@@ -80,8 +80,8 @@ def choose_data(study: Study, keys: list[str]) -> str:
     return chosen or keys[0]
 
 
-_SHOWN = 8
-"""Stale results that are listed on a page; the others are counted."""
+_SHOWN = 2
+"""Stale results of one table that are listed on a page; the others are counted."""
 
 
 @st.cache_data(max_entries=8, show_spinner="Comparing the tables with the models they were measured on")
@@ -106,8 +106,14 @@ def show_stale(study: Study, tables: Collection[str]) -> None:
     stale = [one for one in stale_results(study) if one.table in tables] if tables else []
     if not stale:
         return
-    lines = "".join(f"<li><s>{escape(one.describe())}</s>: {escape(one.reason)}</li>" for one in stale[:_SHOWN])
-    more = f"<li>and {len(stale) - _SHOWN} more</li>" if len(stale) > _SHOWN else ""
+    lines = "".join(_list_stale([one for one in stale if one.table == table]) for table in TABLES if table in tables)
     with st.container(key="stale_results"):
         st.warning("Some numbers no longer follow from the study's models and eyes. Measure them again.")
-        st.html(f'<ul class="lens-small">{lines}{more}</ul>')
+        st.html(f'<ul class="lens-small">{lines}</ul>')
+
+
+def _list_stale(stale: Sequence[Stale]) -> str:
+    """The stale results of one table; the first ones by name."""
+    lines = "".join(f"<li><s>{escape(one.describe())}</s>: {escape(one.reason)}</li>" for one in stale[:_SHOWN])
+    more = len(stale) - _SHOWN
+    return lines + (f"<li>and {more} more of {escape(stale[0].table.replace('_', ' '))}</li>" if more > 0 else "")
