@@ -80,7 +80,7 @@ def say(sentence: str) -> None:
     console().print(sentence, markup=False)
 
 
-def give(**results: Any) -> None:  # noqa: ANN401 - what `plain` takes
+def give(**results: Any) -> None:  # noqa: ANN401 - what `json_value` takes
     """Add results to the JSON object; people are base them otherwise."""
     _answer().values.update(results)
 
@@ -103,7 +103,7 @@ def finish(code: int, error: str = "") -> None:
     base = {"command": answer.command, "exit_code": code, "messages": answer.messages}
     values = base | answer.values | ({"error": error} if error else {})
     indent = 2 if find_job().world == 1 else None
-    sys.stdout.write(json.dumps(plain(values), indent=indent, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(json_value(values), indent=indent, allow_nan=False) + "\n")
     sys.stdout.flush()
 
 
@@ -111,16 +111,16 @@ def _answer() -> _Answer:
     return _ANSWER.get(_Answer())
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401
+def json_value(value: Any) -> Any:  # noqa: ANN401
     """A value as JSON has it: records become objects, paths texts, and numbers that are not finite null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {one.name: plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+        return {one.name: json_value(getattr(value, one.name)) for one in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): json_value(one) for key, one in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(one) for one in value]
+        return [json_value(one) for one in value]
     if isinstance(value, Path):
         return str(value)
     if hasattr(value, "item"):  # a number of NumPy's
-        return plain(value.item())
+        return json_value(value.item())
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -12,7 +12,7 @@ import torch
 
 from dr_cli.completion import SHELLS
 from dr_cli.main import COMMANDS, build_whole_parser, main
-from dr_cli.output import WITHOUT_RESULTS, plain
+from dr_cli.output import WITHOUT_RESULTS, json_value
 from dr_core.data.fundus import encode_jpeg
 from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.models.architectures import build_backbone
@@ -151,7 +151,7 @@ def test_values_become_json():
         value: float
 
     values = {"record": Record(Path("a"), math.nan), 3: (np.float32(0.5), np.int64(2)), "none": np.float64(math.inf)}
-    assert plain(values) == {"record": {"path": "a", "value": None}, "3": [0.5, 2], "none": None}
+    assert json_value(values) == {"record": {"path": "a", "value": None}, "3": [0.5, 2], "none": None}
 
 
 @pytest.mark.parametrize("shell", SHELLS)
