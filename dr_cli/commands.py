@@ -60,7 +60,8 @@ def render_resuming(options: argparse.Namespace, given: Sequence[str]) -> str:
         given: Its words, behind the program's name.
     """
     resume = ["--resume"] if getattr(options, "resume", True) is False else []
-    return f"Go on where it was: {shlex.join([*program().split(), *given, *resume])}"
+    words = shlex.join([*program().split(), *given, *resume])
+    return f"The same command{' with --resume' if resume else ''} goes on where it was. It is: {words}"
 
 
 def _eyes_words(key: str) -> tuple[str, ...]:
