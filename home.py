@@ -9,7 +9,7 @@ def render(study: page.Study) -> None:
     """The study, its models and trainings, the questions, what the numbers rest on, and what was measured."""
     home.show_study(study)
     home.show_models(study)
-    result_tables.show_stale(study)
+    result_tables.rest_on_all_tables()
     trainings_table.show_trainings(study)
     running_trainings.show_runs(study)
     home.show_questions()

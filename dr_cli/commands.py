@@ -1,8 +1,9 @@
 """The words of commands: the one table from which advice and the command lines of cells are rendered."""
 
+import argparse
 import dataclasses
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,18 @@ def render_remedy(remedy: Remedy) -> str:
             filled = missing.args[0].upper()
         words.append(filled)
     return " ".join([program(), *words])
+
+
+def render_resuming(options: argparse.Namespace, given: Sequence[str]) -> str:
+    """The command that goes on with one that was stopped, in a sentence.
+
+    Args:
+        options: Options of the stopped one.
+        given: Its words, behind the program's name.
+    """
+    resume = ["--resume"] if getattr(options, "resume", True) is False else []
+    words = shlex.join([*program().split(), *given, *resume])
+    return f"The same command{' with --resume' if resume else ''} goes on where it was. It is: {words}"
 
 
 def _eyes_words(key: str) -> tuple[str, ...]:

@@ -2,16 +2,16 @@
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from dr_cli import data_draw
+from dr_cli.output import console, give, say
 from dr_cli.progress import show_progress
 from dr_core.data.grades import GRADES
 from dr_core.data.prepare import REJECTED, PrepareConfig, prepare_store
@@ -33,7 +33,6 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     actions = data.add_subparsers(required=True, metavar="ACTION")
     check = actions.add_parser("check", help="hold what is found against what was published; exit code 1 if it differs")
     _add_source(check)
-    check.add_argument("--json", action="store_true", help="print the findings as JSON")
     check.add_argument("--fast", action="store_true", help="do not open the photographs: unreadable ones stay unseen")
     check.set_defaults(run=_check)
     prepare = actions.add_parser("prepare", help="decode, crop and resize once; goes on where it was stopped")
@@ -98,18 +97,13 @@ def _check(options: argparse.Namespace) -> int:
                 found.append(report.result)
             yield report
 
-    if options.json:
-        list(watch())
-        values = dataclasses.asdict(found[0]) | {"sound": found[0].sound}
-        Console(soft_wrap=True).print(json.dumps(values, indent=2), markup=False, highlight=False)
-    else:
-        show_progress("open photographs", watch())
-        _print_check(found[0])
+    show_progress("open photographs", watch())
+    _print_check(found[0])
+    give(**dataclasses.asdict(found[0]), sound=found[0].sound)
     return 0 if found[0].sound else 1
 
 
 def _print_check(check: DataCheck) -> None:
-    console = Console()
     table = Table(title=check.title)
     for column in ("split", "grade", "found", "expected", ""):
         table.add_column(column, justify="right" if column in ("found", "expected") else "left")
@@ -122,34 +116,33 @@ def _print_check(check: DataCheck) -> None:
             "" if count.expected is None else str(count.expected),
             "differs" if differs else "",
         )
-    console.print(table)
+    console().print(table)
     _print_understood(check.summary, check.notes)
-    _print_names(console, "splits that are not here", check.absent_splits)
-    _print_names(console, "photographs missing", check.missing)
-    _print_names(console, "photographs that no label names", check.extra)
-    _print_names(console, "unreadable", [f"{path}: {reason}" for path, reason in check.unreadable.items()])
-    _print_names(console, "the same picture more than once", [" = ".join(group) for group in check.duplicates])
+    _print_names("splits that are not here", check.absent_splits)
+    _print_names("photographs missing", check.missing)
+    _print_names("photographs that no label names", check.extra)
+    _print_names("unreadable", [f"{path}: {reason}" for path, reason in check.unreadable.items()])
+    _print_names("the same picture more than once", [" = ".join(group) for group in check.duplicates])
     opened = "" if check.contents_read else " The photographs were not opened."
     has_published = any(count.expected is not None for count in check.counts)
     wrong = "Not as published." if has_published else "Not everything is there."
-    console.print(("Everything is there." if check.sound else wrong) + opened)
+    say(("Everything is there." if check.sound else wrong) + opened)
 
 
 def _print_understood(summary: str, notes: tuple[str, ...]) -> None:
     """Say what was understood of a label file."""
-    console = Console(soft_wrap=True)
     for sentence in (summary, *notes):
-        console.print(sentence, markup=False, highlight=False)
+        say(sentence)
 
 
-def _print_names(console: Console, title: str, names: "tuple[str, ...] | list[str]") -> None:
+def _print_names(title: str, names: "tuple[str, ...] | list[str]") -> None:
     if not names:
         return
-    console.print(f"{title}: {len(names)}", markup=False)
-    for name in names[:_SHOWN]:
-        console.print(f"  {name}", markup=False, highlight=False, soft_wrap=True)
+    lines = [f"{title}: {len(names)}", *(f"  {name}" for name in names[:_SHOWN])]
     if len(names) > _SHOWN:
-        console.print(f"  and {len(names) - _SHOWN} more; --json lists all")
+        lines.append(f"  and {len(names) - _SHOWN} more; --json lists all")
+    for line in lines:
+        console().print(line, markup=False)
 
 
 def _prepare(options: argparse.Namespace) -> None:
@@ -166,12 +159,12 @@ def _prepare(options: argparse.Namespace) -> None:
     config = PrepareConfig(size=options.size or protocol.size, crop=protocol.crop)
     reports = prepare_store(source.title, options.root, index, options.out, config, processes=options.processes)
     show_progress(f"prepare {source.title}", reports)
-    console, header = Console(soft_wrap=True), read_header(options.out)
-    console.print(
-        f"{header['images']} images of {config.size} px in {options.out}, fingerprint {header['fingerprint']}."
-    )
-    if rejected := header["photographs"] - header["images"]:
-        console.print(f"{rejected} photographs were left out; {options.out / REJECTED} gives the reasons.")
+    header = read_header(options.out)
+    left_out = header["photographs"] - header["images"]
+    say(f"{header['images']} images of {config.size} px in {options.out}, fingerprint {header['fingerprint']}.")
+    if left_out:
+        say(f"{left_out} photographs were left out; {options.out / REJECTED} gives the reasons.")
+    give(store=options.out, **header, left_out=left_out)
 
 
 def _split(options: argparse.Namespace) -> None:
@@ -183,21 +176,27 @@ def _split(options: argparse.Namespace) -> None:
     if index.empty:
         raise InputError(f"{options.root} has no part {options.part!r}; name one with --part.")
     train, validation = split_validation(index, options.seed, by=options.split_by)
-    table = Table(title=f"split of {part} by {options.split_by}, seed {options.seed}; eyes by grade")
+    training = index.iloc[train].reset_index(drop=True)
+    fractions = {
+        percent: training.iloc[take_fraction(training, percent, options.seed, by=options.split_by)]
+        for percent in range(10, 101, 10)
+    }
+    parts = [_describe_part("validation", round(100 * VALIDATION_SHARE), index.iloc[validation])]
+    parts += [_describe_part("training", percent, eyes) for percent, eyes in fractions.items()]
+    title = f"split of {part} by {options.split_by}, seed {options.seed}; eyes by grade"
+    table = Table(title=title)
     for column in ("", "eyes", "patients", *(f"{grade}" for grade in range(len(GRADES)))):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
-    _add_split_row(table, f"validation, {VALIDATION_SHARE:.0%}", index.iloc[validation])
-    training = index.iloc[train].reset_index(drop=True)
-    for percent in range(10, 101, 10):
-        rows = take_fraction(training, percent, options.seed, by=options.split_by)
-        _add_split_row(table, f"training, {percent} %", training.iloc[rows])
-    console = Console()
-    console.print(table)
-    shared = set(training["patient"]) & set(index["patient"].iloc[validation])
+    for one in parts:
+        table.add_row(f"{one['role']}, {one['percent']} %", *map(str, (one["eyes"], one["patients"], *one["grades"])))
+    console().print(table)
+    shared = sorted(set(training["patient"]) & set(index["patient"].iloc[validation]))
     if options.split_by == "image":
-        console.print(f"{FELLOW_EYES_LEAK} Here {len(shared)} patients do.", highlight=False)
+        say(f"{FELLOW_EYES_LEAK} Here {len(shared)} patients do.")
+    give(split_by=options.split_by, seed=options.seed, parts=parts, patients_on_both_sides=len(shared))
 
 
-def _add_split_row(table: Table, title: str, eyes: pd.DataFrame) -> None:
+def _describe_part(role: str, percent: int, eyes: pd.DataFrame) -> dict[str, Any]:
     counts = np.bincount(eyes["grade"].clip(lower=0), minlength=len(GRADES))
-    table.add_row(title, str(len(eyes)), str(eyes["patient"].nunique()), *map(str, counts))
+    about = {"role": role, "percent": percent, "eyes": len(eyes), "patients": int(eyes["patient"].nunique())}
+    return about | {"grades": counts.tolist()}

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from dr_cli.output import give, say
 from dr_cli.progress import show_progress
 from dr_core.errors import InputError
 from dr_core.pipeline.drawn_stores import draw_phantoms, draw_segmented, draw_textures
@@ -41,3 +42,5 @@ def _draw(options: argparse.Namespace) -> None:
     else:
         reports = draw_segmented(options.out, options.count, size=size, seed=seed)
     show_progress(f"draw {kind}", reports)
+    say(f"{kind.capitalize()} are in {options.out}.")
+    give(kind=kind, folder=options.out, count=options.count, first=options.first, size=size, seed=seed)

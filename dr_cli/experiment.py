@@ -3,14 +3,13 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
+from dr_cli.output import give, say
 from dr_cli.progress import show_progress
 from dr_core.devices import resolve_device
 from dr_core.experiments.experiment import Experiment, Inputs
 from dr_core.experiments.settings import Setting, build_config
 from dr_core.experiments.step import Report
-from dr_core.study.folder import open_study
+from dr_core.study.folder import Study, open_study
 from dr_core.study.shards import parse_shard
 
 _INPUTS = {
@@ -94,14 +93,25 @@ def _run(options: argparse.Namespace, name: str, experiment: Experiment) -> int:
         return report
 
     show_progress(name, map(remember, reports))
-    console = Console(soft_wrap=True)
-    for note in (note for report in last.values() for note in report.notes):
-        console.print(note)
-    if all(report.written for report in last.values()):
-        console.print(f"The tables are in {study.path / 'results'}.")
-    else:
-        console.print(f"Part {shard.number} of {shard.count} is done; the last one to end writes the tables.")
+    notes = [note for report in last.values() for note in report.notes]
+    written = all(report.written for report in last.values())
     unanswered = [sentence for report in last.values() for sentence in report.unanswered]
+    for sentence in notes:
+        say(sentence)
+    if written:
+        say(f"The tables are in {study.path / 'results'}.")
+    else:
+        say(f"Part {shard.number} of {shard.count} is done; the last one to end writes the tables.")
     for sentence in unanswered:
-        console.print(sentence, markup=False)
+        say(sentence)
+    give(written=written, notes=notes, unanswered=unanswered, tables=_list_tables(study, experiment))
     return int(bool(unanswered))
+
+
+def _list_tables(study: Study, experiment: Experiment) -> list[dict[str, object]]:
+    """The experiment's tables that the study has now."""
+    found = [table for table in experiment.tables if study.has_results(table)]
+    rows = {table: len(study.read_columns(table, list(experiment.tables[table])[:1])) for table in found}
+    return [
+        {"table": table, "path": study.path / "results" / f"{table}.parquet", "rows": rows[table]} for table in found
+    ]

@@ -82,3 +82,4 @@ def _run(options: argparse.Namespace) -> None:
     show_training(f"{setup.label} on {options.fraction} %", finetune(request, should_stop))
     measure = render_remedy(Remedy("evaluate", {"study": str(options.study)}))
     recipe_options.announce(f"The best epoch is in {request.run}. Measure it: {measure}")
+    recipe_options.give_training(request.run, setup=setup.name, fraction=options.fraction, seed=request.config.seed)

@@ -7,9 +7,8 @@ import logging
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
-from dr_cli.commands import render_remedy
+from dr_cli import output
+from dr_cli.commands import render_remedy, render_resuming
 from dr_cli.stopping import Terminated, answering_sigterm
 from dr_core.errors import InputError, Stopped
 
@@ -19,6 +18,7 @@ COMMANDS = {
     "demo": "a whole study on phantoms that are drawn for it",
     "pretrain": "MoCo v2 on prepared images",
     "finetune": "train one set-up on graded eyes",
+    "import": "a lab's own checkpoint becomes a set-up of a study",
     "evaluate": "measure the models of a study on prepared eyes",
     "spectrum": "eigenvalues of every layer's activations",
     "robustness": "Figure 4: answers about damaged eyes",
@@ -27,9 +27,14 @@ COMMANDS = {
     "study": "the whole paper: every set-up, fraction and seed, every figure and table",
     "verify": "what every number of a study came from; everything stale, missing or foreign",
     "report": "one page with every figure, table and verdict of a study",
+    "tensorboard": "the trainings of a study as TensorBoard reads them",
+    "completion": "a script that lets the shell complete commands and options",
 }
 """Command -> what it does. Its module, which has the same name, is imported when it is asked for; one without a module
 runs the experiment of that name, and so does the name of any other experiment."""
+
+_MODULES = {"import": "importing"}
+"""Command -> its module, where the command is a word that Python keeps for itself."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,47 +50,55 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     options = build_parser(given).parse_args(given)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells the precision of every training
+    with output.answering(options):
+        code, error = _run(options, given)
+        output.finish(code, error)
+    return code
+
+
+def _run(options: argparse.Namespace, given: list[str]) -> tuple[int, str]:
+    """Run a command; gives its exit code, and why it failed."""
     try:
         with answering_sigterm():
             code: int | None = options.run(options)
     except InputError as error:
         command = f" The command: {render_remedy(error.remedy)}" if error.remedy else ""
-        _complain(f"{error}{command}")
-        return 2
+        return 2, _complain(f"{error}{command}")
     except OSError as error:
-        _complain(_explain(error))
-        return 2
+        return 2, _complain(_explain(error))
     except RuntimeError as error:
         from dr_core.devices import is_device_failure
 
         if not is_device_failure(error):
             raise
         first = str(error).splitlines()[0]
-        _complain(
+        return 2, _complain(
             f"The GPU failed or has too little memory ({first}). What was finished is kept; give the same command with "
             "--device cpu, or with fewer images at once."
         )
-        return 2
     except (KeyboardInterrupt, Stopped) as stop:
         kept = f"{stop} " if isinstance(stop, Stopped) else ""
-        resume = " with --resume" if getattr(options, "resume", True) is False else ""
-        _say(f"Stopped. {kept}The same command{resume} goes on where it was.")
-        return 143 if isinstance(stop, Terminated | Stopped) else 130
+        message = f"Stopped. {kept}{render_resuming(options, given)}"
+        _say(message)
+        return 143 if isinstance(stop, Terminated | Stopped) else 130, message
     from dr_core.devices import leave_job  # not before: it brings PyTorch along
 
     leave_job()
-    return code or 0
+    return code or 0, ""
 
 
-def _complain(message: str) -> None:
+def _complain(message: str) -> str:
     from dr_core.devices import find_job
 
     job = find_job()
     who = f"process {job.rank} of {job.world}: " if job.world > 1 else ""
     _say(f"{who}error: {message}", style="bold red")
+    return message
 
 
 def _say(message: str, style: str | None = None) -> None:
+    from rich.console import Console
+
     Console(stderr=True, soft_wrap=True).print(message, style=style, markup=False, highlight=False)
 
 
@@ -96,26 +109,50 @@ def _explain(error: OSError) -> str:
 
 def build_parser(given: list[str]) -> argparse.ArgumentParser:
     """The commands; only the one that is asked for is imported, since most of them bring PyTorch along."""
+    parser, commands = _begin_parser()
+    for name, summary in (COMMANDS | _further_commands(given)).items():
+        if given[:1] == [name]:
+            _add_command(commands, name, summary)
+        else:
+            commands.add_parser(name, help=summary)
+    return parser
+
+
+def build_whole_parser() -> argparse.ArgumentParser:
+    """Every command with all its options, those of experiments beside `COMMANDS` among them."""
+    parser, commands = _begin_parser()
+    for name, summary in (COMMANDS | _list_experiments()).items():
+        _add_command(commands, name, summary)
+    return parser
+
+
+def _begin_parser() -> "tuple[argparse.ArgumentParser, argparse._SubParsersAction[argparse.ArgumentParser]]":
     program = "train_cli.py" if Path(sys.argv[0]).name == "train_cli.py" else "dr-lens"
     parser = argparse.ArgumentParser(prog=program, description="Train, measure and show DR Lens studies.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, summary in (COMMANDS | _further_commands(given)).items():
-        if given[:1] != [name]:
-            commands.add_parser(name, help=summary)
-        elif name not in COMMANDS or importlib.util.find_spec(f"dr_cli.{name}") is None:
-            from dr_cli import experiment
-            from dr_core.experiments.registry import find_experiment
+    return parser, parser.add_subparsers(required=True, metavar="COMMAND")
 
-            experiment.add_command(commands, name, summary, find_experiment(name))
-        else:
-            importlib.import_module(f"dr_cli.{name}").add_command(commands, summary)
-    return parser
+
+def _add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str) -> None:
+    """Add a command with all its options, and `--json` where it has results."""
+    module = f"dr_cli.{_MODULES.get(name, name)}"
+    if name not in COMMANDS or importlib.util.find_spec(module) is None:
+        from dr_cli import experiment
+        from dr_core.experiments.registry import find_experiment
+
+        experiment.add_command(commands, name, summary, find_experiment(name))
+    else:
+        importlib.import_module(module).add_command(commands, summary)
+    output.add_json_option(commands.choices[name], name)
 
 
 def _further_commands(given: list[str]) -> dict[str, str]:
     """Experiments beside those of `COMMANDS`; looked for only where the command that is asked for is none of these."""
     if not given or given[0] in COMMANDS or given[0].startswith("-"):
         return {}
+    return _list_experiments()
+
+
+def _list_experiments() -> dict[str, str]:
     from dr_core.experiments.registry import EXPERIMENTS
 
     return {one.key: one.question for one in EXPERIMENTS.values() if one.key not in COMMANDS}

@@ -55,6 +55,7 @@ def _run(options: argparse.Namespace) -> None:
     recipe_options.announce(
         f"The encoder is in {options.out}. Go on: {program()} finetune --setup iwne_cl --pretrained {options.out} ..."
     )
+    recipe_options.give_training(options.out, method=options.method, seed=config.seed)
 
 
 def _run_supervised(options: argparse.Namespace) -> None:
@@ -73,3 +74,4 @@ def _run_supervised(options: argparse.Namespace) -> None:
     )
     show_training("supervised pretraining", pretrain_supervised(request, should_stop))
     recipe_options.announce(f"The network is in {options.out}; finetune --setup ifi_fs --pretrained starts from it.")
+    recipe_options.give_training(options.out, method=options.method, seed=request.config.seed)

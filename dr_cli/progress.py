@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from dr_cli.output import console
 from dr_core.devices import find_job
 from dr_core.training.loop import TrainingReport
 
@@ -59,7 +59,7 @@ def _bars() -> Progress:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=Console())
+    return Progress(*columns, console=console())
 
 
 def _describe(metrics: dict[str, float]) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
-from rich.console import Console
 from rich.table import Table
 
+from dr_cli.output import console, give, say
 from dr_core.devices import find_job
 from dr_core.models.architectures import ARCHITECTURES
+from dr_core.study.run_history import METRICS, read_metrics
 from dr_core.training.execution import Device, Execution, Precision
 from dr_core.training.loop import Recipe
 from dr_core.training.plan import Plan
@@ -128,7 +129,8 @@ def print_plan(title: str, plan: Plan) -> None:
         ("peak memory" if plan.device == "CPU" else "peak GPU memory", f"{plan.memory_bytes / 2**30:.1f} GiB"),
     ):
         table.add_row(name, value)
-    Console().print(table)
+    console().print(table)
+    give(plan=plan)
 
 
 def _describe_time(seconds: float) -> str:
@@ -141,4 +143,10 @@ def _describe_time(seconds: float) -> str:
 def announce(text: str) -> None:
     """Print a line; the first of many processes does."""
     if find_job().rank == 0:
-        Console(soft_wrap=True).print(text, markup=False, highlight=False)
+        say(text)
+
+
+def give_training(run: Path, **about: Any) -> None:  # noqa: ANN401 - what `give` takes
+    """Give a finished training as results, from what its folder holds; the first of many processes does."""
+    if find_job().rank == 0:
+        give(run=run, **about, epochs=read_metrics(run / METRICS))

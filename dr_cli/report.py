@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
+from dr_cli.output import give, say
 from dr_core.errors import InputError
 from dr_core.files import replacing
 from dr_core.publish.pdf import html_to_pdf
@@ -36,4 +35,5 @@ def _run(options: argparse.Namespace) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             temporary.write_bytes(content)
-        Console(soft_wrap=True).print(f"The report is in {path}.", highlight=False)
+        say(f"The report is in {path}.")
+    give(files=list(files))

@@ -3,11 +3,9 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
+from dr_cli.output import give, say
 from dr_cli.progress import show_progress
 from dr_core.devices import resolve_device
-from dr_core.models.setups import SETUPS
 from dr_core.score.plan import ScoreConfig, plan_scoring
 from dr_core.score.run import finish_scoring, run_scoring
 from dr_core.study.folder import open_study
@@ -21,7 +19,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGES", help="photographs, and folders of them")
     parser.add_argument("--study", type=Path, required=True, help="the study's folder")
     parser.add_argument("--out", type=Path, required=True, help="the table, .csv; a .json beside it explains it")
-    parser.add_argument("--setups", nargs="+", choices=SETUPS, default=(), help="only these (default: all)")
+    parser.add_argument("--setups", nargs="+", metavar="NAME", default=(), help="only these (default: all)")
     parser.add_argument("--heatmaps", action="store_true", help="LRP heatmaps of severe DR as .png and .npz, too")
     parser.add_argument("--batch-size", type=int, help="photographs per forward pass (default: 16; on a GPU 64)")
     parser.add_argument("--device", default="auto", help="where the models run (default: auto, a GPU if there is one)")
@@ -47,15 +45,16 @@ def _run(options: argparse.Namespace) -> int:
     shard = parse_shard(options.shard)
     scoring = plan_scoring(open_study(options.study), options.images, options.out, config)
     show_progress("score", run_scoring(scoring, shard))
-    summary, console = finish_scoring(scoring), Console(soft_wrap=True, highlight=False)
+    summary = finish_scoring(scoring)
+    give(table=options.out, part=shard, summary=summary, refused=scoring.refused)
     if summary is None:
-        console.print(f"Part {shard.number} of {shard.count} is done; the last one to end writes {options.out}.")
+        say(f"Part {shard.number} of {shard.count} is done; the last one to end writes {options.out}.")
         return 0
-    console.print(f"{summary.photographs} photographs are in {options.out}.")
+    say(f"{summary.photographs} photographs are in {options.out}.")
     for setup, reason in scoring.refused.items():
-        console.print(f"No answer of {setup}, because: {reason}", markup=False)
+        say(f"No answer of {setup}, because: {reason}")
     if summary.unreadable:
-        console.print(f"{summary.unreadable} could not be read; the column `error` says why.")
+        say(f"{summary.unreadable} could not be read; the column `error` says why.")
     if summary.unanswered:
-        console.print(f"{summary.unanswered} answers are missing; the column `reason` says why.")
+        say(f"{summary.unanswered} answers are missing; the column `reason` says why.")
     return int(bool(summary.unanswered or scoring.refused))

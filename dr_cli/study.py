@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from dr_cli.cells import CellCommand
+from dr_cli.output import console, give, say
 from dr_core.errors import InputError
 from dr_core.pipeline.cells import Cell, build_cells
 from dr_core.pipeline.config import StudyConfig
@@ -71,6 +71,13 @@ def run_study(options: argparse.Namespace) -> int:
     changes = "".join(f"# set on the command line: {change}\n" for change in options.set)
     begin_study(config, changes + options.config.read_text(encoding="utf-8"), options.out)
     reports = _watch(cells, options.out, chosen, executor)
+    ends = {report.cell.name: report for report in reports}
+    give(
+        study=options.out,
+        cells=[
+            {"cell": name, "state": end.state, "seconds": end.seconds, "log": end.log} for name, end in ends.items()
+        ],
+    )
     failed = [report for report in reports if report.state in ("failed", "left out")]
     return _conclude(failed, options.out)
 
@@ -97,25 +104,23 @@ def _choose_executor(config: StudyConfig, options: argparse.Namespace) -> Execut
 
 def _watch(cells: Sequence[Cell], out: Path, chosen: set[str], executor: Executor) -> list[CellReport]:
     """Run the cells and print a line for each that starts or ends."""
-    console, reports = Console(soft_wrap=True), []
+    reports = []
     for report in run_grid(cells, out, executor, chosen):
         reports.append(report)
         time = f" in {_write_time(report.seconds)}" if report.state in ("done", "failed") else ""
-        console.print(f"{report.done}/{report.total} {report.cell.name}: {report.state}{time}", highlight=False)
+        console().print(f"{report.done}/{report.total} {report.cell.name}: {report.state}{time}", markup=False)
     return reports
 
 
 def _conclude(failed: Sequence[CellReport], out: Path) -> int:
-    console = Console(soft_wrap=True)
     for report in failed:
         if report.state == "failed":
-            console.print(f"{report.cell.name} failed; its log is {report.log}:", highlight=False)
-            console.print(_last_line(report.log), markup=False, highlight=False)
+            say(f"{report.cell.name} failed; its log is {report.log}:\n{_last_line(report.log)}")
     if failed:
         left = sum(report.state == "left out" for report in failed)
-        console.print(f"{len(failed) - left} cells failed, {left} were left out. --resume tries them again.")
+        say(f"{len(failed) - left} cells failed, {left} were left out. --resume tries them again.")
         return 1
-    console.print(f"The study is in {out}. Open it: DR_STUDY={out} streamlit run app.py")
+    say(f"The study is in {out}. Open it: DR_STUDY={out} streamlit run app.py")
     return 0
 
 
@@ -147,12 +152,19 @@ def _print_plan(config: StudyConfig, cells: Sequence[Cell], chosen: set[str], ou
             "done" if done else "",
         )
     table.add_row("to be done", "", _write_time(total.seconds), _write_bytes(total.disk), "")
-    console = Console(soft_wrap=True)
-    console.print(table)
-    console.print(
+    console().print(table)
+    say(
         f"Timed on this machine ({rates.device}), {config.arch}: {rates.train:.0f} images a second in training, "
-        f"{rates.forward:.0f} in answering. One cell behind the other; loading and augmentation come on top.",
-        highlight=False,
+        f"{rates.forward:.0f} in answering. One cell behind the other; loading and augmentation come on top."
+    )
+    give(
+        rates=rates,
+        total=total,
+        cells=[
+            {"cell": cell.name, "needs": cell.needs, "done": cell.name in finished, **vars(estimates[cell.name])}
+            for cell in cells
+            if cell.name in chosen
+        ],
     )
 
 

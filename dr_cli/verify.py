@@ -1,13 +1,10 @@
 """`verify`: the lineage of a study, and everything in it that is stale, missing, foreign or damaged."""
 
 import argparse
-import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
+from dr_cli.output import console, give, say
 from dr_core.study.folder import open_study
 from dr_core.study.verify import SOUND, Node, verify_study
 
@@ -27,7 +24,6 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
         "verify", help=summary, description=f"{__doc__} Exit code 0: all is sound; 1: something is not."
     )
     parser.add_argument("study", type=Path, metavar="STUDY", help="the study's folder")
-    parser.add_argument("--json", action="store_true", help="print the tree as JSON")
     parser.set_defaults(run=_run)
 
 
@@ -35,15 +31,11 @@ def _run(options: argparse.Namespace) -> int:
     study = open_study(options.study)
     nodes = verify_study(study)
     wrong = [node for node in nodes if node.state not in SOUND]
-    console = Console(soft_wrap=True, highlight=False)
-    if options.json:
-        values = {"study": study.name, "sound": not wrong, "nodes": [dataclasses.asdict(node) for node in nodes]}
-        console.print(json.dumps(values, indent=2), markup=False)
-    else:
-        for line in (f"{study.info.title} ({study.path})", *_list_lines(nodes)):
-            console.print(line, markup=False)
-        unknown = sum(node.state == "unknown" for node in nodes)
-        console.print(f"{len(nodes)} things looked at: {len(wrong)} are not sound, {unknown} are not known in full.")
+    for line in (f"{study.info.title} ({study.path})", *_list_lines(nodes)):
+        console().print(line, markup=False)
+    unknown = sum(node.state == "unknown" for node in nodes)
+    say(f"{len(nodes)} things looked at: {len(wrong)} are not sound, {unknown} are not known in full.")
+    give(study=study.name, sound=not wrong, nodes=nodes)
     return int(bool(wrong))
 
 

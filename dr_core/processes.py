@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -74,6 +75,21 @@ def _watch_parent(group: bool) -> None:
     parent.join()
     if group:
         os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def end_with_launcher() -> None:
+    """Let this process end when the one that started it does: torchrun, where it is killed, can tell nobody."""
+    threading.Thread(target=_watch_launcher, args=(os.getppid(),), daemon=True).start()
+
+
+_LOOK_EVERY = 1.0
+"""Seconds between two looks at the launcher."""
+
+
+def _watch_launcher(launcher: int) -> None:
+    while os.getppid() == launcher:
+        time.sleep(_LOOK_EVERY)
     os._exit(1)
 
 

@@ -125,12 +125,9 @@ def _view_many(view: partial[Any], paths: list[str]) -> list[tuple[np.ndarray | 
 
 
 def _view(root: Path, preprocessing: Preprocessing, path: str) -> tuple[np.ndarray | None, dict[str, Any]]:
-    """Bring one photograph to model size: uint8 (3, S, S), and its line of the journal.
-
-    A JPEG is decoded by its own DCT scaling at a size that still leaves a factor of two to average over.
-    """
+    """Bring one photograph to model size: uint8 (3, S, S), and its line of the journal."""
     try:
-        image = read_eye(root, path, longest_side=2 * preprocessing.size)
+        image = _read_for(root, path, preprocessing)
     except InputError as error:
         return None, {"path": path, "reason": str(error)}
     field = find_field_of_view(image)
@@ -144,6 +141,29 @@ def _view(root: Path, preprocessing: Preprocessing, path: str) -> tuple[np.ndarr
         "warnings": " ".join(quality.warnings),
     }
     return preprocessing.to_model_view(image, field).transpose(2, 0, 1), line
+
+
+def _read_for(root: Path, path: str, preprocessing: Preprocessing) -> np.ndarray:
+    """Read a photograph; a JPEG by its own DCT scaling at a size that still leaves a factor of two to average over."""
+    return read_eye(root, path, longest_side=2 * preprocessing.size)
+
+
+def view_eye(root: Path, path: str, preprocessing: Preprocessing) -> np.ndarray:
+    """Bring one photograph to the pixels that a store of this preprocessing holds of it.
+
+    Args:
+        root: Folder of the photograph.
+        path: The photograph, from there.
+        preprocessing: Size and crop.
+
+    Returns:
+        Uint8 (3, S, S) RGB.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    image = _read_for(root, path, preprocessing)
+    return preprocessing.to_model_view(image, find_field_of_view(image)).transpose(2, 0, 1)
 
 
 def _finish(folder: Path, index: pd.DataFrame, journal: list[dict[str, Any]], header: dict[str, Any]) -> None:

@@ -15,7 +15,8 @@ from dr_core.experiments.step import Report, Step
 from dr_core.study.digests import digest_photographs, digest_store
 from dr_core.study.folder import Study
 from dr_core.study.ownership import check_data
-from dr_core.study.roles import Role, register_roles, take_roles
+from dr_core.study.role_members import Role
+from dr_core.study.roles import register_roles, take_roles
 from dr_core.study.shards import Shard
 from dr_core.study.staleness import SEGMENTED
 
@@ -112,6 +113,7 @@ class Experiment:
         estimate: From the work and the settings to what it will take.
         action: What measuring it is called in study files and remedies; empty takes the name.
         follows: Those of its tables that are computed again from its stored ones, without any eyes.
+        role: Role that the eyes it is given have in the study from then on.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Experiment:
     estimate: Callable[[Workload, Any], Cost]
     action: str = ""
     follows: tuple[str, ...] = ()
+    role: Role = "test"
 
     @property
     def key(self) -> str:
@@ -177,7 +180,8 @@ class Experiment:
         for key, digest in digests.items():
             if not replace:
                 check_data(study, key, digest)
-        members, notes = take_roles(study.path, _roles(inputs), allow_overlap=allow_overlap)
+        wanted = [(self.role, folder) for folder in (inputs.data, inputs.masks) if folder is not None]
+        members, notes = take_roles(study.path, wanted, allow_overlap=allow_overlap)
         origin, written = trace_origin(study, digests, device), False
         for step in self.plan(study, inputs, self.config() if config is None else config, device):
             for report in run_step(study, step, shard or Shard(), origin):
@@ -185,7 +189,7 @@ class Experiment:
                 yield dataclasses.replace(report, notes=(*report.notes, *notes)) if report.written else report
         if written:
             register_roles(study.path, members)
-            register_data(study, inputs.data, inputs.masks, digests, replace=replace)
+            register_data(study, inputs.data, inputs.masks, digests, role=self.role, replace=replace)
 
     def _check(self, inputs: Inputs) -> None:
         given: dict[InputKind, Path | None] = {
@@ -196,8 +200,3 @@ class Experiment:
         for need in self.needs:
             if need.required and given[need.kind] is None:
                 raise InputError(f"{self.label} needs {need.kind}; name their folder.")
-
-
-def _roles(inputs: Inputs) -> list[tuple[Role, Path]]:
-    """Prepared eyes that are measured are test eyes; photographs with masks are not known by their prepared pixels."""
-    return [] if inputs.data is None else [("test", inputs.data)]

@@ -14,7 +14,7 @@ from dr_core.study.staleness import SEGMENTED
 
 
 def register_data(
-    study: Study, data: Path | None, masks: Path | None, digests: Mapping[str, str], *, replace: bool = False
+    study: Study, data: Path | None, masks: Path | None, digests: Mapping[str, str], *, role: str, replace: bool
 ) -> None:
     """Describe the eyes on which a study was measured, so that their keys go on meaning them.
 
@@ -23,25 +23,26 @@ def register_data(
         data: Store of prepared eyes.
         masks: Folder of photographs with lesion masks.
         digests: Key of each data set -> digest of its eyes.
+        role: What they are used for.
         replace: Whether a key that means other eyes means these from now on.
     """
     described = []
     for key, digest in digests.items():
         if key == SEGMENTED and masks is not None:
-            described.append(_describe_masks(masks, digest))
+            described.append(_describe_masks(masks, digest, role))
         elif data is not None:
-            described.append(_describe_store(key, data, digest))
+            described.append(_describe_store(key, data, digest, role))
     with locked(study.path / "study.json"):
         add_data(study.path, *described, replacing=replace)
 
 
-def _describe_store(key: str, data: Path, digest: str) -> DataSet:
+def _describe_store(key: str, data: Path, digest: str, role: str) -> DataSet:
     header = read_header(data)
     kind = "Eyes" if header else "Drawn eyes"
     return DataSet(
         key=key,
         title=str(header.get("title", key)),
-        role="test",
+        role=role,
         images=_count(data),
         real=bool(header),
         description=f"{kind} on which the models were measured.",
@@ -57,12 +58,12 @@ def _count(data: Path) -> int:
         return len(open_store(data))
 
 
-def _describe_masks(masks: Path, digest: str) -> DataSet:
+def _describe_masks(masks: Path, digest: str, role: str) -> DataSet:
     eyes = load_segmentation(masks)
     return DataSet(
         key=SEGMENTED,
         title="Eyes with lesion masks",
-        role="test",
+        role=role,
         images=len(eyes),
         real=not (masks / DRAWN_MARK).is_file(),
         description="Eyes on whose lesion masks the heatmaps were measured.",

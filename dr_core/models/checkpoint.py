@@ -23,6 +23,7 @@ from dr_core.data.protocol import MaskRule, scale_mask
 from dr_core.errors import InputError
 from dr_core.files import open_regular, replacing
 from dr_core.models.architectures import build_without_weights, find_architecture
+from dr_core.models.heads import OUTPUT_COUNTS, Outputs, wrap_head
 from dr_core.models.validity import check_identity, check_weights
 
 SCHEMA = 1
@@ -51,6 +52,8 @@ class CheckpointInfo:
         classes: Names of the outputs.
         versions: Versions of the software that wrote it.
         schema: Version of the header.
+        outputs: What the last layer gives; anything but a logit for each grade becomes one by a rule of
+            `dr_core.models.heads`.
     """
 
     arch: str
@@ -63,6 +66,7 @@ class CheckpointInfo:
     classes: tuple[str, ...] = GRADES
     versions: dict[str, str] = field(default_factory=lambda: software_versions())
     schema: int = SCHEMA
+    outputs: Outputs = "grades"
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,10 @@ def save_model(path: Path, model: nn.Module, info: CheckpointInfo, *, half: bool
     Raises:
         OSError: If it cannot be written; the file before stays.
     """
-    header = json.dumps(dataclasses.asdict(info), sort_keys=True)
+    values = dataclasses.asdict(info)
+    if info.outputs == "grades":
+        del values["outputs"]  # versions that know no other heads read it, too
+    header = json.dumps(values, sort_keys=True)
     with replacing(path) as temporary:
         try:
             save_file(_stored_tensors(model, half), temporary, metadata={_HEADER_KEY: header})
@@ -177,7 +184,8 @@ def load_model(path: str | Path, *, setup: str | None = None) -> LoadedModel:
 
 def _build_empty(info: CheckpointInfo) -> nn.Module:
     """The network without weights and without memory for them: the file's tensors take their places."""
-    return build_without_weights(info.arch, len(info.classes), info.preprocessing.size)
+    outputs = len(info.classes) if info.outputs == "grades" else OUTPUT_COUNTS[info.outputs]
+    return wrap_head(build_without_weights(info.arch, outputs, info.preprocessing.size), info.outputs)
 
 
 def read_info(path: str | Path) -> CheckpointInfo:
@@ -256,6 +264,8 @@ def _check_info(info: CheckpointInfo) -> None:
     check_types(info, dict, ("training", "versions"))
     if not 1 <= len(info.classes) <= _MAX_CLASSES or not all(isinstance(name, str) for name in info.classes):
         raise ValueError("classes")
+    if info.outputs not in OUTPUT_COUNTS:
+        raise ValueError("outputs")
 
 
 _MAX_CLASSES = 1000

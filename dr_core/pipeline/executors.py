@@ -59,7 +59,7 @@ class LocalExecutor:
     def __init__(self, config: StudyConfig, command: Command, at_once: int) -> None:
         self.config, self.command, self.at_once = config, command, at_once
         self._gpus = torch.cuda.device_count() if config.device != "cpu" else 0
-        self._busy: dict[int, _LocalJob] = {}
+        self._busy: dict[int, _Forked] = {}
 
     def start(self, cell: Cell, log: Path) -> Running:
         """Start a cell in the first free slot."""
@@ -68,12 +68,8 @@ class LocalExecutor:
         resources = self.config.resources.get(cell.kind)
         processes = resources.processes if resources else 1
         environment = self._environment(slot, processes)
-        if processes > 1:
-            launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-            words = [sys.executable, *launcher, *self.command.program, *self.command.render(cell.request)]
-            job: _LocalJob = _Launched(words, log, environment)
-        else:
-            job = _Forked(self.command, self.command.render(cell.request), log, environment)
+        command = self.command if processes == 1 else _Launched(self.command, processes)
+        job = _Forked(command, self.command.render(cell.request), log, environment)
         self._busy[slot] = job
         return job
 
@@ -106,27 +102,16 @@ class _Forked:
 
 
 class _Launched:
-    """A cell of many processes, which torchrun starts."""
+    """What starts a cell of many processes by torchrun, and waits for it: torchrun itself outlives a study's end."""
 
-    def __init__(self, words: list[str], log: Path, environment: dict[str, str]) -> None:
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                words,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=os.environ | environment,
-                start_new_session=True,
-            )
+    def __init__(self, command: Command, processes: int) -> None:
+        self.program, self.render = command.program, command.render
+        self._launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes))
 
-    def poll(self) -> int | None:
-        return self._process.poll()
-
-    def stop(self) -> None:
-        _end_group(self._process.pid)
-        self._process.wait()
-
-
-_LocalJob = _Forked | _Launched
+    def __call__(self, words: list[str]) -> int:
+        """Run the words; SIGTERM is left to torchrun, which ends its processes first."""
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        return subprocess.run([sys.executable, *self._launcher, *self.program, *words], check=False).returncode
 
 
 def _end_group(process: int | None) -> None:

@@ -13,7 +13,8 @@ from dr_core.pipeline.config import StudyConfig
 from dr_core.study.drawn_data import DRAWN_DATA
 from dr_core.study.folder import CONFIGURATION, DataSet, StudyInfo, open_study, write_study_info
 from dr_core.study.ownership import StudyClaim, check_claim
-from dr_core.study.roles import Role, check_published_split, take_roles
+from dr_core.study.role_members import Role
+from dr_core.study.roles import check_published_split, take_roles
 
 MADE_BY = "study"
 """What a study's head says of a study that was made from a configuration."""
@@ -51,7 +52,8 @@ def check_roles(config: StudyConfig, out: Path) -> None:
         check_published_split(data.train, allow_test=data.allow_test_split)
         wanted.append(("training", data.train))
         wanted += [("validation", data.validation)] if data.validation is not None else []
-    take_roles(out, [*wanted, *(("test", store) for store in data.test.values())], allow_overlap=data.allow_overlap)
+    tested = [*data.test.values(), *([data.idrid] if data.idrid is not None and data.test else [])]
+    take_roles(out, [*wanted, *(("test", folder) for folder in tested)], allow_overlap=data.allow_overlap)
 
 
 def check_owner(config: StudyConfig, out: Path) -> None:

@@ -128,6 +128,10 @@ def plan_scoring(study: Study, given: Sequence[Path], out: Path, config: ScoreCo
         raise InputError(f"The table must end in .csv, not {out.name!r}.")
     photographs = tuple(find_photographs(given))
     trained = [name for name in study.setups if study.has_checkpoint(name)]
+    unknown = [name for name in config.setups if name not in study.setups]
+    if unknown:
+        known = ", ".join(study.setups)
+        raise InputError(f"The study {study.name} has no set-up {unknown[0]!r}; its set-ups are {known}.")
     asked = [name for name in study.setups if name in (config.setups or trained)]
     models, refused = _load_models(study, asked)
     if not models:

@@ -1,62 +1,34 @@
-"""Who has which role in a study: patients and pictures of the training, validation, test and calibration eyes."""
+"""Who has which role in a study: patients and pictures of all eyes that it pretrained, trained or measured on."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
-from dr_core.data.duplicates import digest_pictures, find_near, hash_pictures
-from dr_core.data.store import open_store, read_header
+from dr_core.data.duplicates import find_near
+from dr_core.data.store import open_store
 from dr_core.errors import InputError, Remedy
 from dr_core.files import replacing
 from dr_core.parquet import read_parquet
-from dr_core.study.digests import digest_store
-
-Role = Literal["training", "validation", "test", "calibration"]
-
-FOLDER = "roles"
-"""Folder of a study with one table for each store and role: `eye`, `patient`, `picture`, `hash0` to `hash3`."""
+from dr_core.study.role_members import EYE_COLUMNS, FOLDER, HASHES, Member, Role, find_views, read_member
 
 PUBLISHED_TEST = ("test", "public", "private")
 """Names of splits that are published, or named by a lab itself, for testing: nobody trains on them unawares."""
-
-_HASHES = [f"hash{number}" for number in range(4)]
-_COLUMNS = ["eye", "patient", "picture", "title", *_HASHES]
 
 _SHOWN = 3
 """Patients or eyes that an error names."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Member:
-    """The eyes of one store in one role.
+_MAY_SHARE = frozenset({"pretraining", "training", "validation"})
+"""Roles that may share eyes if one of them is the pretraining: it knows no grades, and is not what is measured."""
 
-    Attributes:
-        role: The role.
-        title: Data set that the store was prepared from; empty for drawn eyes.
-        fingerprint: Digest of the store.
-        eyes: Rows with `eye`, `patient`, `picture` (digest of the stored pixels) and the perceptual hash.
-    """
 
-    role: Role
-    title: str
-    fingerprint: str
-    eyes: pd.DataFrame
-
-    def shared_patients(self, other: "Member") -> list[str] | None:
-        """Patients of both, by name; None where the names are of different data sets and mean nothing together."""
-        if not self.title or self.title != other.title:
-            return None
-        return sorted(set(self.eyes["patient"]) & set(other.eyes["patient"]))
-
-    def shared_pictures(self, other: "Member") -> list[str]:
-        """Eyes of this store whose stored pixels are those of an eye of the other, too."""
-        return self.eyes.loc[self.eyes["picture"].isin(set(other.eyes["picture"])), "eye"].tolist()
+def excludes(role: Role, other: Role) -> bool:
+    """Whether an eye of one role must not have the other."""
+    return role != other and not ("pretraining" in (role, other) and {role, other} <= _MAY_SHARE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +52,7 @@ class Overlap:
     @property
     def leaks(self) -> bool:
         """Whether eyes or patients have two roles."""
-        return self.roles[0] != self.roles[1] and bool(self.patients or self.pictures)
+        return excludes(*self.roles) and bool(self.patients or self.pictures)
 
     def describe(self) -> str:
         """The line in words, with how it was checked."""
@@ -101,7 +73,7 @@ def take_roles(
 
     Args:
         study: Folder of the study, which need not exist.
-        wanted: Roles and the folders of the stores.
+        wanted: Roles and folders: of a store, of photographs with lesion masks, or the run folder of a pretraining.
         allow_overlap: Whether eyes may have a second role, knowingly.
 
     Returns:
@@ -111,11 +83,12 @@ def take_roles(
         InputError: If one of their patients or pictures has another role in the study.
     """
     known, notes = list(read_roles(study)), []
-    members = [read_member(study, role, data) for role, data in wanted]
+    views = find_views(study, [data for _, data in wanted])
+    members = [read_member(study, role, data, views) for role, data in wanted]
     for number, (member, (role, data)) in enumerate(zip(members, wanted, strict=True)):
         for other in (*known, *members[:number]):
             found = _find_shared(member, other)
-            if found and other.role != role and not allow_overlap:
+            if found and excludes(other.role, role) and not allow_overlap:
                 raise InputError(
                     f"{data} is to be used for {role}, and {found} used for {other.role} in this study. Take other "
                     "eyes, or allow the overlap if you know why. Nothing was written."
@@ -163,20 +136,24 @@ def check_published_split(data: Path, *, allow_test: bool = False) -> None:
         )
 
 
-def read_member(study: Path, role: Role, data: Path) -> Member:
-    """A store's eyes in a role; pictures that any role of the study knows already are not read again."""
-    fingerprint, title = digest_store(data), str(read_header(data).get("title", ""))
-    known = next(iter((study / FOLDER).glob(f"*-{fingerprint}.parquet")), None)
-    if known is not None:
-        return Member(role=role, title=title, fingerprint=fingerprint, eyes=read_parquet(known))
-    store = open_store(data)
-    index = store.index
-    eyes = index["eye"].astype(str) if "eye" in index else pd.Series(np.arange(len(index)).astype(str))
-    hashes = hash_pictures(store.images)
-    table = pd.DataFrame({"eye": eyes.to_numpy(), "picture": digest_pictures(store.images)})
-    table["patient"] = (index["patient"].astype(str) if "patient" in index else eyes).to_numpy()
-    table = table.assign(title=title, **{name: hashes[:, number] for number, name in enumerate(_HASHES)})
-    return Member(role=role, title=title, fingerprint=fingerprint, eyes=table)
+def assign_role(study: Path, role: Role, data: Path, *, allow_overlap: bool = False) -> tuple[str, ...]:
+    """Give the eyes of one folder a role in a study, at once; for work that has nothing to do in between.
+
+    Args:
+        study: Folder of the study.
+        role: The role.
+        data: As in `take_roles`.
+        allow_overlap: Whether eyes may have a second role, knowingly.
+
+    Returns:
+        Notes on what they share with others.
+
+    Raises:
+        InputError: As `take_roles`.
+    """
+    members, notes = take_roles(study, [(role, data)], allow_overlap=allow_overlap)
+    register_roles(study, members)
+    return notes
 
 
 def register_roles(study: Path, members: Sequence[Member]) -> None:
@@ -199,7 +176,7 @@ def read_roles(study: Path) -> Iterator[Member]:
     for path in sorted((study / FOLDER).glob("*-*.parquet")):
         role, _, fingerprint = path.stem.rpartition("-")
         try:
-            eyes = read_parquet(path, _COLUMNS)[_COLUMNS]
+            eyes = read_parquet(path, EYE_COLUMNS)[EYE_COLUMNS]
         except (OSError, ValueError, KeyError, pa.lib.ArrowException) as error:
             raise InputError(f"{path} is damaged ({type(error).__name__}); remove it and measure again.") from error
         title = str(eyes["title"].iloc[0]) if len(eyes) else ""
@@ -222,7 +199,7 @@ def _compare(one: Member, two: Member) -> Overlap:
     patients = one.shared_patients(two)
     near: list[tuple[str, str]] = []
     if one.fingerprint != two.fingerprint:
-        first, second = (member.eyes[_HASHES].to_numpy(np.uint64) for member in (one, two))
+        first, second = (member.eyes[HASHES].to_numpy(np.uint64) for member in (one, two))
         names, others = one.eyes["eye"].to_numpy(), two.eyes["eye"].to_numpy()
         same = one.eyes["picture"].to_numpy(), two.eyes["picture"].to_numpy()
         near = [(names[i], others[j]) for i, j in find_near(first, second) if same[0][i] != same[1][j]]

@@ -106,7 +106,12 @@ _MAX_METADATA = 20_000
 
 
 def write_rows(path: Path, rows: pd.DataFrame, computed: Mapping[str, str]) -> None:
-    """Write a table with what computed it in the file's metadata."""
+    """Write a table with what computed it in the file's metadata.
+
+    A column that holds texts of one data set and numbers of another, as names of patients do, is written as text.
+    """
+    mixed = [name for name in rows if rows[name].dtype == object and rows[name].map(type).nunique() > 1]
+    rows = rows.assign(**{str(name): rows[name].map(str, na_action="ignore") for name in mixed})
     table = pa.Table.from_pandas(rows, preserve_index=False)
     about = {_COMPUTED: json.dumps(dict(computed), sort_keys=True).encode()} if computed else {}
     pa.parquet.write_table(table.replace_schema_metadata((table.schema.metadata or {}) | about), path)

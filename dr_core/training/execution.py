@@ -18,6 +18,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 
 from dr_core.devices import find_job
 from dr_core.errors import InputError
+from dr_core.processes import end_with_launcher
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -93,6 +94,8 @@ def start_fabric(precision: Precision, device: Device) -> Fabric:
     if job.world == 1:
         alone = LightningEnvironment()  # Fabric would look for a job of its own and warn where srun is installed
         return Fabric(accelerator=device, devices=1, precision=settled, plugins=[alone])
+    if job.launcher == "torchrun":
+        end_with_launcher()
     environment = TorchElasticEnvironment() if job.launcher == "torchrun" else SLURMEnvironment()
     fabric = Fabric(
         accelerator=device,

@@ -14,7 +14,7 @@ from dr_core.study.folder import Study as Study
 from dr_ui.eyes import case_strip
 from dr_ui.parts import style
 from dr_ui.parts.plain_text import plain_message
-from dr_ui.shell import access, audit, navigation, request_queue, studies
+from dr_ui.shell import access, audit, navigation, request_queue, result_tables, studies
 from dr_ui.shell.app_files import find_app_folder
 from dr_ui.shell.device import model_device
 from dr_ui.shell.navigation import kept_input
@@ -109,8 +109,12 @@ def _render(render: Callable[[Study], None]) -> None:
             study = _choose_study()
             audit.note_study(study.name)
             st.html(style.setup_css(study.setups.values()))
+            stale = st.container()  # filled when it is known on which tables the page rests
             try:
-                render(study)
+                with result_tables.noting_tables() as tables:
+                    render(study)
+                with stale:
+                    result_tables.show_stale(study, tables)
             except InputError:
                 case_strip.show_strip(study)  # the list removes an eye that the page cannot show
                 raise

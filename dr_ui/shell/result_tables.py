@@ -1,6 +1,8 @@
 """Result tables of the open study, read once as long as the files stay."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from html import escape
 
 import pandas as pd
@@ -11,6 +13,7 @@ from dr_core.study.digests import Stamp, stamp_of
 from dr_core.study.folder import Study, open_study
 from dr_core.study.runs import list_training_runs
 from dr_core.study.staleness import Stale, find_stale
+from dr_core.study.tables import TABLES
 from dr_ui.shell.navigation import kept_input
 
 
@@ -19,8 +22,34 @@ def _read(path: str, table: str, stamp: tuple[int, int]) -> pd.DataFrame:
     return open_study(path).read_checkpoint_results(table)
 
 
+_RESTS_ON: ContextVar[set[str] | None] = ContextVar("rests_on", default=None)
+
+
+@contextmanager
+def noting_tables() -> Iterator[set[str]]:
+    """Collect the names of the tables that are loaded in the block: what a page rests on."""
+    names: set[str] = set()
+    token = _RESTS_ON.set(names)
+    try:
+        yield names
+    finally:
+        _RESTS_ON.reset(token)
+
+
+def rest_on_all_tables() -> None:
+    """Note that a page rests on every table, as one that concludes something from all of them does."""
+    _note(*TABLES)
+
+
+def _note(*tables: str) -> None:
+    names = _RESTS_ON.get()
+    if names is not None:
+        names.update(tables)
+
+
 def load_table(study: Study, table: str) -> pd.DataFrame | None:
     """The table's rows of the models in `checkpoints/`, or None; raises as `Study.read_checkpoint_results` does."""
+    _note(table)
     if not study.has_results(table):
         return None
     status = (study.path / "results" / f"{table}.parquet").stat()
@@ -51,8 +80,8 @@ def choose_data(study: Study, keys: list[str]) -> str:
     return chosen or keys[0]
 
 
-_SHOWN = 8
-"""Stale results that are listed on a page; the others are counted."""
+_SHOWN = 2
+"""Stale results of one table that are listed on a page; the others are counted."""
 
 
 @st.cache_data(max_entries=8, show_spinner="Comparing the tables with the models they were measured on")
@@ -67,18 +96,24 @@ def stale_results(study: Study) -> tuple[Stale, ...]:
     return _find_stale(str(study.path), (results_stamp(study), tuple(runs), stamp_of(study.path / "study.json")))
 
 
-def show_stale(study: Study, tables: Sequence[str] = ()) -> None:
+def show_stale(study: Study, tables: Collection[str]) -> None:
     """Draw stale results struck through, each with the reason; nothing where all is well.
 
     Args:
         study: The study.
-        tables: The tables on which the page rests; none stands for all.
+        tables: The tables on which the page rests.
     """
-    stale = [one for one in stale_results(study) if not tables or one.table in tables]
+    stale = [one for one in stale_results(study) if one.table in tables] if tables else []
     if not stale:
         return
-    lines = "".join(f"<li><s>{escape(one.describe())}</s>: {escape(one.reason)}</li>" for one in stale[:_SHOWN])
-    more = f"<li>and {len(stale) - _SHOWN} more</li>" if len(stale) > _SHOWN else ""
+    lines = "".join(_list_stale([one for one in stale if one.table == table]) for table in TABLES if table in tables)
     with st.container(key="stale_results"):
         st.warning("Some numbers no longer follow from the study's models and eyes. Measure them again.")
-        st.html(f'<ul class="lens-small">{lines}{more}</ul>')
+        st.html(f'<ul class="lens-small">{lines}</ul>')
+
+
+def _list_stale(stale: Sequence[Stale]) -> str:
+    """The stale results of one table; the first ones by name."""
+    lines = "".join(f"<li><s>{escape(one.describe())}</s>: {escape(one.reason)}</li>" for one in stale[:_SHOWN])
+    more = len(stale) - _SHOWN
+    return lines + (f"<li>and {more} more of {escape(stale[0].table.replace('_', ' '))}</li>" if more > 0 else "")

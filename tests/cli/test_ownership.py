@@ -8,6 +8,7 @@ import pytest
 
 from dr_cli.main import main
 from dr_core.experiments.advice import advise_table
+from dr_core.pipeline.drawn_stores import draw_segmented
 from dr_core.study.advice import advise_checkpoint, advise_no_study
 from dr_core.study.folder import open_study
 from tests.cli.test_training_commands import QUICK, SHORT, write_store
@@ -29,8 +30,10 @@ def folder(tmp_path_factory):
     study = make_study(folder / "lab")
     study.checkpoint_path("ifi_cl").unlink()
     write_store(folder / "noise", n=20, size=64)
+    list(draw_segmented(folder / "segmented", 1, size=96, seed=0))
     head = json.loads((folder / "lab" / "study.json").read_text())
     head["data"][0]["fingerprint"] = "0123456789abcdef"
+    head["data"].append(head["data"][0] | {"key": "idrid", "title": "The lab's own eyes with masks"})
     (folder / "lab" / "study.json").write_text(json.dumps(head))
     (folder / "lab" / "report.html").write_text("<h1>The lab's own report</h1>")
     (folder / "study.toml").write_text(CONFIG)
@@ -53,6 +56,9 @@ def commands(folder, study):
         "finetune": ["finetune", "--setup", "ifi_cl", *data, *QUICK, *SHORT, "--weights", "none.pth"],
         "finetune again": ["finetune", "--setup", "iwne_fs", *data, *QUICK, *SHORT],
         "evaluate": ["evaluate", *data],
+        "spectrum": ["spectrum", *data],
+        "robustness": ["robustness", *data],
+        "localize": ["localize", "--study", str(study), "--idrid", str(folder / "segmented")],
         "report": ["report", "--study", str(study)],
     }
 
@@ -63,6 +69,9 @@ REFUSED = {
     "finetune": "was not made by the study's own training runs",
     "finetune again": "was not made by the study's own training runs",
     "evaluate": "give them another key",
+    "spectrum": "give them another key",
+    "robustness": "give them another key",
+    "localize": "give them another key",
     "report": "was not written by DR Lens",
 }
 

@@ -1,9 +1,12 @@
 """Ctrl-C advises the command that works."""
 
+import shlex
+
 import pytest
 
 import dr_cli.study
-from dr_cli.main import main
+from dr_cli.commands import program
+from dr_cli.main import build_parser, main
 
 CONFIG = 'preset = "quick"\n'
 
@@ -24,4 +27,8 @@ def test_a_study_that_is_stopped_says_how_it_goes_on(tmp_path, monkeypatch, caps
     (tmp_path / "study.toml").write_text(CONFIG)
     given = ["--config", str(tmp_path / "study.toml")] if command[0] == "study" else []
     assert main([*command, *given, "--out", str(tmp_path / "out")]) == 130
-    assert advice in " ".join(capsys.readouterr().err.split())
+    text = " ".join(capsys.readouterr().err.split())
+    assert advice in text
+    words = shlex.split(text.partition(f"It is: {program()} ")[2])
+    assert build_parser(words).parse_args(words).out == tmp_path / "out"
+    assert ("--resume" in words) == (command[0] == "study")

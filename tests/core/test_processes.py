@@ -75,3 +75,26 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
 def test_no_workers_is_a_sentence(processes):
     with pytest.raises(InputError, match="`processes` must be at least 1"), start_workers(processes):
         pass
+
+
+LAUNCHED = """
+import os, subprocess, sys, time
+code = "import time; from dr_core import processes as p; p.end_with_launcher(); print(1, flush=True); time.sleep(600)"
+worker = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+print(worker.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_what_a_launcher_started_ends_with_it(tmp_path):
+    """As torchrun starts its workers: in sessions of their own."""
+    command = subprocess.Popen([sys.executable, "-c", LAUNCHED], stdout=subprocess.PIPE, text=True)
+    worker = int(command.stdout.readline())
+    assert command.stdout.readline() == "1\n"
+    assert is_alive(worker)
+    command.kill()
+    command.communicate()
+    until = time.monotonic() + 60
+    while is_alive(worker) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not is_alive(worker)

@@ -1,10 +1,10 @@
 """What a report rests on: eyes and their roles, weights, tables with their digests, and what computed them."""
 
 import json
+import math
 from html import escape
 
 from dr_core.files import digest_file
-from dr_core.models.setups import SETUPS
 from dr_core.study.folder import CONFIGURATION, Study
 from dr_core.study.provenance import describe_environment
 from dr_core.study.roles import certify_roles
@@ -35,18 +35,23 @@ def show_sources(study: Study) -> str:
     )
 
 
+def _number(value: float) -> str:
+    return "not known" if math.isnan(value) else f"{value:.3f}"
+
+
 def _checkpoints(study: Study) -> str:
     lines = []
     for setup in study.setups:
         if study.has_checkpoint(setup):
             info = study.read_checkpoint_info(setup)
             lines.append(
-                f"<li><b>{SETUPS[setup].label}</b>: {escape(info.arch)}, trained on {escape(info.training_data)} "
-                f"(fingerprint {escape(info.data_fingerprint)}), validation AUC {info.validation_auc:.3f}, seed "
+                f"<li><b>{escape(study.setups[setup].label)}</b>: {escape(info.arch)}, "
+                f"trained on {escape(info.training_data)} (fingerprint {escape(info.data_fingerprint)}), "
+                f"validation AUC {_number(info.validation_auc)}, seed "
                 f"{info.training.get('seed', '?')}; SHA-256 {digest_file(study.checkpoint_path(setup))}</li>"
             )
         else:
-            lines.append(f"<li><b>{SETUPS[setup].label}</b>: not trained</li>")
+            lines.append(f"<li><b>{escape(study.setups[setup].label)}</b>: not trained</li>")
     return "".join(lines)
 
 

@@ -19,7 +19,8 @@ from dr_core.models.setups import SETUPS, Setup
 from dr_core.study.eyes import open_graded
 from dr_core.study.folder import open_study
 from dr_core.study.ownership import check_training
-from dr_core.study.roles import Member, Role, check_published_split, register_roles, take_roles
+from dr_core.study.role_members import EYES, Member, Role
+from dr_core.study.roles import check_published_split, register_roles, take_roles
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
 from dr_core.training.execution import Execution, never
 from dr_core.training.jobs.registration import register_run
@@ -132,6 +133,8 @@ def _take_roles(request: FinetuneRequest) -> tuple[Member, ...]:
     wanted: list[tuple[Role, Path]] = [("training", request.data)]
     if request.validation is not None:
         wanted.append(("validation", request.validation))
+    if request.start.path is not None and (request.start.path / EYES).is_file():
+        wanted.append(("pretraining", request.start.path))
     return take_roles(request.study, wanted, allow_overlap=request.allow_overlap)[0]
 
 

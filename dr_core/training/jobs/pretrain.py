@@ -15,6 +15,7 @@ from dr_core.models.architectures import build_backbone
 from dr_core.models.moco import MoCo
 from dr_core.seeds import derive_seed
 from dr_core.study.eyes import open_graded
+from dr_core.study.role_members import keep_pretraining_eyes
 from dr_core.training.contrastive import ContrastiveConfig, ContrastiveTask
 from dr_core.training.execution import Execution, never
 from dr_core.training.jobs.stores import describe_preprocessing
@@ -71,6 +72,8 @@ def pretrain(request: PretrainRequest, should_stop: Callable[[], bool] = never) 
     task = _build_task(request)
     folder = RunFolder(request.out, about | recipe_values(request.config), writes=find_job().rank == 0)
     yield from train(task, request.config, folder, request.execution, should_stop)
+    if find_job().rank == 0:
+        keep_pretraining_eyes(request.out, request.data)
 
 
 def find_doubts(config: ContrastiveConfig, images: int) -> list[str]:

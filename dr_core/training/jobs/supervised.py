@@ -13,6 +13,7 @@ from dr_core.devices import find_job
 from dr_core.errors import InputError
 from dr_core.models.architectures import build_backbone
 from dr_core.seeds import derive_seed, numpy_generator
+from dr_core.study.role_members import keep_pretraining_eyes
 from dr_core.training.classification import ClassificationTask
 from dr_core.training.execution import Execution, never
 from dr_core.training.jobs.stores import describe_preprocessing
@@ -72,6 +73,8 @@ def pretrain_supervised(
     task = build_supervised(store, request.arch, preprocessing, config.seed)
     folder = RunFolder(request.out, about | recipe_values(config), writes=find_job().rank == 0)
     yield from train(task, config, folder, request.execution, should_stop)
+    if find_job().rank == 0:
+        keep_pretraining_eyes(request.out, request.data)
 
 
 def build_supervised(store: Store, arch: str, preprocessing: Preprocessing, seed: int) -> ClassificationTask:

@@ -76,11 +76,15 @@ def _card(study: Study, setup: Setup, measured: pd.DataFrame | None) -> str:
             f"<p>Trained on {escape(info.training_data)}</p>"
             '<p class="lens-fact" title="AUC of grades 3-4 against 0-2 on '
             'the eyes by which the best epoch was chosen: a little too good"><span>validation AUC</span>'
-            f"<b>{info.validation_auc:.3f}</b></p>{_figures(study, name, measured)}"
+            f"<b>{_validated(info.validation_auc)}</b></p>{_figures(study, name, measured)}"
         )
     else:
         body = f"<p>{missing.missing_checkpoint_html(study, name)}</p>"
     return f'<section class="lens-card {setup_class(name)}" aria-label="{label}"><h2>{label}</h2>{body}</section>'
+
+
+def _validated(auc: float) -> str:
+    return "not known" if math.isnan(auc) else f"{auc:.3f}"
 
 
 def _figures(study: Study, setup: str, measured: pd.DataFrame | None) -> str:

@@ -30,7 +30,8 @@ def show_trainings(study: Study) -> None:
         trainings = _list(str(study.path), data, stamp)
         labels = {name: setup.label for name, setup in study.setups.items()}
         title = result_tables.data_title(study, data) if data else "test eyes"
-        shown = trainings.assign(setup=trainings["setup"].map(labels))
+        named = trainings.assign(setup=trainings["setup"].map(labels))
+        shown = named.dropna(axis="columns", how="all")  # such as times of an earlier version's runs
         tables.show(shown, "trainings", column_config=_columns(title), width="stretch")
         _show_spread(trainings, labels)
 

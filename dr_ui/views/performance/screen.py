@@ -16,7 +16,6 @@ from dr_core.analysis.measures import measure_label
 from dr_core.data.grades import GRADES, READINGS
 from dr_core.errors import Remedy
 from dr_core.experiments.answers import ANSWERS, is_graded, read_answers
-from dr_core.experiments.performance import PERFORMANCE
 from dr_core.models.setups import Setup
 from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
@@ -36,7 +35,6 @@ def show_page(study: Study) -> None:
     if predictions is None or predictions.empty:
         missing.show_missing_table(study, "predictions")
         return
-    result_tables.show_stale(study, list(PERFORMANCE.tables))
     first, second, third = st.columns([1.2, 1.4, 1.6], gap="medium")
     with first:
         data = result_tables.choose_data(study, list(dict.fromkeys(predictions["data"])))

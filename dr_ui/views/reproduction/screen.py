@@ -48,6 +48,7 @@ _SCORES = {"mass accuracy": "RMA (eq. 2)", "recall": "RRA (eq. 3); here our reca
 
 def show_page(study: Study) -> None:
     """Verdicts, then the numbers side by side."""
+    result_tables.rest_on_all_tables()
     findings = _review(result_tables.results_stamp(study), cache.study_stamp(study), study)
     st.html(_summary_html(study, findings))
     left, right = st.columns([3.2, 1], gap="medium", vertical_alignment="bottom")

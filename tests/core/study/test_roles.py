@@ -6,8 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dr_core.data.prepare import view_eye
+from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
-from dr_core.study.roles import certify_roles, check_published_split, read_roles, register_roles, take_roles
+from dr_core.pipeline.drawn_stores import draw_segmented
+from dr_core.study.role_members import keep_pretraining_eyes
+from dr_core.study.roles import (
+    assign_role,
+    certify_roles,
+    check_published_split,
+    read_roles,
+    register_roles,
+    take_roles,
+)
 
 
 def write(folder, patients, *, seed=0, title="Mine", split=None, images=None):
@@ -101,3 +112,45 @@ def test_a_damaged_registry_is_a_sentence(training, tmp_path):
     path.write_bytes(b"no table")
     with pytest.raises(InputError, match="is damaged"):
         list(read_roles(tmp_path / "study"))
+
+
+@pytest.mark.parametrize("role", ["training", "validation", "test"])
+def test_eyes_to_calibrate_on_have_no_other_role(tmp_path, role):
+    study = tmp_path / "study"
+    assert assign_role(study, role, write(tmp_path / "known", ["a", "b"])) == ()
+    mixed = write(tmp_path / "mixed", ["b", "c"], seed=1)
+    with pytest.raises(InputError, match=rf"for calibration, and 1 of its patients \(b\) are used for {role}"):
+        assign_role(study, "calibration", mixed)
+    assert [member.role for member in read_roles(study)] == [role]
+    assert assign_role(study, "calibration", write(tmp_path / "others", ["d"], seed=2)) == ()
+    assert {member.role for member in read_roles(study)} == {role, "calibration"}
+    with pytest.raises(InputError, match="are used for calibration"):
+        assign_role(study, "test", write(tmp_path / "late", ["d"], seed=3))
+    assert len(assign_role(study, "test", tmp_path / "late", allow_overlap=True)) == 1
+    assert any(overlap.leaks for overlap in certify_roles(study))
+
+
+def test_a_pretraining_may_see_the_training_eyes_and_never_the_test_eyes(training, tmp_path):
+    run = tmp_path / "moco"
+    run.mkdir()
+    (run / "config.json").write_text('{"data": "0123456789abcdef"}')
+    keep_pretraining_eyes(run, write(tmp_path / "pretrain", ["a", "d"], seed=3))
+    notes = assign_role(tmp_path / "study", "pretraining", run)
+    assert notes == (f"{run}: 1 of its patients (a) are used for training, too.",)
+    assert not any(overlap.leaks for overlap in certify_roles(tmp_path / "study"))
+    with pytest.raises(InputError, match=r"1 of its patients \(d\) are used for pretraining"):
+        assign_role(tmp_path / "study", "test", write(tmp_path / "test", ["d"], seed=4))
+
+
+def test_photographs_with_masks_are_test_eyes_known_by_their_pictures(tmp_path):
+    masked = tmp_path / "segmented"
+    list(draw_segmented(masked, 2, size=96, seed=0))
+    (first, _) = sorted(masked.rglob("IDRiD_*.jpg"))
+    view = view_eye(masked, first.relative_to(masked).as_posix(), Preprocessing(size=32, crop="squash"))
+    training = write(tmp_path / "train", ["a", "b"], images=np.stack([view, view // 2]))
+    study = tmp_path / "study"
+    assign_role(study, "training", training)
+    with pytest.raises(InputError, match=r"1 of its pictures \(IDRiD_01\) are used for training"):
+        take_roles(study, [("test", masked), ("test", write(tmp_path / "t", ["z"], seed=5))])
+    register_roles(study, take_roles(study, [("test", masked)])[0])  # no model and no store says at which size
+    assert {member.role for member in read_roles(study)} == {"training", "test"}

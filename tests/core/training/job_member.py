@@ -84,6 +84,7 @@ def main():
     with suppress(Stopped):
         list(train(finetune_task(), CONFIG, stops, CPU, lambda: rank == 1 and next(asked) == 3))
         raise AssertionError("one process was asked to stop, and the job went on")
+    torch.distributed.barrier()  # the first process may still be writing what both read now
     (out / f"stopped{rank}.txt").write_text(str(torch.load(out / "stops" / "last.ckpt")["begun"]["steps"]))
     list(train(finetune_task(), CONFIG, stops, CPU))
     half = slice(4 * rank, 4 * rank + 4)
