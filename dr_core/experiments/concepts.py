@@ -25,6 +25,7 @@ from dr_core.data.phantom import Phantom, draw_patient
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Workload
+from dr_core.experiments.explained_eyes import MeasuredRows
 from dr_core.experiments.settings import describe
 from dr_core.experiments.step import Report, Step
 from dr_core.models.checkpoint import LoadedModel
@@ -73,16 +74,7 @@ class ConceptsConfig:
     seed: int = describe(0, "seed of the phantoms and the shuffles")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConceptsReport:
-    """How far it is: `done` of `total` set-ups, and the rows of the one that has just been done."""
-
-    done: int
-    total: int
-    rows: pd.DataFrame
-
-
-def probe_concepts(models: Mapping[str, LoadedModel], config: ConceptsConfig) -> Iterator[ConceptsReport]:
+def probe_concepts(models: Mapping[str, LoadedModel], config: ConceptsConfig) -> Iterator[MeasuredRows]:
     """Probe every block of every set-up for every lesion.
 
     Args:
@@ -109,7 +101,7 @@ def probe_concepts(models: Mapping[str, LoadedModel], config: ConceptsConfig) ->
             {"setup": setup, **row, "auc_untrained": untrained[kind].get((row["block"], row["lesion"]), float("nan"))}
             for row in _probe_model(model, inputs, present, patients, config)
         ]
-        yield ConceptsReport(done=done, total=len(models), rows=pd.DataFrame(rows, columns=MEASURED))
+        yield MeasuredRows(done=done, total=len(models), rows=pd.DataFrame(rows, columns=MEASURED))
 
 
 def _draw(config: ConceptsConfig) -> tuple[list[Phantom], np.ndarray]:
