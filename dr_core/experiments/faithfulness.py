@@ -165,7 +165,8 @@ def summarize_faithfulness(rows: pd.DataFrame, config: FaithfulnessConfig) -> pd
     keys = [*(column for column in RUN if column in rows), "rule", "fill"]
     areas = rows[rows["taken"] == 0].rename(columns={"area": "value"})
     controls = areas[areas["method"] != MAP].groupby([*keys, "eye"])["value"].max()
-    beyond = areas[areas["method"] == MAP].set_index([*keys, "eye"])["value"] - controls
+    own = areas[areas["method"] == MAP].set_index([*keys, "eye"])["value"]
+    beyond = own - controls.reindex(own.index)  # in the order of the rows
     extra = beyond.reset_index().assign(method=BEYOND)
     both = pd.concat([areas[[*keys, "method", "eye", "value"]], extra], ignore_index=True)
     return average_over_eyes(both, [*keys, "method"], config.draws, config.seed)
