@@ -9,6 +9,7 @@ from dr_core.analysis.controls import CONTROLS
 from dr_core.publish.paper.published import FIGURE_2_POINTS, UNTRAINED_ALPHA
 from dr_core.publish.paper.review import Finding, compare_table2, compare_table3
 from dr_core.study.folder import Study
+from dr_ui.parts import tables
 from dr_ui.shell import missing, result_tables
 
 _LESIONS = {"microaneurysms": "MA", "haemorrhages": "HE", "hard_exudates": "EX", "total": "total"}
@@ -67,7 +68,7 @@ def _show_table2(study: Study) -> None:
             "nearest law by AIC": rows["nearest"],
         }
     )
-    st.dataframe(shown, hide_index=True)
+    tables.show(shown, "table2")
     st.caption(
         "Shape of a Pareto law fitted to the first layer's eigenvalues. The paper fitted by distfit (free location and "
         "scale), so only that column can be held against its numbers and 1.16. The untrained networks are the demo's "
@@ -106,7 +107,7 @@ def _show_table3(study: Study) -> None:
             "paper's inside": rows["inside"],
         }
     )
-    st.dataframe(shown, hide_index=True, height=330)
+    tables.show(shown, "table3", height=330)
     st.caption(
         f"The paper has 80 eyes of IDRiD, this study {eyes}; the paper gives no intervals, and its own numbers would "
         "move with other eyes as well. Source: results/localization_summary.parquet, protocol “paper”."
@@ -138,7 +139,7 @@ def _show_tests(study: Study) -> None:
         f"**{all_at_once} of {len(rows)}** paired tests are below {_LEVEL:g} after Holm's correction over all of them "
         f"({alone} without; {_LEVEL * len(rows):.0f} would be by chance alone)."
     )
-    st.dataframe(shown.sort_values("p", kind="stable"), hide_index=True, height=330)
+    tables.show(shown.sort_values("p", kind="stable"), "paired_tests", height=330)
     st.caption(
         "Wilcoxon's signed-rank test on the same eyes. These are tests of the very checkpoints: with one training run "
         "of each set-up they say nothing of a pretraining. Source: results/localization_tests.parquet."
@@ -159,7 +160,7 @@ def _show_points(study: Study) -> None:
         }
         for point in FIGURE_2_POINTS
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    tables.show(pd.DataFrame(rows), "figure2_published")
     measured = result_tables.load_table(study, "performance")
     if measured is not None:
         aucs = measured[(measured["measure"] == "auc") & (measured["reading"] == "grades 2-4 against 0-1")]
@@ -172,5 +173,5 @@ def _show_points(study: Study) -> None:
                 ],
             }
         )
-        st.dataframe(text, hide_index=True)
+        tables.show(text, "figure2_study")
     st.caption("Only AUCs on EyePACS and Messidor-2 can be held against these points. Source: FIGURE_2_POINTS.")
