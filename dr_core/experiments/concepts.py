@@ -42,7 +42,8 @@ TABLES: dict[str, dict[str, str]] = {
         "lesion": "lesion that the probe looks for",
         "auc": "AUC of a linear probe on patients that it has not seen; 0.5 = knows nothing",
         "auc_untrained": "the same probe on an untrained network of the same architecture; NaN where none can be built",
-        "effect": "share of eyes whose output for the target grade rises along the lesion's direction (TCAV score)",
+        "effect": "change of the target's probability, mean over eyes, for a step of one standard deviation along the "
+        "lesion's direction",
         "effect_low": "2.5th percentile of the same for directions from shuffled labels",
         "effect_high": "97.5th percentile",
         "positives": "eyes with the lesion",
@@ -142,7 +143,7 @@ def _probe_model(
             effect = [float("nan")] * 3
             if marked.any() and not marked.all():
                 shuffled = control_directions(values, marked, config.controls, derive_seed(config.seed, block, lesion))
-                own, *others = measure_effect(slopes[block], [find_direction(values, marked), *shuffled])
+                own, *others = measure_effect(slopes[block], values, [find_direction(values, marked), *shuffled])
                 effect = [float(own), *np.percentile(others, (2.5, 97.5)).tolist()]
             names = ("effect", "effect_low", "effect_high")
             yield about | dict(zip(names, effect, strict=True)) | {"positives": int(marked.sum()), "n": len(marked)}
