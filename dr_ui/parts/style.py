@@ -228,6 +228,10 @@ _CSS = """
   .lens-claims tbody tr > .lens-verdict { order: 1; }
   .lens-claims [data-head]::before { content: attr(data-head) ": "; opacity: .85; } }
 .lens-claims li { padding: .1rem 0; } .lens-claims li span { display: block; opacity: .85; }
+@media (max-width: 640px) {  /* as much of a table as fits; names wrap, the rest is scrolled */
+  .lens-scores { table-layout: auto; min-width: 560px; }
+  .lens-scores tbody th[scope="row"] { white-space: normal; max-width: 7.5rem; }
+  .lens-scores caption { text-align: left; } }
 @media (max-width: 640px) { .block-container { padding: 4.2rem 1.1rem 1rem; } }
 button:focus-visible, a:focus-visible, summary:focus-visible { outline: 3px solid currentColor !important;
   outline-offset: 2px; }

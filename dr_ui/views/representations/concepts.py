@@ -78,8 +78,8 @@ def _summary_html(table: pd.DataFrame, known: Mapping[str, Setup]) -> str:
         f"{style.setup_heads(known[name] for name in setups)}</tr></thead><tbody>{body}</tbody></table></div>"
         '<p class="lens-small">Highest AUC of a probe and its block; below it, in the last block, how far a step of '
         f"one standard deviation along the lesion's direction moves P({GRADES[TARGET_GRADE]}), mean over the eyes, and "
-        "the range of directions from shuffled labels. ▲ the AUC lies above the untrained network's best, ▼ the direction "
-        "moves the probability further than shuffled ones do. Source: results/concepts.parquet.</p>"
+        "the range of directions from shuffled labels. ▲ the AUC lies above the untrained network's best, ▼ the "
+        "direction moves the probability further than shuffled ones do. Source: results/concepts.parquet.</p>"
     )
 
 
