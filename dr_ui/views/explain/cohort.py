@@ -134,8 +134,8 @@ def _knockouts_html(table: pd.DataFrame, known: Mapping[str, Setup]) -> str:
 
 _MATCHED = (
     "Left out: eyes without healthy retina like the lesion’s surroundings in distance from the fovea, brightness and "
-    f"vessels (unlike {MOST_UNLIKE:g} at most, {100 * LEAST_PLACED:.0f} % of the area at least); small figure: how unlike the "
-    "controls of the others lie, 0 = alike."
+    f"vessels (unlike {MOST_UNLIKE:g} at most, {100 * LEAST_PLACED:.0f} % of the area at least); small figure: how "
+    "unlike the controls of the others lie, 0 = alike."
 )
 
 
