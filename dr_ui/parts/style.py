@@ -232,6 +232,11 @@ _CSS = """
   .lens-scores { table-layout: auto; min-width: 560px; }
   .lens-scores tbody th[scope="row"] { white-space: normal; max-width: 7.5rem; }
   .lens-scores caption { text-align: left; } }
+@media (max-width: 1000px) {
+  [data-testid="stMain"] [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
+  [data-testid="stMain"] [data-testid="stColumn"] { min-width: min(100%, 14rem); flex-grow: 1; }
+  [data-testid="stMain"] [data-testid="stColumn"]:has(.st-key-sample) { min-width: min(100%, 27rem); }
+}
 @media (max-width: 640px) { .block-container { padding: 4.2rem 1.1rem 1rem; } }
 button:focus-visible, a:focus-visible, summary:focus-visible { outline: 3px solid currentColor !important;
   outline-offset: 2px; }
