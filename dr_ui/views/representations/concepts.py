@@ -77,9 +77,10 @@ def _summary_html(table: pd.DataFrame, known: Mapping[str, Setup]) -> str:
         f'<table class="lens-scores lens-falls"><thead><tr><th scope="col">lesion</th>'
         f"{style.setup_heads(known[name] for name in setups)}</tr></thead><tbody>{body}</tbody></table></div>"
         '<p class="lens-small">Highest AUC of a probe and its block; below it, in the last block, how far a step of '
-        f"one standard deviation along the lesion's direction moves P({GRADES[TARGET_GRADE]}), mean over the eyes, and "
-        "the range of directions from shuffled labels. ▲ the AUC lies above the untrained network's best, ▼ the "
-        "direction moves the probability further than shuffled ones do. Source: results/concepts.parquet.</p>"
+        f"one standard deviation along the lesion's direction moves P({GRADES[TARGET_GRADE]}), percentage points, mean "
+        "over the eyes, and the range of directions from shuffled labels. ▲ the AUC lies above the untrained network's "
+        "best, ▼ the direction moves the probability otherwise than shuffled ones do. Source: "
+        "results/concepts.parquet.</p>"
     )
 
 
@@ -93,5 +94,5 @@ def _cell(mine: pd.DataFrame) -> str:
     effect, low, high = (float(last[key]) for key in ("effect", "effect_low", "effect_high"))
     moved = not math.isnan(effect) and not low <= effect <= high
     mark = ' class="lens-best"' if round(scores[best], 2) > round(control, 2) else ""
-    shown = "" if math.isnan(effect) else f"{effect:+.2f} ({low:+.2f} to {high:+.2f})"
+    shown = "" if math.isnan(effect) else f"{100 * effect:+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
     return f"<td{mark}>{scores[best]:.2f} {escape(best)}<small>{'▼ ' if moved else ''}{shown}</small></td>"
