@@ -232,6 +232,7 @@ _CSS = """
   .lens-scores { table-layout: auto; min-width: 560px; }
   .lens-scores tbody th[scope="row"] { white-space: normal; max-width: 7.5rem; }
   .lens-scores caption { text-align: left; } }
+[data-testid="stMain"] [aria-label^="Scroll tabs"] { min-width: 24px; }
 @media (max-width: 1000px) {
   [data-testid="stMain"] [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
   [data-testid="stMain"] [data-testid="stColumn"] { min-width: min(100%, 14rem); flex-grow: 1; }

@@ -38,8 +38,8 @@ FAULTS = """smallest => {
   function clipOf(one) {
     for (let above = one.parentElement; above; above = above.parentElement) {
       const overflow = getComputedStyle(above).overflowX;
-      if (/auto|scroll/.test(overflow)) return null;
-      if (/hidden|clip/.test(overflow)) return above;
+      if (above.matches("[role=region], [role=tablist], [data-testid=stMain]")) return null; // they scroll, and show it
+      if (overflow !== "visible") return above;
     }
     return null;
   }
