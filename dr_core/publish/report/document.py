@@ -245,6 +245,8 @@ def _tests(study: Study) -> str:
         lesion=clear["lesion"].str.replace("_", " "),
         setup=label_setups(clear["setup"]),
         other=label_setups(clear["other"]),
+        p=[f"{p:.2g}" for p in clear["p"]],
+        p_holm=[f"{p:.2g}" for p in clear["p_holm"]],
     )
     names = {"protocol": "protocol", "lesion": "lesion", "score": "score", "pooling": "pooling", "setup": "first"}
     names |= {"other": "second", "difference": "median difference", "p": "p", "p_holm": "p, Holm", "n": "eyes"}

@@ -129,8 +129,8 @@ def _show_tests(study: Study) -> None:
             "first": [study.setups[setup].label for setup in rows["setup"]],
             "second": [study.setups[setup].label for setup in rows["other"]],
             "median of first - second": rows["difference"].round(4),
-            "p": rows["p"].round(5),
-            "p, Holm": rows["p_holm"].round(5),
+            "p": [float(f"{p:.2g}") for p in rows["p"]],
+            "p, Holm": [float(f"{p:.2g}") for p in rows["p_holm"]],
             "eyes": rows["n"],
         }
     )
