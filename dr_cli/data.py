@@ -14,7 +14,7 @@ from rich.table import Table
 from dr_cli import data_draw
 from dr_cli.progress import show_progress
 from dr_core.data.grades import GRADES
-from dr_core.data.prepare import REJECTED, PrepareConfig, PrepareReport, prepare_store
+from dr_core.data.prepare import REJECTED, PrepareConfig, prepare_store
 from dr_core.data.protocol import PROTOCOLS
 from dr_core.data.published.check import CheckReport, DataCheck, check_source
 from dr_core.data.published.folder import FolderLayout
@@ -164,22 +164,14 @@ def _prepare(options: argparse.Namespace) -> None:
             raise InputError(f"{source.title} has no split {unknown.pop()!r} in {options.root}; it has {known}.")
         index = index[np.isin(index["split"], options.split)].reset_index(drop=True)
     config = PrepareConfig(size=options.size or protocol.size, crop=protocol.crop)
-    last: list[PrepareReport] = []
-
-    def watch() -> Iterator[PrepareReport]:
-        for report in prepare_store(
-            source.title, options.root, index, options.out, config, processes=options.processes
-        ):
-            last[:] = [report]
-            yield report
-
-    show_progress(f"prepare {source.title}", watch())
+    reports = prepare_store(source.title, options.root, index, options.out, config, processes=options.processes)
+    show_progress(f"prepare {source.title}", reports)
     console, header = Console(soft_wrap=True), read_header(options.out)
     console.print(
         f"{header['images']} images of {config.size} px in {options.out}, fingerprint {header['fingerprint']}."
     )
-    if last and last[0].rejected:
-        console.print(f"{last[0].rejected} photographs were left out; {options.out / REJECTED} gives the reasons.")
+    if rejected := header["photographs"] - header["images"]:
+        console.print(f"{rejected} photographs were left out; {options.out / REJECTED} gives the reasons.")
 
 
 def _split(options: argparse.Namespace) -> None:

@@ -39,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: What stands behind the program's name; None takes it from the process.
 
     Returns:
-        Exit code: 0 done, 2 the input must be mended, 130 stopped by Ctrl-C, 143 by SIGTERM; a failed check gives 1.
+        Exit code: 0 done, 2 the input must be mended, 130 stopped by Ctrl-C, 143 by SIGTERM; 1 where a check
+        found something or a model gave no answer. A photograph that could not be read is counted, and no failure.
     """
     given = sys.argv[1:] if arguments is None else arguments
     options = build_parser(given).parse_args(given)

@@ -10,8 +10,9 @@ import platform
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from dr_core.errors import InputError
 
@@ -127,7 +128,7 @@ def read_regular(path: Path, limit: int, name: str = "") -> bytes:
     return content
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a regular file for reading; raises OSError where it is a pipe, a device, a socket or a folder."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe without a writer would wait
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -141,8 +142,8 @@ def _in_words(size: int) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
+    """SHA-256 of a regular file's content, in hexadecimal; raises OSError for a pipe or a device, which never ends."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -1,6 +1,9 @@
 """Fixtures of all tests: the real eyes where they exist, and a tiny study of untrained models."""
 
 import os
+import random
+import socket
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,18 @@ from dr_core.models.setups import SETUPS
 from dr_core.study.folder import DataSet, StudyInfo, write_study_info
 
 ROOT = Path(__file__).parents[1]
+
+
+def find_free_port():
+    """A port that nobody listens on, and that the system gives to no connection before it is used.
+
+    The system takes the ports of connections, and those of `bind(0)`, from 32768 up.
+    """
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("all ports are taken")
 
 
 @pytest.fixture(scope="session")

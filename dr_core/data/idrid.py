@@ -4,13 +4,14 @@ Source: Porwal et al. 2018, Indian Diabetic Retinopathy Image Dataset, Data 3(3)
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from dr_core.data.fundus import MAX_BYTES, find_shape, read_fundus
+from dr_core.data.fundus import MAX_BYTES, find_field_of_view, find_shape, read_fundus
 from dr_core.data.grades import LESIONS, TOTAL, total_lesions
 from dr_core.data.intake.image_folder import ImageFolder
 from dr_core.data.intake.index import Intake, index_eyes
@@ -24,6 +25,9 @@ IDRID_EXPECTED: dict[str, int] = {"train": 54, "test": 27}
 
 GRADING_EXPECTED: dict[str, tuple[int, ...]] = {"train": (134, 20, 136, 74, 49), "test": (34, 5, 32, 19, 13)}
 """Eyes of each grade in each split, as the published label files hold them."""
+
+_SMALL_SIDE = 512
+"""Longest side of a copy on which the field of view is found where its share alone counts."""
 
 _SPLITS: dict[Literal["train", "test"], str] = {"train": "a. Training Set", "test": "b. Testing Set"}
 
@@ -77,8 +81,7 @@ class SegmentedEye:
         """Read the mask of the optic disc, bool (H, W); None where there is none. Raises as `read_mask` does."""
         if self.disc_path is None:
             return None
-        content = read_regular(self.disc_path, MAX_BYTES)
-        return decode_mask(self.disc_path.name, content, find_shape(self.image_path)).pixels
+        return self._decode(self.disc_path, find_shape(self.image_path)).pixels
 
     def decode_mask(self, lesion: str, shape: tuple[int, int] | None = None) -> LesionMask:
         """Read the mask file of a lesion that the eye has, with what is to be said of it.
@@ -90,8 +93,15 @@ class SegmentedEye:
         Raises:
             InputError: If the mask is damaged, cannot be understood, or is of another size than the photograph.
         """
-        path = self.mask_paths[lesion]
-        return decode_mask(path.name, read_regular(path, MAX_BYTES), shape or find_shape(self.image_path))
+        return self._decode(self.mask_paths[lesion], shape or find_shape(self.image_path))
+
+    def _decode(self, path: Path, shape: tuple[int, int]) -> LesionMask:
+        return decode_mask(path.name, read_regular(path, MAX_BYTES), shape, field_share=self.field_share)
+
+    @cached_property
+    def field_share(self) -> float:
+        """Share of the photograph that its field of view covers, found on a small copy; 1 where none is found."""
+        return find_field_of_view(read_fundus(self.image_path, longest_side=_SMALL_SIDE)).share or 1.0
 
 
 def load_segmentation(root: str | Path) -> list[SegmentedEye]:

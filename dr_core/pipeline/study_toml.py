@@ -8,12 +8,15 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from dr_core.errors import InputError
 from dr_core.experiments.registry import EXPERIMENTS
+from dr_core.files import read_regular
 from dr_core.models.setups import Setup, declare_setups, parse_setup
 from dr_core.pipeline.config import MEASURED, QUICK, Data, DrawnData, Resources, StartConfig, StudyConfig
 from dr_core.pipeline.requests import Options
 
 DEMO, DEMO_QUICK = (Path(__file__).with_name(name) for name in ("demo.toml", "demo_quick.toml"))
 """The demo study, and one of minutes that takes every step and learns next to nothing."""
+
+_MAX_BYTES = 2**20
 
 _START = tuple(one.name for one in dataclasses.fields(StartConfig))
 
@@ -35,7 +38,7 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> StudyConfig:
     if not path.is_file():
         raise InputError(f"There is no file {path}; docs/reproduce.md shows one.")
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_regular(path, _MAX_BYTES).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no TOML: {error}.") from error
     values = _absolute(values, path.parent)

@@ -1,4 +1,4 @@
-"""Text that somebody else wrote, such as a file's name, as what it is: no markdown, no formula, no link, no path."""
+"""Text that somebody else wrote, such as a file's name, as what it is: no markdown, no formula, no link."""
 
 import re
 
@@ -6,8 +6,6 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#<>~$:|!^])|^([-+=.]|\d+(?=[.)]))")
 
 _LINK = re.compile(r"(?i)(https?|ftp|mailto|www)(?=[.:])|(?<=\w)@(?=\w)")
 """What a browser page makes a link of, escaped or not; an invisible joiner behind it keeps it text."""
-
-_SERVER_PATH = re.compile(r"(?<![\w./~-])/(?:[^/\s`'\"]+/)+([^/\s`'\"]*)")
 
 
 def plain(text: str) -> str:
@@ -33,8 +31,3 @@ def plain_message(text: str) -> str:
     if len(parts) % 2 == 0:
         return plain(text)
     return "".join(f"`{part}`" if number % 2 and part else plain(part) for number, part in enumerate(parts))
-
-
-def without_paths(text: str) -> str:
-    """Cut paths of the server down to their last name; a visitor learns nothing of its folders."""
-    return _SERVER_PATH.sub(lambda match: match[1] or "the folder", text)

@@ -13,7 +13,7 @@ from dr_core.errors import InputError
 from dr_core.study.folder import Study as Study
 from dr_ui.eyes import case_strip
 from dr_ui.parts import style
-from dr_ui.parts.plain_text import plain_message, without_paths
+from dr_ui.parts.plain_text import plain_message
 from dr_ui.shell import access, audit, navigation, request_queue, studies
 from dr_ui.shell.app_files import find_app_folder
 from dr_ui.shell.device import model_device
@@ -134,7 +134,7 @@ def _guard(draw: Callable[[], None]) -> None:
     except InputError as error:
         # A message can quote a stranger's file; an image in it would make the browser ask another host.
         command = f" The command: `{render_remedy(error.remedy)}`" if error.remedy else ""
-        st.error(plain_message(without_paths(str(error))) + command, icon=":material/error:")
+        st.error(plain_message(str(error)) + command, icon=":material/error:")
     except Exception:  # noqa: BLE001 - the last door before the user; the traceback goes to the log
         number = uuid.uuid4().hex[:8]
         _LOG.exception("unexpected error %s", number)

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 from pathlib import Path
 
 from google.protobuf.message import Message
@@ -19,9 +20,28 @@ def is_local() -> bool:
 @functools.cache
 def _folders() -> tuple[str, ...]:
     """Folders that hold the studies and the code, each with a slash at its end, the longest first."""
-    named = [Path(os.environ[name]) for name in ("DR_STUDY", "DR_STUDIES") if os.environ.get(name)]
+    named = [Path(os.environ[name]) for name in ("DR_STUDY", "DR_STUDIES", "DR_IDRID") if os.environ.get(name)]
     holding = {path.parent for path in named if path.is_absolute()} | {Path(__file__).parents[2]}
     return tuple(sorted((f"{folder}/" for folder in holding if folder != Path("/")), key=len, reverse=True))
+
+
+@functools.cache
+def _roots() -> str:
+    """Folders of this machine's root, one of which every path begins with, as alternatives of a pattern."""
+    return "|".join(sorted(re.escape(entry.name) for entry in Path("/").iterdir() if entry.is_dir()))
+
+
+@functools.cache
+def _any_path() -> re.Pattern[str]:
+    """A path of this machine that is no address of a picture; its group is its last name."""
+    name = r"[^/\s`'\"<>&|,;()]"
+    return re.compile(rf"(?<![\w./<:~-])/(?!media/[0-9a-f]{{40,}}\.)(?:{_roots()})/(?:{name}+/)*({name}*)")
+
+
+@functools.cache
+def _trace() -> re.Pattern[bytes]:
+    """What every message with a path has in its bytes."""
+    return re.compile(rf"/(?:{_roots()})/".encode())
 
 
 def without_folders(content: bytes) -> bytes:
@@ -30,7 +50,7 @@ def without_folders(content: bytes) -> bytes:
     Args:
         content: One of Streamlit's messages.
     """
-    if not any(folder.encode() in content for folder in _folders()):
+    if not _trace().search(content):
         return content
     message = ForwardMsg.FromString(content)
     _shorten(message)
@@ -60,4 +80,4 @@ def _is_map(field: "object") -> bool:
 def _short(text: str) -> str:
     for folder in _folders():
         text = text.replace(folder, "")
-    return text
+    return _any_path().sub(lambda match: match[1] or "the folder", text)

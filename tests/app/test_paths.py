@@ -29,11 +29,41 @@ def test_lists_of_texts_too():
     assert list(short.delta.new_element.selectbox.options) == ["demo", "other"]
 
 
-def test_everything_else_passes_as_it_is():
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("No folder /srv/clinic/other/IDRiD\\_01.tif.", "No folder IDRiD\\_01.tif."),  # escaped for markdown
+        ("`/etc/ssl/private/lens.key` cannot be read", "`lens.key` cannot be read"),
+        ("in '/home/erika/my eyes/a.png'", "in 'my eyes/a.png'"),
+        ("/tmp/ is full", "the folder is full"),
+        ("<p>/usr/lib/x</p>", "<p>x</p>"),
+    ],
+)
+def test_any_other_path_of_the_machine_is_its_last_name(text, short):
     message = ForwardMsg()
-    message.delta.new_element.alert.body = "The study demo has no table; see /srv/other/place."
+    message.delta.new_element.alert.body = text
+    assert (
+        ForwardMsg.FromString(paths.without_folders(message.SerializeToString())).delta.new_element.alert.body == short
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The study demo has no table; 3/4 of the eyes, and/or more.",
+        f"/media/{'0a' * 28}.jpg",
+        "/component/dr_ui.viewer/index.html",
+        "https://lab.example/home/page",
+        "<style>a</style><b>/Compare</b>",
+        "results/home/x.csv",
+    ],
+)
+def test_everything_else_passes_as_it_is(text):
+    message = ForwardMsg()
+    message.delta.new_element.alert.body = text
+    message.delta.new_element.imgs.imgs.add().url = text
     content = message.SerializeToString()
-    assert paths.without_folders(content) is content
+    assert paths.without_folders(content) == content
 
 
 def test_a_study_at_the_root_changes_nothing(monkeypatch):

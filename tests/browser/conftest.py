@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from dr_ui.shell.studies import DEMO
+from tests.conftest import find_free_port
 
 ROOT = Path(__file__).parents[2]
 expect.set_options(timeout=60_000)  # a cold start on a busy machine
@@ -42,7 +42,7 @@ def serve():
 @pytest.fixture(scope="session")
 def free_port():
     """Gives a port that nobody listens on."""
-    return _free_port
+    return find_free_port
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +53,7 @@ def wait_until_healthy():
 
 @contextmanager
 def _serve(study, log, *options, port=None, **environment):
-    port = port or _free_port()
+    port = port or find_free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), *options]
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -70,12 +70,6 @@ def _serve(study, log, *options, port=None, **environment):
         finally:
             process.terminate()
             process.wait(20)
-
-
-def _free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def _wait_until_healthy(address, process):

@@ -170,6 +170,9 @@ def test_signing_out_ends_every_tab_and_the_old_cookie_at_once(page, guarded):
     expect(other.get_by_text("Signed in as erika@clinic.example")).to_be_visible()
     cookies = cookie_header(page, guarded)
     assert ask(guarded, "GET", "/", Cookie=cookies)[0] == 200
+    for tab in (page, other):  # a page that is still being drawn may put another button in the place of the clicked one
+        expect(tab.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
+    page.bring_to_front()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="erika", exact=True)).to_be_visible()
     expect(other.get_by_role("button", name="erika", exact=True)).to_be_visible()  # the other tab went by itself

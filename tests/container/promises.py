@@ -237,9 +237,14 @@ def check_one_browser_clears_no_caches_of_others(running: Running) -> None:
 
 
 async def _caches(visitor: Visitor) -> set[str]:
+    """Caches of all sessions that hold something; those of one session go with it, whatever others ask for."""
     text = (await visitor.get("/_stcore/metrics")).text
     found = re.findall(r'^cache_memory_bytes\{cache_type="(.*?)",cache="(.*?)"\} ([1-9]\d*)', text, re.MULTILINE)
-    return {f"{kind} {cache}" for kind, cache, _ in found if kind == "st_cache_resource"}
+    return {f"{kind} {cache}" for kind, cache, _ in found if kind == "st_cache_resource" and _SHARED in cache}
+
+
+_SHARED = "dr_ui.eyes.cache"
+"""Room of the caches that all sessions share: models, and eyes that a study was measured on."""
 
 
 def check_nobody_waits_nothing_computes(running: Running) -> None:

@@ -29,7 +29,7 @@ LONGEST = 600.0
 SMALL_STUDY = """
 preset = "quick"
 title = "Small"
-{setups}
+setups = ["ifi_fs"]
 fractions = [100]
 [data.draw]
 patients = 6
@@ -77,15 +77,9 @@ def report(folder: Path) -> list[str]:
     return ["report", "--study", str(folder / "study")]
 
 
-def first_cells(folder: Path) -> list[str]:
-    """The first cells of another study: its data drawn, one set-up trained on them; `study --resume` goes on."""
-    command = whole_study(folder, 'setups = ["iwne_fs"]')
-    return [*command, *(word for cell in ("draw-train", "draw-validation", "finetune-*") for word in ("--only", cell))]
-
-
-def whole_study(folder: Path, setups: str = 'setups = ["ifi_fs"]') -> list[str]:
+def whole_study(folder: Path) -> list[str]:
     """All of it, data included; `study --resume` goes on."""
-    (folder / "study.toml").write_text(SMALL_STUDY.format(setups=setups))
+    (folder / "study.toml").write_text(SMALL_STUDY)
     command = ["study", "--config", str(folder / "study.toml"), "--out", str(folder / "study"), "--at-once", "1"]
     return [*command, *(["--resume"] if (folder / "study" / "grid").is_dir() else [])]
 
@@ -260,8 +254,9 @@ def outcome(study: Path) -> dict[str, str]:
     return found
 
 
-_OF_THIS_RUN = r"20\d\d-\d\d-\d\d(T[\d:+]*)?|SHA-256 [0-9a-f]{64}"
-"""In a report: when it was made, and digests of tables, which may name their store's folder and are compared above."""
+_OF_THIS_RUN = r"(?s:<h3>Computed by</h3>.*?</pre>)|20\d\d-\d\d-\d\d(T[\d:+]*)?|SHA-256 [0-9a-f]{64}"
+"""In a report: what computed it, when, and digests of tables, which may name their store's folder and are compared
+above. What computes it is another commit where somebody works on the code while this runs."""
 
 
 def _digest(*parts: bytes) -> str:

@@ -2,7 +2,8 @@
 
     python -m tests.faults.run [--moments 20] [--jobs training evaluation report study] [--seed 0]
 
-Weights, tables and reports must be those of a run that nothing disturbed, and no temporary file may be left. The short
+Weights, tables and reports must be those of a run that nothing disturbed, and no temporary file may be left; every
+second time the clock was set back by a day before the job goes on. The short
 form of this, with full disks, read-only folders and other faults, is tests/faults/test_faults.py. Takes minutes for the
 first three jobs, hours for the study with 20 moments; give it fewer.
 """
@@ -61,7 +62,8 @@ def kill_at_moments(name: str, moments: int, generator: random.Random) -> list[s
             shutil.copytree(start, whole, dirs_exist_ok=False)
             now = _at(whole, root)
             killed = commands.kill_after(job(now), Path(root), moment)
-            ended = commands.run(job(now), Path(root))
+            set_back = commands.hindered(Path(root, "hinder.so"), now, microseconds=0, clock=-86_400 * (number % 2))
+            ended = commands.launch(job(now), **set_back)
             found = commands.outcome(now / "study")
             faults = [f"exit code {ended.code}: {ended.output[-500:]}"] if ended.code else []
             faults += [f"{one} differs" for one in expected if found.get(one) != expected[one]]

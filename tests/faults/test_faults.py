@@ -97,23 +97,6 @@ def test_a_command_is_killed_while_it_writes(writer, writes, whole, folder):
     assert commands.leftovers(folder) == []
 
 
-def test_a_study_is_killed_and_goes_on_by_a_clock_that_was_set_back(folder, tmp_path_factory):
-    undisturbed = tmp_path_factory.mktemp("undisturbed")
-    ended = commands.run(commands.first_cells(undisturbed), undisturbed)
-    assert ended.code == 0, ended.output
-    process = commands.Forked(commands.first_cells(folder), folder)
-    commands.wait_for(lambda: (folder / "study" / "grid" / "draw-train.json").exists() or process.has_ended())
-    process.kill()
-    expected = commands.outcome(undisturbed / "study")
-    assert {"iwne_fs.safetensors"} < expected.keys()
-    assert commands.outcome(folder / "study") != expected
-    hindrance = commands.hindered(folder / "hinder.so", folder / "study", microseconds=0, clock=-86_400)
-    ended = commands.launch(commands.first_cells(folder), **hindrance)
-    assert ended.code == 0, ended.output
-    assert commands.outcome(folder / "study") == expected
-    assert commands.leftovers(folder) == []
-
-
 WRITERS = {"training": commands.training, "evaluation": commands.evaluation, "report": commands.report}
 
 

@@ -4,7 +4,9 @@ import io
 import random
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -13,7 +15,8 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 
-from dr_core.data.fundus import read_fundus
+from dr_core.data.fundus import read_fundus, reading
+from dr_core.data.intake import lesion_mask
 from dr_core.data.intake.lesion_mask import decode_mask
 from dr_core.errors import InputError
 
@@ -127,19 +130,30 @@ def seeds() -> dict[str, list[bytes]]:
     return {"jpeg": jpegs, "png": pngs, "tiff": tiffs, "dicom": dicoms, "mask": masks}
 
 
+@contextmanager
+def decoding_here() -> Iterator[None]:
+    """Run every decoder in this process: what it raises, takes and breaks is seen."""
+
+    def decode(decoder: Callable[..., object], name: str, data: bytes, **options: object) -> object:
+        return decoder(name, data, **options)
+
+    with patch.object(reading, "decode_apart", decode), patch.object(lesion_mask, "decode_apart", decode):
+        yield
+
+
+def _read_photograph(data: bytes) -> None:
+    with decoding_here():
+        read_fundus(data)
+
+
 def _read_masks(data: bytes) -> None:
-    for read in (lambda: decode_mask("m", data, SHAPE), lambda: decode_mask("m", data)):
-        try:
-            read()
-        except InputError:
-            continue
+    for shape in (SHAPE, None):
+        with decoding_here(), suppress(InputError):
+            decode_mask("m", data, shape)
 
 
 READERS: dict[str, Callable[[bytes], object]] = {
-    "jpeg": read_fundus,
-    "png": read_fundus,
-    "tiff": read_fundus,
-    "dicom": read_fundus,
+    **dict.fromkeys(("jpeg", "png", "tiff", "dicom"), _read_photograph),
     "mask": _read_masks,
 }
 """What each kind is fed to."""

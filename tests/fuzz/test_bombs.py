@@ -16,7 +16,7 @@ from PIL import Image
 from dr_core.data.fundus import KINDS, encode_jpeg, read_fundus
 from dr_core.data.intake.lesion_mask import decode_mask
 from dr_core.errors import InputError
-from tests.fuzz.hostile_files import draw_picture, encode
+from tests.fuzz.hostile_files import decoding_here, draw_picture, encode
 
 ROOT = Path(__file__).parents[2]
 PICTURE = draw_picture()
@@ -89,11 +89,12 @@ def test_a_bomb_is_refused_or_read_in_no_time(name):
     make, sentence = BOMBS[name]
     data = make()
     began = time.process_time()
-    if sentence is None:
-        assert read_fundus(data).shape == (64, 64, 3)
-    else:
-        with pytest.raises(InputError, match=sentence):
-            read_fundus(data)
+    with decoding_here():
+        if sentence is None:
+            assert read_fundus(data).shape == (64, 64, 3)
+        else:
+            with pytest.raises(InputError, match=sentence):
+                read_fundus(data)
     assert time.process_time() - began < 2
 
 

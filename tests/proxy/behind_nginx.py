@@ -16,6 +16,7 @@ import cv2
 from playwright.sync_api import Page, expect, sync_playwright
 
 from dr_core.data.phantom import draw_phantom
+from tests.conftest import find_free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,7 +64,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        tls, app, provider = _free_port(), _free_port(), _free_port()
+        tls, app, provider = find_free_port(), find_free_port(), find_free_port()
         _write(folder, tls, app, provider)
         user = json.dumps({"sub": "lab", "email": "anybody@lab.example", "email_verified": True})
         provide = [sys.executable, "-m", "oidc_provider_mock", "--port", str(provider), "--user-claims", user]
@@ -141,12 +142,6 @@ def _running(command: list[str], log: Path | None, port: int) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(40)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 if __name__ == "__main__":

@@ -126,6 +126,13 @@ def _whole():
     jpeg = lossy["JPEG"]
     yield Member("progressive.jpg", encode(EYE, "JPEG", progressive=True, **jpeg), EYE, 4)
     yield Member("restarts.jpg", encode(EYE, "JPEG", restart_marker_rows=1, **jpeg), EYE, 4)
+    heavy = [
+        (10, "heavily compressed (JPEG of quality"),
+        (25, "heavily compressed (JPEG of quality 25 of 100)"),
+        (40, ""),
+    ]
+    for quality, sentence in heavy:
+        yield Member(f"quality_{quality}.jpg", encode(EYE, "JPEG", quality=quality), EYE, 12, sentence)
     yield Member("gray.jpg", encode(GRAY, "JPEG", quality=95), IN_GRAY, 2)
     yield Member("inks.jpg", encode(big.convert("CMYK"), "JPEG", quality=95), EYE, 4)
     yield Member("turned.jpg", encode(turned, "JPEG", exif=exif, **jpeg), EYE, 4)

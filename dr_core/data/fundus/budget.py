@@ -38,11 +38,11 @@ MAX_FRAMES = 1_000
 
 DECODER_DEFECTS = (
     *(OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, EOFError, RuntimeError),
-    *(AttributeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError, UserWarning),
+    *(AttributeError, struct.error, zlib.error, Image.DecompressionBombError, UserWarning),
 )
-"""What decoders raise on damaged bytes; a UserWarning only where warnings are made errors. Pillow's file classes are
-used directly, not through `Image.open`: no other format can slip in, and its pixel limit, a setting of the whole
-process, stays as it is."""
+"""What decoders raise on damaged bytes; a UserWarning only where warnings are made errors. A want of memory is none of
+them. Pillow's file classes are used directly, not through `Image.open`: no other format can slip in, and its pixel
+limit, a setting of the whole process, stays as it is."""
 
 
 def check_size(name: str, width: int, height: int, *, deep: bool = False) -> None:

@@ -36,6 +36,7 @@ class Jpeg:
         orientation: EXIF's, 1..8.
         precision: Bits of a sample.
         states_colors: Whether the stream itself says what its three components are.
+        quality: As libjpeg counts it, 1 (coarsest) to 100, by the quantization table of the first component.
     """
 
     data: bytes
@@ -46,10 +47,16 @@ class Jpeg:
     orientation: int
     precision: int
     states_colors: bool
+    quality: int
 
 
 def read_jpeg(
-    name: str, data: bytes, longest_side: int | None = None, *, stored: bool = False
+    name: str,
+    data: bytes,
+    longest_side: int | None = None,
+    *,
+    stored: bool = False,
+    notes: list[str] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Decode with libjpeg-turbo, whose every warning is an error here: a scan that is damaged is never a picture.
 
@@ -61,6 +68,7 @@ def read_jpeg(
         data: The file.
         longest_side: As in `read_fundus`.
         stored: Whether the pixels are given as they are stored, whatever EXIF says.
+        notes: Takes a sentence where the compression is so heavy that small lesions may be lost.
 
     Returns:
         Uint8 (H, W, 3) RGB.
@@ -84,6 +92,11 @@ def read_jpeg(
         image = _decode(jpeg, reduction)
     except DECODER_DEFECTS:
         raise damaged(name) from None
+    if notes is not None and jpeg.quality < _LEAST_QUALITY:
+        notes.append(
+            f"The photograph is heavily compressed (JPEG of quality {jpeg.quality} of 100); small lesions may be lost, "
+            "and blocks may look like lesions."
+        )
     return set_upright(image, UPRIGHT if stored else jpeg.orientation)
 
 
@@ -125,6 +138,7 @@ def strip_jpeg(data: bytes) -> Jpeg:
         orientation=find_orientation(exif),
         precision=precision,
         states_colors=_states_colors(data, frames[0], [s for s in segments if s.start < first_scan]),
+        quality=_find_quality(data, [s for s in segments if s.start < first_scan]),
     )
 
 
@@ -173,6 +187,25 @@ def _states_colors(data: bytes, frame: _Segment, headers: Sequence[_Segment]) ->
         return True
     names = data[frame.start + 10 : frame.end : 3]
     return names == b"RGB" or len(set(data[frame.start + 11 : frame.end : 3])) > 1
+
+
+_QUANTIZATION, _STANDARD_STEPS, _LEAST_QUALITY = 0xDB, 3688, 30
+"""Marker of quantization tables, sum of the standard's own table for luminance (ITU-T T.81, table K.1), and the quality
+below which a note is given; cameras and archives write 75 to 95."""
+
+
+def _find_quality(data: bytes, headers: Sequence[_Segment]) -> int:
+    """Quality as libjpeg counts it, by how much coarser the first table is than the standard's; 100 without a table.
+
+    Source: libjpeg's `jpeg_quality_scaling`: a quality Q scales the table by 5000 / Q % below 50, by 200 - 2 Q % above.
+    """
+    table = next((data[s.start + 4 : s.end] for s in headers if s.marker == _QUANTIZATION), b"")
+    if len(table) < 1 + 64:
+        return 100
+    is_wide = table[0] >> 4 != 0
+    steps = sum(struct.unpack(">64H", table[1:129])) if is_wide and len(table) >= 129 else sum(table[1:65])
+    percent = max(1.0, 100 * steps / _STANDARD_STEPS)
+    return round(min(100.0, max(1.0, 5000 / percent if percent > 100 else (200 - percent) / 2)))
 
 
 _COEFFICIENTS, _UNKNOWN = 64, 255

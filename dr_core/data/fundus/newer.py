@@ -27,7 +27,12 @@ _HOLE = bytes(4000)
 """Zeros that no encoder of these formats writes in a row, and a lost sector of a disk does."""
 
 
-def read_newer(name: str, data: bytes) -> npt.NDArray[np.uint8] | None:
+def is_newer(data: bytes) -> bool:
+    """Whether a file is of one of these formats."""
+    return _find_reader(data) is not None
+
+
+def read_newer(name: str, data: bytes) -> npt.NDArray[np.uint8]:
     """Decode a BMP, WebP, JPEG 2000, HEIC or AVIF picture.
 
     Their code has no sums and nearly every sequence of bits decodes to something: apart from a cut end and lost
@@ -38,14 +43,14 @@ def read_newer(name: str, data: bytes) -> npt.NDArray[np.uint8] | None:
         data: The file.
 
     Returns:
-        Uint8 (H, W, 3) RGB; None where it is none of these.
+        Uint8 (H, W, 3) RGB.
 
     Raises:
         InputError: It is damaged, cut off, too small, too large, or of colors that are not read.
     """
     reader = _find_reader(data)
     if reader is None:
-        return None
+        raise damaged(name)
     if reader is not _read_bmp and _HOLE in data:
         raise damaged(name)
     try:

@@ -28,7 +28,7 @@ def find_orientation(exif: bytes) -> int:
         tags = Image.Exif()
         tags.load(exif)
         found = tags.get(Base.Orientation, UPRIGHT)
-    except DECODER_DEFECTS:
+    except (*DECODER_DEFECTS, MemoryError):
         return UPRIGHT
     return found if isinstance(found, int) and found in range(1, 9) else UPRIGHT
 

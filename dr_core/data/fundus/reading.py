@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from dr_core.data.decoder_process import Decoded, decode_apart
 from dr_core.data.fundus.budget import MAX_BYTES, damaged
 from dr_core.data.fundus.jpeg import read_jpeg, strip_jpeg
-from dr_core.data.fundus.newer import read_newer
+from dr_core.data.fundus.newer import is_newer, read_newer
 from dr_core.data.fundus.png import read_png
 from dr_core.data.fundus.tiff import read_tiff
 from dr_core.errors import InputError
@@ -67,20 +68,52 @@ def read_fundus(source: str | Path | bytes, *, longest_side: int | None = None) 
 def open_fundus(source: str | Path | bytes, *, longest_side: int | None = None) -> FundusFile:
     """Read one photograph as `read_fundus` does, with a note of each choice that its file left."""
     name, data = _load_bytes(source)
+    if data[128:132] == b"DICM":  # asked first: some DICOM files start as another format, too
+        return _open_apart(name, data)
+    if data[:3] == b"\xff\xd8\xff":
+        notes: list[str] = []
+        image = read_jpeg(name, data, longest_side, notes=notes)
+        return FundusFile(image=np.ascontiguousarray(image), notes=tuple(notes))
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return FundusFile(image=np.ascontiguousarray(read_png(name, data)))
+    if _is_tiff(data) or is_newer(data):
+        return _open_apart(name, data)
+    raise InputError(
+        f"{name} must be a {KINDS} file, not {_describe(data)}; "
+        "choose the photograph itself, or save it as JPEG, PNG or TIFF."
+    )
+
+
+def _open_apart(name: str, data: bytes) -> FundusFile:
+    decoded = decode_apart(decode_photograph, name, data)
+    return FundusFile(image=decoded.arrays[0], notes=decoded.notes)
+
+
+def decode_photograph(name: str, data: bytes) -> Decoded:
+    """Decode, in this process, a photograph of a format whose headers do not bound what it takes.
+
+    Args:
+        name: What to call it in messages.
+        data: A DICOM, TIFF, HEIC, AVIF, WebP, JPEG 2000 or BMP file.
+
+    Returns:
+        Uint8 (H, W, 3) RGB, and a note of each choice that the file left.
+
+    Raises:
+        InputError: As `read_fundus`.
+    """
     notes: list[str] = []
-    if data[128:132] == b"DICM":  # asked first: some DICOM files start as a TIFF, too
+    if data[128:132] == b"DICM":
         from dr_core.data.fundus.dicom import read_dicom  # pydicom takes 0.3 s to import, and few files need it
 
         image = read_dicom(name, data, notes)
-    elif data[:3] == b"\xff\xd8\xff":
-        image = read_jpeg(name, data, longest_side)
-    elif data[:8] == b"\x89PNG\r\n\x1a\n":
-        image = read_png(name, data)
-    elif data[:4] in (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"):
-        image = read_tiff(name, data, notes)
     else:
-        image = _read_other(name, data)
-    return FundusFile(image=np.ascontiguousarray(image), notes=tuple(notes))
+        image = read_tiff(name, data, notes) if _is_tiff(data) else read_newer(name, data)
+    return Decoded(arrays=(np.ascontiguousarray(image),), notes=tuple(notes))
+
+
+def _is_tiff(data: bytes) -> bool:
+    return data[:4] in (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 
 def find_shape(path: Path) -> tuple[int, int]:
@@ -98,16 +131,6 @@ def find_shape(path: Path) -> tuple[int, int]:
     except (struct.error, ValueError):
         raise damaged(name) from None
     return (jpeg.width, jpeg.height) if jpeg.orientation >= 5 else (jpeg.height, jpeg.width)
-
-
-def _read_other(name: str, data: bytes) -> npt.NDArray[np.uint8]:
-    image = read_newer(name, data)
-    if image is None:
-        raise InputError(
-            f"{name} must be a {KINDS} file, not {_describe(data)}; "
-            "choose the photograph itself, or save it as JPEG, PNG or TIFF."
-        )
-    return image
 
 
 def _load_bytes(source: str | Path | bytes) -> tuple[str, bytes]:

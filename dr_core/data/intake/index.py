@@ -1,5 +1,8 @@
 """The index of a data set: one tidy row an eye, whatever layout the set was published in."""
 
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +12,7 @@ import pandas as pd
 
 from dr_core.data.fundus import read_fundus
 from dr_core.data.intake.table import ROW, BadRows, clean, is_missing, parse_grade
+from dr_core.files import open_regular
 
 INDEX_COLUMNS: dict[str, str] = {
     "eye": "name of the eye, unlike any other in the set",
@@ -171,7 +175,27 @@ def read_eye(root: Path, path: str, longest_side: int | None = None) -> np.ndarr
 
 @lru_cache(maxsize=1)
 def _read_array(file: Path, array: str) -> np.ndarray:
-    """An array of an archive, kept, since its rows are read one after another; numpy unpickles nothing."""
-    with np.load(file) as archive:
+    """An array of an archive, kept, since its rows are read one after another."""
+    with open_archive(file) as archive:
         result: np.ndarray = archive[array]
         return result
+
+
+MAX_ARRAY_BYTES = 2**30
+"""Of an array in an archive once it is unpacked; RetinaMNIST's largest at 224 px has 163 MB."""
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+    """Open an archive of arrays (.npz); numpy unpickles nothing.
+
+    Raises:
+        OSError, ValueError, zipfile.BadZipFile: It is no regular file, damaged, or an array is too large.
+    """
+    with open_regular(path) as file:
+        with zipfile.ZipFile(file) as packed:
+            if any(one.file_size > MAX_ARRAY_BYTES for one in packed.infolist()):
+                raise ValueError(f"an array has more than {MAX_ARRAY_BYTES >> 20} MB")
+        file.seek(0)
+        with np.load(file) as archive:
+            yield archive

@@ -1,5 +1,8 @@
 """Lesion masks from files, of the app and of folders alike: lesion and eye by the name, pixels by the picture."""
 
+from typing import Any
+
+from dr_core.data.decoder_process import Decoded, decode_apart
 from dr_core.data.fundus.budget import DECODER_DEFECTS
 from dr_core.data.grades import LESIONS
 from dr_core.data.intake.mask_meaning import LesionMask, find_lesion
@@ -43,15 +46,33 @@ def decode_mask(
         InputError: If it cannot be read or understood, or is of another size than the photograph.
     """
     called = f"The mask {name}"
+    is_png = content[:4] == b"\x89PNG"
+    decoded = (_decode if is_png else _decode_apart)(called, content, shape=shape)
+    colors, *alpha = decoded.arrays
+    try:
+        return find_lesion(called, colors, alpha[0] if alpha else None, field_share=field_share)
+    except ValueError as error:  # levels that are no numbers
+        raise _unreadable(called) from error
+
+
+def _decode_apart(called: str, content: bytes, **options: Any) -> Decoded:  # noqa: ANN401 - JSON
+    return decode_apart(_decode, called, content, **options)
+
+
+def _decode(called: str, content: bytes, shape: tuple[int, int] | list[int] | None) -> Decoded:
+    """Decode a mask in this process: its colors, and its opacity where it has one."""
     try:
         picture = open_mask(content)
         # The size is compared before anything is decoded: a tiny file cannot ask for gigabytes.
-        if shape is not None and picture.shape != shape:
-            raise InputError(_other_size(called, picture.shape, shape))
-        colors, alpha = read_colors(picture)
-        return find_lesion(called, colors, alpha, field_share=field_share)
+        if shape is not None and picture.shape != tuple(shape):
+            raise InputError(_other_size(called, picture.shape, (shape[0], shape[1])))
+        return Decoded(arrays=tuple(one for one in read_colors(picture) if one is not None))
     except DECODER_DEFECTS as error:
-        raise InputError(f"{called} cannot be read; it must be a TIFF or PNG as IDRiD's.") from error
+        raise _unreadable(called) from error
+
+
+def _unreadable(called: str) -> InputError:
+    return InputError(f"{called} cannot be read; it must be a TIFF or PNG as IDRiD's.")
 
 
 def _other_size(name: str, size: tuple[int, int], shape: tuple[int, int]) -> str:

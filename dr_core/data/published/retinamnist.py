@@ -3,10 +3,9 @@
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from dr_core.data.intake.index import Intake, index_eyes
+from dr_core.data.intake.index import Intake, index_eyes, open_archive
 from dr_core.errors import InputError
 
 RETINAMNIST_EXPECTED: dict[str, tuple[int, ...]] = {
@@ -34,7 +33,7 @@ def index_retinamnist(root: Path) -> Intake:
         raise InputError(f"{root} must hold one file retinamnist*.npz, not {len(files)}; name a folder with one.")
     parts = []
     try:
-        with files[0].open("rb") as file, np.load(file) as archive:
+        with open_archive(files[0]) as archive:
             for split in RETINAMNIST_EXPECTED:
                 grades = archive[f"{split}_labels"].ravel()
                 rows = range(len(grades))

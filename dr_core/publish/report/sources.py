@@ -54,6 +54,7 @@ def _digests(study: Study) -> str:
     return "".join(
         f"<li>results/{escape(path.name)}: SHA-256 {digest_file(path)}</li>"
         for path in sorted((study.path / "results").glob("*.parquet"))
+        if path.is_file()
     )
 
 

@@ -14,6 +14,7 @@ from dr_core.analysis.spectrum import (
 )
 from dr_core.errors import InputError
 from dr_core.models.architectures import build_backbone
+from tests.conftest import find_free_port
 
 
 def all_at_once(model, images, centered=True):
@@ -125,11 +126,7 @@ def _rank_work(rank, port, queue):
 
 
 def test_two_ranks_equal_one():
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = find_free_port()
     context = torch.multiprocessing.get_context("spawn")
     queue = context.Queue()
     workers = [context.Process(target=_rank_work, args=(rank, port, queue)) for rank in range(2)]

@@ -1,5 +1,6 @@
 """Readers of the published layouts, on small copies of them and on the real label files."""
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -164,6 +165,29 @@ def test_a_mask_of_another_photograph_is_refused(idrid):
         eye.read_mask("total")
     with pytest.raises(InputError, match="must be one of"):
         eye.read_mask("drusen")
+
+
+@pytest.mark.parametrize(
+    ("height", "outcome"), [(60, None), (110, "which a lesion rarely covers"), (200, "no lesion is that large")]
+)
+def test_a_mask_is_judged_by_its_share_of_the_field_of_view(idrid, height, outcome):
+    """As where it is uploaded: a disc that fills a third of a wide photograph."""
+    eye = load_segmentation(idrid)[0]
+    picture = np.zeros((256, 512, 3), np.uint8)
+    cv2.circle(picture, (256, 128), 120, (60, 110, 180), -1)
+    Image.fromarray(picture).save(eye.image_path, quality=95)
+    mask = np.zeros((256, 512), np.uint8)
+    mask[128 - height // 2 : 128 + height // 2, 196:316] = 1
+    Image.fromarray(mask).save(eye.mask_paths["microaneurysms"])
+    share = mask.mean() / eye.field_share
+    assert eye.field_share == pytest.approx(np.pi * 120**2 / mask.size, rel=0.03)
+    assert mask.mean() < 0.25
+    if height == 200:
+        with pytest.raises(InputError, match=rf"covers {round(100 * share)} % of the field of view.*{outcome}"):
+            eye.read_mask("microaneurysms")
+        return
+    notes = eye.decode_mask("microaneurysms").notes
+    assert outcome in notes[0] if outcome else notes == ()
 
 
 def test_real_idrid(shared_data):

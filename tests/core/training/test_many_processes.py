@@ -1,5 +1,4 @@
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from dr_core.study.run_history import read_metrics
 from dr_core.training.execution import start_fabric
 from dr_core.training.loop import train
 from dr_core.training.run_folder import RunFolder
+from tests.conftest import find_free_port
 from tests.core.training.job_member import CONFIG, CPU, finetune_task, moco_step
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -20,17 +20,16 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 ROOT = Path(__file__).parents[3]
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def job(tmp_path_factory):
     """Two processes that trained together on the CPU; the second one died in the second epoch of their last task."""
     out = tmp_path_factory.mktemp("job")
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    shared = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(find_free_port()),
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+    }
     command = [sys.executable, "-W", "ignore", "-m", "tests.core.training.job_member", str(out)]
     members = []
     for rank in ("0", "1"):
@@ -38,7 +37,7 @@ def job(tmp_path_factory):
         environment = os.environ | shared | place | {"OMP_NUM_THREADS": "1"}
         members.append(subprocess.Popen(command, cwd=ROOT, env=environment))
     try:
-        codes = [member.wait(timeout=120) for member in members]
+        codes = [member.wait(timeout=300) for member in members]
     finally:
         for member in members:
             member.kill()

@@ -13,46 +13,12 @@ from dr_core.data.phantom import draw_phantom
 from dr_core.data.published.folder import FolderLayout
 from dr_core.data.published.sources import folder_source
 from dr_core.errors import InputError
+from tests.zoo.masks import LESION, MASKS, encode
 
 EYE = draw_phantom(3, 256, 1).image
-LESION = np.zeros((64, 96), bool)
-LESION[20:30, 40:52] = True
-
-
-def encode(picture, kind="PNG", **options):
-    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
 
 
 # --- masks --------------------------------------------------------------------------------------------------------
-
-
-def two(off, on, dtype=np.uint8):
-    return np.where(LESION, on, off).astype(dtype)
-
-
-def colored(off, on, mode="RGB"):
-    return Image.fromarray(np.where(LESION[..., None], on, off).astype(np.uint8), mode=None)
-
-
-MASKS = {
-    **{
-        f"{off} and {on}": encode(two(off, on))
-        for off, on in [(0, 1), (0, 255), (1, 2), (128, 255), (255, 0), (254, 255)]
-    },
-    "bits": encode(Image.fromarray(LESION)),
-    "inverted bits": encode(Image.fromarray(~LESION)),
-    "16 bits": encode(two(0, 65535, np.uint16)),
-    "16 bits, 1": encode(two(0, 1, np.uint16)),
-    "red on white": encode(colored((255, 255, 255), (255, 0, 0))),
-    "green on black": encode(colored((0, 0, 0), (0, 200, 0))),
-    "alpha on white": encode(colored((255, 255, 255, 0), (255, 255, 255, 255))),
-    "red, opaque on transparent": encode(colored((0, 0, 0, 0), (255, 0, 0, 255))),
-    "red on opaque white": encode(colored((255, 255, 255, 255), (255, 0, 0, 255))),
-    "tiff": encode(two(0, 255), "TIFF"),
-}
 
 
 @pytest.mark.parametrize("name", MASKS)
@@ -60,7 +26,9 @@ def test_each_mask_marks_the_lesion(name):
     assert np.array_equal(decode_mask("m", MASKS[name], LESION.shape).pixels, LESION)
 
 
-@pytest.mark.parametrize("name", ["1 and 2", "128 and 255", "255 and 0", "inverted bits", "red on white"])
+@pytest.mark.parametrize(
+    "name", ["1 and 2", "128 and 255", "255 and 0", "inverted bits", "red on white", "inverted tiff"]
+)
 def test_an_unusual_side_is_noted(name):
     assert "was taken for the lesion" in decode_mask("m", MASKS[name]).notes[0]
 
