@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit, logit
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata
 from scipy.stats import t as student
 
 from dr_core.errors import InputError
@@ -114,9 +114,9 @@ def _sum_by(cluster: np.ndarray, values: np.ndarray, clusters: int) -> np.ndarra
 def auc_interval(scores: np.ndarray, labels: np.ndarray, patients: np.ndarray) -> Interval:
     """AUC with a 95 % interval, patients as clusters.
 
-    logit(A) +- t se / (A (1 - A)) with A = (AUC m n + 1/2) / (m n + 1), m and n patients with sick and healthy
+    logit(A) +- z se / (A (1 - A)) with A = (AUC m n + 1/2) / (m n + 1), m and n patients with sick and healthy
     eyes; se^2 = S10 / M + S01 / N + 2 S11 / (M N), at least half of what Hanley and McNeil's formula gives, since
-    a few placements that hardly vary say little of their variance; t with Satterthwaite's degrees of freedom.
+    a few placements that hardly vary say little of their variance.
 
     Args:
         scores: Float (N,), higher means more likely positive.
@@ -130,7 +130,7 @@ def auc_interval(scores: np.ndarray, labels: np.ndarray, patients: np.ndarray) -
         InputError: If a score is NaN.
 
     Source: Obuchowski 1997, Biometrics 53:567-578; logit as in Pepe 2003, section 5.2; Hanley and McNeil 1982,
-    Radiology 143:29-36. The half count, the floor and t are ours, for coverage (`benchmarks/intervals.py`).
+    Radiology 143:29-36. The half count and the floor are ours, for coverage (`benchmarks/intervals.py`).
     """
     labels = np.asarray(labels, bool)
     cluster = np.unique(np.asarray(patients), return_inverse=True)[1]
@@ -141,7 +141,7 @@ def auc_interval(scores: np.ndarray, labels: np.ndarray, patients: np.ndarray) -
     value = float(found.value[0])
     center = (value * m * n + 0.5) / (m * n + 1)
     variance = max(float((found.influence[:, 0] ** 2).sum()), hanley_mcneil_variance(center, m, n) / 2)
-    half = float(student.isf((1 - CONFIDENCE) / 2, max(found.freedom, 2)) * np.sqrt(variance) / (center * (1 - center)))
+    half = float(norm.isf((1 - CONFIDENCE) / 2) * np.sqrt(variance) / (center * (1 - center)))
     return Interval(
         value=value,
         low=min(value, float(expit(logit(center) - half))),
@@ -192,7 +192,7 @@ def auc_difference_interval(
 def mean_auc_interval(scores: Sequence[np.ndarray], labels: Sequence[np.ndarray], patients: np.ndarray) -> Interval:
     """Mean of AUCs of the same eyes, each with labels of its own, with a 95 % interval; patients as clusters.
 
-    logit(A) +- t se / (A (1 - A)), se^2 = sum over patients of (mean over k of psi_k)^2, else as `auc_interval`.
+    logit(A) +- z se / (A (1 - A)), se^2 = sum over patients of (mean over k of psi_k)^2, else as `auc_interval`.
 
     Args:
         scores: K times float (N,).
@@ -212,14 +212,13 @@ def mean_auc_interval(scores: Sequence[np.ndarray], labels: Sequence[np.ndarray]
             found = auc_influence(score, label, patients)
             value = float(found.value[0])
             center = (value * m * n + 0.5) / (m * n + 1)
-            parts.append((value, center, found.influence[:, 0], found.freedom, hanley_mcneil_variance(center, m, n)))
+            parts.append((value, center, found.influence[:, 0], hanley_mcneil_variance(center, m, n)))
     if not parts:
         return _unknown("fewer than two patients with positive or with negative eyes")
     value, center = (float(np.mean([part[column] for part in parts])) for column in (0, 1))
-    least = sum(part[4] for part in parts) / len(parts) ** 2 / 2
+    least = sum(part[3] for part in parts) / len(parts) ** 2 / 2
     variance = max(float((np.mean([part[2] for part in parts], axis=0) ** 2).sum()), least)
-    freedom = max(min(part[3] for part in parts), 2)
-    half = float(student.isf((1 - CONFIDENCE) / 2, freedom) * np.sqrt(variance) / (center * (1 - center)))
+    half = float(norm.isf((1 - CONFIDENCE) / 2) * np.sqrt(variance) / (center * (1 - center)))
     low, high = (float(expit(logit(center) + sign * half)) for sign in (-1, 1))
     warning = next((warn for warn in map(warn_few, labels) if warn), "")
     return Interval(

@@ -8,6 +8,7 @@ Source: inpainting by Telea 2004, Journal of Graphics Tools 9(1):23-34, as OpenC
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,9 +16,10 @@ import cv2
 import numpy as np
 
 from dr_core.analysis.control_regions import sample_control, weigh_control
-from dr_core.data.fundus import find_field_of_view
+from dr_core.data.fundus import FieldOfView, find_field_of_view, find_landmarks
 from dr_core.data.grades import LESIONS, TOTAL, mask_names
 from dr_core.errors import InputError
+from dr_core.seeds import derive_seed
 
 Kind = Literal["removed", "kept_only", "control"]
 
@@ -62,6 +64,69 @@ class KnockOut:
     def weight(self) -> float:
         """Weight of a control in its eye's mean (`weigh_control`); NaN for the other kinds."""
         return weigh_control(self.placed, self.unlike) if self.kind == "control" else math.nan
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaintedEye:
+    """One eye and all that is painted out of it.
+
+    Attributes:
+        image: Uint8 (h, w, 3) RGB, of working size, as it is.
+        field: Its field of view: one crop for all, so that nothing but the painting differs.
+        cases: The knock-outs of every lesion that the eye has.
+    """
+
+    image: np.ndarray
+    field: FieldOfView
+    cases: tuple[KnockOut, ...]
+
+
+def knock_out_all(
+    name: str,
+    image: np.ndarray,
+    masks: Mapping[str, np.ndarray],
+    *,
+    controls: int,
+    seed: int,
+    disc: np.ndarray | None = None,
+) -> PaintedEye:
+    """Knock every lesion of an eye out, away from its optic disc and as far from its fovea.
+
+    Args:
+        name: Name of the eye, from which its controls' positions follow.
+        image: Uint8 (H, W, 3) RGB.
+        masks: Lesion -> bool (H, W).
+        controls: Controls of each knock-out, at different positions.
+        seed: Seed of the controls.
+        disc: Bool (H, W), the optic disc, which no control touches; None takes what is found in the photograph.
+
+    Raises:
+        InputError: If a mask has another height or width than the photograph.
+
+    Source: as `knock_out`; disc and fovea as `dr_core.data.fundus.landmarks` finds them.
+    """
+    known = {lesion: mask for lesion, mask in masks.items() if lesion in LESIONS}
+    small, reduced = reduce_eye(image, known if disc is None else {**known, _DISC: disc})
+    field = find_field_of_view(small)
+    landmarks = find_landmarks(small, field)
+    avoid = reduced.pop(_DISC, None)
+    if avoid is None and landmarks is not None:
+        avoid = landmarks.mark_disc((small.shape[0], small.shape[1]))
+    fovea = None if landmarks is None else landmarks.fovea
+    derived = derive_seed(seed, name, "knock-out")
+
+    def of_lesion(lesion: str) -> list[KnockOut]:
+        return knock_out(small, reduced, lesion, derived, controls, avoid=avoid, fovea=fovea)
+
+    with ThreadPoolExecutor(_PAINTERS) as workers:  # painting leaves the interpreter's lock
+        cases = tuple(case for found in workers.map(of_lesion, mask_names()) for case in found)
+    return PaintedEye(image=small, field=field, cases=cases)
+
+
+_DISC = "optic disc"
+"""Name of the disc among the masks while they are reduced."""
+
+_PAINTERS = 4
 
 
 def reduce_eye(image: np.ndarray, masks: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:

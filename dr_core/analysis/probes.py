@@ -52,7 +52,7 @@ def pool_features(model: nn.Module, inputs: Tensor) -> dict[str, np.ndarray]:
 
 
 def measure_slopes(model: nn.Module, inputs: Tensor, target: int) -> dict[str, np.ndarray]:
-    """Measure how the output of a grade rises with each channel of every block.
+    """Measure how the probability of a grade rises with each channel of every block.
 
     Args:
         model: A ResNet in evaluation mode; it stays as it was.
@@ -60,18 +60,19 @@ def measure_slopes(model: nn.Module, inputs: Tensor, target: int) -> dict[str, n
         target: The grade.
 
     Returns:
-        Block -> float64 (N, C): the sum over positions of d f_target / d h, h the block's output.
+        Block -> float64 (N, C): the sum over positions of d P_target / d h, h the block's output.
 
     Raises:
         InputError: If the model is no ResNet.
 
-    Source: Kim et al. 2018, eq. 1.
+    Source: Kim et al. 2018, eq. 1, of the probability: behind the last block the logit's slope is the same in all eyes.
     """
     found: dict[str, list[np.ndarray]] = {name: [] for name in list_blocks(model)}
     for batch in inputs.split(_BATCH):  # type: ignore[no-untyped-call]
         with torch.enable_grad():
             kept = _record(model, batch.clone().requires_grad_(True))
-            slopes = torch.autograd.grad(kept.pop(_OUTPUT)[:, target].sum(), list(kept.values()))
+            answers = torch.softmax(kept.pop(_OUTPUT), dim=1)
+            slopes = torch.autograd.grad(answers[:, target].sum(), list(kept.values()))
         for name, slope in zip(kept, slopes, strict=True):
             found[name].append(slope.double().sum(dim=(2, 3)).cpu().numpy())
     return {name: np.concatenate(parts) for name, parts in found.items()}
@@ -159,21 +160,24 @@ def find_direction(features: np.ndarray, present: np.ndarray) -> np.ndarray:
     return result
 
 
-def measure_effect(slopes: np.ndarray, directions: Sequence[np.ndarray]) -> np.ndarray:
-    """Measure for how many eyes a step along a direction raises the output of a grade.
+def measure_effect(slopes: np.ndarray, features: np.ndarray, directions: Sequence[np.ndarray]) -> np.ndarray:
+    """Measure how far a step along a direction moves the probability of a grade.
 
-    S = the share of eyes x with (sum over positions of d f_target / d h(x)) . v > 0.
+    S = mean over eyes x of (sum over positions of d P_target / d h(x)) . v, times the standard deviation of h(x) . v.
 
     Args:
         slopes: Float (N, C) of one block, from `measure_slopes`.
+        features: Float (N, C) of the same block, from `pool_features`.
         directions: K times float (C,).
 
     Returns:
-        Float64 (K,), in [0, 1]; random directions give the control.
+        Float64 (K,), change of the probability for a step of one standard deviation; the control is random directions.
 
-    Source: Kim et al. 2018, eq. 2 (TCAV score).
+    Source: Kim et al. 2018, eq. 1 and 2. Their score is the share of eyes with S > 0, which the many eyes of one grade
+    make 0 or 1 for random directions as well; the size tells them apart.
     """
-    result: np.ndarray = (slopes @ np.stack(directions).T > 0).mean(axis=0)
+    along = np.stack(directions).T
+    result: np.ndarray = (slopes @ along).mean(axis=0) * (features @ along).std(axis=0)
     return result
 
 

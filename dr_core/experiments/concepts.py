@@ -25,6 +25,7 @@ from dr_core.data.phantom import Phantom, draw_patient
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Workload
+from dr_core.experiments.explained_eyes import MeasuredRows
 from dr_core.experiments.settings import describe
 from dr_core.experiments.step import Report, Step
 from dr_core.models.checkpoint import LoadedModel
@@ -41,7 +42,8 @@ TABLES: dict[str, dict[str, str]] = {
         "lesion": "lesion that the probe looks for",
         "auc": "AUC of a linear probe on patients that it has not seen; 0.5 = knows nothing",
         "auc_untrained": "the same probe on an untrained network of the same architecture; NaN where none can be built",
-        "effect": "share of eyes whose output for the target grade rises along the lesion's direction (TCAV score)",
+        "effect": "change of the target's probability, mean over eyes, for a step of one standard deviation along the "
+        "lesion's direction",
         "effect_low": "2.5th percentile of the same for directions from shuffled labels",
         "effect_high": "97.5th percentile",
         "positives": "eyes with the lesion",
@@ -73,16 +75,7 @@ class ConceptsConfig:
     seed: int = describe(0, "seed of the phantoms and the shuffles")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConceptsReport:
-    """How far it is: `done` of `total` set-ups, and the rows of the one that has just been done."""
-
-    done: int
-    total: int
-    rows: pd.DataFrame
-
-
-def probe_concepts(models: Mapping[str, LoadedModel], config: ConceptsConfig) -> Iterator[ConceptsReport]:
+def probe_concepts(models: Mapping[str, LoadedModel], config: ConceptsConfig) -> Iterator[MeasuredRows]:
     """Probe every block of every set-up for every lesion.
 
     Args:
@@ -109,7 +102,7 @@ def probe_concepts(models: Mapping[str, LoadedModel], config: ConceptsConfig) ->
             {"setup": setup, **row, "auc_untrained": untrained[kind].get((row["block"], row["lesion"]), float("nan"))}
             for row in _probe_model(model, inputs, present, patients, config)
         ]
-        yield ConceptsReport(done=done, total=len(models), rows=pd.DataFrame(rows, columns=MEASURED))
+        yield MeasuredRows(done=done, total=len(models), rows=pd.DataFrame(rows, columns=MEASURED))
 
 
 def _draw(config: ConceptsConfig) -> tuple[list[Phantom], np.ndarray]:
@@ -150,7 +143,7 @@ def _probe_model(
             effect = [float("nan")] * 3
             if marked.any() and not marked.all():
                 shuffled = control_directions(values, marked, config.controls, derive_seed(config.seed, block, lesion))
-                own, *others = measure_effect(slopes[block], [find_direction(values, marked), *shuffled])
+                own, *others = measure_effect(slopes[block], values, [find_direction(values, marked), *shuffled])
                 effect = [float(own), *np.percentile(others, (2.5, 97.5)).tolist()]
             names = ("effect", "effect_low", "effect_high")
             yield about | dict(zip(names, effect, strict=True)) | {"positives": int(marked.sum()), "n": len(marked)}

@@ -48,6 +48,15 @@ class EyeInView:
     fields: Mapping[str, np.ndarray]
 
 
+@dataclass(frozen=True, kw_only=True)
+class MeasuredRows:
+    """How far a measurement is: `done` of `total`, and the rows of what has just been done, as its table has them."""
+
+    done: int
+    total: int
+    rows: pd.DataFrame
+
+
 def bring_to_view(eye: ReadableEye, models: Mapping[str, LoadedModel]) -> EyeInView:
     """Read an eye and bring it to the own view of every model."""
     image = eye.read_image()

@@ -19,6 +19,7 @@ from dr_core.experiments.answers import RUN
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
 from dr_core.experiments.explained_eyes import (
     EyeInView,
+    MeasuredRows,
     ReadableEye,
     average_over_eyes,
     bring_to_view,
@@ -97,18 +98,9 @@ class FaithfulnessConfig:
         return PerturbationConfig(fill=self.fill, seed=self.seed)
 
 
-@dataclass(frozen=True, kw_only=True)
-class FaithfulnessReport:
-    """How far it is: `done` of `total` eyes, and the rows of the eye that has just been done."""
-
-    done: int
-    total: int
-    rows: pd.DataFrame
-
-
 def measure_faithfulness(
     models: Mapping[str, LoadedModel], eyes: Sequence[ReadableEye], config: FaithfulnessConfig
-) -> Iterator[FaithfulnessReport]:
+) -> Iterator[MeasuredRows]:
     """Follow every set-up's answer on every eye.
 
     Args:
@@ -135,7 +127,7 @@ def measure_faithfulness(
             for method, own in by_method.items()
             for taken, most, least in zip(own.fractions, own.most_first, own.least_first, strict=True)
         ]
-        yield FaithfulnessReport(done=done, total=len(eyes), rows=pd.DataFrame(rows, columns=MEASURED))
+        yield MeasuredRows(done=done, total=len(eyes), rows=pd.DataFrame(rows, columns=MEASURED))
 
 
 def measure_eye(
@@ -173,7 +165,8 @@ def summarize_faithfulness(rows: pd.DataFrame, config: FaithfulnessConfig) -> pd
     keys = [*(column for column in RUN if column in rows), "rule", "fill"]
     areas = rows[rows["taken"] == 0].rename(columns={"area": "value"})
     controls = areas[areas["method"] != MAP].groupby([*keys, "eye"])["value"].max()
-    beyond = areas[areas["method"] == MAP].set_index([*keys, "eye"])["value"] - controls
+    own = areas[areas["method"] == MAP].set_index([*keys, "eye"])["value"]
+    beyond = own - controls.reindex(own.index)  # in the order of the rows
     extra = beyond.reset_index().assign(method=BEYOND)
     both = pd.concat([areas[[*keys, "method", "eye", "value"]], extra], ignore_index=True)
     return average_over_eyes(both, [*keys, "method"], config.draws, config.seed)

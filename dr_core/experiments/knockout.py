@@ -7,15 +7,12 @@ import pandas as pd
 
 from dr_core.analysis.bootstrap import sample_patients
 from dr_core.analysis.drawn_intervals import drawn_interval
-from dr_core.analysis.knockout import knock_out, reduce_eye
+from dr_core.analysis.knockout import knock_out_all
 from dr_core.analysis.robustness import bootstrap_means
-from dr_core.data.fundus import find_field_of_view
-from dr_core.data.fundus.landmarks import find_landmarks
-from dr_core.data.grades import LESIONS, TARGET_GRADE, mask_names, referable_readings
+from dr_core.data.grades import TARGET_GRADE, referable_readings
 from dr_core.experiments.answers import RUN
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.prediction import predict_views
-from dr_core.seeds import derive_seed
 
 BEYOND = "beyond control"
 """Kind in the summary: how much further than in the control the probability falls."""
@@ -45,24 +42,11 @@ def knock_out_eye(
     Returns:
         Rows as `RESULT_COLUMNS` describes `knockout`, with the model's name in the column `setup`.
     """
-    known = {lesion: masks[lesion] for lesion in LESIONS}
-    small, reduced = reduce_eye(image, known if disc is None else {**known, _DISC: disc})
-    field = find_field_of_view(small)  # one crop for all, so that nothing but the painting differs
-    landmarks = find_landmarks(small, field)
-    avoid = reduced.pop(_DISC, None)
-    if avoid is None and landmarks is not None:
-        avoid = landmarks.mark_disc((small.shape[0], small.shape[1]))
-    fovea = None if landmarks is None else landmarks.fovea
-    derived = derive_seed(seed, eye, "knock-out")
-    cases = [
-        case
-        for mask in mask_names()
-        for case in knock_out(small, reduced, mask, derived, controls, avoid=avoid, fovea=fovea)
-    ]
-    pictures = [small, *(case.image for case in cases)]
+    painted = knock_out_all(eye, image, masks, controls=controls, seed=seed, disc=disc)
+    pictures = [painted.image, *(case.image for case in painted.cases)]
     preprocessings = dict.fromkeys(model.info.preprocessing for model in models.values())
     views = {
-        preprocessing: np.stack([preprocessing.to_model_view(picture, field) for picture in pictures])
+        preprocessing: np.stack([preprocessing.to_model_view(picture, painted.field) for picture in pictures])
         for preprocessing in preprocessings
     }
     rows: list[dict[str, object]] = []
@@ -72,7 +56,7 @@ def knock_out_eye(
             "severe": answers[:, TARGET_GRADE],
             **{f"referable_{reading.positive_from}": reading.score(answers) for reading in referable_readings()},
         }
-        for number, case in enumerate(cases, start=1):
+        for number, case in enumerate(painted.cases, start=1):
             about = {"eye": eye, "setup": setup, "lesion": case.lesion, "kind": case.kind}
             about_place = {
                 "painted": case.painted,
@@ -85,10 +69,6 @@ def knock_out_eye(
                 for name, values in measures.items()
             ]
     return rows
-
-
-_DISC = "optic disc"
-"""Name of the disc among the masks while they are reduced."""
 
 
 def summarize_knockouts(knockouts: pd.DataFrame, *, draws: int = 1000, seed: int = 0) -> pd.DataFrame:

@@ -25,6 +25,7 @@ from dr_core.experiments.answers import RUN
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
 from dr_core.experiments.explained_eyes import (
     EyeInView,
+    MeasuredRows,
     ReadableEye,
     average_over_eyes,
     bring_to_view,
@@ -100,18 +101,9 @@ class SanityConfig:
     seed: int = describe(0, "seed of the new weights and the draws")
 
 
-@dataclass(frozen=True, kw_only=True)
-class SanityReport:
-    """How far it is: `done` of `total` methods of set-ups, and the rows of the one that has just been done."""
-
-    done: int
-    total: int
-    rows: pd.DataFrame
-
-
 def check_sanity(
     models: Mapping[str, LoadedModel], eyes: Sequence[ReadableEye], config: SanityConfig
-) -> Iterator[SanityReport]:
+) -> Iterator[MeasuredRows]:
     """Check every method on every set-up.
 
     Args:
@@ -135,7 +127,7 @@ def check_sanity(
                 {"setup": setup, "rule": rule, **row} for row in _check_rule(model.model, rule, setup, views, config)
             ]
             done += 1
-            yield SanityReport(done=done, total=total, rows=pd.DataFrame(rows, columns=MEASURED))
+            yield MeasuredRows(done=done, total=total, rows=pd.DataFrame(rows, columns=MEASURED))
 
 
 def _check_rule(

@@ -9,10 +9,11 @@ import numpy as np
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from dr_core.data.fundus import KINDS
+from dr_core.data.fundus import KINDS, Landmarks
 from dr_core.data.grades import LESIONS
 from dr_core.data.idrid import SegmentedEye, load_segmentation
 from dr_core.data.intake.lesion_mask import LesionMask, decode_mask, split_name
+from dr_core.data.phantom import draw_phantom
 from dr_core.errors import InputError
 from dr_ui.eyes import cache, case_list, choice, chosen, uploads
 from dr_ui.eyes.cache import Eye
@@ -74,6 +75,23 @@ class Specimen:
         shape = (image.shape[0], image.shape[1])
         return image, {lesion: partial(_decode, file, shape, field_share) for lesion, file in self.masks}
 
+    def read_disc(self, shape: tuple[int, int]) -> np.ndarray | None:
+        """Optic disc in the photograph of this height and width, bool (H, W); None where it must be searched."""
+        known = self.eye.published
+        if known is not None:
+            return known.read_disc()
+        landmarks = self.drawn_landmarks(shape)
+        return None if landmarks is None else landmarks.mark_disc(shape)
+
+    def drawn_landmarks(self, shape: tuple[int, int]) -> Landmarks | None:
+        """Optic disc and fovea of a phantom, which knows its own, at a picture's size; None of a photograph."""
+        eye = self.eye
+        if eye.file is not None or eye.published is not None or eye.picture is not None:
+            return None
+        grade, seed = eye.sample
+        small = draw_phantom(grade, _LANDMARK_SIDE, seed)  # the same eye, in no time
+        return small.landmarks.scale(shape[0] / _LANDMARK_SIDE)
+
     def notes(self, masks: Mapping[str, LesionMask]) -> tuple[str, ...]:
         """What a user should know of uploaded masks."""
         names = {lesion: file.name for lesion, file in self.masks}
@@ -93,6 +111,8 @@ class Specimen:
 
 
 _ON_AND_OFF = 2
+
+_LANDMARK_SIDE = 64
 
 
 def _published(eye: SegmentedEye, lesion: str) -> LesionMask:

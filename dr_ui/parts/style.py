@@ -68,6 +68,7 @@ _CSS = """
 .st-key-case_list { margin: 0 -.6rem; }
 .block-container { padding: 2.4rem 2.2rem 1rem; max-width: 1360px; }
 [data-testid="stMain"] [data-testid="stVerticalBlock"] { gap: .7rem; }
+:root { --lens-page: light-dark(#ffffff, #14181d); }  /* .streamlit/config.toml's two backgrounds */
 .lens-head { display: flex; align-items: baseline; gap: 1rem; flex-wrap: wrap; }
 .lens-head h1 { font-size: 1.65rem; line-height: 1.25; padding: 0; margin: 0; }
 .lens-note { font-size: .8rem; margin-left: auto; border: 1px solid currentColor; border-radius: 1rem;
@@ -174,7 +175,7 @@ _CSS = """
 .lens-eyes img { width: 52px; height: 52px; border-radius: .3rem; display: block; background: #0b0b0d; }
 .lens-scroll { overflow-x: auto; position: relative; }
 .lens-scroll tbody th[scope="row"], .lens-scroll thead tr:first-child > :first-child,
-.lens-eyes tbody th { position: sticky; left: 0; z-index: 1; background: var(--st-background-color, Canvas); }
+.lens-eyes tbody th { position: sticky; left: 0; z-index: 1; background: var(--lens-page); }
 .lens-listing td { white-space: normal !important; text-align: left !important; }
 .lens-listing thead th { text-align: left !important; }
 .lens-scores { width: 100%; min-width: 1060px; table-layout: fixed; border-collapse: collapse; font-size: .8rem;
@@ -216,7 +217,21 @@ _CSS = """
 .lens-claims small { display: block; font-size: .74rem; opacity: .85; }
 .lens-claims summary { cursor: pointer; } .lens-claims details p { font-size: .76rem; margin: .3rem 0; }
 .lens-claims ul { list-style: none; margin: 0; padding: 0; max-height: 16rem; overflow-y: auto; font-size: .76rem; }
+.lens-claims .lens-about { display: inline; margin-right: .3rem; } .lens-claims td > div + div { margin-top: .2rem; }
+@media (max-width: 640px) {  /* a claim with its verdict first, one under the other */
+  .lens-claims { min-width: 0; display: block; } .lens-claims tbody { display: block; }
+  .lens-claims thead { position: absolute; clip-path: inset(50%); }
+  .lens-claims tbody tr { display: flex; flex-direction: column; padding: .5rem 0;
+    border-bottom: 1px solid color-mix(in srgb, currentColor 35%, transparent); }
+  .lens-claims tbody tr > * { border: 0; padding: .1rem 0; width: auto !important; order: 2; position: static; }
+  .lens-claims tbody tr > :first-child, .lens-claims tbody tr > th { order: 0; font-weight: 650; }
+  .lens-claims tbody tr > .lens-verdict { order: 1; }
+  .lens-claims [data-head]::before { content: attr(data-head) ": "; opacity: .85; } }
 .lens-claims li { padding: .1rem 0; } .lens-claims li span { display: block; opacity: .85; }
+@media (max-width: 640px) {  /* as much of a table as fits; names wrap, the rest is scrolled */
+  .lens-scores { table-layout: auto; min-width: 560px; }
+  .lens-scores tbody th[scope="row"] { white-space: normal; max-width: 7.5rem; }
+  .lens-scores caption { text-align: left; } }
 [data-testid="stMain"] [aria-label^="Scroll tabs"] { min-width: 24px; }
 @media (max-width: 1000px) {
   [data-testid="stMain"] [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }

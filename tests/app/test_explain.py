@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
@@ -10,11 +11,14 @@ from streamlit.testing.v1 import AppTest
 from dr_core.analysis.attribution import RULES, Explainer
 from dr_core.analysis.localization import pool, relevance_mass_accuracy, relevance_rank_accuracy
 from dr_core.data.fundus import find_field_of_view
+from dr_core.data.grades import LESIONS
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.protocol import PROTOCOLS, scale_mask
+from dr_core.experiments.knockout import knock_out_eye
 from dr_core.experiments.localization import LocalizeConfig, list_scores, localize_eyes
 from dr_core.models.setups import SETUPS
 from dr_ui.eyes.choice import FIRST_SAMPLE, SAMPLES
+from dr_ui.views.explain.knockouts import signed
 from tests.app.page_driver import encoded, html_of, upload
 
 ROOT = Path(__file__).parents[2]
@@ -424,8 +428,6 @@ def test_a_method_is_checked_on_the_eye_that_is_looked_at(page):
 def test_what_the_study_measured_over_many_eyes_stands_below(monkeypatch, tmp_path, tiny_study):
     import shutil
 
-    import pandas as pd
-
     from dr_core.experiments.registry import EXPERIMENTS
     from dr_core.study.folder import open_study
 
@@ -450,15 +452,33 @@ def test_what_the_study_measured_over_many_eyes_stands_below(monkeypatch, tmp_pa
     assert '<td class="lens-best">+0.20<small>+0.10 to +0.30</small></td>' in shown
 
 
-def test_a_lesion_can_be_painted_out(page):
-    app = page.run()
-    app = app.toggle(key="knockout").set_value(True).run()
+def test_a_lesion_painted_out_on_the_page_gives_the_numbers_of_the_experiment(page, tiny_study):
+    phantom = draw_phantom(SAMPLES[FIRST_SAMPLE][0], 768, SAMPLES[FIRST_SAMPLE][1])
+    disc = phantom.landmarks.mark_disc(phantom.image.shape[:2])
+    models = {setup: tiny_study.load_model(setup) for setup in tiny_study.setups}
+    rows = pd.DataFrame(
+        knock_out_eye(f"phantom, {FIRST_SAMPLE}", phantom.image, phantom.masks, models, controls=5, seed=0, disc=disc)
+    )
+    rows["change"] = rows["after"] - rows["before"]
+    app = page.run().toggle(key="knockout").set_value(True).run()
     assert not app.exception
     assert not app.error
-    shown = html_of(app)
-    assert "as many healthy regions of the same sizes are painted out, 5 times" in shown
-    assert "Change of P(severe)" in shown
-    assert "Change of P(referable: grades 2 to 4)" in shown
+    table = html_of(app).split('aria-label="Knock-out"')[1]
+    assert "when as much healthy retina is painted out, 5 times" in table
+    assert "Change of P(severe)" in table
+    assert "Change of P(referable: grades 2 to 4)" in table
+    shown = dict(re.findall(r'<tr class="lens-removed"><th scope="row">(\w+)</th>(.*?)</tr>', table))
+    assert set(shown) == {"all", "MA", "HE", "EX", "SE"}
+    for code, cells in shown.items():
+        lesion = "total" if code == "all" else next(name for name, of in LESIONS.items() if of.code == code)
+        wanted = []
+        for measure in ("severe", "referable_2"):
+            for setup in tiny_study.setups:
+                part = rows[(rows["lesion"] == lesion) & (rows["measure"] == measure) & (rows["setup"] == setup)]
+                controls = part.loc[(part["kind"] == "control") & (part["weight"] > 0), "change"]
+                ends = f"{signed(controls.min())} to {signed(controls.max())}" if len(controls) else "no control"
+                wanted.append((signed(part.loc[part["kind"] == "removed", "change"].item()), ends))
+        assert re.findall(r"<td[^>]*>([^<]*)<small>([^<]*)</small></td>", cells) == wanted
 
 
 def test_faithfulness_is_measured_live_beside_its_controls(page):

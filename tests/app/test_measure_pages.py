@@ -123,12 +123,12 @@ def test_representations_shows_which_lesions_each_network_knows(monkeypatch, tmp
         caption.value for caption in page_of(monkeypatch, study.path, "4_Representations.py").caption
     )
     about = {"setup": "ifi_cl", "seed": 0, "fraction": 100, "lesion": "hard_exudates", "auc_untrained": 0.7}
-    about |= {"effect": 0.9, "effect_low": 0.2, "effect_high": 0.8, "positives": 20, "n": 60}
+    about |= {"effect": 0.009, "effect_low": 0.002, "effect_high": 0.008, "positives": 20, "n": 60}
     rows = [about | {"block": block, "auc": auc} for block, auc in (("layer1.0", 0.95), ("layer4.2", 0.85))]
     study.write_results("concepts", pd.DataFrame(rows))
     app = page_of(monkeypatch, study.path, "4_Representations.py")
     assert not app.exception
     assert not app.error
     shown = html_of(app)
-    assert '<td class="lens-best">0.95 layer1.0<small>▼ 90 % (20 to 80 %)</small></td>' in shown
+    assert '<td class="lens-best">0.95 layer1.0<small>▼ +0.90 (+0.20 to +0.80)</small></td>' in shown
     assert app.selectbox(key="concept").options == ["hard exudates"]

@@ -73,7 +73,7 @@ def test_representations_name_the_command_where_nothing_is_computed(page, server
 
 def test_claims_open_and_the_report_comes_in_both_forms(page, demo_server):
     page.goto(demo_server + "/Reproduction?place=Table+2")
-    rows = page.locator(".lens-claims tbody tr")
+    rows = page.get_by_role("region", name="Claims and verdicts").locator("tbody tr")
     expect(rows).to_have_count(len([claim for claim in CLAIMS if claim.exhibit == "Table 2"]))
     expect(page.get_by_text("This study cannot confirm or refute the paper.")).to_be_visible()
     row = rows.filter(has_text="IWNE has alpha (by distfit").first

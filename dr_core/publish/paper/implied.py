@@ -12,6 +12,7 @@ import pandas as pd
 from dr_core.analysis.distribution import top_share
 from dr_core.publish.paper.claim import FOUR, INITIALIZATIONS, label
 from dr_core.publish.paper.published import ALPHA, PARETO_80_20, table3
+from dr_core.publish.paper.wording import write_share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,16 +53,15 @@ def list_implications() -> list[Implication]:
 def _concentration() -> Implication:
     shares = {setup: top_share(alpha) for setup, alpha in ALPHA.items()}
     least = [setup for setup in FOUR if ALPHA[setup] > PARETO_80_20]
-    listed = ", ".join(f"{shares[setup]:.0%} at {ALPHA[setup]} ({label(setup)})" for setup in least)
+    listed = ", ".join(f"{write_share(shares[setup], 0)} at {ALPHA[setup]} ({label(setup)})" for setup in least)
     unbounded = ", ".join(f"{ALPHA[setup]} ({label(setup)})" for setup in FOUR if ALPHA[setup] <= 1)
     more = all(shares[setup] > top_share(PARETO_80_20) for setup in least)
     return Implication(
         exhibit="Table 2, section 4.2.3",
         claim="Alpha above 1.16 means that the result comes from less than 20 % of the activations.",
         implied=f"A larger alpha means {'more' if more else 'less'} concentration: of a Pareto law the largest 20 % "
-        f"hold {listed} and "
-        f"{top_share(PARETO_80_20):.0%} at {PARETO_80_20}; at {unbounded} the sum has no bound, the strongest "
-        f"concentration.",
+        f"hold {listed} and {write_share(top_share(PARETO_80_20), 0)} at {PARETO_80_20}; at {unbounded} the sum has no "
+        "bound, the strongest concentration.",
         agrees=more,
     )
 
@@ -109,14 +109,13 @@ def _below_controls() -> Implication:
         index=["lesion", "setup", "pooling", "statistic"], columns="method", values="value"
     )
     below = int((wide["lrp"] < wide["random"]).sum())
+    ends = dict.fromkeys(f"{end:.2f}" for end in (wide["random"].min(), wide["random"].max()))
     return Implication(
         exhibit="Table 3, equation 3",
         claim="Results similar to the random control mean that the model looks at random features.",
         implied=f"By RRA {below} of {len(wide)} heatmap rows lie below their random control ({wide['lrp'].min():.2f} "
-        f"to "
-        f"{wide['lrp'].max():.2f} against {wide['random'].min():.2f} to {wide['random'].max():.2f}): worse than "
-        f"random, for every "
-        "model and lesion. No reading of eq. 3 found so far gives both rows.",
+        f"to {wide['lrp'].max():.2f} against {' to '.join(ends)}): worse than random, "
+        "for every model and lesion. No reading of eq. 3 found so far gives both rows.",
         agrees=below == 0,
     )
 
@@ -157,7 +156,7 @@ def _follows() -> Implication:
         f"{'imply' if between else 'do not imply'} that IFI's is smaller; IFI above IWNE on microaneurysms and "
         f"haemorrhages contains "
         "the same claim on microaneurysms; FS above CL on the total repeats hard exudates, by the controls "
-        f"{share:.0%} of its area.",
+        f"{write_share(share, 0)} of its area.",
         agrees=True,
     )
 

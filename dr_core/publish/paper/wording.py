@@ -10,6 +10,11 @@ CHECKPOINTS = "these four checkpoints"
 """What a verdict is about where each set-up was trained once."""
 
 
+def write_share(share: float, digits: int = 1) -> str:
+    """A share as a percentage, with a space before its sign as everywhere in texts."""
+    return f"{100 * share:.{digits}f} %"
+
+
 def describe_scope(findings: Sequence[Finding]) -> str:
     """One sentence on what the verdicts of a study are about; empty where nothing was measured."""
     runs = {finding.runs for finding in findings if finding.runs and finding.claim.needs_runs}
@@ -20,8 +25,8 @@ def describe_scope(findings: Sequence[Finding]) -> str:
         "runs."
     return (
         f"One training run of each set-up: what is found here is true of {CHECKPOINTS}, and cannot tell a pretraining "
-        f"from "
-        "the chance of one training. A second seed makes verdicts about set-ups possible, a fifth makes them useful."
+        "from the chance of one training. A second seed makes verdicts about set-ups possible, a fifth makes "
+        "them useful."
     )
 
 
@@ -36,7 +41,7 @@ def describe_power(finding: Finding) -> str:
         )
     if math.isfinite(power.found):
         truth = "exact equality" if finding.claim.rule.equality else "the paper's own numbers"
-        parts.append(f"{truth} would be found in {power.found:.0%}")
+        parts.append(f"{truth} would be found in {write_share(power.found, 0)}")
     return "; ".join(parts)
 
 
@@ -53,7 +58,7 @@ def describe_rates(finding: Finding) -> str:
 
 
 def _rate(rate: Rate) -> str:
-    return f"{rate.share:.1%} ({rate.count} of {rate.studies})"
+    return f"{write_share(rate.share)} ({rate.count} of {rate.studies})"
 
 
 def describe_study_rate(findings: Sequence[Finding]) -> str:
@@ -63,6 +68,6 @@ def describe_study_rate(findings: Sequence[Finding]) -> str:
     if rates is None:
         return ""
     return (
-        f"In {rates.false_holds.share:.1%} of {rates.false_holds.studies} simulated studies without any effect one or "
-        "more verdicts were a false “holds”."
+        f"In {write_share(rates.false_holds.share)} of {rates.false_holds.studies} simulated studies without any "
+        "effect one or more verdicts were a false “holds”."
     )

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 
+from dr_core.analysis.controls import CONTROLS
 from dr_core.publish.paper.implied import list_implications
 from dr_core.publish.paper.review import (
+    ONE_RUN,
     PHANTOMS,
     Finding,
     compare_table2,
@@ -61,6 +63,7 @@ def make_report(study: Study) -> str:
         *map(_figure, draw_figures(study)),
         _table2(study),
         _table3(study),
+        _tests(study),
         _measures(study),
         _knockouts(study),
         describe_explanations(study),
@@ -120,12 +123,12 @@ def _claim(study: Study, finding: Finding) -> str:
     listed = "".join(f"<li>{escape(one.name)}: {write_comparison(one)}</li>" for one in finding.comparisons[:_AT_MOST])
     more = len(finding.comparisons) - _AT_MOST
     rest = f"<li>and {more} more in results/{claim.tables[0]}.parquet</li>" if more > 0 else ""
-    data = describe_data(study, finding.data) if finding.data else "nothing"
+    data = describe_data(study, finding.data) if finding.data else "–"
     about = "".join(f"<p>{escape(text)}</p>" for text in (describe_power(finding), describe_rates(finding)) if text)
     return (
         f"<tr class='claim'><td>{escape(claim.exhibit)}, {escape(claim.section)}</td><td>{escape(claim.statement)}</td>"
-        f"<td>{escape(claim.paper)}</td><td>{escape(judgment.reason)}</td>"
-        f"<td>{_mark(judgment.verdict)}{_at_hand(finding)}</td><td>{escape(data)}</td></tr>"
+        f"<td>{escape(claim.paper)}</td><td>{escape((finding.checkpoints or judgment).reason)}</td>"
+        f"<td>{_verdicts(finding)}</td><td>{escape(data)}</td></tr>"
         f"<tr><td></td><td colspan='5'><ul class='told'>{listed}{rest}</ul>{about}</td></tr>"
     )
 
@@ -134,11 +137,14 @@ def _mark(verdict: Verdict) -> str:
     return f"<b>{MARKS[verdict]}\N{NO-BREAK SPACE}{verdict}</b>"
 
 
-def _at_hand(finding: Finding) -> str:
-    """The verdict on the checkpoints, where there is one run of each set-up."""
+def _verdicts(finding: Finding) -> str:
+    """The verdict about the set-ups, and about the very checkpoints where there is one run of each set-up."""
+    own = _mark(finding.judgment.verdict)
+    if finding.judgment.reason == ONE_RUN:
+        own += " (one training run)"
     if finding.checkpoints is None:
-        return ""
-    return f"<br>{CHECKPOINTS}: {_mark(finding.checkpoints.verdict)} ({escape(finding.checkpoints.reason)})"
+        return own
+    return f"set-ups: {own}<br>{CHECKPOINTS}: {_mark(finding.checkpoints.verdict)}"
 
 
 def _implied() -> str:
@@ -201,6 +207,8 @@ def _table3(study: Study) -> str:
         interval=write_intervals(rows, 4),
         inside=rows["inside"].map({True: "yes", False: "no"}),
         lesion=rows["lesion"].str.replace("_", " "),
+        method=rows["method"].map(lambda method: CONTROLS[method].title if method in CONTROLS else "LRP"),
+        score=rows["score"].map({"recall": "recall, for RRA (eq. 3)"}).fillna(rows["score"]),
     )
     names = {
         "lesion": "lesion",
@@ -220,6 +228,32 @@ def _table3(study: Study) -> str:
         "(docs/methods.md).</p>"
     )
     return "<h2>Table 3: relevance on the lesions</h2>" + caption + write_table(rows, names, 4)
+
+
+def _tests(study: Study) -> str:
+    """The paired tests that stay below 5 % after Holm's correction over all of them."""
+    if not study.has_results("localization_tests"):
+        return ""
+    rows = study.read_checkpoint_results("localization_tests")
+    clear = rows[rows["p_holm"] < _LEVEL].sort_values("p", kind="stable")
+    counts = (
+        f"<p>Wilcoxon's signed-rank test of each pair of set-ups on the same eyes: {len(clear)} of {len(rows)} are "
+        f"below {_LEVEL:g} after Holm's correction over all, {int((rows['p'] < _LEVEL).sum())} without it. They are "
+        "tests of the very checkpoints. results/localization_tests.parquet has all.</p>"
+    )
+    clear = clear.assign(
+        lesion=clear["lesion"].str.replace("_", " "),
+        setup=label_setups(clear["setup"]),
+        other=label_setups(clear["other"]),
+        p=[f"{p:.2g}" for p in clear["p"]],
+        p_holm=[f"{p:.2g}" for p in clear["p_holm"]],
+    )
+    names = {"protocol": "protocol", "lesion": "lesion", "score": "score", "pooling": "pooling", "setup": "first"}
+    names |= {"other": "second", "difference": "median difference", "p": "p", "p_holm": "p, Holm", "n": "eyes"}
+    return "<h2>Paired tests</h2>" + counts + (write_table(clear, names, 4) if len(clear) else "")
+
+
+_LEVEL = 0.05
 
 
 def _measures(study: Study) -> str:

@@ -57,8 +57,13 @@ def _concepts(study: Study) -> str:
         return ""
     rows = rows.assign(setup=label_setups(rows["setup"]), interval=write_intervals(rows, 2))
     names = {"lesion": "lesion", "setup": "set-up", "block": "known best in", "auc": "AUC", "untrained": "untrained"}
-    names |= {"effect": "effect in the last block", "interval": "shuffled directions", "n": "phantoms"}
-    return f"<h2>{EXPERIMENTS['concepts'].label}</h2>" + write_table(rows, names, 2)
+    names |= {"effect": "effect (points)", "interval": "shuffled directions", "n": "phantoms"}
+    caption = (
+        "<p>Highest AUC of a linear probe, beside an untrained network's; the effect is how far a step of one standard "
+        "deviation along the lesion's direction in the last block moves P(severe), in percentage points, beside "
+        "directions from shuffled labels.</p>"
+    )
+    return f"<h2>{EXPERIMENTS['concepts'].label}</h2>" + caption + write_table(rows, names, 2)
 
 
 def _sanity_rows(study: Study) -> tuple[pd.DataFrame, Sequence[str]]:
@@ -96,9 +101,9 @@ def _concept_rows(study: Study) -> pd.DataFrame:
                 "block": best,
                 "auc": float(row["auc"]),
                 "untrained": float(part["auc_untrained"].max()) if "auc_untrained" in part else float("nan"),
-                "effect": float(last["effect"]),
-                "low": float(last["effect_low"]),
-                "high": float(last["effect_high"]),
+                "effect": 100 * float(last["effect"]),
+                "low": 100 * float(last["effect_low"]),
+                "high": 100 * float(last["effect_high"]),
                 "n": int(row["n"]),
             }
         )

@@ -60,8 +60,14 @@ def draw_figures(study: Study) -> list[Drawing]:
 
 
 def describe_data(study: Study, key: str) -> str:
-    """Name of a data set, or of several, for people; its key where the study does not describe it."""
-    names = {"idrid": "eyes with lesion masks (IDRiD)"} | {data.key: data.title for data in study.info.data}
+    """Name of a data set, or of several, for people; its key where the study does not describe it.
+
+    Two of one title, such as the same eyes with and without their colors, are told apart by their labels.
+    """
+    titles = [data.title for data in study.info.data]
+    names = {"idrid": "eyes with lesion masks (IDRiD)"}
+    for data in study.info.data:
+        names[data.key] = data.title if titles.count(data.title) == 1 else f"{data.title}: {data.label or data.key}"
     return ", ".join(names.get(one, one) for one in key.split(", "))
 
 

@@ -7,6 +7,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
+from dr_core.analysis.control_regions import LEAST_PLACED, MOST_UNLIKE
 from dr_core.analysis.controls import MAP
 from dr_core.analysis.localization import POOLINGS
 from dr_core.data.grades import LESIONS
@@ -123,12 +124,19 @@ def _knockouts_html(table: pd.DataFrame, known: Mapping[str, Setup]) -> str:
     return (
         '<div class="lens-scroll" tabindex="0" role="region" aria-label="Knock-out over the eyes">'
         '<table class="lens-scores lens-falls"><thead><tr><th rowspan="2" scope="col">painted out</th>'
-        f'<th rowspan="2" scope="col">eyes</th>{heads}</tr>'
+        f'<th rowspan="2" scope="col">eyes</th><th rowspan="2" scope="col">left out</th>{heads}</tr>'
         f"<tr>{style.setup_heads(setups.values()) * len(_MEASURES)}</tr></thead><tbody>{body}</tbody></table></div>"
         '<p class="lens-small">How much further the probability falls when the lesion is painted out than when as '
         "much healthy retina of the same eye is; small figures: 95 % bootstrap interval over eyes; ▼ the interval "
-        "lies below 0: the models use the lesion. Source: results/knockout_summary.parquet.</p>"
+        f"lies below 0: the models use the lesion. {_MATCHED} Source: results/knockout_summary.parquet.</p>"
     )
+
+
+_MATCHED = (
+    "Left out: eyes without healthy retina like the lesion’s surroundings in distance from the fovea, brightness and "
+    f"vessels (unlike {MOST_UNLIKE:g} at most, {100 * LEAST_PLACED:.0f} % of the area at least); small figure: how "
+    "unlike the controls of the others lie, 0 = alike."
+)
 
 
 def _knockout_row(name: str, part: pd.DataFrame, setups: Mapping[str, Setup]) -> str:
@@ -141,4 +149,12 @@ def _knockout_row(name: str, part: pd.DataFrame, setups: Mapping[str, Setup]) ->
             cells += (
                 f"<td{mark}>{signed(row['value'])}<small>{signed(row['low'])} to {signed(row['high'])}</small></td>"
             )
-    return f'<tr><th scope="row">{escape(name)}</th><td>{part["n"].max()}</td>{cells}</tr>'
+    return f'<tr><th scope="row">{escape(name)}</th><td>{part["n"].max()}</td>{_left_out(part)}{cells}</tr>'
+
+
+def _left_out(part: pd.DataFrame) -> str:
+    """Eyes without a matched control, the same for every set-up; a dash in tables of before controls were weighed."""
+    unlike = float(part["unlike"].mean())
+    if math.isnan(unlike) and not part["left_out"].any():
+        return "<td>–</td>"
+    return f"<td>{part['left_out'].max()}<small>{'' if math.isnan(unlike) else f'unlike {unlike:.2f}'}</small></td>"

@@ -12,10 +12,9 @@ import torch
 from dr_core.analysis.attribution import RULES
 from dr_core.analysis.controls import class_maps
 from dr_core.analysis.localization import pool
-from dr_core.data.fundus import FieldOfView, Landmarks, encode_jpeg, find_landmarks
+from dr_core.data.fundus import FieldOfView, encode_jpeg, find_landmarks
 from dr_core.data.fundus.field_of_view import cut_square, square_of
 from dr_core.data.grades import GRADES, LESIONS, lesion_code, total_lesions
-from dr_core.data.phantom import draw_phantom
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import PROTOCOLS, MaskRule, scale_mask
 from dr_core.data.regions import Regions, find_regions
@@ -109,7 +108,7 @@ def _prepare(key: str, preprocessings: tuple[Preprocessing, ...], rule: MaskRule
     with ThreadPoolExecutor(_READERS) as workers:  # decoding and scaling leave the interpreter's lock
         reading = {lesion: workers.submit(reader) for lesion, reader in readers.items()}
         field = _specimen.eye.find_field(image)
-        landmarks = _landmarks(_specimen, image, field)
+        landmarks = _specimen.drawn_landmarks((image.shape[0], image.shape[1])) or find_landmarks(image, field)
         part = _part(preprocessings[0], image, field)
         photograph = workers.submit(lambda: encode_jpeg(_cut(image, part), _PHOTOGRAPH_SIDE))
         masks = {lesion: read.result() for lesion, read in reading.items()}
@@ -143,19 +142,6 @@ def _prepare(key: str, preprocessings: tuple[Preprocessing, ...], rule: MaskRule
 
 
 _READERS = 4
-
-
-def _landmarks(specimen: Specimen, image: np.ndarray, field: FieldOfView) -> Landmarks | None:
-    """Optic disc and fovea: a phantom knows its own, in a photograph they are searched."""
-    eye = specimen.eye
-    if eye.file is None and eye.published is None and eye.picture is None:
-        grade, seed = eye.sample
-        small = draw_phantom(grade, _LANDMARK_SIDE, seed)  # the same eye, in no time
-        return small.landmarks.scale(image.shape[0] / _LANDMARK_SIDE)
-    return find_landmarks(image, field)
-
-
-_LANDMARK_SIDE = 64
 
 
 def _part(preprocessing: Preprocessing, image: np.ndarray, field: FieldOfView) -> Pixels:

@@ -1,17 +1,15 @@
 """What if the lesion were not there? How far each model's answer falls when a lesion is painted out."""
 
 import math
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import streamlit as st
 
-from dr_core.analysis.knockout import KINDS, Kind, knock_out, reduce_eye
-from dr_core.data.fundus import find_field_of_view
-from dr_core.data.grades import GRADES, TOTAL, lesion_code, mask_names, referable_probability
+from dr_core.analysis.knockout import KINDS, Kind, PaintedEye, knock_out_all
+from dr_core.data.grades import GRADES, TOTAL, lesion_code, referable_probability
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
@@ -34,7 +32,8 @@ class Fall:
     Attributes:
         lesion: The lesion, or `"total"`.
         kind: What was done.
-        changes: Measure -> set-up -> change of the probability, float64 (K,), a value for each control; else one.
+        changes: Measure -> set-up -> change of the probability, float64 (K,), a value for each control that found
+            healthy retina like the lesion's; one of the other kinds.
     """
 
     lesion: str
@@ -61,18 +60,24 @@ def show(study: Study, specimen: Specimen, target: int) -> None:
 @st.cache_data(max_entries=16, show_spinner=False, scope="session")
 def _falls(key: str, stamp: cache.Stamp, target: int, _specimen: Specimen, _study: Study) -> list[Fall]:
     image, readers = _specimen.read()
-    eye, masks = reduce_eye(image, {lesion: reader().pixels for lesion, reader in readers.items()})
-    with ThreadPoolExecutor() as workers:  # painting leaves the interpreter's lock
-        of_lesion = list(workers.map(lambda lesion: knock_out(eye, masks, lesion, _SEED, _CONTROLS), mask_names()))
-    outs = [out for found in of_lesion for out in found]
+    painted = knock_out_all(
+        _specimen.eye.name,
+        image,
+        {lesion: reader().pixels for lesion, reader in readers.items()},
+        controls=_CONTROLS,
+        seed=_SEED,
+        disc=_specimen.read_disc((image.shape[0], image.shape[1])),
+    )
+    outs = painted.cases
     if not outs:
         return []
-    changes = _changes(_study, [eye, *(out.image for out in outs)], target)
+    changes = _changes(_study, painted, target)
     falls = []
     for lesion in dict.fromkeys(out.lesion for out in outs):
         for kind in KINDS:
-            rows = [number for number, out in enumerate(outs) if (out.lesion, out.kind) == (lesion, kind)]
-            if rows:
+            found = [number for number, out in enumerate(outs) if (out.lesion, out.kind) == (lesion, kind)]
+            if found:
+                rows = [number for number in found if outs[number].weight != 0]  # as in the table over many eyes
                 picked = {
                     name: {key: values[rows] for key, values in by_kind.items()} for name, by_kind in changes.items()
                 }
@@ -80,12 +85,12 @@ def _falls(key: str, stamp: cache.Stamp, target: int, _specimen: Specimen, _stud
     return falls
 
 
-def _changes(study: Study, pictures: Sequence[np.ndarray], target: int) -> dict[str, dict[str, np.ndarray]]:
-    """Measure -> set-up -> change against the first picture, float64, a value for each other picture."""
+def _changes(study: Study, painted: PaintedEye, target: int) -> dict[str, dict[str, np.ndarray]]:
+    """Measure -> set-up -> change against the eye as it is, float64, a value for each knock-out."""
+    pictures = [painted.image, *(case.image for case in painted.cases)]
     preprocessings = dict.fromkeys(model.info.preprocessing for model in cache.models(study).values())
-    field = find_field_of_view(pictures[0])  # one crop for all, so that nothing but the painting differs
     views = {
-        preprocessing: np.stack([preprocessing.to_model_view(picture, field) for picture in pictures])
+        preprocessing: np.stack([preprocessing.to_model_view(picture, painted.field) for picture in pictures])
         for preprocessing in preprocessings
     }
     found: dict[str, dict[str, np.ndarray]] = {f"P({GRADES[target]})": {}, "P(referable: grades 2 to 4)": {}}
@@ -97,7 +102,7 @@ def _changes(study: Study, pictures: Sequence[np.ndarray], target: int) -> dict[
     return found
 
 
-def _table_html(falls: Sequence[Fall], setups: Mapping[str, Setup]) -> str:
+def _table_html(falls: list[Fall], setups: Mapping[str, Setup]) -> str:
     measures = list(falls[0].changes)
     heads = "".join(f'<th scope="colgroup" colspan="{len(setups)}">Change of {measure}</th>' for measure in measures)
     controls = {fall.lesion: fall.changes for fall in falls if fall.kind == "control"}
@@ -108,9 +113,10 @@ def _table_html(falls: Sequence[Fall], setups: Mapping[str, Setup]) -> str:
         f'<th rowspan="2" scope="col">what is done</th>{heads}</tr>'
         f"<tr>{style.setup_heads(setups.values()) * len(measures)}</tr></thead><tbody>{body}</tbody></table></div>"
         '<p class="lens-small">Change of a probability, -1 to +1, in the models\' own view. Small figures: the range '
-        f"when as many healthy regions of the same sizes are painted out, {_CONTROLS} times. ▼ falls further than in "
-        f"each of them (by chance alone in one of {_CONTROLS + 1}). A heatmap that sits on a lesion whose removal "
-        "changes no more than that does not tell what the model decides by.</p>"
+        f"when as much healthy retina is painted out, {_CONTROLS} times, off the optic disc and alike in distance from "
+        "the fovea, brightness and vessels; “no control” where the eye has no such retina. ▼ falls further than in "
+        f"each of them (of {_CONTROLS}, by chance alone in one of {_CONTROLS + 1}). A heatmap that sits on a lesion "
+        "whose removal changes no more than that does not tell what the model decides by.</p>"
     )
 
 
@@ -129,6 +135,8 @@ def _row_html(fall: Fall, controls: Mapping[str, Mapping[str, np.ndarray]], setu
 def _cell_html(kind: Kind, change: float, controls: np.ndarray) -> str:
     if kind != "removed":
         return f"<td>{signed(change)}</td>"
+    if not len(controls):
+        return f"<td>{signed(change)}<small>no control</small></td>"
     low, high = float(controls.min()), float(controls.max())
     mark = ' class="lens-used"' if round(change, 2) < round(low, 2) else ""
     return f"<td{mark}>{signed(change)}<small>{signed(low)} to {signed(high)}</small></td>"

@@ -234,11 +234,12 @@ def controls_html(row: Row, known: Mapping[str, Setup]) -> str:
     )
     notes = "".join(f'<p class="lens-small">{escape(note)}</p>' for note in _notes(row))
     return (
+        '<div class="lens-scroll" tabindex="0" role="region" aria-label="Controls and regions">'
         f'<table class="lens-scores"><caption class="lens-small">Share of the relevance in the field of view on '
         f"{escape(row.name)}</caption><thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody></table>"
         '<table class="lens-scores"><caption class="lens-small">Where the relevance lies; in small figures the share '
         f"of the field of view that this part covers</caption><thead><tr><th></th>{heads}</tr></thead><tbody>{places}"
-        f"</tbody></table>{notes}"
+        f"</tbody></table></div>{notes}"
     )
 
 

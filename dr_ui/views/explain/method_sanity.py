@@ -102,7 +102,7 @@ def _show_table(study: Study) -> None:
 def _verdict_html(rule: str, sentences: tuple[str, str]) -> str:
     label = RULES[rule].label
     late, grade = (escape(one.removeprefix(f"{label}: "), quote=False) for one in sentences)
-    return f'<li class="lens-small"><b>{escape(label)}</b>: {late} {grade}</li>'
+    return f'<li class="lens-small"><b>{escape(label)}</b>: {late.removesuffix(".")}; {grade}</li>'
 
 
 def _table_html(table: pd.DataFrame) -> str:

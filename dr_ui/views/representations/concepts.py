@@ -24,17 +24,15 @@ def show(study: Study) -> None:
     if table is None or table.empty:
         missing.show_missing_table(study, "concepts", quietly=True)
         return
-    left, right = st.columns([1.15, 1], gap="medium")
-    with left:
-        lesion = st.selectbox(
-            "Lesion",
-            [name for name in LESIONS if name in set(table["lesion"])],
-            **kept_input("concept"),
-            format_func=lesion_label,
-        )
-        _show_probes(table[table["lesion"] == lesion], study.setups)
-    with right:
-        st.html(_summary_html(table, study.setups))
+    lesion = st.selectbox(
+        "Lesion",
+        [name for name in LESIONS if name in set(table["lesion"])],
+        **kept_input("concept"),
+        format_func=lesion_label,
+        width=320,
+    )
+    _show_probes(table[table["lesion"] == lesion], study.setups)
+    st.html(_summary_html(table, study.setups))
 
 
 def _show_probes(rows: pd.DataFrame, known: Mapping[str, Setup]) -> None:
@@ -78,10 +76,11 @@ def _summary_html(table: pd.DataFrame, known: Mapping[str, Setup]) -> str:
         '<div class="lens-scroll" tabindex="0" role="region" aria-label="Lesions in the representations">'
         f'<table class="lens-scores lens-falls"><thead><tr><th scope="col">lesion</th>'
         f"{style.setup_heads(known[name] for name in setups)}</tr></thead><tbody>{body}</tbody></table></div>"
-        '<p class="lens-small">Highest AUC of a probe and its block; below it, in the last block, for how many eyes a '
-        f"step along the lesion's direction raises the output for “{GRADES[TARGET_GRADE]}” (TCAV score), and the range "
-        "of directions from shuffled labels. ▲ the AUC lies above the untrained network's best, ▼ the direction moves "
-        "the output otherwise than shuffled ones do. Source: results/concepts.parquet.</p>"
+        '<p class="lens-small">Highest AUC of a probe and its block; below it, in the last block, how far a step of '
+        f"one standard deviation along the lesion's direction moves P({GRADES[TARGET_GRADE]}), percentage points, mean "
+        "over the eyes, and the range of directions from shuffled labels. ▲ the AUC lies above the untrained network's "
+        "best, ▼ the direction moves the probability otherwise than shuffled ones do. Source: "
+        "results/concepts.parquet.</p>"
     )
 
 
@@ -95,5 +94,5 @@ def _cell(mine: pd.DataFrame) -> str:
     effect, low, high = (float(last[key]) for key in ("effect", "effect_low", "effect_high"))
     moved = not math.isnan(effect) and not low <= effect <= high
     mark = ' class="lens-best"' if round(scores[best], 2) > round(control, 2) else ""
-    shown = "" if math.isnan(effect) else f"{100 * effect:.0f} % ({100 * low:.0f} to {100 * high:.0f} %)"
+    shown = "" if math.isnan(effect) else f"{100 * effect:+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
     return f"<td{mark}>{scores[best]:.2f} {escape(best)}<small>{'▼ ' if moved else ''}{shown}</small></td>"

@@ -4,18 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-import pandas as pd
 import streamlit as st
 
-from dr_core.analysis.controls import CONTROLS
 from dr_core.publish.paper.implied import disagreements, list_implications
-from dr_core.publish.paper.published import FIGURE_2_POINTS, UNTRAINED_ALPHA
 from dr_core.publish.paper.review import (
     CLAIMS,
+    ONE_RUN,
     PHANTOMS,
     Finding,
-    compare_table2,
-    compare_table3,
     count_checkpoints,
     count_verdicts,
     review_claims,
@@ -27,23 +23,21 @@ from dr_core.publish.paper.wording import (
     describe_rates,
     describe_scope,
     describe_study_rate,
+    write_share,
 )
 from dr_core.publish.pdf import find_browser, html_to_pdf
 from dr_core.publish.report.document import MARKS, make_report
 from dr_core.publish.report.figures import describe_data
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
-from dr_ui.parts import tables
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
+from dr_ui.views.reproduction import numbers
 
 _LISTED = 200
 """Comparisons that one claim lists at most."""
 
 _EVERYTHING = "All"
-
-_LESIONS = {"microaneurysms": "MA", "haemorrhages": "HE", "hard_exudates": "EX", "total": "total"}
-_SCORES = {"mass accuracy": "RMA (eq. 2)", "recall": "RRA (eq. 3); here our recall"}
 
 
 def show_page(study: Study) -> None:
@@ -66,7 +60,7 @@ def show_page(study: Study) -> None:
     shown = [finding for finding in findings if exhibit in (_EVERYTHING, finding.claim.exhibit)]
     st.html(_findings_html(study, shown))
     _show_implied()
-    _show_numbers(study, findings)
+    numbers.show(study, findings)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Holding the paper against this study ...")
@@ -114,22 +108,31 @@ def _findings_html(study: Study, findings: Sequence[Finding]) -> str:
 
 def _finding_html(study: Study, finding: Finding) -> str:
     claim = finding.claim
-    data = describe_data(study, finding.data) if finding.data else "nothing"
-    at_hand = ""
-    if finding.checkpoints is not None:
-        at_hand = f"<small>{CHECKPOINTS}:</small> {_verdict_html(finding, finding.checkpoints)}"
+    data = escape(describe_data(study, finding.data)) if finding.data else "–"
     return (
         f'<tr><td>{escape(claim.exhibit)}<small>section {escape(claim.section)}</small></td><th scope="row">'
-        f"{escape(claim.statement)}</th><td>{escape(claim.paper)}</td><td>{_evidence_html(study, finding)}</td>"
-        f"<td>{_verdict_html(finding, finding.judgment)}{at_hand}</td><td>{escape(data)}</td></tr>"
+        f'{escape(claim.statement)}</th><td data-head="the paper">{escape(claim.paper)}</td>'
+        f'<td data-head="this study">{_evidence_html(study, finding)}</td>'
+        f'<td class="lens-verdict">{_verdicts_html(finding)}</td><td data-head="on">{data}</td></tr>'
+    )
+
+
+def _verdicts_html(finding: Finding) -> str:
+    """The verdict about the set-ups, and about the very checkpoints where each set-up was trained once."""
+    if finding.checkpoints is None:
+        return _verdict_html(finding, finding.judgment)
+    return (
+        f'<div><small class="lens-about">set-ups:</small>{_verdict_html(finding, finding.judgment)}</div>'
+        f'<div><small class="lens-about">{CHECKPOINTS}:</small>{_verdict_html(finding, finding.checkpoints)}</div>'
     )
 
 
 def _verdict_html(finding: Finding, judgment: Judgment) -> str:
     verdict = judgment.verdict
+    runs = " (one training run)" if judgment.reason == ONE_RUN else ""
     return (
         f'<span class="lens-mark lens-{_style(verdict)}" title="{escape(finding.claim.rule.words)}">'
-        f"{MARKS[verdict]} {verdict}</span>"
+        f"{MARKS[verdict]} {verdict}</span>{runs}"
     )
 
 
@@ -147,11 +150,9 @@ def _evidence_html(study: Study, finding: Finding) -> str:
     rest = f"<li>and {more} more in results/{finding.claim.tables[0]}.parquet</li>" if more else ""
     texts = (finding.claim.rule.words, describe_power(finding), describe_rates(finding))
     about = "".join(f"<p>{escape(text)}</p>" for text in texts if text)
-    scope = f"<small>{reason}</small>" if decisive is not finding.judgment else ""
     return (
         f"<details><summary>{escape(decisive.reason)}{single}</summary>{about}<ul "
-        f"tabindex='0'>{rows}{rest}</ul></details>"
-        f"{scope}{_numbers_html(finding)}"
+        f"tabindex='0'>{rows}{rest}</ul></details>{_numbers_html(finding)}"
     )
 
 
@@ -159,13 +160,13 @@ def _numbers_html(finding: Finding) -> str:
     """Detectable effect and error rates in one short line."""
     parts = []
     if finding.power is not None and math.isfinite(finding.power.detectable):
-        parts.append(f"detectable: {finding.power.detectable:.2g}")
+        parts.append(f"could find {finding.power.detectable:.2g} ({finding.claim.unit})")
     if finding.power is not None and math.isfinite(finding.power.found):
-        parts.append(f"power: {finding.power.found:.0%}")
+        parts.append(f"power {write_share(finding.power.found, 0)}")
     if finding.rates is not None:
-        wrong = f"{finding.rates.false_holds.share:.1%} / {finding.rates.false_fails.share:.1%}"
-        parts.append(f"false holds / does not hold: {wrong}")
-    return f"<small>{escape(' · '.join(parts))}</small>" if parts else ""
+        wrong = write_share(finding.rates.false_holds.share), write_share(finding.rates.false_fails.share)
+        parts.append(f"wrong in simulations: “holds” {wrong[0]}, “does not hold” {wrong[1]}")
+    return f"<small>{escape('; '.join(parts))}</small>" if parts else ""
 
 
 def _number(one: Comparison) -> str:
@@ -193,123 +194,6 @@ def _show_implied() -> None:
             f'<th scope="col">its numbers say</th></tr></thead><tbody>{rows}</tbody></table>'
         )
         st.caption("Computed from the paper's Tables 2 and 3, without any study.")
-
-
-def _show_numbers(study: Study, findings: Sequence[Finding]) -> None:
-    second, third, points, rules = st.tabs(
-        ["Table 2 by numbers", "Table 3 by numbers", "Figure 2's reference points", "How verdicts are made"]
-    )
-    with second:
-        _show_table2(study)
-    with third:
-        _show_table3(study)
-    with points:
-        _show_points(study)
-    with rules:
-        words = dict.fromkeys(finding.claim.rule.words for finding in findings)
-        st.markdown("\n".join(f"- {rule}" for rule in words))
-        st.caption(
-            "Each claim's own rule stands behind its verdict and in its list. Differences are signed so that above 0 "
-            "speaks for the claim. Where the paper gives no limit (what is “equal”, “closely”, “marginal”, “initial”), "
-            "the limit is ours and stands in the claim. Intervals hold two levels, training runs and patients within "
-            "them, drawn together over all set-ups and cells; with one run of each set-up they hold patients alone. "
-            "Error rates come from `benchmarks/verdicts.py`: studies of one recipe with other seeds, and stated "
-            "effects."
-        )
-
-
-def _show_table2(study: Study) -> None:
-    rows = compare_table2(study)
-    if rows.empty:
-        missing.show_missing_table(study, "distributions")
-        return
-    shown = pd.DataFrame(
-        {
-            "eyes": [result_tables.data_title(study, key) for key in rows["data"]],
-            "set-up": [study.setups[setup].label for setup in rows["setup"]],
-            "seed": rows["seed"],
-            "the paper's α": rows["paper"],
-            "α by distfit, as the paper": rows["distfit"].round(3),
-            "α by likelihood": [
-                f"{row.alpha:.3f} ({row.low:.3f} to {row.high:.3f})" for row in rows.itertuples(index=False)
-            ],
-            "untrained, distfit": _span(UNTRAINED_ALPHA["distfit"]),
-            "untrained, likelihood": _span(UNTRAINED_ALPHA["likelihood"]),
-            "nearest law by AIC": rows["nearest"],
-        }
-    )
-    tables.show(shown, "table2")
-    st.caption(
-        "Shape of a Pareto law fitted to the first layer's eigenvalues. The paper fitted by distfit (free location and "
-        "scale), so only that column can be held against its numbers and 1.16. The untrained networks are the demo's "
-        "architecture on drawn eyes; trained ones lie there as well. Source: results/distributions.parquet."
-    )
-
-
-def _span(ends: tuple[float, float]) -> str:
-    low, high = ends
-    return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
-
-
-def _show_table3(study: Study) -> None:
-    rows = compare_table3(study)
-    if rows.empty:
-        missing.show_missing_table(study, "localization_summary")
-        return
-    inside, eyes = int(rows["inside"].sum()), int(rows["n"].max())
-    lrp = rows[rows["method"] == "lrp"]
-    st.markdown(
-        f"The paper's number lies in this study's 95 % interval in **{inside} of {len(rows)}** cells "
-        f"({int(lrp['inside'].sum())} of {len(lrp)} of the heatmaps, the others are random controls)."
-    )
-    shown = pd.DataFrame(
-        {
-            "lesion": rows["lesion"].map(_LESIONS),
-            "set-up": [study.setups[setup].label for setup in rows["setup"]],
-            "score": rows["score"].map(_SCORES),
-            "pooling": rows["pooling"],
-            "heatmap": rows["method"].map(lambda method: CONTROLS[method].title if method in CONTROLS else "LRP"),
-            "over eyes": rows["statistic"],
-            "paper": rows["paper"],
-            "this study": rows["value"].round(4),
-            "low": rows["low"].round(4),
-            "high": rows["high"].round(4),
-            "paper's inside": rows["inside"],
-        }
-    )
-    tables.show(shown, "table3", height=330)
-    st.caption(
-        f"The paper has 80 eyes of IDRiD, this study {eyes}; the paper gives no intervals, and its own numbers would "
-        "move with other eyes as well. Source: results/localization_summary.parquet, protocol “paper”."
-    )
-
-
-def _show_points(study: Study) -> None:
-    rows = [
-        {
-            "published": point.name,
-            "EyePACS": point.eyepacs,
-            "Messidor-2": point.messidor2,
-            "positive": point.positive,
-            "what is different": point.note,
-        }
-        for point in FIGURE_2_POINTS
-    ]
-    tables.show(pd.DataFrame(rows), "figure2_published")
-    measured = result_tables.load_table(study, "performance")
-    if measured is not None:
-        aucs = measured[(measured["measure"] == "auc") & (measured["reading"] == "grades 2-4 against 0-1")]
-        text = pd.DataFrame(
-            {
-                "eyes": [result_tables.data_title(study, key) for key in aucs["data"]],
-                "set-up": [study.setups[setup].label for setup in aucs["setup"]],
-                "AUC, grades 2-4 against 0-1": [
-                    f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" for row in aucs.itertuples(index=False)
-                ],
-            }
-        )
-        tables.show(text, "figure2_study")
-    st.caption("Only AUCs on EyePACS and Messidor-2 can be held against these points. Source: FIGURE_2_POINTS.")
 
 
 def _show_report(study: Study) -> None:

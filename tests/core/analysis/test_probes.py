@@ -62,15 +62,21 @@ def test_features_are_those_of_each_block_and_the_model_stays():
         pool_features(nn.Linear(3, 3), inputs)
 
 
-def test_the_effect_is_the_sign_of_the_slope():
-    """Behind the last block there is only the mean and one linear layer, so that the slope is its weight."""
+def test_the_effect_is_a_step_of_the_features_spread():
+    """Behind the last block there are the mean, one linear layer and softmax: dP / dh = P (w_3 - sum_k P_k w_k)."""
     model = build_backbone("resnet50_slim", 5, 0).eval()
     inputs = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    weight = model.fc.weight[3].detach().double().numpy()
+    weight = model.fc.weight.detach().double().numpy()
+    answers = torch.softmax(model(inputs), dim=1).detach().double().numpy()
     slopes = measure_slopes(model, inputs, 3)
     assert list(slopes) == list(list_blocks(model))
-    assert np.allclose(slopes["layer4.2"], weight, atol=1e-6)
-    assert measure_effect(slopes["layer4.2"], [weight, -weight]).tolist() == [1.0, 0.0]
+    expected = answers[:, 3:4] * (weight[3] - answers @ weight)
+    assert np.allclose(slopes["layer4.2"], expected, atol=1e-6)
+    features, direction = pool_features(model, inputs)["layer4.2"], weight[3] / np.linalg.norm(weight[3])
+    slow = np.mean([slope @ direction for slope in expected]) * np.std([one @ direction for one in features])
+    assert measure_effect(slopes["layer4.2"], features, [direction, -direction]) == pytest.approx(
+        [slow, -slow], rel=1e-4
+    )
 
 
 def test_the_block_that_knows_best():

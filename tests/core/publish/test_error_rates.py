@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import binom
 
 from benchmarks import verdicts as benchmark
+from benchmarks.simulated_study import KINDS, Simulation
 from dr_core.publish.paper.error_rates import PATH, RUNS, find_error_rates
 from dr_core.publish.paper.review import CLAIMS, judge_claims
 from dr_core.publish.paper.verdicts import Verdict
@@ -12,9 +13,9 @@ from dr_core.publish.paper.verdicts import Verdict
 STUDIES = 60
 
 
-@pytest.mark.parametrize("kind", benchmark.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_simulation_without_tables_gives_the_findings_of_its_tables(kind):
-    simulation = [benchmark.Simulation(kind, 2, 3) for _ in range(2)]
+    simulation = [Simulation(kind, 2, 3) for _ in range(2)]
     slow, fast = (judge_claims(tables, foresee=False) for tables in (simulation[0].tables(), simulation[1].measure()))
     assert len(slow) == len(fast) >= len(CLAIMS)
     for one, other in zip(slow, fast, strict=True):

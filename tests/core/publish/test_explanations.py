@@ -47,7 +47,7 @@ def test_faithfulness_names_its_controls(study):
 
 def test_concepts_lead_with_the_block_that_knows_best(study):
     about = RUN | {"lesion": "hard_exudates", "auc_untrained": 0.7, "positives": 20, "n": 60}
-    effect = {"effect": 0.9, "effect_low": 0.2, "effect_high": 0.8}
+    effect = {"effect": 0.009, "effect_low": 0.002, "effect_high": 0.008}
     rows = [about | effect | {"block": block, "auc": auc} for block, auc in (("layer1.0", 0.95), ("layer4.2", 0.85))]
     study.write_results("concepts", pd.DataFrame(rows))
     html = describe_explanations(study)

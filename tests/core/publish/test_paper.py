@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.verdicts import Simulation
+from benchmarks.simulated_study import Simulation
 from dr_core.corruption import IMAGENET_C
 from dr_core.models.setups import SETUPS
 from dr_core.publish.paper.claim import FOUR, NOT_RECONSTRUCTED, Tables, complete_runs

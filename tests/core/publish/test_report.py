@@ -38,6 +38,13 @@ def test_the_report_has_the_tables_numbers(demo, report):
     assert report.count("SHA-256") == 4 + len(list((demo.path / "results").glob("*.parquet")))
 
 
+def test_paired_tests_are_corrected_together_and_data_of_one_title_are_told_apart(demo, report):
+    tests = demo.read_results("localization_tests")
+    assert f"{(tests['p_holm'] < 0.05).sum()} of {len(tests)} are below 0.05" in report
+    assert "(512 px): real eyes</td>" in report
+    assert "(512 px): colors alike</td>" in report
+
+
 def test_a_study_without_tables_has_a_report_as_well(tmp_path, tiny_study):
     shutil.copytree(tiny_study.path, tmp_path / "bare")
     shutil.rmtree(tmp_path / "bare" / "results")
