@@ -20,7 +20,7 @@ from dr_core.analysis.intervals import (
 )
 from dr_core.analysis.measures import FIVE_GRADES, MEASURES, GradedEyes, Measure, ReadEyes, measures_of
 from dr_core.data.fundus import read_fundus
-from dr_core.data.grades import GRADES, READINGS
+from dr_core.data.grades import GRADES, READINGS, Reading, supported_readings
 from dr_core.data.preprocessing import Preprocessing, standardize_color
 from dr_core.errors import InputError
 from dr_core.experiments.settings import describe
@@ -83,7 +83,7 @@ def summarize(predictions: pd.DataFrame, config: MeasureConfig | None = None) ->
     """Measure every model on every data set, with intervals by patients.
 
     Where the true grade is known, each reading's score is held against the same reading of the true grade, and the
-    five grades are measured as well. Where only the presence of DR is known, every score is held against that.
+    five grades are measured as well. Where only the presence of DR is known, that reading alone is measured.
 
     Args:
         predictions: Rows of `predictions`.
@@ -110,10 +110,10 @@ def summarize_aucs(predictions: pd.DataFrame, config: MeasureConfig | None = Non
     config = config or MeasureConfig()
     rows = []
     for model, answers, draws in _each_model(predictions, config):
-        for reading in READINGS:
-            labels, scores = read_answers(answers, reading)
+        for reading in readings_of(answers):
+            labels, scores = read_answers(answers, reading.name)
             found = find_interval(MEASURES["auc"], ReadEyes(scores=scores, labels=labels, draws=draws))
-            rows.append(model | _row("auc", reading, found, labels))
+            rows.append(model | _row("auc", reading.name, found, labels))
     return pd.DataFrame(rows)
 
 
@@ -140,6 +140,11 @@ def is_graded(answers: pd.DataFrame) -> bool:
     return bool((answers["grade"] >= 0).all())
 
 
+def readings_of(answers: pd.DataFrame) -> tuple[Reading, ...]:
+    """The readings that the labels of these eyes support."""
+    return supported_readings(graded=is_graded(answers))
+
+
 def read_answers(answers: pd.DataFrame, reading: str) -> tuple[np.ndarray, np.ndarray]:
     """Truth and score of one reading.
 
@@ -149,9 +154,14 @@ def read_answers(answers: pd.DataFrame, reading: str) -> tuple[np.ndarray, np.nd
 
     Returns:
         Labels, bool (N,), and scores, float64 (N,), 0..1.
+
+    Raises:
+        InputError: If the reading needs grades and only the presence of DR is known: no label stands in for another.
     """
-    known = READINGS.find(reading)
-    labels = known.positives(answers["grade"]) if is_graded(answers) else answers["has_dr"].to_numpy(bool)
+    known, graded = READINGS.find(reading), is_graded(answers)
+    if known.needs_grades and not graded:
+        raise InputError(f"Of these eyes only the presence of DR is known, so that they cannot be read by {reading}.")
+    labels = known.positives(answers["grade"]) if graded else answers["has_dr"].to_numpy(bool)
     return labels, known.score(answers[ANSWERS].to_numpy(np.float64))
 
 
@@ -187,11 +197,11 @@ def find_interval(measure: Measure, eyes: ReadEyes) -> Interval:
 def _measure_readings(answers: pd.DataFrame, draws: PatientDraws, config: MeasureConfig) -> list[dict[str, object]]:
     points = {"at_specificity": config.at_specificity, "at_sensitivity": config.at_sensitivity}
     rows = []
-    for reading in READINGS:
-        labels, scores = read_answers(answers, reading)
+    for reading in readings_of(answers):
+        labels, scores = read_answers(answers, reading.name)
         eyes = ReadEyes(scores=scores, labels=labels, draws=draws, **points)
         for measure in measures_of("reading"):
-            rows.append(_row(measure.name_in_table(eyes), reading, find_interval(measure, eyes), labels))
+            rows.append(_row(measure.name_in_table(eyes), reading.name, find_interval(measure, eyes), labels))
     return rows
 
 
@@ -262,9 +272,9 @@ def compare_performance(predictions: pd.DataFrame, config: MeasureConfig | None 
                 raise InputError(
                     f"{first['setup']} and {second['setup']} were not asked about the same eyes of {data}."
                 )
-            for reading in READINGS:
-                about = first | {"other": second["setup"], "reading": reading}
-                rows.append(about | _compare(answers, others, draws, reading))
+            for reading in readings_of(answers):
+                about = first | {"other": second["setup"], "reading": reading.name}
+                rows.append(about | _compare(answers, others, draws, reading.name))
     return pd.DataFrame(rows)
 
 
