@@ -20,6 +20,7 @@ COMMANDS = {
     "pretrain": "MoCo v2 on prepared images",
     "finetune": "train one set-up on graded eyes",
     "evaluate": "measure the models of a study on prepared eyes",
+    "calibrate": "probabilities and thresholds for your own eyes, from labeled ones",
     "spectrum": "eigenvalues of every layer's activations",
     "robustness": "Figure 4: answers about damaged eyes",
     "localize": "Table 3: heatmaps against lesion masks",

@@ -67,6 +67,7 @@ class MeasureConfig:
         at_sensitivity: Sensitivity at which the specificity is taken, 0..1.
         draws: Bootstrap draws.
         seed: Seed of the draws.
+        by: Columns of the eyes' table by whose values they are measured in groups.
     """
 
     at_specificity: float = describe(
@@ -77,6 +78,7 @@ class MeasureConfig:
     )
     draws: int = describe(1000, "bootstrap draws over patients", least=1)
     seed: int = describe(0, "seed of the draws", least=0)
+    by: tuple[str, ...] = describe((), "column of the eyes' table by whose values they are measured in groups")
 
 
 def summarize(predictions: pd.DataFrame, config: MeasureConfig | None = None) -> pd.DataFrame:
@@ -97,7 +99,7 @@ def summarize(predictions: pd.DataFrame, config: MeasureConfig | None = None) ->
     """
     config = config or MeasureConfig()
     rows: list[dict[str, object]] = []
-    for model, answers, draws in _each_model(predictions, config):
+    for model, answers, draws in each_model(predictions, config):
         found = _measure_readings(answers, draws, config)
         if is_graded(answers):
             found += _measure_grades(answers, draws)
@@ -109,7 +111,7 @@ def summarize_aucs(predictions: pd.DataFrame, config: MeasureConfig | None = Non
     """The AUCs of the readings, as in `summarize`, and nothing else."""
     config = config or MeasureConfig()
     rows = []
-    for model, answers, draws in _each_model(predictions, config):
+    for model, answers, draws in each_model(predictions, config):
         for reading in readings_of(answers):
             labels, scores = read_answers(answers, reading.name)
             found = find_interval(MEASURES["auc"], ReadEyes(scores=scores, labels=labels, draws=draws))
@@ -117,7 +119,7 @@ def summarize_aucs(predictions: pd.DataFrame, config: MeasureConfig | None = Non
     return pd.DataFrame(rows)
 
 
-def _each_model(
+def each_model(
     predictions: pd.DataFrame, config: MeasureConfig
 ) -> Iterator[tuple[dict[str, object], pd.DataFrame, PatientDraws]]:
     """Answers of each model on each data set; the patients of a data set are drawn alike for all models."""
@@ -264,7 +266,7 @@ def compare_performance(predictions: pd.DataFrame, config: MeasureConfig | None 
     config = config or MeasureConfig()
     rows = []
     for data, of_data in predictions.groupby("data", sort=False):
-        models = list(_each_model(of_data, config))
+        models = list(each_model(of_data, config))
         for (first, answers, draws), (second, others, _) in combinations(models, 2):
             if any(first[column] != second[column] for column in first if column != "setup"):
                 continue

@@ -112,6 +112,7 @@ class Experiment:
         estimate: From the work and the settings to what it will take.
         action: What measuring it is called in study files and remedies; empty takes the name.
         follows: Those of its tables that are computed again from its stored ones, without any eyes.
+        role: What the prepared eyes that it is given are for in the study.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Experiment:
     estimate: Callable[[Workload, Any], Cost]
     action: str = ""
     follows: tuple[str, ...] = ()
+    role: Role = "test"
 
     @property
     def key(self) -> str:
@@ -177,7 +179,7 @@ class Experiment:
         for key, digest in digests.items():
             if not replace:
                 check_data(study, key, digest)
-        members, notes = take_roles(study.path, _roles(inputs), allow_overlap=allow_overlap)
+        members, notes = take_roles(study.path, self._roles(inputs), allow_overlap=allow_overlap)
         origin, written = trace_origin(study, digests, device), False
         for step in self.plan(study, inputs, self.config() if config is None else config, device):
             for report in run_step(study, step, shard or Shard(), origin):
@@ -185,7 +187,7 @@ class Experiment:
                 yield dataclasses.replace(report, notes=(*report.notes, *notes)) if report.written else report
         if written:
             register_roles(study.path, members)
-            register_data(study, inputs.data, inputs.masks, digests, replace=replace)
+            register_data(study, inputs.data, inputs.masks, digests, role=self.role, replace=replace)
 
     def _check(self, inputs: Inputs) -> None:
         given: dict[InputKind, Path | None] = {
@@ -197,7 +199,6 @@ class Experiment:
             if need.required and given[need.kind] is None:
                 raise InputError(f"{self.label} needs {need.kind}; name their folder.")
 
-
-def _roles(inputs: Inputs) -> list[tuple[Role, Path]]:
-    """Prepared eyes that are measured are test eyes; photographs with masks are not known by their prepared pixels."""
-    return [] if inputs.data is None else [("test", inputs.data)]
+    def _roles(self, inputs: Inputs) -> list[tuple[Role, Path]]:
+        """Of photographs with masks the prepared pixels are not known."""
+        return [] if inputs.data is None else [(self.role, inputs.data)]

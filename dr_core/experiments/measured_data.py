@@ -14,7 +14,13 @@ from dr_core.study.staleness import SEGMENTED
 
 
 def register_data(
-    study: Study, data: Path | None, masks: Path | None, digests: Mapping[str, str], *, replace: bool = False
+    study: Study,
+    data: Path | None,
+    masks: Path | None,
+    digests: Mapping[str, str],
+    *,
+    role: str = "test",
+    replace: bool = False,
 ) -> None:
     """Describe the eyes on which a study was measured, so that their keys go on meaning them.
 
@@ -23,6 +29,7 @@ def register_data(
         data: Store of prepared eyes.
         masks: Folder of photographs with lesion masks.
         digests: Key of each data set -> digest of its eyes.
+        role: What the prepared eyes are for.
         replace: Whether a key that means other eyes means these from now on.
     """
     described = []
@@ -30,21 +37,24 @@ def register_data(
         if key == SEGMENTED and masks is not None:
             described.append(_describe_masks(masks, digest))
         elif data is not None:
-            described.append(_describe_store(key, data, digest))
+            described.append(_describe_store(key, data, digest, role))
     with locked(study.path / "study.json"):
         add_data(study.path, *described, replacing=replace)
 
 
-def _describe_store(key: str, data: Path, digest: str) -> DataSet:
+_PURPOSES = {"test": "were measured", "calibration": "were calibrated"}
+
+
+def _describe_store(key: str, data: Path, digest: str, role: str) -> DataSet:
     header = read_header(data)
     kind = "Eyes" if header else "Drawn eyes"
     return DataSet(
         key=key,
         title=str(header.get("title", key)),
-        role="test",
+        role=role,
         images=_count(data),
         real=bool(header),
-        description=f"{kind} on which the models were measured.",
+        description=f"{kind} on which the models {_PURPOSES.get(role, 'were measured')}.",
         fingerprint=digest,
     )
 

@@ -39,7 +39,7 @@ class DataSet:
     Attributes:
         key: Short name used in the tables.
         title: Name for people.
-        role: `"pretraining"`, `"training"`, `"validation"` or `"test"`.
+        role: `"pretraining"`, `"training"`, `"validation"`, `"test"` or `"calibration"`.
         images: Number of images.
         real: Whether the images are photographs; phantoms and textures are not.
         description: One or two sentences: where they come from, how they were chosen, what to keep in mind.
