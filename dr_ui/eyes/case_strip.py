@@ -96,7 +96,7 @@ def _count(number: int) -> str:
 def _describe(eye: Eye, facts: CaseFacts | None, point: OperatingPoint) -> Case:
     if facts is None or not facts.answers:
         return Case(eye, facts)
-    agreement = find_agreement(facts.answers, point.reading.positive_from, point.threshold)
+    agreement = find_agreement(facts.answers, point.reading.positive_from, point.thresholds(facts.answers))
     highest = max(float(point.score(softmax)) for softmax in facts.answers.values())
     return Case(eye, facts, len(agreement.referable), len(facts.answers), highest, agreement.spread)
 

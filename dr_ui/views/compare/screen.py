@@ -28,12 +28,12 @@ class CompareInputs:
     point: OperatingPoint
 
 
-def choose_inputs() -> CompareInputs:
+def choose_inputs(study: Study) -> CompareInputs:
     """Draw the row of inputs."""
-    eyes, threshold, reading = st.columns([6.7, 1.7, 2.3], gap="small")
+    eyes, point, reading = st.columns([6.7, 1.7, 2.3], gap="small")
     with eyes:
         chosen = choice.choose_eyes()
-    return CompareInputs(chosen, operating_point.choose_point(threshold, reading))
+    return CompareInputs(chosen, operating_point.choose_point(study, point, reading))
 
 
 def show_answers(study: Study, choice: CompareInputs) -> None:
@@ -49,7 +49,7 @@ def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
     answers = cache.answers(eye, study)
     no_answer.require_answers(study, answers)
     case_facts.find_facts(eye, study)
-    agreement = find_agreement(answers, point.reading.positive_from, point.threshold)
+    agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
     picture, models = st.columns([1.8, 3.2], gap="small")
     with picture:
         photograph.show(eye, cache.look(eye, study))
