@@ -36,7 +36,10 @@ class SetMethod:
 
 
 def score_adaptive(probabilities: np.ndarray) -> np.ndarray:
-    """APS: s_k = sum over j of p_j with p_j >= p_k, the mass down to grade k in order of falling probability.
+    """APS: s_k = sum over j of p_j with p_j > p_k, the mass of all likelier grades.
+
+    The mass without that of grade k itself: the likeliest grade scores 0 and is in every set, and scores stay apart
+    where a network is so sure that the mass with k would be 1 for several grades.
 
     Args:
         probabilities: Float (N, K), softmax.
@@ -44,10 +47,11 @@ def score_adaptive(probabilities: np.ndarray) -> np.ndarray:
     Returns:
         Float64 (N, K); grades of equal probability are taken in the order of the grades.
 
-    Source: Romano et al. 2020, NeurIPS, section 2, without randomization.
+    Source: Romano et al. 2020, NeurIPS, equation 5 with u = 0 in place of a random number.
     """
     order = np.argsort(-probabilities, axis=1, kind="stable")
-    mass = np.cumsum(np.take_along_axis(probabilities, order, axis=1), axis=1, dtype=np.float64)
+    ordered = np.take_along_axis(probabilities, order, axis=1).astype(np.float64)
+    mass = np.cumsum(np.pad(ordered, ((0, 0), (1, 0)))[:, :-1], axis=1)
     scores = np.empty_like(mass)
     np.put_along_axis(scores, order, mass, axis=1)
     return scores
@@ -68,7 +72,7 @@ def score_regularized(probabilities: np.ndarray) -> np.ndarray:
 
 
 def score_ordinal(probabilities: np.ndarray) -> np.ndarray:
-    """Ordinal APS: s_k = mass of the smallest interval that grows from the likeliest grade until it holds k.
+    """Ordinal APS: s_k = mass of the interval that grows from the likeliest grade, before it takes k.
 
     The interval takes the likelier of its two neighbors each time, so that its grades are always neighbors.
 
@@ -82,15 +86,15 @@ def score_ordinal(probabilities: np.ndarray) -> np.ndarray:
     low = probabilities.argmax(axis=1)
     high, mass = low.copy(), probabilities[rows, low].astype(np.float64)
     scores = np.full((number, classes), np.inf)
-    scores[rows, low] = mass
+    scores[rows, low] = 0.0
     padded = np.pad(probabilities.astype(np.float64), ((0, 0), (1, 1)), constant_values=-1.0)
     for _ in range(classes - 1):
         below, above = padded[rows, low], padded[rows, high + 2]  # padded by one: grade k stands at k + 1
         down = below >= above
         low, high = low - down, high + ~down
         taken = np.where(down, low, high)
-        mass = mass + probabilities[rows, taken]
         scores[rows, taken] = mass
+        mass = mass + probabilities[rows, taken]
     return scores
 
 
@@ -173,18 +177,16 @@ def fit_thresholds(
 def conformal_sets(method: SetMethod, probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """The sets {k: s_k <= q_k}, bool (N, K).
 
-    Of a method with contiguous sets any gap is filled, which only adds grades; an empty set gets the likeliest grade.
+    Of a method with contiguous sets any gap is filled, which only adds grades.
 
     Args:
         method: The method with which the thresholds were fitted.
         probabilities: Float (N, K), softmax.
         thresholds: Float (K,).
 
-    Source: Vovk et al. 2005; the filling and the likeliest grade of an empty set are ours and only add grades.
+    Source: Vovk et al. 2005; the filling is ours.
     """
-    inside = method.score(probabilities) <= thresholds + 1e-12
-    empty = ~inside.any(axis=1)
-    inside[empty, probabilities[empty].argmax(axis=1)] = True
+    inside: np.ndarray = method.score(probabilities) <= thresholds
     if method.contiguous:
         from_left = np.logical_or.accumulate(inside, axis=1)
         from_right = np.logical_or.accumulate(inside[:, ::-1], axis=1)[:, ::-1]

@@ -30,11 +30,11 @@ def eyes(number, seed, concentration=1.0):
 
 def test_scores_by_hand():
     softmax = np.array([[0.1, 0.5, 0.25, 0.1, 0.05]])
-    assert score_adaptive(softmax)[0] == pytest.approx([0.85, 0.5, 0.75, 0.95, 1.0])
-    assert score_regularized(softmax)[0] == pytest.approx([0.95, 0.5, 0.75, 1.15, 1.3])
-    assert score_ordinal(softmax)[0] == pytest.approx([0.85, 0.5, 0.75, 0.95, 1.0])
+    assert score_adaptive(softmax)[0] == pytest.approx([0.75, 0, 0.5, 0.85, 0.95])
+    assert score_regularized(softmax)[0] == pytest.approx([0.85, 0, 0.5, 1.05, 1.25])
+    assert score_ordinal(softmax)[0] == pytest.approx([0.75, 0, 0.5, 0.85, 0.95])
     far = np.array([[0.4, 0.05, 0.05, 0.1, 0.4]])  # an interval cannot leap
-    assert score_ordinal(far)[0] == pytest.approx([0.4, 0.45, 0.5, 0.6, 1.0])
+    assert score_ordinal(far)[0] == pytest.approx([0, 0.4, 0.45, 0.5, 0.6])
 
 
 def test_the_threshold_is_the_ceil_of_n_plus_one():
