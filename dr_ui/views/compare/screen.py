@@ -9,7 +9,7 @@ from dr_core.study.folder import Study
 from dr_ui.eyes import cache, case_facts, case_list, choice
 from dr_ui.eyes.cache import Eye
 from dr_ui.eyes.masked_eye import Specimen
-from dr_ui.parts import answer_cards, evidence, eye_report_button, no_answer, operating_point, photograph
+from dr_ui.parts import answer_cards, calibrated, evidence, eye_report_button, no_answer, operating_point, photograph
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.shell import missing
 from dr_ui.views.compare import eye_table
@@ -59,6 +59,7 @@ def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
             evidence.sentence_html(study, point)
             + answer_cards.cards_html(answers, point, study.setups)
             + answer_cards.agreement_html(agreement, point, study.setups)
+            + calibrated.answer_html(study, answers, point)
             + _missing_html(study, set(answers))
         )
         _show_links(eye)

@@ -24,7 +24,7 @@ from dr_ui.parts import charts, roc_chart
 from dr_ui.parts.roc_chart import Answers
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
-from dr_ui.views.performance import disagreement, few_labels
+from dr_ui.views.performance import disagreement, few_labels, groups, trust
 
 _DRAWS = 200
 """Bootstrap draws of what is drawn while somebody waits."""
@@ -87,13 +87,16 @@ def _choose_reading(mine: pd.DataFrame) -> str:
 def _show_more(
     study: Study, mine: pd.DataFrame, answers: Answers, points: Mapping[str, Operation], reading: str
 ) -> None:
-    apart, numbers, grades, groups, referral = st.tabs(
-        ["Disagreement", "All measures", "Five grades", "Subgroups", "Selective referral"]
+    apart, numbers, grades, parts, referral, holds = st.tabs(
+        ["Disagreement", "All measures", "Five grades", "Subgroups", "Selective referral", "Calibration and sets"]
     )
     with numbers:
         _show_measures(study, str(mine["data"].iloc[0]), reading)
-    with groups:
+    with parts:
         _show_groups(study, mine, points, reading)
+        groups.show(study, str(mine["data"].iloc[0]), reading)
+    with holds:
+        trust.show(study, mine, answers, reading)
     with grades:
         _show_grades(study, mine, answers, reading)
     with apart:
