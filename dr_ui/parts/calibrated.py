@@ -19,6 +19,8 @@ from dr_ui.shell import result_tables
 COVERAGE = 0.9
 """Share of eyes whose set holds the true grade."""
 
+_SHARE = f"{100 * COVERAGE:.0f} %"
+
 
 def calibration_eyes(study: Study) -> DataSet | None:
     """The eyes on which the study was calibrated last; None where it was not."""
@@ -75,10 +77,10 @@ def answer_html(study: Study, answers: Mapping[str, np.ndarray], point: Operatin
     )
     title = escape(data.label or data.title)
     return (
-        '<table class="lens-table lens-small"><thead><tr><td></td>'
-        f"<th>P(grade {point.grades}), calibrated</th><th>{COVERAGE:.0%} set of grades</th></tr></thead>"
-        f'<tbody>{rows}</tbody></table><p class="lens-small">Both hold for eyes like the {data.images} of {title}: of '
-        f"such eyes the set holds the true grade of {COVERAGE:.0%}. With another camera the guarantee "
+        '<table class="lens-sets lens-small"><thead><tr><td></td>'
+        f"<th>P(grade {point.grades}), calibrated</th><th>{_SHARE} set of grades</th></tr></thead>"
+        f'<tbody>{rows}</tbody></table><p class="lens-small">Both hold for eyes like the {data.images} of {title}: '
+        f"for {_SHARE} of such eyes the set holds the true grade. With another camera the guarantee "
         "is void.</p>"
     )
 

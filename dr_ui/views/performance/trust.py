@@ -132,7 +132,7 @@ def _show_sets(study: Study, mine: pd.DataFrame, eyes: DataSet | None) -> None:
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True)
         st.caption(
-            f"Sets of neighboring grades that hold the true one for {calibrated.COVERAGE:.0%} of eyes like the "
+            f"Sets of neighboring grades that hold the true one for {100 * calibrated.COVERAGE:.0f} % of eyes like the "
             f"{eyes.images} of {eyes.label or eyes.title}, and what they cover here. On eyes of another camera nothing "
             "is guaranteed; the figure is what was measured."
         )
