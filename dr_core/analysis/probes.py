@@ -8,11 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torchvision.models.resnet import ResNet
 
@@ -121,6 +116,9 @@ def probe(features: np.ndarray, present: np.ndarray, patients: np.ndarray) -> fl
 
     Source: Alain and Bengio 2016, section 3; folds by patient.
     """
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+
     if len(np.unique(patients)) < _FOLDS:
         raise InputError(f"A probe needs at least {_FOLDS} patients, not {len(np.unique(patients))}.")
     if present.all() or not present.any():
@@ -133,6 +131,10 @@ def probe(features: np.ndarray, present: np.ndarray, patients: np.ndarray) -> fl
 
 
 def _classifier() -> object:
+    from sklearn.linear_model import LogisticRegression  # costs a second, which no page waits for
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(StandardScaler(), LogisticRegression(C=_PENALTY, max_iter=1000))
 
 
@@ -148,6 +150,8 @@ def find_direction(features: np.ndarray, present: np.ndarray) -> np.ndarray:
 
     Source: Kim et al. 2018, section 3.2 (concept activation vector).
     """
+    from sklearn.linear_model import LogisticRegression
+
     scale = features.std(axis=0) + 1e-9
     fitted = LogisticRegression(C=_PENALTY, max_iter=1000).fit((features - features.mean(axis=0)) / scale, present)
     direction = fitted.coef_[0] / scale

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from scipy import stats
-from skimage.metrics import structural_similarity
 from torch import nn
 
 from dr_core.errors import InputError
@@ -67,6 +66,8 @@ def structural_likeness(first: np.ndarray, second: np.ndarray) -> float:
 
     Source: Wang et al. 2004, IEEE Transactions on Image Processing 13(4), eq. 13; as in Adebayo et al. 2018, section 4.
     """
+    from skimage.metrics import structural_similarity
+
     _inside(first, second, None)
     if first.min() == first.max() or second.min() == second.max():
         return float("nan")

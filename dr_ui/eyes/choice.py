@@ -32,16 +32,11 @@ def choose_eyes() -> list[Eye]:
     upload, samples = st.columns([2.3, 4.4], gap="small")
     with upload:
         uploads.keep(upload_files("Your photographs", f"{KINDS}, one or many."))
-    study = opened_study()
+    study = studies.open_chosen()
     case_list.take_link(study)
     with samples:
         sample = choose_sample(study)
     return case_list.list_cases(study) or [sample]
-
-
-def opened_study() -> Study:
-    """The study that is open on this page."""
-    return studies.open_named(st.session_state.get("study"))
 
 
 def upload_files(label: str, kinds: str) -> list[UploadedFile]:

@@ -17,6 +17,7 @@ from dr_core.errors import InputError
 from dr_ui.eyes import cache, case_list, choice, chosen, uploads
 from dr_ui.eyes.cache import Eye
 from dr_ui.parts.plain_text import plain
+from dr_ui.shell import studies
 from dr_ui.shell.navigation import kept_input
 
 _OTHER_EYE = "another eye"
@@ -118,7 +119,7 @@ def choose_masked_eye() -> Specimen:
                 f"IDRiD ({', '.join(f'eye_{lesion.code}.tif' for lesion in LESIONS.values())}).",
             )
         )
-    study, name = choice.opened_study(), None
+    study, name = studies.open_chosen(), None
     case_list.take_link(study)
     current = case_list.current_case(study)
     for column in real:

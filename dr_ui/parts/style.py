@@ -219,6 +219,12 @@ _CSS = """
 .lens-claims summary { cursor: pointer; } .lens-claims details p { font-size: .76rem; margin: .3rem 0; }
 .lens-claims ul { list-style: none; margin: 0; padding: 0; max-height: 16rem; overflow-y: auto; font-size: .76rem; }
 .lens-claims li { padding: .1rem 0; } .lens-claims li span { display: block; opacity: .85; }
+[data-testid="stMain"] [aria-label^="Scroll tabs"] { min-width: 24px; }
+@media (max-width: 1000px) {
+  [data-testid="stMain"] [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
+  [data-testid="stMain"] [data-testid="stColumn"] { min-width: min(100%, 14rem); flex-grow: 1; }
+  [data-testid="stMain"] [data-testid="stColumn"]:has(.st-key-sample) { min-width: min(100%, 27rem); }
+}
 @media (max-width: 640px) { .block-container { padding: 4.2rem 1.1rem 1rem; } }
 button:focus-visible, a:focus-visible, summary:focus-visible { outline: 3px solid currentColor !important;
   outline-offset: 2px; }

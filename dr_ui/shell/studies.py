@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import streamlit as st
+
 from dr_core.errors import InputError
 from dr_core.study.advice import advise_no_study
 from dr_core.study.folder import Study, list_studies, open_study
@@ -28,6 +30,11 @@ def available_studies() -> list[Path]:
             raise InputError(f"The folder of studies {folder} holds no study. {advice.sentence}", advice.remedy)
         return studies
     return [DEMO]
+
+
+def open_chosen() -> Study:
+    """The study that is open in this session; raises as `open_named` does."""
+    return open_named(st.session_state.get("study"))
 
 
 def open_named(name: str | None) -> Study:

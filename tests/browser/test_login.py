@@ -225,8 +225,9 @@ def test_what_one_user_sees_and_uploads_answers_to_no_other(signed_in, browser, 
     for seed, file in enumerate(files):
         Image.fromarray(draw_phantom(2, 200, seed).image).save(file)
     signed_in.set_input_files("input[type=file]", files)
+    expect(signed_in.get_by_text("2 eyes.")).to_be_visible()
     with signed_in.expect_download() as download:
-        signed_in.get_by_role("button", name="Download (CSV)").click()
+        signed_in.get_by_role("button", name="Take this table (CSV)").click()
     table = urlsplit(download.value.url).path
     signed_in.goto(guarded + "/Reproduction")
     signed_in.get_by_role("button", name="Report").click()

@@ -1,5 +1,7 @@
 import re
 
+import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
@@ -88,7 +90,10 @@ def test_many_eyes_are_a_table_and_an_upload_is_never_in_the_link(page, server, 
     expect(page.get_by_text("3 eyes.")).to_be_visible()
     expect(page.locator('.lens-photo img[alt*="eye-0.png"]')).to_be_visible()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download (CSV)").click()
-    lines = download.value.path().read_text().splitlines()
-    assert [line.split(",")[0] for line in lines] == ["eye", "eye-0.png", "eye-1.png", "eye-2.png"]
+        page.get_by_role("button", name="Take this table (CSV)").click()
+    taken = pd.read_csv(download.value.path())
+    assert list(taken["eye"].unique()) == ["eye-0.png", "eye-1.png", "eye-2.png"]
+    assert len(taken) == 3 * 4
+    assert np.allclose(taken[[f"p{grade}" for grade in range(5)]].sum(axis=1), 1)
+    assert set(taken["link"]) == {page.url}
     assert "eye-" not in page.url

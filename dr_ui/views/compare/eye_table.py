@@ -9,7 +9,6 @@ import streamlit as st
 
 from dr_core.analysis.agreement import find_agreement
 from dr_core.data.grades import GRADES
-from dr_core.files import csv_of
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import case_facts, chosen
@@ -32,12 +31,10 @@ def choose_from_table(study: Study, eyes: Sequence[Eye], point: OperatingPoint) 
     if not asked:
         return None
     table = pd.DataFrame([{"eye": eye.name} | _row(answers, point, study.setups) for eye, answers in asked])
-    title, download = st.columns([5, 1.3], vertical_alignment="bottom")
-    title.html(
+    st.html(
         f'<p class="lens-small"><b>{len(table)} eyes.</b> A click on a row opens the eye below, on a heading sorts. '
         f"P: probability of grades {point.grades}, 0 to 1.</p>"
     )
-    download.download_button("Download (CSV)", csv_of(table), "dr_lens.csv", "text/csv", width="stretch")
     event = st.dataframe(
         table,
         hide_index=True,

@@ -45,7 +45,7 @@ def show(study: Study, specimen: Specimen, question: Question) -> None:
     if not asked:
         return
     followed = _follow(specimen.key, cache.study_stamp(study), question, specimen, study)
-    st.plotly_chart(_figure(followed, question, study.setups), key="perturbation", config={"displayModeBar": False})
+    charts.show(_figure(followed, question, study.setups), "perturbation", 320)
     sentences = [
         describe_faithfulness(
             study.setups[setup].label, by_method[MAP].area, [by_method[name].area for name in by_method if name != MAP]

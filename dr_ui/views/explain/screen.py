@@ -14,7 +14,7 @@ from dr_core.data.grades import GRADES, LESIONS, total_lesions
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
-from dr_ui.parts import eye_report_button, viewer
+from dr_ui.parts import charts, eye_report_button, viewer
 from dr_ui.parts.operating_point import default_operating_point
 from dr_ui.parts.viewer import Panel, Region, Scene
 from dr_ui.shell import missing
@@ -131,7 +131,7 @@ def _show_scores(study: Study, choice: Choice, prepared: Prepared, region: Regio
         figure = localization_scores.curve_figure(
             curves, choice.percentile, study.setups, choice.question.pooling, wanted[0][2]
         )
-        st.plotly_chart(figure, key="recall", config={"displayModeBar": False})
+        charts.show(figure, "recall", 320)
 
 
 def _show_controls(study: Study, choice: Choice, prepared: Prepared) -> None:

@@ -6,8 +6,8 @@ import streamlit as st
 
 from dr_core.experiments.experiment import Experiment
 from dr_core.experiments.registry import EXPERIMENTS
-from dr_core.files import csv_of
 from dr_core.study.folder import Study
+from dr_ui.parts import tables
 from dr_ui.shell import missing
 
 
@@ -33,13 +33,12 @@ def _row(study: Study, experiment: Experiment) -> str:
 
 
 def _show_table(study: Study) -> None:
-    tables = [table for one in EXPERIMENTS.values() for table in one.tables if study.has_results(table)]
-    if not tables:
+    names = [table for one in EXPERIMENTS.values() for table in one.tables if study.has_results(table)]
+    if not names:
         return
     name = st.selectbox(
-        "Open a table", list(dict.fromkeys(tables)), index=None, key="table_of_study", placeholder="choose a table"
+        "Open a table", list(dict.fromkeys(names)), index=None, key="table_of_study", placeholder="choose a table"
     )
     if name:
         rows = study.read_results(name)
-        st.dataframe(rows, hide_index=True, height=320)
-        st.download_button("Download (CSV)", csv_of(rows), f"{study.name}_{name}.csv", "text/csv")
+        tables.show(rows, name, height=320)

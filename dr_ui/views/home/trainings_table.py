@@ -8,6 +8,7 @@ from dr_core.study.digests import stamp_of
 from dr_core.study.folder import Study, open_study
 from dr_core.study.runs import list_training_runs
 from dr_core.study.trainings import find_test_data, list_trainings, summarize_trainings
+from dr_ui.parts import tables
 from dr_ui.shell import result_tables
 
 
@@ -29,13 +30,8 @@ def show_trainings(study: Study) -> None:
         trainings = _list(str(study.path), data, stamp)
         labels = {name: setup.label for name, setup in study.setups.items()}
         title = result_tables.data_title(study, data) if data else "test eyes"
-        st.dataframe(
-            trainings.assign(setup=trainings["setup"].map(labels)),
-            column_config=_columns(title),
-            hide_index=True,
-            width="stretch",
-            key="trainings",
-        )
+        shown = trainings.assign(setup=trainings["setup"].map(labels))
+        tables.show(shown, "trainings", column_config=_columns(title), width="stretch")
         _show_spread(trainings, labels)
 
 

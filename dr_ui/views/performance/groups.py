@@ -6,6 +6,7 @@ import streamlit as st
 
 from dr_core.experiments.groups import ALL, GAP
 from dr_core.study.folder import Study
+from dr_ui.parts import tables
 from dr_ui.shell import result_tables
 
 
@@ -38,7 +39,7 @@ def show(study: Study, data: str, reading: str) -> None:
     wide = mine[mine["group"] != GAP].pivot_table(
         index=["group", "n", "positives"], columns="measure", values="shown", aggfunc="first", sort=False
     )
-    st.dataframe(wide.reset_index(), hide_index=True)
+    tables.show(wide.reset_index(), "groups_measured")
     for gap in gaps.itertuples(index=False):
         st.caption(f"**{gap.measure}**: gap {_shown(gap.value, gap.low, gap.high)}; {gap.warning}.")
     st.caption(

@@ -20,7 +20,7 @@ from dr_core.experiments.performance import PERFORMANCE
 from dr_core.models.setups import Setup
 from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
-from dr_ui.parts import charts, roc_chart
+from dr_ui.parts import charts, roc_chart, tables
 from dr_ui.parts.roc_chart import Answers
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
@@ -121,7 +121,7 @@ def _show_measures(study: Study, data: str, reading: str) -> None:
     wide = rows.pivot_table(
         index=["reading", "measure"], columns="setup", values="shown", aggfunc="first", sort=False
     ).reset_index()
-    st.dataframe(wide[["reading", "measure", *names.values()]], hide_index=True, height=260)
+    tables.show(wide[["reading", "measure", *names.values()]], "performance", height=260)
     st.caption(
         "In brackets the 95 % interval by patients. Higher is better, but for the calibration error, which "
         "is 0 where predicted probabilities equal the shares of positive eyes."
@@ -139,7 +139,7 @@ def _show_measures(study: Study, data: str, reading: str) -> None:
             "p": [f"{p:.2g}" for p in compared["p"]],
             "p, patients as clusters": ["–" if np.isnan(p) else f"{p:.2g}" for p in compared["p_clusters"]],
         }
-        st.dataframe(pd.DataFrame(shown), hide_index=True)
+        tables.show(pd.DataFrame(shown), "comparisons")
         st.caption(
             "In brackets the 95 % interval, patients as clusters; p by DeLong's test, eyes as independent, and "
             "with patients as clusters (Obuchowski). Neither is corrected for the number of comparisons."
@@ -164,7 +164,7 @@ def _show_groups(study: Study, mine: pd.DataFrame, points: Mapping[str, Operatio
             scores = read_answers(part[part["setup"] == setup], reading)[1]
             row[study.setups[setup].label] = float((scores >= point.threshold).mean()) if len(scores) else np.nan
         rows.append(row)
-    st.dataframe(pd.DataFrame(rows).round(3), hide_index=True)
+    tables.show(pd.DataFrame(rows).round(3), "groups")
     text = "Share of eyes that each model flags at the operating point, 0 to 1."
     if known["sharpness"].isna().all():
         text += (

@@ -15,7 +15,7 @@ from dr_core.experiments.answers import ANSWERS, is_graded
 from dr_core.experiments.calibration import chosen_maps
 from dr_core.models.setups import Setup
 from dr_core.study.folder import DataSet, Study
-from dr_ui.parts import calibrated, charts
+from dr_ui.parts import calibrated, charts, tables
 from dr_ui.parts.roc_chart import Answers
 from dr_ui.shell import missing, result_tables
 
@@ -38,12 +38,12 @@ def show(study: Study, mine: pd.DataFrame, answers: Answers, reading: str) -> No
     with left:
         _show_reliability(study, answers, maps, patients)
     with right:
-        st.dataframe(_calibration_table(study, answers, maps, patients), hide_index=True)
+        tables.show(_calibration_table(study, answers, maps, patients), "calibration_error")
         _show_sets(study, mine, eyes)
         if eyes is None:
             missing.show_missing_table(study, "calibrations")
     with st.expander("How much is gained by passing on the eyes of which a model is least sure?"):
-        st.dataframe(_abstention_table(study, mine, list(answers)), hide_index=True)
+        tables.show(_abstention_table(study, mine, list(answers)), "abstention")
         st.caption(
             "AURC: mean share of wrong grades over all shares of eyes that are answered, with its 95 % interval by "
             "patients; lower is better. `at random` is the share of wrong grades, `best possible` passes every wrong "
@@ -130,7 +130,7 @@ def _show_sets(study: Study, mine: pd.DataFrame, eyes: DataSet | None) -> None:
         label = study.setups[setup].label
         rows.append({"set-up": label, "covered": _shown(found), "grades in a set": f"{members.sum(axis=1).mean():.2f}"})
     if rows:
-        st.dataframe(pd.DataFrame(rows), hide_index=True)
+        tables.show(pd.DataFrame(rows), "grade_sets")
         st.caption(
             f"Sets of neighboring grades that hold the true one for {100 * calibrated.COVERAGE:.0f} % of eyes like the "
             f"{eyes.images} of {eyes.label or eyes.title}, and what they cover here. On eyes of another camera nothing "

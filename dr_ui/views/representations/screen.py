@@ -15,7 +15,7 @@ from dr_core.analysis.spectrum import log_density
 from dr_core.models.setups import Setup
 from dr_core.publish.paper.published import ALPHA
 from dr_core.study.folder import Study
-from dr_ui.parts import charts
+from dr_ui.parts import charts, tables
 from dr_ui.parts.style import initialization_title
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
@@ -268,9 +268,8 @@ def _published_alpha(setup: Setup) -> str:
 def _show_candidates(study: Study, fits: pd.DataFrame) -> None:
     shown = pd.concat([rows.assign(setup=setup.label) for setup, rows in _by_setup(study, fits)])
     with st.expander("Every candidate"):
-        st.dataframe(
-            shown[["setup", "distribution", "rss", "aic", "bic", "ks", "vuong", "p"]], hide_index=True, height=220
-        )
+        columns = ["setup", "distribution", "rss", "aic", "bic", "ks", "vuong", "p"]
+        tables.show(shown[columns], "candidates", height=220)
         st.caption(
             "rss: distfit on a histogram, as the paper. aic, bic, ks: maximum likelihood. In all of these lower is "
             "better. vuong above 1.96: Pareto is better than this one; below -1.96: worse; between: cannot tell."

@@ -33,6 +33,7 @@ from dr_core.publish.report.document import MARKS, make_report
 from dr_core.publish.report.figures import describe_data
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
+from dr_ui.parts import tables
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
 
@@ -236,7 +237,7 @@ def _show_table2(study: Study) -> None:
             "nearest law by AIC": rows["nearest"],
         }
     )
-    st.dataframe(shown, hide_index=True)
+    tables.show(shown, "table2")
     st.caption(
         "Shape of a Pareto law fitted to the first layer's eigenvalues. The paper fitted by distfit (free location and "
         "scale), so only that column can be held against its numbers and 1.16. The untrained networks are the demo's "
@@ -275,7 +276,7 @@ def _show_table3(study: Study) -> None:
             "paper's inside": rows["inside"],
         }
     )
-    st.dataframe(shown, hide_index=True, height=330)
+    tables.show(shown, "table3", height=330)
     st.caption(
         f"The paper has 80 eyes of IDRiD, this study {eyes}; the paper gives no intervals, and its own numbers would "
         "move with other eyes as well. Source: results/localization_summary.parquet, protocol “paper”."
@@ -293,7 +294,7 @@ def _show_points(study: Study) -> None:
         }
         for point in FIGURE_2_POINTS
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    tables.show(pd.DataFrame(rows), "figure2_published")
     measured = result_tables.load_table(study, "performance")
     if measured is not None:
         aucs = measured[(measured["measure"] == "auc") & (measured["reading"] == "grades 2-4 against 0-1")]
@@ -306,7 +307,7 @@ def _show_points(study: Study) -> None:
                 ],
             }
         )
-        st.dataframe(text, hide_index=True)
+        tables.show(text, "figure2_study")
     st.caption("Only AUCs on EyePACS and Messidor-2 can be held against these points. Source: FIGURE_2_POINTS.")
 
 

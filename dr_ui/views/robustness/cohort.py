@@ -39,11 +39,7 @@ def show(study: Study) -> None:
     st.html(f"<p>{_sentences(differences, pairs)} <small>{title}, {eyes} eyes.</small></p>")
     chart, notes = st.columns([4, 1.3], gap="medium")
     with chart:
-        figure = _figure4(differences, pairs)
-        figure.update_layout(
-            height=max(470, 200 * len(pairs)), margin={"l": 10, "r": 10, "t": 30, "b": 10}, hovermode="closest"
-        )
-        st.plotly_chart(figure, key="figure4", config={"displayModeBar": False})
+        charts.show(_figure4(differences, pairs), "figure4", max(470, 200 * len(pairs)))
     with notes:
         st.html(f'<p class="lens-small">{_READING}</p><p class="lens-small">{_HOW}</p>')
     _show_measures(study, summary, data)

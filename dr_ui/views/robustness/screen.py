@@ -273,10 +273,8 @@ def _show_scan(study: Study, eye: Eye, point: OperatingPoint) -> None:
         "red higher; × the decision flips. Click a cell to open it above.</p>"
     )
     height = 520 * -(-len(kept[1]) // _ACROSS)
-    figure.update_layout(
-        height=height, margin={"l": 10, "r": 10, "t": 30, "b": 10}, hovermode="closest", showlegend=False
-    )
-    st.plotly_chart(figure, key="grid", on_select=_open_cell, selection_mode="points", config={"displayModeBar": False})
+    figure.update_layout(showlegend=False)
+    charts.show(figure, "grid", height, on_select=_open_cell, selection_mode="points")
 
 
 _ACROSS = 4

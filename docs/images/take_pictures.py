@@ -1,4 +1,4 @@
-"""Take the pictures of docs/explain.md: python docs/images/take_explain.py [FOLDER] (a running browser takes a minute).
+"""Take the pictures of README.md and docs/explain.md: python docs/images/take_pictures.py [FOLDER], in about a minute.
 
 They show the demo study on phantoms, so that nothing but the project's own drawings is in them.
 """
@@ -21,6 +21,7 @@ PATIENCE = 240_000
 """Milliseconds to wait for the models on a busy machine."""
 
 SHOTS = {
+    "compare": ("Compare", "", ".lens-card"),
     "explain": ("Explain", "", ".lens-sentence"),
     "explain-no-dr": ("Explain", "?target=grade+0%3A+no+DR", ".lens-sentence"),
 }
