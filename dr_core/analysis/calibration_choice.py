@@ -115,5 +115,5 @@ def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def choose_method(found: tuple[CrossValidated, ...]) -> CrossValidated:
-    """The method of the least cross-validated log loss, argmin over m of mean of -log q_m(truth)."""
+    """The method of the least cross-validated log loss: m = argmin over m of mean of -log q_m(truth)."""
     return min(found, key=lambda one: one.log_loss)
