@@ -74,12 +74,19 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     table.add_argument("--patient-column", help="patients; without it the eyes of one patient count as strangers")
     table.add_argument("--side-column", help="sides: right, left, OD, OS")
     table.add_argument("--split-column", help="parts of the set")
+    table.add_argument(
+        "--keep-columns", nargs="+", default=(), help="further columns by which eyes can be grouped, such as the camera"
+    )
 
 
 def _choose_source(options: argparse.Namespace) -> Source:
     if options.name == "folder":
         names = [field.name for field in dataclasses.fields(FolderLayout)]
-        return folder_source(FolderLayout(**{name: getattr(options, name) for name in names}))
+        return folder_source(
+            FolderLayout(
+                **{name: getattr(options, name) for name in names} | {"keep_columns": tuple(options.keep_columns)}
+            )
+        )
     if options.name not in SOURCES:
         raise InputError(f"There is no data set {options.name!r}; choose from {', '.join(SOURCES)} and folder.")
     return SOURCES[options.name]

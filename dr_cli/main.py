@@ -20,6 +20,7 @@ COMMANDS = {
     "finetune": "train one set-up on graded eyes",
     "import": "a lab's own checkpoint becomes a set-up of a study",
     "evaluate": "measure the models of a study on prepared eyes",
+    "calibrate": "probabilities and thresholds for your own eyes, from labeled ones",
     "spectrum": "eigenvalues of every layer's activations",
     "robustness": "Figure 4: answers about damaged eyes",
     "localize": "Table 3: heatmaps against lesion masks",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dr_cli.output import give, say
 from dr_cli.progress import show_progress
+from dr_core.analysis.operating_points import CRITERIA
 from dr_core.devices import resolve_device
 from dr_core.score.plan import ScoreConfig, plan_scoring
 from dr_core.score.run import finish_scoring, run_scoring
@@ -26,6 +27,15 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser.add_argument(
         "--processes", type=int, default=default.processes, help="processes that decode beside the models (default: 2)"
     )
+    parser.add_argument(
+        "--criterion",
+        choices=CRITERIA,
+        default=default.criterion,
+        help=f"operating point (default: {default.criterion})",
+    )
+    parser.add_argument(
+        "--chosen-on", default="", help="key of the eyes of the study on which its thresholds were chosen"
+    )
     parser.add_argument("--shard", help="one part of the photographs, such as 2/8 (default: the job's rank, or all)")
     parser.set_defaults(run=_run)
 
@@ -41,6 +51,8 @@ def _run(options: argparse.Namespace) -> int:
         batch_size=options.batch_size,
         device=resolve_device(options.device),
         processes=options.processes,
+        criterion=options.criterion,
+        chosen_on=options.chosen_on,
     )
     shard = parse_shard(options.shard)
     scoring = plan_scoring(open_study(options.study), options.images, options.out, config)

@@ -6,7 +6,7 @@ from dr_ui.views.compare import screen as compare
 
 def render(study: page.Study) -> None:
     """Inputs, then the answers."""
-    compare.show_answers(study, compare.choose_inputs())
+    compare.show_answers(study, compare.choose_inputs(study))
 
 
 page.show("Compare", "What do the models say about this eye?", render)

@@ -28,20 +28,23 @@ class Agreement:
         return not self.referable or not self.not_referable
 
 
-def find_agreement(answers: Mapping[str, np.ndarray], referable_from: ReferableFrom, threshold: float) -> Agreement:
-    """Count the models that call an eye referable: those whose P(grade >= referable_from) reaches the threshold.
+def find_agreement(
+    answers: Mapping[str, np.ndarray], referable_from: ReferableFrom, threshold: float | Mapping[str, float]
+) -> Agreement:
+    """Count the models that call an eye referable: those whose P(grade >= referable_from) reaches their threshold.
 
     Args:
         answers: Set-up -> softmax over the grades, float (5,).
         referable_from: Lowest referable grade.
-        threshold: Probability from which a model calls the eye referable, 0..1.
+        threshold: Probability from which a model calls the eye referable, 0..1; one for all, or one of each set-up.
 
     Returns:
         The models on either side, in the order of `answers`.
     """
     scores = {setup: float(referable_probability(softmax, referable_from)) for setup, softmax in answers.items()}
+    least = threshold if isinstance(threshold, Mapping) else dict.fromkeys(scores, threshold)
     return Agreement(
-        referable=tuple(setup for setup, score in scores.items() if score >= threshold),
-        not_referable=tuple(setup for setup, score in scores.items() if score < threshold),
+        referable=tuple(setup for setup, score in scores.items() if score >= least[setup]),
+        not_referable=tuple(setup for setup, score in scores.items() if score < least[setup]),
         spread=max(scores.values()) - min(scores.values()),
     )

@@ -105,6 +105,11 @@ class Reading:
     referable: bool
     source: str
 
+    @property
+    def needs_grades(self) -> bool:
+        """Whether the eyes must be graded; where only the presence of DR is known, grades 1 to 4 look alike."""
+        return self.positive_from > 1
+
     def positives(self, grades: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Which of the grades 0..4 (any shape) count as positive."""
         return is_referable(grades, self.positive_from)
@@ -144,6 +149,15 @@ READINGS: Registry[Reading] = Registry(
 
 PAPER_READING = "grades 3-4 against 0-2"
 """The reading of all AUCs of the paper. Source: paper, section 3.1."""
+
+
+def supported_readings(*, graded: bool) -> tuple[Reading, ...]:
+    """The readings that the labels of some eyes support.
+
+    Args:
+        graded: Whether every eye's grade is known; otherwise only whether it has DR.
+    """
+    return tuple(reading for reading in READINGS.values() if graded or not reading.needs_grades)
 
 
 def referable_readings() -> Iterator[Reading]:

@@ -20,7 +20,7 @@ from dr_core.analysis.intervals import (
 )
 from dr_core.analysis.measures import FIVE_GRADES, MEASURES, GradedEyes, Measure, ReadEyes, measures_of
 from dr_core.data.fundus import read_fundus
-from dr_core.data.grades import GRADES, READINGS
+from dr_core.data.grades import GRADES, READINGS, Reading, supported_readings
 from dr_core.data.preprocessing import Preprocessing, standardize_color
 from dr_core.errors import InputError
 from dr_core.experiments.settings import describe
@@ -67,6 +67,7 @@ class MeasureConfig:
         at_sensitivity: Sensitivity at which the specificity is taken, 0..1.
         draws: Bootstrap draws.
         seed: Seed of the draws.
+        by: Columns of the eyes' table by whose values they are measured in groups.
     """
 
     at_specificity: float = describe(
@@ -77,13 +78,14 @@ class MeasureConfig:
     )
     draws: int = describe(1000, "bootstrap draws over patients", least=1)
     seed: int = describe(0, "seed of the draws", least=0)
+    by: tuple[str, ...] = describe((), "column of the eyes' table by whose values they are measured in groups")
 
 
 def summarize(predictions: pd.DataFrame, config: MeasureConfig | None = None) -> pd.DataFrame:
     """Measure every model on every data set, with intervals by patients.
 
     Where the true grade is known, each reading's score is held against the same reading of the true grade, and the
-    five grades are measured as well. Where only the presence of DR is known, every score is held against that.
+    five grades are measured as well. Where only the presence of DR is known, that reading alone is measured.
 
     Args:
         predictions: Rows of `predictions`.
@@ -97,7 +99,7 @@ def summarize(predictions: pd.DataFrame, config: MeasureConfig | None = None) ->
     """
     config = config or MeasureConfig()
     rows: list[dict[str, object]] = []
-    for model, answers, draws in _each_model(predictions, config):
+    for model, answers, draws in each_model(predictions, config):
         found = _measure_readings(answers, draws, config)
         if is_graded(answers):
             found += _measure_grades(answers, draws)
@@ -109,15 +111,15 @@ def summarize_aucs(predictions: pd.DataFrame, config: MeasureConfig | None = Non
     """The AUCs of the readings, as in `summarize`, and nothing else."""
     config = config or MeasureConfig()
     rows = []
-    for model, answers, draws in _each_model(predictions, config):
-        for reading in READINGS:
-            labels, scores = read_answers(answers, reading)
+    for model, answers, draws in each_model(predictions, config):
+        for reading in readings_of(answers):
+            labels, scores = read_answers(answers, reading.name)
             found = find_interval(MEASURES["auc"], ReadEyes(scores=scores, labels=labels, draws=draws))
-            rows.append(model | _row("auc", reading, found, labels))
+            rows.append(model | _row("auc", reading.name, found, labels))
     return pd.DataFrame(rows)
 
 
-def _each_model(
+def each_model(
     predictions: pd.DataFrame, config: MeasureConfig
 ) -> Iterator[tuple[dict[str, object], pd.DataFrame, PatientDraws]]:
     """Answers of each model on each data set; the patients of a data set are drawn alike for all models."""
@@ -140,6 +142,11 @@ def is_graded(answers: pd.DataFrame) -> bool:
     return bool((answers["grade"] >= 0).all())
 
 
+def readings_of(answers: pd.DataFrame) -> tuple[Reading, ...]:
+    """The readings that the labels of these eyes support."""
+    return supported_readings(graded=is_graded(answers))
+
+
 def read_answers(answers: pd.DataFrame, reading: str) -> tuple[np.ndarray, np.ndarray]:
     """Truth and score of one reading.
 
@@ -149,9 +156,14 @@ def read_answers(answers: pd.DataFrame, reading: str) -> tuple[np.ndarray, np.nd
 
     Returns:
         Labels, bool (N,), and scores, float64 (N,), 0..1.
+
+    Raises:
+        InputError: If the reading needs grades and only the presence of DR is known: no label stands in for another.
     """
-    known = READINGS.find(reading)
-    labels = known.positives(answers["grade"]) if is_graded(answers) else answers["has_dr"].to_numpy(bool)
+    known, graded = READINGS.find(reading), is_graded(answers)
+    if known.needs_grades and not graded:
+        raise InputError(f"Of these eyes only the presence of DR is known, so that they cannot be read by {reading}.")
+    labels = known.positives(answers["grade"]) if graded else answers["has_dr"].to_numpy(bool)
     return labels, known.score(answers[ANSWERS].to_numpy(np.float64))
 
 
@@ -187,11 +199,11 @@ def find_interval(measure: Measure, eyes: ReadEyes) -> Interval:
 def _measure_readings(answers: pd.DataFrame, draws: PatientDraws, config: MeasureConfig) -> list[dict[str, object]]:
     points = {"at_specificity": config.at_specificity, "at_sensitivity": config.at_sensitivity}
     rows = []
-    for reading in READINGS:
-        labels, scores = read_answers(answers, reading)
+    for reading in readings_of(answers):
+        labels, scores = read_answers(answers, reading.name)
         eyes = ReadEyes(scores=scores, labels=labels, draws=draws, **points)
         for measure in measures_of("reading"):
-            rows.append(_row(measure.name_in_table(eyes), reading, find_interval(measure, eyes), labels))
+            rows.append(_row(measure.name_in_table(eyes), reading.name, find_interval(measure, eyes), labels))
     return rows
 
 
@@ -254,7 +266,7 @@ def compare_performance(predictions: pd.DataFrame, config: MeasureConfig | None 
     config = config or MeasureConfig()
     rows = []
     for data, of_data in predictions.groupby("data", sort=False):
-        models = list(_each_model(of_data, config))
+        models = list(each_model(of_data, config))
         for (first, answers, draws), (second, others, _) in combinations(models, 2):
             if any(first[column] != second[column] for column in first if column != "setup"):
                 continue
@@ -262,9 +274,9 @@ def compare_performance(predictions: pd.DataFrame, config: MeasureConfig | None 
                 raise InputError(
                     f"{first['setup']} and {second['setup']} were not asked about the same eyes of {data}."
                 )
-            for reading in READINGS:
-                about = first | {"other": second["setup"], "reading": reading}
-                rows.append(about | _compare(answers, others, draws, reading))
+            for reading in readings_of(answers):
+                about = first | {"other": second["setup"], "reading": reading.name}
+                rows.append(about | _compare(answers, others, draws, reading.name))
     return pd.DataFrame(rows)
 
 

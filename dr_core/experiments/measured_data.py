@@ -36,6 +36,9 @@ def register_data(
         add_data(study.path, *described, replacing=replace)
 
 
+_PURPOSES = {"test": "were measured", "calibration": "were calibrated"}
+
+
 def _describe_store(key: str, data: Path, digest: str, role: str) -> DataSet:
     header = read_header(data)
     kind = "Eyes" if header else "Drawn eyes"
@@ -45,7 +48,7 @@ def _describe_store(key: str, data: Path, digest: str, role: str) -> DataSet:
         role=role,
         images=_count(data),
         real=bool(header),
-        description=f"{kind} on which the models were measured.",
+        description=f"{kind} on which the models {_PURPOSES.get(role, 'were measured')}.",
         fingerprint=digest,
     )
 

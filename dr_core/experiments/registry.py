@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from dr_core.errors import InputError
+from dr_core.experiments.calibration import CALIBRATION
 from dr_core.experiments.concepts import CONCEPTS
 from dr_core.experiments.experiment import Experiment
 from dr_core.experiments.faithfulness import FAITHFULNESS
@@ -41,7 +42,7 @@ class _Experiments(Registry[Experiment]):
 
 
 EXPERIMENTS: Registry[Experiment] = _Experiments(
-    "experiment", (PERFORMANCE, SPECTRUM, ROBUSTNESS, LOCALIZATION, SANITY, FAITHFULNESS, CONCEPTS)
+    "experiment", (PERFORMANCE, SPECTRUM, ROBUSTNESS, LOCALIZATION, SANITY, FAITHFULNESS, CONCEPTS, CALIBRATION)
 )
 """The experiments: the paper's in its order, then those that it does not have."""
 

@@ -11,10 +11,10 @@ import pandas as pd
 from dr_core.data.idrid import SegmentedEye, load_segmentation
 from dr_core.data.store import Store
 from dr_core.errors import InputError
+from dr_core.experiments.asking import open_eyes_for
 from dr_core.experiments.damage import CLEAN, RobustnessConfig, RobustnessReport, damage_eyes, move_heatmaps
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
 from dr_core.experiments.origins import join_rows
-from dr_core.experiments.performance import open_eyes_for
 from dr_core.experiments.robustness_summary import PAIRS, REFERENCE, compare_training, summarize_robustness
 from dr_core.experiments.step import Report, Step
 from dr_core.study.digests import digest_store

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import dr_core
-from dr_core.data.grades import GRADES, TARGET_GRADE
+from dr_core.analysis.operating_points import CRITERIA, HALF
+from dr_core.data.grades import GRADES, TARGET_GRADE, referable_readings
 from dr_core.data.photographs import HEATMAPS, Photograph, find_photographs
 from dr_core.errors import InputError
+from dr_core.experiments.operating import find_thresholds
 from dr_core.files import digest_file, fuse_cell, write_json
 from dr_core.models.checkpoint import LoadedModel, software_versions
 from dr_core.score.journal import read_journals
@@ -24,6 +26,10 @@ SCORE_COLUMNS: dict[str, str] = {
     **{f"p{grade}": f"softmax of grade {grade}, {name}" for grade, name in enumerate(GRADES)},
     "referable_3": "p3 + p4: the paper's reading, severe or worse",
     "referable_2": "p2 + p3 + p4: the ICDR standard, moderate or worse",
+    "threshold_3": "threshold of the operating point on referable_3; the header says what it was chosen for",
+    "flagged_3": "1 where referable_3 reaches it, 0 where it does not",
+    "threshold_2": "the same on referable_2",
+    "flagged_2": "1 where referable_2 reaches it, 0 where it does not",
     "field_found": "1 where a round field of view was found, 0 where the whole picture was taken",
     "crop_left": "left edge of the part that the model saw, as a share of the photograph's width; may be negative",
     "crop_top": "its upper edge, as a share of the height",
@@ -55,6 +61,8 @@ class ScoreConfig:
         batch_size: Photographs per forward pass; None takes 16 on a processor and 64 elsewhere.
         device: Where the models run.
         processes: Processes that decode, beside the models.
+        criterion: What the operating point was chosen for, such as `"specificity 0.9"`.
+        chosen_on: Key of the eyes on which it was chosen; empty for the probability of one half, chosen on none.
     """
 
     setups: tuple[str, ...] = ()
@@ -62,6 +70,8 @@ class ScoreConfig:
     batch_size: int | None = None
     device: str = "cpu"
     processes: int = 2
+    criterion: str = HALF
+    chosen_on: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done, before anything is done."""
@@ -69,6 +79,11 @@ class ScoreConfig:
             raise InputError(f"The batch size must be at least 1, not {self.batch_size}.")
         if self.processes < 1:
             raise InputError(f"There must be at least 1 process that decodes, not {self.processes}.")
+        if (self.criterion == HALF) == bool(self.chosen_on):
+            raise InputError(
+                "An operating point is named by what it was chosen for and by the eyes on which it was chosen; name "
+                "both, or neither for a probability of 0.5."
+            )
 
     @property
     def batch(self) -> int:
@@ -87,6 +102,7 @@ class Scoring:
         header: What stands beside the table, without counts.
         config: What is asked.
         refused: Set-up -> why its checkpoint gives no answer.
+        thresholds: Lowest referable grade -> set-up -> threshold of the operating point.
     """
 
     out: Path
@@ -95,6 +111,7 @@ class Scoring:
     header: dict[str, Any]
     config: ScoreConfig
     refused: dict[str, str] = field(default_factory=dict)
+    thresholds: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def header_path(self) -> Path:
@@ -141,13 +158,28 @@ def plan_scoring(study: Study, given: Sequence[Path], out: Path, config: ScoreCo
         if len(model.info.classes) != len(GRADES):
             raise InputError(f"{setup} knows {len(model.info.classes)} classes, not the five grades; leave it out.")
         model.model.to(config.device)
-    scoring = Scoring(out, photographs, models, _describe(study, given, models, config), config, refused)
+    thresholds = _find_thresholds(study, config)
+    header = _describe(study, given, models, config) | {"operating_point": _describe_point(config, thresholds)}
+    scoring = Scoring(out, photographs, models, header, config, refused, thresholds)
     out.parent.mkdir(parents=True, exist_ok=True)
     _check_ours(scoring)
     if not scoring.header_path.is_file():
         write_json(scoring.header_path, scoring.header)
     scoring.parts.mkdir(exist_ok=True)  # after the header, which says whose it is
     return scoring
+
+
+def _find_thresholds(study: Study, config: ScoreConfig) -> dict[int, dict[str, float]]:
+    return {
+        reading.positive_from: find_thresholds(study, config.criterion, config.chosen_on, reading.name)
+        for reading in referable_readings()
+    }
+
+
+def _describe_point(config: ScoreConfig, thresholds: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
+    label = CRITERIA.find(config.criterion).label
+    name = f"{label} on {config.chosen_on}" if config.chosen_on else label
+    return {"name": name, "thresholds": {f"referable_{start}": values for start, values in thresholds.items()}}
 
 
 def _load_models(study: Study, setups: Sequence[str]) -> tuple[dict[str, LoadedModel], dict[str, str]]:
@@ -231,6 +263,7 @@ def _identity(header: Mapping[str, Any]) -> dict[str, Any]:
         "models": {setup: model["sha256"] for setup, model in header["models"].items()},
         "device": header["device"],
         "heatmaps": header["heatmaps"],
+        "operating point": header.get("operating_point"),
         "versions": versions,
     }
 

@@ -150,6 +150,7 @@ def _rows(
             {"path": name, "setup": setup, "grade": int(answer.argmax())}
             | {f"p{grade}": _digits(value) for grade, value in enumerate(answer)}
             | {f"referable_{start}": _digits(referable_probability(answer, start)) for start in (3, 2)}
+            | _apply_point(scoring, setup, answer)
             | {edge: round(share, 4) for edge, share in zip(edges, part, strict=True)}
             | quality
             | {"checkpoint": scoring.header["models"][setup]["sha256"][:12], "reason": ""}
@@ -157,6 +158,16 @@ def _rows(
     return rows + [
         {"path": name, "setup": setup} | quality | {"reason": reason} for setup, reason in scoring.refused.items()
     ]
+
+
+def _apply_point(scoring: Scoring, setup: str, answer: np.ndarray) -> Row:
+    """Threshold of the operating point, and whether the answer, float (5,), reaches it, for each reading."""
+    row: Row = {}
+    for start, of_setup in scoring.thresholds.items():
+        score = float(referable_probability(answer, start))  # type: ignore[arg-type]
+        if setup in of_setup:
+            row |= {f"threshold_{start}": _digits(of_setup[setup]), f"flagged_{start}": int(score >= of_setup[setup])}
+    return row
 
 
 def _find_fault(setup: str, answer: np.ndarray) -> str:

@@ -22,7 +22,7 @@ from dr_core.models.checkpoint import (
 from dr_core.models.setups import Setup, declare_setups, parse_setup
 from dr_core.parquet import DEFECTS, read_parquet
 from dr_core.study.head_checks import check_head
-from dr_core.study.tables import RESULT_COLUMNS, TABLES, fill_run_columns, read_provenance, write_rows
+from dr_core.study.tables import RESULT_COLUMNS, TABLES, fill_run_columns, keep_supported, read_provenance, write_rows
 
 CONFIGURATION = "configuration"
 """Key of a study's settings under which the TOML file of a whole study stands."""
@@ -39,7 +39,7 @@ class DataSet:
     Attributes:
         key: Short name used in the tables.
         title: Name for people.
-        role: `"pretraining"`, `"training"`, `"validation"` or `"test"`.
+        role: `"pretraining"`, `"training"`, `"validation"`, `"test"` or `"calibration"`.
         images: Number of images.
         real: Whether the images are photographs; phantoms and textures are not.
         description: One or two sentences: where they come from, how they were chosen, what to keep in mind.
@@ -201,7 +201,7 @@ class Study:
         missing = [column for column in columns if column not in frame]
         if missing:
             raise InputError(f"The table {path.name} of the study {self.name} lacks the column {missing[0]!r}.")
-        return frame[list(columns)]
+        return keep_supported(frame[list(columns)], self._table_path("predictions"))
 
     def read_checkpoint_results(self, table: str) -> pd.DataFrame:
         """Rows of the models in `checkpoints/`: the study's own seed, trained on all labels.

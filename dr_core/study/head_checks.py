@@ -7,7 +7,7 @@ from dr_core.models.checkpoint import check_types
 if TYPE_CHECKING:
     from dr_core.study.folder import StudyInfo
 
-ROLES = ("pretraining", "training", "validation", "test")
+ROLES = ("pretraining", "training", "validation", "test", "calibration")
 """What a data set is for."""
 
 

@@ -87,7 +87,7 @@ def show_strip(study: Study) -> None:
         with table:
             _show_table(shown, row, _known_grades(eyes))
         _show_actions(study, cases, at)
-        truth.offer_table(eyes)
+        truth.offer_grade_table(eyes)
 
 
 def _count(number: int) -> str:
@@ -97,7 +97,7 @@ def _count(number: int) -> str:
 def _describe(eye: Eye, facts: CaseFacts | None, point: OperatingPoint) -> Case:
     if facts is None or not facts.answers:
         return Case(eye, facts)
-    agreement = find_agreement(facts.answers, point.reading.positive_from, point.threshold)
+    agreement = find_agreement(facts.answers, point.reading.positive_from, point.thresholds(facts.answers))
     highest = max(float(point.score(softmax)) for softmax in facts.answers.values())
     return Case(eye, facts, len(agreement.referable), len(facts.answers), highest, agreement.spread)
 

@@ -55,7 +55,7 @@ def upload_files(label: str, kinds: str) -> list[UploadedFile]:
     )
 
 
-_FOLLOWING = ("study", "threshold", "reading")
+_FOLLOWING = ("study", "point", "threshold", "reading")
 """Inputs in a link that other pages share; a link inside a page takes them along."""
 
 

@@ -12,7 +12,7 @@ from dr_ui.parts.plain_text import plain
 _FILE = "given_grades_file"
 
 
-def offer_table(eyes: Sequence[Eye]) -> None:
+def offer_grade_table(eyes: Sequence[Eye]) -> None:
     """Draw the uploader of the table, and what was understood of it.
 
     Args:

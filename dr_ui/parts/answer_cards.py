@@ -21,7 +21,7 @@ def cards_html(answers: Mapping[str, np.ndarray], point: OperatingPoint, setups:
 
 def _card(setup: Setup, softmax: np.ndarray, point: OperatingPoint) -> str:
     best, label = int(softmax.argmax()), escape(setup.label)
-    readings = "".join(_reading(softmax, reading, point) for reading in referable_readings())
+    readings = "".join(_reading(setup.name, softmax, reading, point) for reading in referable_readings())
     return (
         f'<section class="lens-card {setup_class(setup.name)}" aria-label="{label}">'
         f'<h2 title="{escape(setup.summary)}">{label}</h2>'
@@ -45,10 +45,12 @@ def _bars(softmax: np.ndarray) -> str:
     )
 
 
-def _reading(softmax: np.ndarray, reading: Reading, point: OperatingPoint) -> str:
-    score = float(reading.score(softmax))
-    word = "▲ referable" if score >= point.threshold else "▽ not referable"
+def _reading(setup: str, softmax: np.ndarray, reading: Reading, point: OperatingPoint) -> str:
+    score, threshold = float(reading.score(softmax)), point.threshold_of(setup)
+    word = "▲ referable" if score >= threshold else "▽ not referable"
     if reading != point.reading:
+        if point.chosen:  # the threshold was chosen for the other reading's score
+            return f'<p class="lens-other">grades {escape(reading.label)} <span>{score:.2f}</span></p>'
         return (
             f'<p class="lens-other" title="by the other reading: {word[2:]}">{word[0]} grades {escape(reading.label)} '
             f"<span>{score:.2f}</span></p>"
@@ -56,8 +58,9 @@ def _reading(softmax: np.ndarray, reading: Reading, point: OperatingPoint) -> st
     return (
         f'<p class="lens-verdict" title="probability of grades {referable_grades(reading)}, 0 to 1"><span>{word}</span>'
         f"<b>{score:.2f}</b></p>"
-        f'<div class="lens-meter" aria-hidden="true"><i style="width:{100 * score:.1f}%"></i>'
-        f'<span style="left:{100 * point.threshold:.1f}%"></span></div>'
+        f'<div class="lens-meter" aria-hidden="true" title="threshold {threshold:.2f}">'
+        f'<i style="width:{100 * score:.1f}%"></i>'
+        f'<span style="left:{100 * min(threshold, 1.0):.1f}%"></span></div>'
     )
 
 
@@ -66,7 +69,7 @@ def agreement_html(agreement: Agreement, point: OperatingPoint, setups: Mapping[
     return (
         f'<div class="lens-agree"><p role="status">{agreement_sentence(agreement, setups)}</p><p class="lens-small">'
         f"Large number: the model's probability that the eye has grade {point.grades}, 0 to 1; referable from the "
-        f"threshold {point.threshold:.2f} on, the mark on the line. Highest and lowest probability differ by "
+        f"{point.range}, the mark on the line. Highest and lowest probability differ by "
         f"{agreement.spread:.2f}. Bars: probability of each grade in %, 0 no DR to 4 proliferative.</p></div>"
     )
 

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dr_core.experiments.answers import is_graded, read_answers
+from dr_core.experiments.answers import read_answers, readings_of
 from dr_core.study.folder import DataSet, Study
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.shell import result_tables
 
 
 def sentence_html(study: Study, point: OperatingPoint) -> str:
-    """One paragraph: the training data, then sensitivity and specificity on test eyes at the threshold."""
+    """One paragraph: the training data, then sensitivity and specificity on test eyes at the operating point."""
     return f'<p class="lens-evidence">{_training_sentence(study)} {_reached_sentence(study, point)}</p>'
 
 
@@ -27,7 +27,7 @@ def _training_sentence(study: Study) -> str:
 
 def _reached_sentence(study: Study, point: OperatingPoint) -> str:
     table = result_tables.load_table(study, "predictions")
-    data = None if table is None else _most_telling(study, table)
+    data = None if table is None else _most_telling(study, table, point)
     if table is None or data is None:
         return "What they reach on test eyes has not been measured."
     rates = _rates(str(study.path), result_tables.results_stamp(study), data.key, point, table)
@@ -35,24 +35,33 @@ def _reached_sentence(study: Study, point: OperatingPoint) -> str:
     if not rates or np.isnan(list(rates.values())).any():
         return f"On {escape(data.label or data.title)} nothing is known at this threshold: all eyes are of one class."
     each = "; ".join(
-        f"{study.setups[name].label}: sensitivity {found:.2f}, specificity {passed:.2f}"
+        f"{study.setups[name].label}: threshold {point.threshold_of(name):.2f}, sensitivity {found:.2f}, "
+        f"specificity {passed:.2f}"
         for name, (found, passed) in rates.items()
     )
     found, passed = (_percent_range(values) for values in zip(*rates.values(), strict=True))
     kind = "photographs" if data.real else "drawn eyes"
-    graded = is_graded(table[table["data"] == data.key])
-    positive = f"eyes of grade {point.grades}" if graded else "eyes with any DR (no grades are known)"
+    at = escape(f"At {point.name}" if point.name else f"At the threshold {point.threshold:.2f}")
     return (
-        f'<span title="{escape(each)}">At the threshold {point.threshold:.2f} they flag {found} of the {positive} and '
-        f"leave unflagged {passed} of the others, on the {data.images} {kind} of "
-        f"{escape(data.label or data.title)}.</span>"
+        f'<span title="{escape(each)}">{at} they flag {found} of the eyes of grade {point.grades} and leave unflagged '
+        f"{passed} of the others, on the {data.images} {kind} of {escape(data.label or data.title)}."
+        f"{_missing_photographs(study, table, data)}</span>"
     )
 
 
-def _most_telling(study: Study, table: pd.DataFrame) -> DataSet | None:
-    """The test eyes that say most: photographs before drawings, the study's first of each."""
+def _missing_photographs(study: Study, table: pd.DataFrame, shown: DataSet) -> str:
+    """That nothing is known on photographs, where it is not."""
     measured = set(table["data"])
-    sets = [data for data in study.info.data if data.key in measured]
+    real = [data for data in study.info.data if data.real and data.key in measured]
+    if shown.real or not real:
+        return "" if shown.real else " On photographs it has not been measured."
+    return f" Of the photographs of {escape(real[0].label or real[0].title)} no grade is known."
+
+
+def _most_telling(study: Study, table: pd.DataFrame, point: OperatingPoint) -> DataSet | None:
+    """The test eyes that say most, of those whose labels support the reading: photographs before drawings."""
+    supporting = {str(key) for key, rows in table.groupby("data", sort=False) if point.reading in readings_of(rows)}
+    sets = [data for data in study.info.data if data.key in supporting]
     return next((data for data in sets if data.real), sets[0] if sets else None)
 
 
@@ -64,7 +73,7 @@ def _rates(
     rates = {}
     for setup, rows in _table[_table["data"] == data].groupby("setup", sort=False):
         labels, scores = read_answers(rows, point.reading.name)
-        flagged = scores >= point.threshold
+        flagged = scores >= point.threshold_of(str(setup))
         sensitivity = float(flagged[labels].mean()) if labels.any() else float("nan")
         specificity = float((~flagged[~labels]).mean()) if (~labels).any() else float("nan")
         rates[str(setup)] = (sensitivity, specificity)

@@ -49,13 +49,14 @@ def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) ->
     answers, look = cache.answers(eye, study), cache.look(eye, study)
     no_answer.require_answers(study, answers)
     found = heatmaps.ask(specimen, study, _QUESTION)
-    agreement = find_agreement(answers, point.reading.positive_from, point.threshold)
+    agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
     yes, all_of = len(agreement.referable), len(answers)
     body = (
         f"<h1>{escape(eye.name)}</h1>"
         f"<div class='top'>{_picture(look.taken, 'the eye as taken')}<div>"
         f"<table>{_answers(study, answers, point)}</table>"
-        f"<p><b>{yes} of {all_of} models say referable</b> (grades {point.grades}, from {point.threshold:.2f} on); "
+        f"<p><b>{yes} of {all_of} models say referable</b> (grades {point.grades}, from the {point.range}; "
+        f"operating point: {escape(point.label)}); "
         f"highest and lowest probability differ by {agreement.spread:.2f}.</p>{no_answer.reasons_html(study, answers)}"
         f"{photograph.quality_html(look, _description(specimen, look))}</div></div>"
         f"<h2>Where they look for severe DR (LRP alpha1-beta0)</h2>{_maps(study, specimen, found)}"
@@ -85,7 +86,7 @@ def _answers(study: Study, answers: Mapping[str, np.ndarray], point: OperatingPo
             f"<i style='width:{100 * share:.1f}%;background:{color}'></i>"
             for share, color in zip(softmax, GRADE_RAMP, strict=True)
         )
-        readings = "".join(_reading(softmax, reading, point) for reading in referable_readings())
+        readings = "".join(_reading(setup, softmax, reading, point) for reading in referable_readings())
         rows += (
             f"<tr><th>{_label(study.setups[setup])}</th><td>{GRADES[best]}, {100 * softmax[best]:.0f} %</td>"
             f"<td class='bars'>{bars}</td>{readings}</tr>"
@@ -99,9 +100,11 @@ def _label(setup: Setup) -> str:
     return f"<b class='dot' style='border-color:{setup.color};background:{filled}'></b>{escape(setup.label)}"
 
 
-def _reading(softmax: np.ndarray, reading: Reading, point: OperatingPoint) -> str:
+def _reading(setup: str, softmax: np.ndarray, reading: Reading, point: OperatingPoint) -> str:
     score = float(reading.score(softmax))
-    return f"<td>{'▲' if score >= point.threshold else '▽'} {score:.2f}</td>"
+    if point.chosen and reading != point.reading:  # its threshold was chosen for the other reading's score
+        return f"<td>{score:.2f}</td>"
+    return f"<td>{'▲' if score >= point.threshold_of(setup) else '▽'} {score:.2f}</td>"
 
 
 def _maps(study: Study, specimen: Specimen, found: heatmaps.Answers) -> str:
@@ -151,7 +154,9 @@ def _scan(study: Study, specimen: Specimen, clean: Mapping[str, np.ndarray], poi
     for name in IMAGENET_C:
         found = damaged_eye.damage(specimen.eye, study, ((name, _SEVERITY),)).answers
         cells = "".join(
-            _damaged(before[setup], float(point.score(found[setup])), point) if setup in found else "<td>no answer</td>"
+            _damaged(before[setup], float(point.score(found[setup])), point.threshold_of(setup))
+            if setup in found
+            else "<td>no answer</td>"
             for setup in before
         )
         rows.append(f"<tr><th>{escape(CORRUPTIONS[name].label)}</th>{cells}</tr>")
@@ -161,8 +166,8 @@ def _scan(study: Study, specimen: Specimen, clean: Mapping[str, np.ndarray], poi
     return f"<div class='scan'>{tables}</div><p>⚠ the decision differs from that on the clean eye.</p>"
 
 
-def _damaged(before: float, after: float, point: OperatingPoint) -> str:
-    flips = (before >= point.threshold) != (after >= point.threshold)
+def _damaged(before: float, after: float, threshold: float) -> str:
+    flips = (before >= threshold) != (after >= threshold)
     return f"<td>{after:.2f}{' ⚠' if flips else ''}</td>"
 
 

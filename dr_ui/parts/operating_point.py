@@ -1,15 +1,23 @@
-"""The operating point: from which probability of which grades an eye counts as referable."""
+"""The operating point: from which probability of which grades each model's answer counts as referable."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from dr_core.analysis.operating_points import CRITERIA
 from dr_core.data.grades import GRADES, PAPER_READING, READINGS, Reading, referable_readings
+from dr_core.study.folder import Study
+from dr_ui.shell import result_tables
 from dr_ui.shell.navigation import kept_input
 
 DEFAULT_THRESHOLD = 0.5
+
+OWN = "own threshold"
+"""Choice of the threshold on the slider, one for all models."""
 
 
 @dataclass(frozen=True)
@@ -18,24 +26,47 @@ class OperatingPoint:
 
     Attributes:
         reading: Which grades are referable.
-        threshold: Probability of these grades from which an eye counts as referable, 0..1.
+        threshold: Probability of these grades from which an eye counts as referable, 0..1, where none was chosen for a
+            model.
+        chosen: Set-up and its threshold, for a point that was chosen on stated eyes.
+        name: What it was chosen for, and on which eyes, for people; empty where it was not.
     """
 
     reading: Reading
     threshold: float
+    chosen: tuple[tuple[str, float], ...] = ()
+    name: str = ""
 
     @property
     def grades(self) -> str:
         """The referable grades, such as "3-4"."""
         return referable_grades(self.reading)
 
+    @property
+    def label(self) -> str:
+        """Its name for people; a bare probability is called so."""
+        if self.name:
+            return self.name
+        return f"probability {self.threshold:.2f}, chosen on no eyes"
+
+    @property
+    def range(self) -> str:
+        """Its thresholds, such as "from .38 to .52 on", for people."""
+        values = [value for _, value in self.chosen] or [self.threshold]
+        low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+        return f"threshold {low} on" if low == high else f"threshold of each model on, {low} to {high}"
+
+    def threshold_of(self, setup: str) -> float:
+        """Threshold of a set-up, 0..1; above 1 where it may flag no eye."""
+        return dict(self.chosen).get(setup, self.threshold)
+
     def score(self, softmax: np.ndarray) -> np.ndarray:
         """Probability of a referable grade, float (...), from softmax (..., 5)."""
         return np.asarray(self.reading.score(softmax))
 
-    def is_referable(self, softmax: np.ndarray) -> np.ndarray:
-        """Whether the probability reaches the threshold, bool (...), from softmax (..., 5)."""
-        return self.score(softmax) >= self.threshold
+    def thresholds(self, setups: Mapping[str, object]) -> dict[str, float]:
+        """Threshold of each set-up of a mapping."""
+        return {setup: self.threshold_of(setup) for setup in setups}
 
 
 def default_operating_point() -> OperatingPoint:
@@ -49,19 +80,8 @@ def referable_grades(reading: Reading) -> str:
     return str(worst) if reading.positive_from == worst else f"{reading.positive_from}-{worst}"
 
 
-def choose_point(threshold_column: DeltaGenerator, reading_column: DeltaGenerator) -> OperatingPoint:
-    """Draw the threshold and the reading, each in its column."""
-    with threshold_column:
-        threshold = st.slider(
-            "Referable from",
-            0.05,
-            0.95,
-            DEFAULT_THRESHOLD,
-            0.05,
-            **kept_input("threshold"),
-            help="Threshold: an eye counts as referable when the probability of the referable grades (0 to 1) reaches "
-            "this value. A lower threshold finds more sick eyes and gives more false positives.",
-        )
+def choose_point(study: Study, point_column: DeltaGenerator, reading_column: DeltaGenerator) -> OperatingPoint:
+    """Draw the operating point and the reading, each in its column."""
     readings = {reading.label: reading for reading in referable_readings()}
     with reading_column:
         label = st.segmented_control(
@@ -72,9 +92,79 @@ def choose_point(threshold_column: DeltaGenerator, reading_column: DeltaGenerato
             **kept_input("reading"),
             help="The paper counts severe and proliferative DR; the ICDR standard counts moderate DR and worse.",
         )
-    point = OperatingPoint(readings[label or next(iter(readings))], threshold)
+    reading = readings[label or next(iter(readings))]
+    with point_column:
+        point = _choose_threshold(study, reading)
     st.session_state[_CURRENT] = point
     return point
+
+
+def _choose_threshold(study: Study, reading: Reading) -> OperatingPoint:
+    stored = _stored_points(study, reading)
+    known = list(stored)
+    calibrated = next((name for name in known if _is_calibrated(study, name)), OWN)
+    default = OWN if "threshold" in st.query_params else calibrated
+    box = st.popover("Operating point", width="stretch", help="From which probability on an eye counts as referable.")
+    with box:
+        name = st.selectbox(
+            "Chosen for",
+            [OWN, *known],
+            index=[OWN, *known].index(default),
+            format_func=lambda key: _label(study, key),
+            **kept_input("point"),
+            help="Each model's threshold was chosen for a stated share on stated eyes; on eyes of another kind the "
+            "share is another. A threshold of 0.50 was chosen on no eyes.",
+        )
+        threshold = st.slider(
+            "Referable from",
+            0.05,
+            0.95,
+            DEFAULT_THRESHOLD,
+            0.05,
+            **kept_input("threshold"),
+            disabled=name != OWN,
+            help="Threshold: an eye counts as referable when the probability of the referable grades (0 to 1) reaches "
+            "this value. A lower threshold finds more sick eyes and gives more false positives.",
+        )
+    if name in stored:
+        point = OperatingPoint(reading, threshold, tuple(stored[name].items()), _label(study, name))
+    else:
+        point = OperatingPoint(reading, threshold)
+    st.caption(f"now: {point.label}")
+    return point
+
+
+_BETWEEN = " on "
+
+
+def _label(study: Study, key: str) -> str:
+    """Name of a stored point for people, such as "90 % specificity on phantoms"."""
+    criterion, _, data = key.partition(_BETWEEN)
+    if criterion not in CRITERIA or not data:
+        return "own threshold, one for all models"
+    return f"{CRITERIA[criterion].label} on {result_tables.data_title(study, data)}"
+
+
+def _is_calibrated(study: Study, key: str) -> bool:
+    data = key.partition(_BETWEEN)[2]
+    return any(known.key == data and known.role == "calibration" for known in study.info.data)
+
+
+def _stored_points(study: Study, reading: Reading) -> dict[str, dict[str, float]]:
+    """Criterion and eyes -> set-up -> threshold, calibration eyes first."""
+    table = result_tables.load_table(study, "operating_points")
+    if table is None:
+        return {}
+    rows = table[(table["reading"] == reading.name) & ~table["criterion"].str.startswith("probability")]
+    found = {
+        f"{criterion}{_BETWEEN}{data}": _thresholds(part)
+        for (data, criterion), part in rows.groupby(["data", "criterion"], sort=False)
+    }
+    return dict(sorted(found.items(), key=lambda pair: not _is_calibrated(study, pair[0])))
+
+
+def _thresholds(rows: pd.DataFrame) -> dict[str, float]:
+    return dict(zip(rows["setup"].astype(str), rows["threshold"].astype(float), strict=True))
 
 
 _CURRENT = "operating_point"

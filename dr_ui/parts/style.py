@@ -166,6 +166,8 @@ _CSS = """
 .lens-warning { font-size: .85rem; border-left: 4px solid #E69F00; padding: .1rem .6rem; margin: .35rem 0 0; }
 .lens-sentence { font-size: 1.05rem; margin: 0; min-height: 1.6rem; }
 .lens-dense { font-size: .84rem; line-height: 1.28; }
+.lens-sets { border-collapse: collapse; }
+.lens-sets th, .lens-sets td { padding: .1rem .9rem .1rem 0; text-align: left; font-variant-numeric: tabular-nums; }
 .lens-eyes { max-height: 330px; overflow-y: auto; }
 .lens-eyes table { width: 100%; border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 .lens-eyes th, .lens-eyes td { padding: .15rem .6rem; text-align: right; font-weight: 400; white-space: nowrap;

@@ -7,18 +7,24 @@ import shutil
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 import dr_core
 from dr_cli.main import main
 from dr_core.analysis.attribution import Explainer
 from dr_core.data.fundus import encode_jpeg, read_fundus
 from dr_core.data.phantom import draw_phantom
+from dr_core.experiments.experiment import Inputs
+from dr_core.experiments.operating import find_thresholds
+from dr_core.experiments.performance import PERFORMANCE
 from dr_core.files import held
 from dr_core.models.setups import SETUPS
 from dr_core.score import plan, run
 from dr_core.study.shards import Shard, parse_shard
+from tests.conftest import make_study
 from tests.fuzz.hostile_files import NATIVE, encode_dicom
 
 COUNT = 11
@@ -272,3 +278,26 @@ def test_a_broken_model_gives_no_grades(photographs, tiny_study, tmp_path, monke
     rows = read(tmp_path / "results.csv")
     assert [row["setup"] for row in rows] == list(tiny_study.setups)
     assert all(row["grade"] + row["p0"] == "" and "no probabilities" in row["reason"] for row in rows)
+
+
+def test_an_operating_point_is_applied_by_name(tmp_path):
+    study = make_study(tmp_path / "study")
+    list(PERFORMANCE.run(study, Inputs()))
+    Image.fromarray(draw_phantom(3, 96, 1).image).save(tmp_path / "a.png")
+    given = ["score", str(tmp_path / "a.png"), "--study", str(study.path), "--processes", "1", "--device", "cpu"]
+    assert main([*given, "--out", str(tmp_path / "half.csv")]) == 0
+    named = ["--criterion", "specificity 0.9", "--chosen-on", "noise"]
+    assert main([*given, *named, "--out", str(tmp_path / "named.csv")]) == 0
+    half, rows = (pd.read_csv(tmp_path / f"{name}.csv").set_index("setup") for name in ("half", "named"))
+    assert (half[["threshold_3", "threshold_2"]] == 0.5).all(axis=None)
+    assert (half["flagged_3"] == (half["referable_3"] >= 0.5)).all()
+    for start, reading in ((3, "grades 3-4 against 0-2"), (2, "grades 2-4 against 0-1")):
+        thresholds = find_thresholds(study, "specificity 0.9", "noise", reading)
+        for setup, row in rows.iterrows():
+            assert row[f"threshold_{start}"] == pytest.approx(thresholds[setup], abs=1e-6)
+            if abs(row[f"referable_{start}"] - row[f"threshold_{start}"]) > 2e-6:  # more than the table's rounding
+                assert row[f"flagged_{start}"] == (row[f"referable_{start}"] > row[f"threshold_{start}"])
+    header = json.loads((tmp_path / "named.json").read_text())
+    assert header["operating_point"]["name"] == "90 % specificity on noise"
+    assert main([*given, "--criterion", "specificity 0.9", "--out", str(tmp_path / "x.csv")]) == 2
+    assert not (tmp_path / "x.csv").exists()

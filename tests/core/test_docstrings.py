@@ -11,6 +11,9 @@ FORMULA = re.compile(r"\w\)? = |>=|sum over |\|.+\| / \|.+\|")
 
 NOTHING_TO_COMPUTE = {
     "attribution/alpha1_beta0.py": {"why_unknown"},  # names the part of a network that the fast engine does not know
+    "calibration.py": {"methods_of", "read_map"},  # look methods up
+    "calibration_choice.py": {"check_calibration_eyes"},  # checks arguments
+    "conformal.py": {"describe_set"},  # says a set in words
     "controls.py": {  # choose networks and run them; the maps' formulas stand at the rules
         "build_explainers",
         "build_untrained",

@@ -12,6 +12,7 @@ import pandas as pd
 
 from dr_core.data.fundus import read_fundus
 from dr_core.data.intake.table import ROW, BadRows, clean, is_missing, parse_grade
+from dr_core.errors import InputError
 from dr_core.files import open_regular
 
 INDEX_COLUMNS: dict[str, str] = {
@@ -55,7 +56,14 @@ class Intake:
         return f"{eyes}, {named} patients{alone}."
 
 
-def index_eyes(frame: pd.DataFrame, title: str, notes: tuple[str, ...] = (), *, bad: BadRows | None = None) -> Intake:
+def index_eyes(
+    frame: pd.DataFrame,
+    title: str,
+    notes: tuple[str, ...] = (),
+    *,
+    bad: BadRows | None = None,
+    kept: Mapping[str, pd.Series] | None = None,
+) -> Intake:
     """Check the rows of a reader and bring them to the columns of an index.
 
     Args:
@@ -63,13 +71,14 @@ def index_eyes(frame: pd.DataFrame, title: str, notes: tuple[str, ...] = (), *, 
         title: Name of the data set, for messages.
         notes: What the reader understood so far.
         bad: Rows that the reader could not take; a row whose photograph it did not find out has an empty path.
+        kept: Further columns that the index keeps, by name, as text.
 
     Returns:
         The index, in the same order, and what was understood.
 
     Raises:
         InputError: If a grade is none of 0..4, an eye or a photograph comes twice, or a path leads out of the root. All
-            such rows are listed.
+            such rows are listed. If a kept column has the name of one that every index has.
     """
     grades = [parse_grade(value) for value in frame["grade"]]
     eyes = frame["eye"].map(lambda value: clean(str(value)))
@@ -93,7 +102,10 @@ def index_eyes(frame: pd.DataFrame, title: str, notes: tuple[str, ...] = (), *, 
     masks = [column for column in map(str, frame.columns) if column.startswith("mask_")]
     for column in masks:
         result[column] = result[column].fillna("")
-    index = result[[*INDEX_COLUMNS, *masks]].reset_index(drop=True)
+    if taken := sorted(set(kept or {}) & {*INDEX_COLUMNS, *masks}):
+        raise InputError(f"The column {taken[0]!r} is in every index; leave it out of those that are kept.")
+    further = {name: values.astype(str).to_numpy() for name, values in (kept or {}).items()}
+    index = result[[*INDEX_COLUMNS, *masks]].assign(**further).reset_index(drop=True)
     return Intake(title=title, index=index, without_patient=without, notes=(*notes, *more))
 
 

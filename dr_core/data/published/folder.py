@@ -28,6 +28,7 @@ class FolderLayout:
         side_column: Sides of the eyes, or None.
         split_column: Parts of the set, or None.
         images: Folder of the photographs, relative to the root.
+        keep_columns: Further columns that are kept in the index, such as the camera, by which eyes can be grouped.
     """
 
     csv: str = "labels.csv"
@@ -37,6 +38,7 @@ class FolderLayout:
     side_column: str | None = None
     split_column: str | None = None
     images: str = "."
+    keep_columns: tuple[str, ...] = ()
 
 
 APTOS = FolderLayout(csv="train.csv", image_column="id_code", grade_column="diagnosis", images="train_images")
@@ -63,7 +65,7 @@ def index_folder(root: Path, layout: FolderLayout, *, compare: bool = True) -> I
         name: column for name, column in optional.items() if column
     }
     bad = BadRows(str(root / layout.csv))
-    table = read_label_table(root / layout.csv, list(dict.fromkeys(columns.values())), bad=bad)
+    table = read_label_table(root / layout.csv, list(dict.fromkeys([*columns.values(), *layout.keep_columns])), bad=bad)
     labels = pd.DataFrame({name: table.frame[column] for name, column in columns.items()} | {ROW: table.frame[ROW]})
     notes = list(table.notes)
     if "side" in labels:
@@ -75,7 +77,8 @@ def index_folder(root: Path, layout: FolderLayout, *, compare: bool = True) -> I
     eyes = labels.assign(eye=labels["image"], path=paths)
     if compare:
         notes += compare_files(root, eyes, bad)
-    return index_eyes(eyes, str(root), tuple(notes), bad=bad)
+    kept = {name: table.frame[name] for name in layout.keep_columns}
+    return index_eyes(eyes, str(root), tuple(notes), bad=bad, kept=kept)
 
 
 def index_aptos(root: Path) -> Intake:

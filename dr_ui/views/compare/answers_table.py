@@ -23,7 +23,8 @@ def make_table(study: Study, eyes: Sequence[Eye], point: OperatingPoint) -> pd.D
 
     Returns:
         `eye`, `setup`, `p0` to `p4` (0 to 1), `grade`, for each reading the probability and whether it reaches the
-        threshold, `threshold`, `quality`, `checkpoint` (digest) and `reason` (why there is no answer).
+        threshold (where that was chosen for this reading), `threshold`, `operating point`, `quality`, `checkpoint`
+        (digest) and `reason` (why there is no answer).
     """
     facts = ((eye, case_facts.find_facts(eye, study)) for eye in eyes)
     return pd.DataFrame([row for eye, known in facts for row in _rows(study, eye, known, point)])
@@ -38,11 +39,14 @@ def _rows(study: Study, eye: Eye, facts: CaseFacts, point: OperatingPoint) -> It
         row: dict[str, object] = {"eye": eye.name, "setup": setup.label}
         row |= {f"p{grade}": None if softmax is None else float(softmax[grade]) for grade in range(len(GRADES))}
         row["grade"] = None if softmax is None else int(softmax.argmax())
+        threshold = point.threshold_of(name)
         for reading in referable_readings():
             score = None if softmax is None else float(reading.score(softmax))
             grades = referable_grades(reading)
             row[f"p {grades}"] = score
-            row[f"referable {grades}"] = None if score is None else score >= point.threshold
-        row |= {"threshold": point.threshold, "quality": "; ".join(facts.warnings) or "no warning"}
+            applies = reading == point.reading or not point.chosen
+            row[f"referable {grades}"] = score >= threshold if score is not None and applies else None
+        row |= {"threshold": threshold, "operating point": point.label}
+        row |= {"quality": "; ".join(facts.warnings) or "no warning"}
         row["checkpoint"] = digest_of(study.checkpoint_path(name))
         yield row | {"reason": facts.error or ("" if softmax is not None else silent.get(name, "no answer"))}

@@ -84,7 +84,7 @@ def _with_progress(eyes: Sequence[Eye]) -> Iterator[Eye]:
 
 
 def _row(answers: Mapping[str, np.ndarray], point: OperatingPoint, setups: Mapping[str, Setup]) -> dict[str, object]:
-    agreement = find_agreement(answers, point.reading.positive_from, point.threshold)
+    agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
     scores = {f"P {setups[setup].label}": float(point.score(softmax)) for setup, softmax in answers.items()}
     grades = {f"grade {setups[setup].label}": GRADES[int(softmax.argmax())] for setup, softmax in answers.items()}
     count: dict[str, object] = {"say referable": f"{len(agreement.referable)} of {len(answers)}"}

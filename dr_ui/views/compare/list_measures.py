@@ -56,7 +56,7 @@ def measure(study: Study, graded: Sequence[tuple[Eye, int]], point: OperatingPoi
             continue
         scores = np.array([float(point.score(softmax)) for softmax, _ in answered])
         labels = np.array([grade for _, grade in answered]) >= point.reading.positive_from
-        flagged = scores >= point.threshold
+        flagged = scores >= point.threshold_of(name)
         auc = auc_interval(scores, labels, np.arange(len(scores)))
         rows.append(
             {

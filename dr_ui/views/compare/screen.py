@@ -9,7 +9,16 @@ from dr_core.study.folder import Study
 from dr_ui.eyes import cache, case_facts, case_list, choice
 from dr_ui.eyes.cache import Eye
 from dr_ui.eyes.masked_eye import Specimen
-from dr_ui.parts import answer_cards, evidence, eye_report_button, no_answer, operating_point, photograph, take_figure
+from dr_ui.parts import (
+    answer_cards,
+    calibrated,
+    evidence,
+    eye_report_button,
+    no_answer,
+    operating_point,
+    photograph,
+    take_figure,
+)
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.shell import missing
 from dr_ui.views.compare import answers_table, eye_table, list_measures
@@ -28,12 +37,12 @@ class CompareInputs:
     point: OperatingPoint
 
 
-def choose_inputs() -> CompareInputs:
+def choose_inputs(study: Study) -> CompareInputs:
     """Draw the row of inputs."""
-    eyes, threshold, reading = st.columns([6.7, 1.7, 2.3], gap="small")
+    eyes, point, reading = st.columns([6.7, 1.7, 2.3], gap="small")
     with eyes:
         chosen = choice.choose_eyes()
-    return CompareInputs(chosen, operating_point.choose_point(threshold, reading))
+    return CompareInputs(chosen, operating_point.choose_point(study, point, reading))
 
 
 def show_answers(study: Study, choice: CompareInputs) -> None:
@@ -51,7 +60,7 @@ def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
     answers = cache.answers(eye, study)
     no_answer.require_answers(study, answers)
     case_facts.find_facts(eye, study)
-    agreement = find_agreement(answers, point.reading.positive_from, point.threshold)
+    agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
     picture, models = st.columns([1.8, 3.2], gap="small")
     with picture:
         photograph.show(eye, cache.look(eye, study))
@@ -61,6 +70,7 @@ def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
             evidence.sentence_html(study, point)
             + answer_cards.cards_html(answers, point, study.setups)
             + answer_cards.agreement_html(agreement, point, study.setups)
+            + calibrated.answer_html(study, answers, point)
             + _missing_html(study, set(answers))
         )
         _show_links(eye)

@@ -6,6 +6,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
+from dr_core.data.grades import READINGS
 from dr_core.models.setups import Setup
 from dr_core.study.folder import DataSet, Study
 from dr_ui.parts.style import setup_class
@@ -96,9 +97,7 @@ def _figures(study: Study, setup: str, measured: pd.DataFrame | None) -> str:
 
 def _figure(data: DataSet, measured: pd.DataFrame) -> str:
     """One AUC with its interval, in figures and on a line from 0 to 1."""
-    # Where only the presence of DR is known, every reading is held against that and has the same positives.
-    graded = measured["positives"].nunique() > 1
-    reading = "grades 3-4 against 0-2" if graded else "any DR"
+    reading = next((name for name in READINGS if name in set(measured["reading"])), "")
     rows = measured[measured["reading"] == reading].to_dict("records")
     if not rows:
         return ""

@@ -13,9 +13,9 @@ from dr_core.analysis.bootstrap import sample_patients
 from dr_core.analysis.discrimination import Operation, Referral, operate, refer_unsure
 from dr_core.analysis.grading import count_confusion, measure_calibration
 from dr_core.analysis.measures import measure_label
-from dr_core.data.grades import GRADES, READINGS
+from dr_core.data.grades import GRADES
 from dr_core.errors import Remedy
-from dr_core.experiments.answers import ANSWERS, is_graded, read_answers
+from dr_core.experiments.answers import ANSWERS, is_graded, read_answers, readings_of
 from dr_core.models.setups import Setup
 from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
@@ -23,7 +23,7 @@ from dr_ui.parts import charts, roc_chart, tables
 from dr_ui.parts.roc_chart import Answers
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
-from dr_ui.views.performance import disagreement, few_labels
+from dr_ui.views.performance import disagreement, few_labels, groups, trust
 
 _DRAWS = 200
 """Bootstrap draws of what is drawn while somebody waits."""
@@ -38,10 +38,9 @@ def show_page(study: Study) -> None:
     first, second, third = st.columns([1.2, 1.4, 1.6], gap="medium")
     with first:
         data = result_tables.choose_data(study, list(dict.fromkeys(predictions["data"])))
+    mine = predictions[predictions["data"] == data]
     with second:
-        readings = {reading.label: reading.name for reading in READINGS.values()}
-        label = st.selectbox("Positive grades", list(readings), **kept_input("reading"))
-        reading = readings[label or next(iter(readings))]
+        reading = _choose_reading(mine)
     with third:
         specificity = st.slider(
             "Operating point: specificity of at least",
@@ -53,7 +52,6 @@ def show_page(study: Study) -> None:
             help="Share of negative eyes that are not flagged, 0 to 1. It moves the point on every curve; the "
             "point can be dragged in the chart, too.",
         )
-    mine = predictions[predictions["data"] == data]
     answers = {str(setup): read_answers(rows, reading) for setup, rows in mine.groupby("setup")}
     answers = {setup: answers[setup] for setup in study.setups if setup in answers}
     labels = next(iter(answers.values()))[0]
@@ -70,16 +68,33 @@ def show_page(study: Study) -> None:
     _show_more(study, mine, answers, points, reading)
 
 
+def _choose_reading(mine: pd.DataFrame) -> str:
+    """Name of a reading that the labels of these eyes support; the choice of the other pages stays theirs."""
+    readings = {reading.label: reading.name for reading in readings_of(mine)}
+    kept = kept_input("reading") if is_graded(mine) else {"key": "reading_by_presence"}
+    label = st.selectbox(
+        "Positive grades",
+        list(readings),
+        **kept,
+        disabled=len(readings) == 1,
+        help="Only readings that the labels support: of some eyes it is known whether they have DR, and no grade.",
+    )
+    return readings[label or next(iter(readings))]
+
+
 def _show_more(
     study: Study, mine: pd.DataFrame, answers: Answers, points: Mapping[str, Operation], reading: str
 ) -> None:
-    apart, numbers, grades, groups, referral = st.tabs(
-        ["Disagreement", "All measures", "Five grades", "Subgroups", "Selective referral"]
+    apart, numbers, grades, parts, referral, holds = st.tabs(
+        ["Disagreement", "All measures", "Five grades", "Subgroups", "Selective referral", "Calibration and sets"]
     )
     with numbers:
         _show_measures(study, str(mine["data"].iloc[0]), reading)
-    with groups:
+    with parts:
         _show_groups(study, mine, points, reading)
+        groups.show(study, str(mine["data"].iloc[0]), reading)
+    with holds:
+        trust.show(study, mine, answers, reading)
     with grades:
         _show_grades(study, mine, answers, reading)
     with apart:
@@ -174,6 +189,8 @@ def _parts(known: pd.DataFrame) -> dict[str, np.ndarray]:
     parts = {"all": np.ones(len(known), bool)}
     if is_graded(known):
         parts |= {f"grade {grade}, {GRADES[grade]}": (known["grade"] == grade).to_numpy() for grade in range(5)}
+    else:
+        parts |= {name: (known["has_dr"] == has_dr).to_numpy() for name, has_dr in (("DR", True), ("no DR", False))}
     if known["sharpness"].notna().any():
         good = known["warnings"].eq("").fillna(value=False).to_numpy(bool)
         warned = known["warnings"].notna().to_numpy() & ~good

@@ -49,7 +49,7 @@ def show(study: Study) -> None:
 
 def _show_eye(study: Study) -> None:
     no_answer.require_models(study)
-    choice = compare.choose_inputs()
+    choice = compare.choose_inputs(study)
     eye = chosen.choose_one(choice.eyes, "Which of your photographs", "which")
     case_list.show_in_link(eye)
     _play(study, eye, choice.point)
@@ -155,8 +155,9 @@ def _cards_html(clean: Softmax, damaged: Softmax, point: OperatingPoint, setups:
 
 def _card(setup: Setup, clean: np.ndarray, damaged: np.ndarray, point: OperatingPoint) -> str:
     before, after = float(point.score(clean)), float(point.score(damaged))
-    flipped = bool(find_flips(np.array([before]), np.array([after]), point.threshold)[0])
-    word = "▲ referable" if after >= point.threshold else "▽ not referable"
+    threshold = point.threshold_of(setup.name)
+    flipped = bool(find_flips(np.array([before]), np.array([after]), threshold)[0])
+    word = "▲ referable" if after >= threshold else "▽ not referable"
     best, label = int(damaged.argmax()), escape(setup.label)
     flip = '<p class="lens-flip">⚠ decision flips</p>' if flipped else '<p class="lens-sure">as on the clean eye</p>'
     return (
@@ -187,14 +188,14 @@ def _summary_html(clean: Softmax, damaged: Softmax, point: OperatingPoint, setup
     flipped = [
         escape(setups[name].label)
         for name in damaged
-        if find_flips(point.score(clean[name]), point.score(damaged[name]), point.threshold)
+        if find_flips(point.score(clean[name]), point.score(damaged[name]), point.threshold_of(name))
     ]
     most = max(changes, key=lambda name: abs(changes[name]))
     flips = f"The decision flips for {', '.join(flipped)}." if flipped else "No decision flips."
     return (
         f'<p class="lens-sentence" role="status"><b>{flips}</b> {escape(setups[most].label)} changes most, by '
         f'{changes[most]:+.2f}.</p><p class="lens-small">Score: probability of grades {point.grades}, 0 to 1; '
-        f"referable from the threshold {point.threshold:.2f} on. The line in a bar is the clean eye.</p>"
+        f"referable from the {point.range}. The line in a bar is the clean eye.</p>"
     )
 
 
@@ -208,7 +209,8 @@ def _curve_figure(curves: Softmax, point: OperatingPoint, severity: float, setup
         figure.add_scatter(
             x=[severity], y=[at], mode="markers", marker=charts.setup_marker(setup), showlegend=False, hoverinfo="skip"
         )
-    figure.add_hline(y=point.threshold, line={"width": 1, "dash": "dot", "color": charts.NEUTRAL})
+    for threshold in sorted({point.threshold_of(name) for name in curves}):
+        figure.add_hline(y=threshold, line={"width": 1, "dash": "dot", "color": charts.NEUTRAL})
     figure.add_vline(x=severity, line={"width": 1, "color": charts.NEUTRAL})
     figure.update_xaxes(title="severity", range=[0, MAX_SEVERITY])
     figure.update_yaxes(title=f"score, grades {point.grades}", range=[0, 1.02])
@@ -289,7 +291,9 @@ def _scan_figure(clean: Softmax, grid: Softmax, point: OperatingPoint, setups: M
         subplot_titles=[charts.chart_text(setups[name].label) for name in grid],
     )
     for number, (name, softmax) in enumerate(grid.items()):
-        panel = _scan_panel(point.score(softmax), float(point.score(clean[name])), point.threshold, setups[name])
+        panel = _scan_panel(
+            point.score(softmax), float(point.score(clean[name])), point.threshold_of(name), setups[name]
+        )
         panel.marker.showscale = number == 0
         figure.add_trace(panel, row=number // _ACROSS + 1, col=number % _ACROSS + 1)
     figure.update_xaxes(title="severity", dtick=1, range=[0.4, MAX_SEVERITY + 0.6])
