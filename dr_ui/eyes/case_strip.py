@@ -1,7 +1,7 @@
 """The case list on the screen, in the side bar of every page: filters, order, search, and one eye after the other."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,7 +9,7 @@ import streamlit as st
 
 from dr_core.analysis.agreement import find_agreement
 from dr_core.study.folder import Study
-from dr_ui.eyes import case_facts, case_list, chosen
+from dr_ui.eyes import case_facts, case_list, chosen, truth
 from dr_ui.eyes.cache import Eye
 from dr_ui.eyes.case_facts import CaseFacts
 from dr_ui.parts.operating_point import OperatingPoint, current_point
@@ -85,8 +85,9 @@ def show_strip(study: Study) -> None:
         with steps:
             _show_steps(shown, row)
         with table:
-            _show_table(shown, row)
+            _show_table(shown, row, _known_grades(eyes))
         _show_actions(study, cases, at)
+        truth.offer_table(eyes)
 
 
 def _count(number: int) -> str:
@@ -146,7 +147,13 @@ def _show_steps(shown: Sequence[Case], row: int | None) -> None:
         )
 
 
-def _show_table(shown: Sequence[Case], row: int | None) -> None:
+def _known_grades(eyes: Sequence[Eye]) -> dict[str, str]:
+    """Key of each eye -> its grade where it is known, for the list."""
+    known = zip(eyes, truth.known_grades(eyes), strict=True)
+    return {eye.key: str(grade) if grade >= 0 else "" for eye, grade in known}
+
+
+def _show_table(shown: Sequence[Case], row: int | None, grades: Mapping[str, str]) -> None:
     if not shown:
         st.caption("No eye passes these filters.")
         return
@@ -156,7 +163,7 @@ def _show_table(shown: Sequence[Case], row: int | None) -> None:
             "eye": [("▸ " if number == row else "") + case.eye.name for number, case in enumerate(shown)],
             "referable": [case.verdict for case in shown],
             "quality": [case.quality for case in shown],
-            "grade": [_truth(case.eye) for case in shown],
+            "grade": [grades[case.eye.key] for case in shown],
         }
     )
     if not table["grade"].any():
@@ -172,11 +179,6 @@ def _show_table(shown: Sequence[Case], row: int | None) -> None:
         selection_mode="single-row",
         column_config={"": st.column_config.ImageColumn(width=44), "eye": st.column_config.TextColumn(width=96)},
     )
-
-
-def _truth(eye: Eye) -> str:
-    grade = eye.picture.grade if eye.picture is not None else -1
-    return str(grade) if grade >= 0 else ""
 
 
 def _data_url(jpeg: bytes) -> str | None:

@@ -13,6 +13,7 @@ from dr_core.study.folder import DataSet, add_data
 from dr_ui.eyes.cache import Eye
 from dr_ui.eyes.case_facts import CaseFacts
 from dr_ui.eyes.case_strip import DISAGREE, NO_ANSWER, REFERABLE, WARNED, Case, select_cases
+from dr_ui.parts import tables
 from tests.app.page_driver import encoded, html_of, upload
 from tests.conftest import ROOT
 
@@ -174,3 +175,36 @@ def test_filters_search_and_orders():
     assert names(order="highest P first")[:2] == ["sick", "Split"]
     assert names(order="largest spread first")[0] == "Split"
     assert names(order="warned first")[0] == "sick"
+
+
+def give_grades(app, table):
+    uploader = next(one for one in app.file_uploader if one.key == "given_grades_file")
+    uploader.set_value([("grades.csv", table, "text/csv")])
+    return app.run()
+
+
+def test_a_table_of_known_grades_counts_the_models_on_this_list(app, monkeypatch):
+    shown = {}
+    monkeypatch.setattr(tables, "show", lambda table, key, **_: shown.update({key: table}))
+    app.switch_page("pages/1_Compare.py").run()
+    upload(app, *eyes("a.png", "b.png", "c.png", "d.png"))
+    assert "list" not in shown
+    give_grades(app, b"image,grade\na,4\nb,0\nc,3\nz,1\n")
+    assert not app.exception
+    assert "3 of 4 photographs have a grade." in [caption.value for caption in app.caption]
+    assert "1 rows name no photograph of this list\\: z." in [caption.value for caption in app.caption]
+    counts = shown["list"].set_index("set-up")
+    assert (counts["eyes"] == 3).all()
+    assert (counts["true positives"] + counts["false negatives"] == 2).all()
+    assert (counts["false positives"] + counts["true negatives"] == 1).all()
+    assert counts["caution"].str.len().gt(0).all()  # three eyes: any interval is a rough one
+    assert "of this list whose grade is known" in html_of(app)
+
+
+def test_a_bad_table_of_grades_is_a_sentence_and_the_list_stays(app):
+    app.switch_page("pages/1_Compare.py").run()
+    upload(app, *eyes("a.png", "b.png"))
+    give_grades(app, b"image,grade\na,9\n")
+    assert not app.exception
+    assert any("none of 0 to 4" in error.value for error in app.error)
+    assert listed(app) == ["a.png", "b.png"]

@@ -12,7 +12,7 @@ from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import answer_cards, evidence, eye_report_button, no_answer, operating_point, photograph, take_figure
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.shell import missing
-from dr_ui.views.compare import answers_table, eye_table
+from dr_ui.views.compare import answers_table, eye_table, list_measures
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ def show_answers(study: Study, choice: CompareInputs) -> None:
     if eye is not None:
         case_list.show_in_link(eye)
         _show_eye(study, choice.point, eye)
+        list_measures.show(study, choice.eyes, choice.point)
         take_figure.offer_table(answers_table.make_table(study, choice.eyes, choice.point), "answers")
 
 

@@ -1,0 +1,58 @@
+"""Grades that the user knows for the photographs of this session, from a table of their own."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dr_core.data.intake.given_grades import GivenGrades, read_given_grades
+from dr_core.errors import InputError
+from dr_ui.eyes.cache import Eye
+from dr_ui.parts.plain_text import plain
+
+_FILE = "given_grades_file"
+
+
+def offer_table(eyes: Sequence[Eye]) -> None:
+    """Draw the uploader of the table, and what was understood of it.
+
+    Args:
+        eyes: The eyes of the case list.
+    """
+    with st.expander("Known grades (CSV)"):
+        st.file_uploader(
+            "A table with the columns image and grade",
+            type=["csv", "tsv", "txt"],
+            key=_FILE,
+            help="Then the list shows how the models do on these eyes. The table stays in memory.",
+        )
+        try:
+            given = _read(eyes)
+        except InputError as error:
+            st.error(plain(str(error)))
+            return
+        for note in given.notes if given else ():
+            st.caption(plain(note))
+
+
+def known_grades(eyes: Sequence[Eye]) -> list[int]:
+    """Grade of each eye as its drawing, its study or the user's table gives it, 0..4; -1 where it is not known.
+
+    Args:
+        eyes: The eyes of the case list.
+    """
+    try:
+        given = _read(eyes)
+    except InputError:
+        given = None  # the uploader says why
+    grades = given.grades if given else {}
+    return [
+        eye.picture.grade if eye.picture is not None else grades.get(eye.name, -1) if eye.file is not None else -1
+        for eye in eyes
+    ]
+
+
+def _read(eyes: Sequence[Eye]) -> GivenGrades | None:
+    file = st.session_state.get(_FILE)
+    if file is None:
+        return None
+    return read_given_grades(file.getvalue(), [eye.name for eye in eyes if eye.file is not None], file.name)
