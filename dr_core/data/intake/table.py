@@ -27,7 +27,7 @@ ROW = "row"
 """Column of the number that a spreadsheet shows beside a row; the head line is 1."""
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_SHOWN = 10
+_SHOWN = 100
 
 
 @dataclass(frozen=True, kw_only=True)
