@@ -70,6 +70,7 @@ def _add_setting(parser: argparse.ArgumentParser, setting: Setting) -> None:
         dest=target,
         type=setting.kind,
         choices=setting.choices,
+        metavar=None if setting.choices else setting.name.upper(),
         action="append" if setting.multiple else "store",
         help=about,
     )

@@ -75,10 +75,22 @@ def resolve_device(name: str) -> str:
     if asked.type == "cuda" and (asked.index or 0) >= torch.cuda.device_count():
         last = torch.cuda.device_count() - 1
         raise InputError(f"`device` must be one of cuda:0 to cuda:{last}, the CUDA devices here, not {name}.")
+    if asked.type not in ("cpu", "cuda"):
+        _check_computes(asked)
     if name == "cuda" and torch.cuda.device_count() > 1:
         local = int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")))
         return f"cuda:{local % torch.cuda.device_count()}"
     return name
+
+
+def _check_computes(device: torch.device) -> None:
+    """Refuse a kind of device that PyTorch names and that computes nothing here, such as `mps` away from a Mac."""
+    try:
+        torch.ones(1, device=device).sum().item()
+    except (RuntimeError, AssertionError, ImportError) as error:
+        raise InputError(
+            f"The device {device} cannot compute here; choose the device cpu, cuda where there is a GPU, or auto."
+        ) from error
 
 
 def is_device_failure(error: RuntimeError) -> bool:

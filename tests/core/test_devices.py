@@ -13,6 +13,12 @@ def test_a_name_of_no_device_is_a_sentence(name):
         resolve_device(name)
 
 
+@pytest.mark.parametrize("name", ["mps", "meta", "xpu", "xla", "hpu"])
+def test_a_kind_of_device_that_computes_nothing_here_is_a_sentence(name):
+    with pytest.raises(InputError, match=f"The device {name} cannot compute here; choose the device cpu"):
+        resolve_device(name)
+
+
 def test_a_gpu_that_is_not_here_is_a_sentence(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
