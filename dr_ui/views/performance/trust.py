@@ -43,7 +43,8 @@ def show(study: Study, mine: pd.DataFrame, answers: Answers, reading: str) -> No
         if eyes is None:
             missing.show_missing_table(study, "calibrations")
     with st.expander("How much is gained by passing on the eyes of which a model is least sure?"):
-        tables.show(_abstention_table(study, mine, list(answers)), "abstention")
+        stamp, data = result_tables.results_stamp(study), str(mine["data"].iloc[0])
+        tables.show(_abstention_table(stamp, data, tuple(answers), study, mine), "abstention")
         st.caption(
             "AURC: mean share of wrong grades over all shares of eyes that are answered, with its 95 % interval by "
             "patients; lower is better. `at random` is the share of wrong grades, `best possible` passes every wrong "
@@ -138,7 +139,11 @@ def _show_sets(study: Study, mine: pd.DataFrame, eyes: DataSet | None) -> None:
         )
 
 
-def _abstention_table(study: Study, mine: pd.DataFrame, setups: list[str]) -> pd.DataFrame:
+@st.cache_data(max_entries=32, show_spinner=False)
+def _abstention_table(
+    stamp: result_tables.ResultsStamp, data: str, setups: tuple[str, ...], _study: Study, _mine: pd.DataFrame
+) -> pd.DataFrame:
+    study, mine = _study, _mine
     parts = [mine[mine["setup"] == setup] for setup in setups]
     softmax = np.stack([rows[ANSWERS].to_numpy(np.float64) for rows in parts])
     truth, graded = parts[0]["grade"].to_numpy(int), is_graded(mine)
