@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from dr_cli.output import give, say
-from dr_core.publish.sharing.unpack import open_archive
+from dr_core.publish.sharing.unpack import unpack_study
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
@@ -16,6 +16,6 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 
 
 def _run(options: argparse.Namespace) -> None:
-    study = open_archive(options.archive, options.out)
+    study = unpack_study(options.archive, options.out)
     say(f"“{study.info.title}” is in {study.path}; its model card is model_card.md there.")
     give(study=study.path, title=study.info.title, setups=list(study.setups))

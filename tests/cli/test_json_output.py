@@ -94,6 +94,7 @@ def commands(lab, out):
         "report": ([*study, "--out", str(out / "report.html")], "files"),
         "pack": ([str(lab / "study"), "--out", str(out / "study.zip")], "files"),
         "open": ([str(lab / "study.zip"), "--out", str(out / "opened")], "setups"),
+        "export": ([*study, "--setup", "iwne_fs", "--out", str(out / "a.onnx")], "file"),
         "tensorboard": ([*study, "--out", str(out / "events")], "epochs"),
     }
 

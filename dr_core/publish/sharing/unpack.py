@@ -30,7 +30,7 @@ _BROKEN = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, stru
 """What `zipfile` and `json` raise where somebody tampered with an archive."""
 
 
-def open_archive(archive: Path, out: Path) -> Study:
+def unpack_study(archive: Path, out: Path) -> Study:
     """Bring the study of an archive into a folder of its own.
 
     Every member is written to a folder beside, compared with the manifest, and looked into; only then the folder gets

@@ -15,7 +15,7 @@ from dr_core.errors import InputError
 from dr_core.publish.sharing.card import write_card
 from dr_core.publish.sharing.members import CARD, MANIFEST, is_member, list_members
 from dr_core.publish.sharing.pack import pack_study
-from dr_core.publish.sharing.unpack import open_archive
+from dr_core.publish.sharing.unpack import unpack_study
 from dr_core.study.folder import open_study
 from dr_core.study.verify import SOUND, verify_study
 from tests.conftest import make_study
@@ -66,13 +66,13 @@ def refuse(archive, folder):
     """The sentence about an archive that is not opened; nothing may be left of it."""
     before = sorted(folder.iterdir())
     with pytest.raises(InputError) as caught:
-        open_archive(archive, folder / "opened")
+        unpack_study(archive, folder / "opened")
     assert sorted(folder.iterdir()) == before
     return str(caught.value)
 
 
 def test_there_and_back_byte_for_byte(study, archive, tmp_path):
-    opened = open_archive(archive, tmp_path / "deep" / "opened")
+    opened = unpack_study(archive, tmp_path / "deep" / "opened")
     files = contents(opened.path)
     card = files.pop(CARD).decode()
     assert files == {name: (study.path / name).read_bytes() for name in list_members(study)}
@@ -203,7 +203,7 @@ def test_nobodys_study_and_nobodys_file_is_overwritten(study, archive, tmp_path)
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for out in (taken, taken / "mine.txt", tmp_path / "link"):
         with pytest.raises(InputError, match="exists already"):
-            open_archive(archive, out)
+            unpack_study(archive, out)
     assert contents(taken) == {"mine.txt": b"mine"}
     other = tmp_path / "other.zip"
     other.write_bytes(b"other")
