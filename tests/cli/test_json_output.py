@@ -83,6 +83,7 @@ def commands(lab, out):
         "finetune": (["--setup", "iwne_fs", *training, "--study", str(out / "mine")], "epochs"),
         "import": ([str(lab / "lab.pth"), "--study", str(out / "own"), "--name", "a", "--arch", "resnet18"], "plan"),
         "evaluate": ([*study, *store, *few], "tables"),
+        "calibrate": ([*study, *store], "tables"),
         "spectrum": ([*study, *store], "tables"),
         "robustness": ([*study, *store, *few, "--corruption", "gaussian_noise"], "tables"),
         "localize": ([*masks, *few, "--protocol", "paper", "--controls", "1"], "tables"),
@@ -99,7 +100,7 @@ def commands(lab, out):
     }
 
 
-SLOW = {"spectrum", "robustness", "localize", "sanity", "faithfulness", "concepts"}
+SLOW = {"calibrate", "spectrum", "robustness", "localize", "sanity", "faithfulness", "concepts"}
 """Experiments whose answer is that of the others, by the same function; here they are given bad input alone."""
 
 
