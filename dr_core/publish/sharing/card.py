@@ -17,11 +17,11 @@ from dr_core.files import digest_file
 from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.publish.paper.review import ONE_RUN, PHANTOMS
 from dr_core.publish.report.figures import describe_data
+from dr_core.publish.sharing.members import list_tables
 from dr_core.study.folder import Study
 from dr_core.study.roles import certify_roles
 from dr_core.study.runs import ALL_LABELS, list_training_runs
 from dr_core.study.staleness import of_other_weights, present_checkpoints
-from dr_core.study.tables import TABLES
 
 _LONGEST = 200
 """Characters of a setting that are printed; the checkpoint's header has all."""
@@ -55,7 +55,7 @@ def write_card(study: Study) -> str:
         "## Limits",
         _list(_find_limits(study, rows)),
         "## In this archive",
-        _list(_list_tables(study)),
+        _list(_list_contents(study)),
     ]
     return "\n\n".join(line for line in lines if line) + "\n"
 
@@ -195,8 +195,7 @@ def _missing_answers(study: Study) -> Iterator[str]:
             yield f"{_plain(row['setup'])} gives no answer on {_plain(row['data'])}: {_plain(row['reason'])}"
 
 
-def _list_tables(study: Study) -> Iterator[str]:
+def _list_contents(study: Study) -> Iterator[str]:
     yield "`manifest.json`: every file with its SHA-256"
     yield "`study.json`, `checkpoints/`, `runs/`: the study's head, its weights, what each training was and measured"
-    for name in (name for name in TABLES if study.has_results(name)):
-        yield f"`results/{name}.parquet`"
+    yield from (f"`results/{name}.parquet`" for name in list_tables(study))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from dr_core.errors import InputError
+from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.files import open_regular
 from dr_core.models.checkpoint import read_info
 from dr_core.study.folder import Study, open_study
@@ -73,10 +74,10 @@ def list_members(study: Study) -> tuple[str, ...]:
 def _find_files(study: Study) -> Iterator[Path]:
     root = study.path
     weights = {run.path for run in list_training_runs(study)}
-    tables = {root / "results" / f"{name}.parquet" for name in TABLES}
+    tables = {root / "results" / f"{name}.parquet" for name in list_tables(study)}
     patterns = ("results/*.csv", "results/*.tex", f"{FOLDER}/*-*.parquet", f"runs/*/{CONFIG}", f"runs/*/{METRICS}")
     others = {path for pattern in patterns for path in root.glob(pattern) if not path.name.startswith(".")}
-    for path in (root / "study.json", *sorted(weights | {one for one in tables if one.is_file()} | others)):
+    for path in (root / "study.json", *sorted(weights | tables | others)):
         name = path.relative_to(root).as_posix()
         if not path.resolve().is_relative_to(root.resolve()):
             raise InputError(f"{path} leads out of the study's folder; put the file itself there.")
@@ -85,6 +86,12 @@ def _find_files(study: Study) -> Iterator[Path]:
                 f"{path} has a name that not every system can hold; use letters, digits, '.', '-' and '_'."
             )
         yield path
+
+
+def list_tables(study: Study) -> tuple[str, ...]:
+    """Names of the result tables that a study has, those of every experiment among them."""
+    known = dict.fromkeys([*TABLES, *(name for one in EXPERIMENTS.values() for name in one.tables)])
+    return tuple(name for name in known if study.has_results(name))
 
 
 def check_contents(folder: Path, names: Iterable[str]) -> None:

@@ -5,7 +5,10 @@ import json
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -19,6 +22,8 @@ from dr_core.publish.sharing.unpack import unpack_study
 from dr_core.study.folder import open_study
 from dr_core.study.verify import SOUND, verify_study
 from tests.conftest import make_study
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +263,21 @@ def test_a_strangers_text_forms_no_markup(tmp_path):
     (study.path / "study.json").write_text(json.dumps(head))
     first = write_card(open_study(study.path)).splitlines()[0]
     assert first == r"# a \# b &lt;script&gt;alert(1)&lt;/script&gt; \| \[c\](http://d)"
+
+
+@pytest.mark.parametrize("command", ["verify", "pack"])
+def test_tables_of_every_experiment_belong_to_a_study(command, tmp_path):
+    """In a process of its own: what another test imported must not decide which tables are known."""
+    demo, out = ROOT / "assets" / "demo_study", tmp_path / "demo.zip"
+    words = [command, str(demo), *(["--out", str(out)] if command == "pack" else [])]
+    code = f"from dr_cli.main import main; raise SystemExit(main({[*words, '--json']}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    answer = json.loads(done.stdout)
+    if command == "verify":
+        assert not [node["name"] for node in answer["nodes"] if node["state"] == "foreign"]
+    else:
+        packed = {one["name"] for one in answer["files"]}
+        assert packed - {CARD} == {path.relative_to(demo).as_posix() for path in demo.rglob("*") if path.is_file()}
 
 
 def test_the_commands(study, tmp_path, capsys):
