@@ -28,6 +28,9 @@ COMMANDS = {
     "study": "the whole paper: every set-up, fraction and seed, every figure and table",
     "verify": "what every number of a study came from; everything stale, missing or foreign",
     "report": "one page with every figure, table and verdict of a study",
+    "pack": "a study as one archive with a model card, to give away",
+    "open": "an archive of a study becomes a study again, checked file by file",
+    "export": "a set-up as an ONNX file with its preprocessing written down",
     "tensorboard": "the trainings of a study as TensorBoard reads them",
     "completion": "a script that lets the shell complete commands and options",
 }

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import dr_core.experiments.registry  # noqa: F401 - tables of experiments are known once these are
 from dr_cli.output import console, give, say
 from dr_core.study.folder import open_study
 from dr_core.study.verify import SOUND, Node, verify_study

@@ -1,6 +1,7 @@
 """Heads that do not answer by a softmax over the grades: each becomes grade probabilities by one stated rule."""
 
 from collections.abc import Callable, Mapping
+from itertools import accumulate
 from typing import Literal
 
 import torch
@@ -32,7 +33,8 @@ def grades_from_cumulative(logits: Tensor) -> Tensor:
 
     Source: Frank and Hall 2001, ECML, "A simple approach to ordinal classification", section 2.
     """
-    beyond = torch.sigmoid(logits).cummin(dim=1).values
+    columns = torch.sigmoid(logits).unbind(dim=1)
+    beyond = torch.stack(list(accumulate(columns, torch.minimum)), dim=1)  # cummin, which ONNX does not have
     ones, zeros = torch.ones_like(beyond[:, :1]), torch.zeros_like(beyond[:, :1])
     return torch.cat([ones, beyond], dim=1) - torch.cat([beyond, zeros], dim=1)
 

@@ -109,6 +109,19 @@ def check_page(path: Path, mark: str) -> None:
         raise InputError(f"{path} was not written by DR Lens; move it, or choose another file.")
 
 
+def check_vacant(path: Path) -> None:
+    """Make sure that a folder which is to be made whole, in one step, takes the place of nothing.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        InputError: If there is anything but an empty folder.
+    """
+    if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
+        raise InputError(f"{path} exists already and is not empty; name a new folder for the study. {_UNTOUCHED}")
+
+
 _HEAD_OF_PAGE = 4096
 _UNTOUCHED = "Nothing was written."
 

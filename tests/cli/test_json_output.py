@@ -17,6 +17,8 @@ from dr_core.data.fundus import encode_jpeg
 from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.models.architectures import build_backbone
 from dr_core.pipeline.drawn_stores import draw_segmented
+from dr_core.publish.sharing.pack import pack_study
+from dr_core.study.folder import open_study
 from tests.cli.test_training_commands import QUICK, write_store
 from tests.conftest import make_study
 
@@ -59,6 +61,7 @@ def lab(tmp_path_factory):
     run = lab / "study" / "runs" / "iwne_fs-f10-s1"
     run.mkdir(parents=True)
     (run / "metrics.jsonl").write_text('{"epoch": 1, "loss": 0.5, "seconds": 2.0}\n')
+    pack_study(open_study(lab / "study"), lab / "study.zip")
     return lab
 
 
@@ -90,6 +93,9 @@ def commands(lab, out):
         "score": ([str(lab / "own"), *study, "--out", str(out / "score.csv"), "--processes", "1"], "summary"),
         "verify": ([str(lab / "study")], "nodes"),
         "report": ([*study, "--out", str(out / "report.html")], "files"),
+        "pack": ([str(lab / "study"), "--out", str(out / "study.zip")], "files"),
+        "open": ([str(lab / "study.zip"), "--out", str(out / "opened")], "setups"),
+        "export": ([*study, "--setup", "iwne_fs", "--out", str(out / "a.onnx")], "file"),
         "tensorboard": ([*study, "--out", str(out / "events")], "epochs"),
     }
 

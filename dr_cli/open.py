@@ -1,0 +1,21 @@
+"""`open`: an archive that `pack` wrote becomes a study again, once all of it was checked."""
+
+import argparse
+from pathlib import Path
+
+from dr_cli.output import give, say
+from dr_core.publish.sharing.unpack import unpack_study
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
+    """Add the command to the parser; `summary` stands beside its name."""
+    parser = commands.add_parser("open", help=summary, description=__doc__)
+    parser.add_argument("archive", type=Path, metavar="FILE", help="the archive")
+    parser.add_argument("--out", type=Path, required=True, metavar="STUDY", help="the study's folder, a new one")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    study = unpack_study(options.archive, options.out)
+    say(f"“{study.info.title}” is in {study.path}; its model card is model_card.md there.")
+    give(study=study.path, title=study.info.title, setups=list(study.setups))
