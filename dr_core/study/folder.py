@@ -191,17 +191,24 @@ class Study:
         if not path.is_file():
             raise InputError(f"The study {self.name} has no table of {table} yet.")
         derived = {"percent", "initialization"} & set(RESULT_COLUMNS[table])  # schema 1 says by these what a row is of
-        try:
-            frame = read_parquet(path, [*columns, *derived.difference(columns)])
-        except DEFECTS as error:
-            raise InputError(
-                f"The table {path.name} of the study {self.name} is damaged ({error}); compute it again."
-            ) from error
+        frame = self._read_file(table, [*columns, *derived.difference(columns)])
         frame = fill_run_columns(frame, table, self.info.seed)
         missing = [column for column in columns if column not in frame]
         if missing:
             raise InputError(f"The table {path.name} of the study {self.name} lacks the column {missing[0]!r}.")
-        return keep_supported(frame[list(columns)], self._table_path("predictions"))
+        frame = frame[list(columns)]
+        if not {"data", "reading"} <= set(columns) or not self.has_results("predictions"):
+            return frame
+        return keep_supported(frame, self._read_file("predictions", ["data", "grade"]))
+
+    def _read_file(self, table: str, columns: Sequence[str]) -> pd.DataFrame:
+        path = self._table_path(table)
+        try:
+            return read_parquet(path, columns)
+        except DEFECTS as error:
+            raise InputError(
+                f"The table {path.name} of the study {self.name} is damaged ({error}); compute it again."
+            ) from error
 
     def read_checkpoint_results(self, table: str) -> pd.DataFrame:
         """Rows of the models in `checkpoints/`: the study's own seed, trained on all labels.

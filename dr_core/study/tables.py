@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from dr_core.data.grades import READINGS, supported_readings
-from dr_core.parquet import read_parquet
 from dr_core.registry import Registry
 from dr_core.study.schemas import (
     CHECKPOINT,
@@ -101,19 +100,16 @@ def fill_run_columns(rows: pd.DataFrame, table: str, seed: int) -> pd.DataFrame:
     return rows[[name for name in RESULT_COLUMNS[table] if name in rows]]
 
 
-def keep_supported(rows: pd.DataFrame, predictions: Path) -> pd.DataFrame:
+def keep_supported(rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     """The rows whose reading the labels of their eyes support.
 
     Before, a table gave every reading of eyes of which only the presence of DR is known, measured against that: figures
     under the name of a label that no eye has.
 
     Args:
-        rows: Rows of a table, perhaps with the columns `data` and `reading`.
-        predictions: The study's table of predictions, which knows the labels; nothing is left out without it.
+        rows: Rows of a table with the columns `data` and `reading`.
+        known: Rows of the study's predictions, `data` and `grade`.
     """
-    if not {"data", "reading"} <= set(rows) or not predictions.is_file():
-        return rows
-    known = read_parquet(predictions, ["data", "grade"])
     ungraded = known.loc[known["grade"] < 0, "data"].unique()
     supported = {"", *(reading.name for reading in supported_readings(graded=False))}
     measured = rows["reading"].isin(supported) | ~rows["reading"].isin(list(READINGS)) | ~rows["data"].isin(ungraded)

@@ -235,6 +235,8 @@ _CSS = """
   .lens-scores tbody th[scope="row"] { white-space: normal; max-width: 7.5rem; }
   .lens-scores caption { text-align: left; } }
 [data-testid="stMain"] [aria-label^="Scroll tabs"] { min-width: 24px; }
+[data-testid="stMain"] [data-testid="stCheckbox"] label { min-height: 24px; }
+[data-testid="stMain"] [data-testid="stButtonGroup"] > [role="radiogroup"] { flex-wrap: wrap; }
 @media (max-width: 1000px) {
   [data-testid="stMain"] [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
   [data-testid="stMain"] [data-testid="stColumn"] { min-width: min(100%, 14rem); flex-grow: 1; }

@@ -33,9 +33,9 @@ def _roots() -> str:
 
 @functools.cache
 def _any_path() -> re.Pattern[str]:
-    """A path of this machine that is no address of a picture; its group is its last name."""
+    """A path of this machine that is no address of a picture or a download; its group is its last name."""
     name = r"[^/\s`'\"<>&|,;()]"
-    return re.compile(rf"(?<![\w./<:~-])/(?!media/[0-9a-f]{{40,}}\.)(?:{_roots()})/(?:{name}+/)*({name}*)")
+    return re.compile(rf"(?<![\w./<:~-])/(?!media/[0-9a-f]{{32,}}\.)(?:{_roots()})/(?:{name}+/)*({name}*)")
 
 
 @functools.cache

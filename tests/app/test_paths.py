@@ -52,6 +52,7 @@ def test_any_other_path_of_the_machine_is_its_last_name(text, short):
     [
         "The study demo has no table; 3/4 of the eyes, and/or more.",
         f"/media/{'0a' * 28}.jpg",
+        f"/media/{'0a' * 16}.html",
         "/component/dr_ui.viewer/index.html",
         "https://lab.example/home/page",
         "<style>a</style><b>/Compare</b>",

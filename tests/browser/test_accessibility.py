@@ -88,6 +88,8 @@ def test_answers_are_had_by_keys_alone(open_page, demo_server):
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
     expect(answers).not_to_have_text(before)
+    page.get_by_role("button", name="Operating point").focus()
+    page.keyboard.press("Enter")
     slider = page.get_by_role("slider").first
     slider.focus()
     value = slider.get_attribute("aria-valuenow") or slider.input_value()

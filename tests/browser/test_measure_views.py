@@ -102,5 +102,6 @@ def test_a_restarted_server_gives_the_same_view_to_the_same_link(page, serve, fr
         expect(cards).to_contain_text("referable")
         assert cards.inner_text() == before
         expect(page.get_by_role("radio", name="severe")).to_be_checked()
+        page.get_by_role("button", name="Operating point").click()
         expect(page.get_by_role("slider").first).to_have_value("0.3")
     assert "Traceback" not in (tmp_path / "first.txt").read_text() + (tmp_path / "second.txt").read_text()

@@ -19,12 +19,13 @@ FAULTS = """smallest => {
   const controls = [main, ...shadows].flatMap((root) =>
     [...root.querySelectorAll("button, [role=radio], [role=slider], select, input[type=checkbox]")]);
   for (const one of controls.filter(shown)) {
-    const box = one.getBoundingClientRect();
-    const { width, height } = one.closest("label")?.getBoundingClientRect() ?? box;
+    const seen = one.closest("label") ?? one;
+    const target = seen.getBoundingClientRect();
     const name = (one.getAttribute("aria-label") || one.innerText || one.className).trim().slice(0, 40);
-    if (Math.min(width, height) < smallest - 0.5) faults.push(`"${name}" is ${width} x ${height} px`);
-    const edge = clipOf(one)?.getBoundingClientRect();
-    if (edge && (box.right > edge.right + 1 || box.left < edge.left - 1)) faults.push(`"${name}" is cut off`);
+    if (Math.min(target.width, target.height) < smallest - 0.5)
+      faults.push(`"${name}" is ${target.width} x ${target.height} px`);
+    const edge = clipOf(seen)?.getBoundingClientRect();
+    if (edge && (target.right > edge.right + 1 || target.left < edge.left - 1)) faults.push(`"${name}" is cut off`);
   }
   return faults;
 

@@ -80,6 +80,7 @@ def commands(lab, out):
         "finetune": (["--setup", "iwne_fs", *training, "--study", str(out / "mine")], "epochs"),
         "import": ([str(lab / "lab.pth"), "--study", str(out / "own"), "--name", "a", "--arch", "resnet18"], "plan"),
         "evaluate": ([*study, *store, *few], "tables"),
+        "calibrate": ([*study, *store], "tables"),
         "spectrum": ([*study, *store], "tables"),
         "robustness": ([*study, *store, *few, "--corruption", "gaussian_noise"], "tables"),
         "localize": ([*masks, *few, "--protocol", "paper", "--controls", "1"], "tables"),
@@ -94,7 +95,7 @@ def commands(lab, out):
     }
 
 
-SLOW = {"spectrum", "robustness", "localize", "sanity", "faithfulness", "concepts", "similarity"}
+SLOW = {"calibrate", "spectrum", "robustness", "localize", "sanity", "faithfulness", "concepts", "similarity"}
 """Experiments whose answer is that of the others, by the same function; here they are given bad input alone."""
 
 

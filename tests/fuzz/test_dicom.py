@@ -9,6 +9,7 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 
 from dr_core.data.fundus import encode_jpeg, read_fundus
+from dr_core.data.fundus.reading import decode_photograph
 from dr_core.errors import InputError
 from tests.fuzz.hostile_files import JPEG, JPEG_2000, NATIVE, draw_picture, encode, encode_dicom
 
@@ -105,7 +106,8 @@ def test_nothing_of_the_patient_is_parsed_shown_or_logged(caplog, capfd, monkeyp
     data = encode_dicom(encapsulate([encode(PICTURE, "JPEG")]), JPEG, PICTURE, PhotometricInterpretation="YBR_FULL_422")
     assert b"Muster^Erika" in data
     with caplog.at_level(logging.DEBUG):
-        shown = encode_jpeg(read_fundus(data), 64)
+        shown = encode_jpeg(read_fundus(data), 64)  # by another process, whose words come here, too
+        decode_photograph("eye.dcm", data)  # by this one, in which the parser is watched
         with pytest.raises(InputError) as caught:
             read_fundus(data[:-800])
     assert parsed
