@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dr_cli.output import console, give, say
+from dr_core.experiments import registry as _tables_of_experiments  # noqa: F401 - a study can hold their tables
 from dr_core.study.folder import open_study
 from dr_core.study.verify import SOUND, Node, verify_study
 
