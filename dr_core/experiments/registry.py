@@ -12,6 +12,7 @@ from dr_core.experiments.localization import LOCALIZATION
 from dr_core.experiments.performance import PERFORMANCE
 from dr_core.experiments.robustness import ROBUSTNESS
 from dr_core.experiments.sanity import SANITY
+from dr_core.experiments.similarity import SIMILARITY
 from dr_core.experiments.spectrum import SPECTRUM
 from dr_core.registry import Registry
 from dr_core.study.tables import TABLES, Table
@@ -42,7 +43,8 @@ class _Experiments(Registry[Experiment]):
 
 
 EXPERIMENTS: Registry[Experiment] = _Experiments(
-    "experiment", (PERFORMANCE, SPECTRUM, ROBUSTNESS, LOCALIZATION, SANITY, FAITHFULNESS, CONCEPTS, CALIBRATION)
+    "experiment",
+    (PERFORMANCE, SPECTRUM, ROBUSTNESS, LOCALIZATION, SANITY, FAITHFULNESS, CONCEPTS, SIMILARITY, CALIBRATION),
 )
 """The experiments: the paper's in its order, then those that it does not have."""
 

@@ -132,3 +132,40 @@ def test_representations_shows_which_lesions_each_network_knows(monkeypatch, tmp
     shown = html_of(app)
     assert '<td class="lens-best">0.95 layer1.0<small>▼ +0.90 (+0.20 to +0.80)</small></td>' in shown
     assert app.selectbox(key="concept").options == ["hard exudates"]
+
+
+def test_representations_shows_how_alike_the_set_ups_are(monkeypatch, tmp_path, tiny_study):
+    shutil.copytree(tiny_study.path, tmp_path / "study")
+    study = open_study(tmp_path / "study")
+    page = page_of(monkeypatch, study.path, "4_Representations.py")
+    assert "similarity --study" in " ".join(caption.value for caption in page.caption)
+    names = ("iwne_cl", "ifi_fs", "ifi_cl")
+    alike = {frozenset(names[:2]): 0.9, frozenset(names[1:]): 0.2, frozenset(names[::2]): 0.4}
+    rows = [
+        {"setup": setup, "other": other, "block": block, "other_block": other_block, "n": 40, "reason": ""}
+        | {"value": alike.get(frozenset((setup, other)), 1.0) - 0.2 * (block != other_block) - 0.1 * (block > "layer2")}
+        for setup in names
+        for other in names
+        for block in ("layer1.0", "layer4.2")
+        for other_block in ("layer1.0", "layer4.2")
+    ]
+    empty = {"other": "", "block": "", "other_block": "", "value": np.nan, "n": 0, "reason": "It is <b>no ResNet</b>."}
+    run = {"data": "noise", "seed": 0, "fraction": 100}
+    table = pd.DataFrame([*rows, {"setup": "iwne_fs"} | empty])
+    study.write_results("similarity", table.assign(**run))
+    starts = [{"setup": "ifi_fs", "block": "layer1.0", "value": 0.7, "n": 40, "reason": ""}]
+    starts.append(
+        {"setup": "iwne_cl", "block": "", "value": np.nan, "n": 0, "reason": "It started from random weights."}
+    )
+    study.write_results("similarity_starts", pd.DataFrame(starts).assign(**run))
+    app = page_of(monkeypatch, study.path, "4_Representations.py")
+    assert not app.exception
+    assert not app.error
+    shown = html_of(app)
+    assert "<b>IWNE-CL and IFI-FS</b> are the most alike: CKA <b>0.85</b>" in shown
+    assert "IFI-FS and IFI-CL the least (0.15)" in shown
+    assert "least alike in block layer4.2 (0.40)" in shown
+    assert "IWNE-FS: no answer, because It is &lt;b&gt;no ResNet" in shown
+    assert "IWNE-CL against the start: no answer. It started from random weights." in shown
+    app.selectbox(key="similarity_of").set_value("ifi_cl").run()
+    assert not app.exception

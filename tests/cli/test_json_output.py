@@ -90,6 +90,7 @@ def commands(lab, out):
         "sanity": (masks, "tables"),
         "faithfulness": (masks, "tables"),
         "concepts": (study, "tables"),
+        "similarity": ([*study, *store], "tables"),
         "score": ([str(lab / "own"), *study, "--out", str(out / "score.csv"), "--processes", "1"], "summary"),
         "verify": ([str(lab / "study")], "nodes"),
         "report": ([*study, "--out", str(out / "report.html")], "files"),
@@ -100,7 +101,7 @@ def commands(lab, out):
     }
 
 
-SLOW = {"calibrate", "spectrum", "robustness", "localize", "sanity", "faithfulness", "concepts"}
+SLOW = {"calibrate", "spectrum", "robustness", "localize", "sanity", "faithfulness", "concepts", "similarity"}
 """Experiments whose answer is that of the others, by the same function; here they are given bad input alone."""
 
 

@@ -29,6 +29,7 @@ NOTHING_TO_COMPUTE = {
     "faithfulness.py": {"describe_faithfulness", "perturb", "take_away"},  # fill pictures, say things in words
     "discrimination.py": {"check_scores"},  # checks arguments
     "explanation.py": {"describe_all", "describe_explanation", "find_best"},  # put shares into words
+    "similarity.py": {"split_minibatches"},  # deals eyes out
     "drawn_intervals.py": {"join_warnings", "warn_dropped", "warn_eyes"},  # say things in words
     "intervals.py": {"warn_few"},  # likewise
     "localization.py": {"why_undefined"},  # gives the reason of a NaN

@@ -1,4 +1,4 @@
-"""The report's sections on whether heatmaps can be trusted: sanity, faithfulness, and what the networks know."""
+"""The report's sections on heatmaps and representations: sanity, faithfulness, known lesions, similarity."""
 
 from collections.abc import Sequence
 from html import escape
@@ -11,6 +11,7 @@ from dr_core.data.grades import lesion_label
 from dr_core.experiments.faithfulness import BEYOND
 from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.experiments.sanity import arrange_sanity, describe_sanity
+from dr_core.experiments.similarity import arrange_pairs
 from dr_core.publish.report.tables import label_setups, write_intervals, write_table
 from dr_core.study.folder import Study
 
@@ -21,7 +22,7 @@ def describe_explanations(study: Study) -> str:
     Raises:
         InputError: If a table is damaged.
     """
-    return _faithfulness(study) + _sanity(study) + _concepts(study)
+    return _faithfulness(study) + _sanity(study) + _concepts(study) + _similarity(study)
 
 
 def _faithfulness(study: Study) -> str:
@@ -66,6 +67,26 @@ def _concepts(study: Study) -> str:
     return f"<h2>{EXPERIMENTS['concepts'].label}</h2>" + caption + write_table(rows, names, 2)
 
 
+def _similarity(study: Study) -> str:
+    rows = _similarity_rows(study)
+    if rows.empty:
+        return ""
+    rows = rows.assign(setup=label_setups(rows["setup"]), other=label_setups(rows["other"]))
+    names = {
+        "data": "eyes of",
+        "setup": "set-up",
+        "other": "with",
+        "mean": "mean over blocks",
+        "block": "least alike in",
+    }
+    caption = (
+        "<p>Debiased linear CKA within minibatches, of the same blocks of two set-ups: 1 = alike up to rotation and "
+        "scale, about 0 = nothing shared. It has no interval: a description of these checkpoints and no test.</p>"
+    )
+    table = write_table(rows, names | {"least": "CKA there", "n": "number"}, 2)
+    return f"<h2>{EXPERIMENTS['similarity'].label}</h2>{caption}{table}"
+
+
 def _sanity_rows(study: Study) -> tuple[pd.DataFrame, Sequence[str]]:
     """Rank correlations by method, and what they mean in words; empty where the study has no such table."""
     if not study.has_results("sanity_summary"):
@@ -107,4 +128,18 @@ def _concept_rows(study: Study) -> pd.DataFrame:
                 "n": int(row["n"]),
             }
         )
+    return pd.DataFrame(found)
+
+
+def _similarity_rows(study: Study) -> pd.DataFrame:
+    """How alike each pair of set-ups is, and the block where it is least; empty where the study has no such table."""
+    if not study.has_results("similarity"):
+        return pd.DataFrame()
+    found = []
+    for data, part in study.read_checkpoint_results("similarity").groupby("data", sort=False):
+        pairs = arrange_pairs(part, list(study.setups)).dropna(how="all")
+        for (setup, other), (_, values) in zip(pairs.index, pairs.iterrows(), strict=True):
+            about = {"data": data, "setup": setup, "other": other, "mean": float(values.mean())}
+            least = {"block": str(values.idxmin()), "least": float(values.min()), "n": int(part["n"].max())}
+            found.append(about | least)
     return pd.DataFrame(found)

@@ -19,7 +19,7 @@ from dr_ui.parts import charts, tables
 from dr_ui.parts.style import initialization_title
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
-from dr_ui.views.representations import concepts
+from dr_ui.views.representations import concepts, similarity
 
 _MARKED = 500
 """Eigenvalues from which a line has no markers."""
@@ -30,6 +30,7 @@ def show_page(study: Study) -> None:
     layers, values = result_tables.load_table(study, "spectrum"), result_tables.load_table(study, "eigenvalues")
     if layers is None or values is None or layers.empty:
         missing.show_missing_table(study, "spectrum")
+        similarity.show(study)
         concepts.show(study)
         return
     data = result_tables.choose_data(study, list(dict.fromkeys(layers["data"])))
@@ -59,6 +60,7 @@ def show_page(study: Study) -> None:
                 data,
                 names[0],
             )
+    similarity.show(study)
     concepts.show(study)
 
 

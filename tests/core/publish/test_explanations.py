@@ -52,3 +52,22 @@ def test_concepts_lead_with_the_block_that_knows_best(study):
     study.write_results("concepts", pd.DataFrame(rows))
     html = describe_explanations(study)
     assert "<td>layer1.0</td><td>0.95</td><td>0.70</td><td>0.90</td><td>0.20 to 0.80</td><td>60</td>" in html
+
+
+def test_similarity_names_the_block_where_two_set_ups_part(study):
+    pairs = (("ifi_fs", "ifi_cl"), ("ifi_cl", "ifi_fs"), ("ifi_cl", "ifi_cl"), ("ifi_fs", "ifi_fs"))
+    values = (("layer1.0", "layer1.0", 0.9), ("layer4.2", "layer4.2", 0.4), ("layer1.0", "layer4.2", 0.1))
+    rows = [
+        RUN
+        | {"data": "noise", "setup": setup, "other": other, "block": block, "other_block": other_block}
+        | {"value": value if setup != other else 1.0, "n": 40, "reason": ""}
+        for setup, other in pairs
+        for block, other_block, value in values
+    ]
+    silent = {"setup": "iwne_fs", "block": "", "other": "", "other_block": "", "value": float("nan"), "n": 0}
+    rows.append(RUN | {"data": "noise", "reason": "It has no blocks."} | silent)
+    study.write_results("similarity", pd.DataFrame(rows))
+    html = describe_explanations(study)
+    row = "<td>noise</td><td>IFI-FS</td><td>IFI-CL</td><td>0.65</td><td>layer4.2</td><td>0.40</td><td>40</td>"
+    assert html.count("<tr><td>") == 1
+    assert row in html

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -11,12 +13,16 @@ from dr_cli.main import main
 from dr_core.experiments.answers import MeasureConfig
 from dr_core.experiments.experiment import Inputs
 from dr_core.experiments.performance import PERFORMANCE
+from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import read_info, save_model
 from dr_core.study.digests import digest_of
 from dr_core.study.folder import open_study, write_study_info
+from dr_core.study.schemas import SCHEMAS
+from dr_core.study.tables import TABLES
 from dr_core.study.verify import SOUND, verify_study
 from tests.cli.test_measure_commands import write_store
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +58,19 @@ def test_a_study_that_nobody_touched_is_sound(study, capsys):
     assert weights < set(tables["performance"].parents)
     assert main(["verify", str(study.path)]) == 0
     assert "0 are not sound" in capsys.readouterr().out
+
+
+def test_tables_that_experiments_bring_along_are_no_strangers_to_the_command(study):
+    brought = {table for experiment in EXPERIMENTS.values() for table in experiment.tables} - set(SCHEMAS)
+    assert {"concepts", "similarity"} <= brought
+    for table in brought:
+        study.write_results(table, pd.DataFrame(columns=list(TABLES[table].columns)))
+    # a process of its own: here some test has imported the experiments
+    command = [sys.executable, "train_cli.py", "verify", str(study.path), "--json"]
+    printed = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=False).stdout)
+    states = {node["name"]: node["state"] for node in printed["nodes"]}
+    assert {states.get(table) for table in brought} <= {"good", "unknown"}
+    assert not [name for name, state in states.items() if state == "foreign"]
 
 
 def test_a_checkpoint_that_was_swapped_is_found(study, capsys):
