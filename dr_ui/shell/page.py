@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 import streamlit as st
+import torch  # noqa: F401 - whole before SciPy, which another thread may import, looks into it
 
 from dr_cli.commands import render_remedy
 from dr_core.errors import InputError

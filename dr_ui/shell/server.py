@@ -9,7 +9,7 @@ import pkgutil
 import re
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -109,14 +109,16 @@ def warm_up() -> None:
     Streamlit collects garbage after every run of a page. To look through the half million objects of PyTorch and its
     like, none of which ever goes, takes 0.3 s, in which nobody is answered.
     """
-    first = ["dr_ui.shell.page", "dr_ui.views.compare.screen"]
-    rest = [module.name for module in pkgutil.walk_packages(dr_ui.__path__, "dr_ui.")]
-    for names, pause in ((first, _PAUSE), (rest, 0.0)):
-        for name in names:
-            importlib.import_module(name)
-        gc.collect()
-        gc.freeze()
-        time.sleep(pause)
+    _import(["dr_ui.shell.page", "dr_ui.views.compare.screen"])
+    time.sleep(_PAUSE)
+    _import(module.name for module in pkgutil.walk_packages(dr_ui.__path__, "dr_ui."))
+
+
+def _import(names: Iterable[str]) -> None:
+    for name in names:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
 
 
 class SecurityHeaders:
