@@ -1,9 +1,14 @@
 """What is pinned is locked, and what is locked has hashes."""
 
+import ast
 import re
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+DEVELOPMENT = {"dev", "peers", "supply"}
+"""Requirements that no user installs."""
+
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s\\;]+)", re.MULTILINE)
 
 
@@ -39,3 +44,26 @@ def test_every_locked_package_of_this_platform_has_its_licence_listed():
     entries = re.split(r"\n(?=[A-Za-z0-9])", (ROOT / "requirements.lock").read_text())
     everywhere = [entry.split("==")[0] for entry in entries if ";" not in entry.splitlines()[0]]
     assert not {normalized(name) for name in everywhere} - listed
+
+
+def imported_modules(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):  # also inside functions
+        if isinstance(node, ast.Import):
+            yield from (name.name.split(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+
+
+def test_whatever_the_product_imports_is_locked_or_an_extra():
+    known = set(read_pins("requirements.lock"))
+    extras = [path.name for path in ROOT.glob("requirements-*.txt") if path.stem.split("-")[1] not in DEVELOPMENT]
+    for name in extras:
+        known |= set(read_pins(name))
+    owners = packages_distributions()
+    missing = {}
+    for path in (file for room in ("dr_core", "dr_ui", "dr_cli", "pages") for file in (ROOT / room).rglob("*.py")):
+        for module in imported_modules(path):
+            packages = {normalized(package) for package in owners.get(module, ())}
+            if packages and not packages & known:
+                missing[path.relative_to(ROOT).as_posix()] = module
+    assert not missing
