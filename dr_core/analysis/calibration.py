@@ -3,14 +3,12 @@
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logit, softmax
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 from dr_core.errors import InputError
 from dr_core.registry import Registry
@@ -19,16 +17,17 @@ LEAST = 1e-6
 """Probabilities are kept this far from 0 and 1 before their logarithm is taken."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class FittedMap:
-    """A fitted map from probabilities to calibrated ones."""
+    """A fitted map from probabilities to calibrated ones; its fields are its parameters."""
 
     @abstractmethod
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         """Calibrate, float64 of the same shape."""
 
-    @abstractmethod
     def to_json(self) -> str:
         """The parameters as JSON, from which the method's `read` rebuilds it."""
+        return json.dumps(asdict(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +44,6 @@ class BinaryMap(FittedMap):
         result: np.ndarray = expit(self.slope * _logit(probabilities) + self.offset)
         return result
 
-    def to_json(self) -> str:
-        """As `FittedMap`."""
-        return json.dumps({"slope": self.slope, "offset": self.offset})
-
 
 @dataclass(frozen=True, kw_only=True)
 class StepMap(FittedMap):
@@ -61,10 +56,6 @@ class StepMap(FittedMap):
         """Calibrate scores, float (...), 0..1."""
         result: np.ndarray = np.interp(probabilities, self.knots, self.values)
         return result
-
-    def to_json(self) -> str:
-        """As `FittedMap`."""
-        return json.dumps({"knots": self.knots, "values": self.values})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +70,6 @@ class GradesMap(FittedMap):
         logs = np.log(np.clip(probabilities, LEAST, 1))
         result: np.ndarray = softmax(np.array(self.weights) * logs + np.array(self.offsets), axis=-1)
         return result
-
-    def to_json(self) -> str:
-        """As `FittedMap`."""
-        return json.dumps({"weights": self.weights, "offsets": self.offsets})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +107,8 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> BinaryMap:
 
     Source: Guo et al. 2017, ICML, section 4.2, for two classes.
     """
+    from sklearn.linear_model import LogisticRegression  # costs a second, which no page waits for
+
     model = LogisticRegression(C=np.inf, fit_intercept=False).fit(_logit(scores)[:, None], labels)
     return BinaryMap(slope=max(float(model.coef_[0, 0]), 0.0))
 
@@ -133,6 +122,8 @@ def fit_platt(scores: np.ndarray, labels: np.ndarray) -> BinaryMap:
 
     Source: Platt 1999, Advances in Large Margin Classifiers, pages 61-74; on the logit, as Guo et al. 2017.
     """
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(C=np.inf).fit(_logit(scores)[:, None], labels)
     slope = float(model.coef_[0, 0])
     if slope <= 0:
@@ -151,6 +142,8 @@ def fit_isotonic(scores: np.ndarray, labels: np.ndarray) -> StepMap:
 
     Source: Zadrozny and Elkan 2002, KDD, pages 694-699.
     """
+    from sklearn.isotonic import IsotonicRegression
+
     model = IsotonicRegression(out_of_bounds="clip").fit(scores, np.asarray(labels, np.float64))
     least = 1 / (len(scores) + 2)
     values = np.clip(model.y_thresholds_, least, 1 - least)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.model_selection import GroupKFold
 
 from dr_core.analysis.calibration import LEAST, BinaryMap, CalibrationMethod, FittedMap, methods_of
 from dr_core.analysis.discrimination import check_scores
@@ -73,6 +72,8 @@ def cross_validate(
 
     Source: Stone 1974, JRSS B 36:111-147 (cross-validatory choice); folds by patients.
     """
+    from sklearn.model_selection import GroupKFold
+
     folds = list(GroupKFold(FOLDS).split(probabilities, groups=patients))
     found = []
     for method in methods_of(of_grades=of_grades):

@@ -16,7 +16,7 @@ from dr_core.experiments.step import Report
 from dr_core.models.checkpoint import load_model, read_info
 from dr_core.models.validity import check_answers
 from dr_core.study.eyes import GradedStore, open_graded
-from dr_core.study.runs import TrainingRun
+from dr_core.study.runs import TrainingRun, name_runs
 
 _BATCH = 256
 """Eyes that are read from the disk at once."""
@@ -81,6 +81,17 @@ def _ask(key: str, run: TrainingRun, store: Store, device: str) -> Iterator[pd.D
         rows = predict_table(key, {run.name: model}, views, eyes, device)
         check_answers(f"The model of {run.name}", rows[ANSWERS].to_numpy(), len(ANSWERS))
         yield rows
+
+
+def name_answers(measured: Mapping[str, pd.DataFrame], runs: Sequence[TrainingRun]) -> pd.DataFrame:
+    """The predictions of a step under the set-ups, seeds and fractions of their training runs.
+
+    Raises:
+        InputError: If no training run answers; the message says why of each.
+    """
+    if "predictions" not in measured:
+        raise InputError("No model answers. " + " ".join(say_missing(measured)))
+    return name_runs(measured["predictions"], runs)
 
 
 def say_missing(measured: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from dr_core.analysis.measures import FIVE_GRADES
 from dr_core.data.store import Store
 from dr_core.errors import InputError
 from dr_core.experiments.answers import ANSWERS, MeasureConfig, each_model, is_graded, read_answers, readings_of
-from dr_core.experiments.asking import MISSING, open_eyes_for, predict_runs, say_missing
+from dr_core.experiments.asking import MISSING, name_answers, open_eyes_for, predict_runs, say_missing
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
 from dr_core.experiments.operating import join_points, list_points
 from dr_core.experiments.origins import join_rows
@@ -29,7 +29,7 @@ from dr_core.experiments.step import Step
 from dr_core.models.checkpoint import read_info
 from dr_core.study.digests import digest_store
 from dr_core.study.folder import Study
-from dr_core.study.runs import TrainingRun, name_runs, runs_with_all_labels
+from dr_core.study.runs import TrainingRun, runs_with_all_labels
 from dr_core.study.tables import select_columns
 
 
@@ -174,9 +174,7 @@ def _summarize(
     measured: Mapping[str, pd.DataFrame],
 ) -> dict[str, pd.DataFrame]:
     del store
-    if "predictions" not in measured:
-        raise InputError("No model answers. " + " ".join(say_missing(measured)))
-    answers = name_runs(measured["predictions"], runs)
+    answers = name_answers(measured, runs)
     return {
         "calibration_answers": join_rows(study, "calibration_answers", key, answers),
         "calibrations": join_rows(study, "calibrations", key, fit_calibrations(answers, config)),

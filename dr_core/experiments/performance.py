@@ -11,7 +11,7 @@ from dr_core.data.grades import READINGS
 from dr_core.data.store import Store
 from dr_core.errors import InputError
 from dr_core.experiments.answers import MeasureConfig, compare_performance, summarize, summarize_aucs
-from dr_core.experiments.asking import MISSING, open_eyes_for, predict_runs, say_missing
+from dr_core.experiments.asking import MISSING, name_answers, open_eyes_for, predict_runs, say_missing
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
 from dr_core.experiments.groups import check_columns, measure_groups
 from dr_core.experiments.operating import join_points, list_points
@@ -80,9 +80,7 @@ def _summarize(
     config: MeasureConfig,
     measured: Mapping[str, pd.DataFrame],
 ) -> dict[str, pd.DataFrame]:
-    if "predictions" not in measured:
-        raise InputError("No model answers. " + " ".join(say_missing(measured)))
-    rows = name_runs(measured["predictions"], runs)
+    rows = name_answers(measured, runs)
     tables = _measure(study, join_rows(study, "predictions", key, rows), config)
     performance = tables["performance"]
     aucs = performance[(performance["data"] == key) & (performance["measure"] == "auc")]

@@ -1,6 +1,6 @@
 """Grades that the user knows for the photographs of this session, from a table of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -9,7 +9,7 @@ from dr_core.errors import InputError
 from dr_ui.eyes.cache import Eye
 from dr_ui.parts.plain_text import plain
 
-_FILE = "given_grades_file"
+_FILE, _READ = "given_grades_file", "given_grades"
 
 
 def offer_grade_table(eyes: Sequence[Eye]) -> None:
@@ -45,14 +45,25 @@ def known_grades(eyes: Sequence[Eye]) -> list[int]:
     except InputError:
         given = None  # the uploader says why
     grades = given.grades if given else {}
-    return [
-        eye.picture.grade if eye.picture is not None else grades.get(eye.name, -1) if eye.file is not None else -1
-        for eye in eyes
-    ]
+    return [_known_grade(eye, grades) for eye in eyes]
+
+
+def _known_grade(eye: Eye, given: Mapping[str, int]) -> int:
+    if eye.picture is not None:
+        return eye.picture.grade
+    return given.get(eye.name, -1) if eye.file is not None else -1
 
 
 def _read(eyes: Sequence[Eye]) -> GivenGrades | None:
+    """What the table says of these eyes, read once while both stay: page and list ask in turn."""
     file = st.session_state.get(_FILE)
     if file is None:
+        st.session_state.pop(_READ, None)
         return None
-    return read_given_grades(file.getvalue(), [eye.name for eye in eyes if eye.file is not None], file.name)
+    names = [eye.name for eye in eyes if eye.file is not None]
+    asked = (file.file_id, names)
+    known: tuple[object, GivenGrades] | None = st.session_state.get(_READ)
+    if known is None or known[0] != asked:
+        known = asked, read_given_grades(file.getvalue(), names, file.name)
+        st.session_state[_READ] = known
+    return known[1]

@@ -28,3 +28,10 @@ def test_pytorch_is_whole_before_scipy_is_imported():
         [sys.executable, "-W", "ignore", "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_home_opens_without_libraries_that_only_analyses_need():
+    code = "import sys; import dr_ui.shell.page, dr_ui.views.home.screen; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not {"sklearn", "skimage", "statsmodels", "distfit"} & set(done.stdout.split())

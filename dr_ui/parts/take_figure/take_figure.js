@@ -163,9 +163,9 @@ function panelOf(plot, trace) {
   return title?.text ?? "";
 }
 
-// A spreadsheet must not run a cell as a formula; numbers stay numbers.
+// The rule of `dr_core.files.defuse_cell`: no spreadsheet takes a text for a formula; what is a number stays one.
 function cell(value) {
   const text = String(value ?? "");
-  const safe = typeof value !== "number" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const safe = /^ *[=+\-@\t\r\n]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
   return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
