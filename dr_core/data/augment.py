@@ -7,6 +7,7 @@ core; a chain of separate color operations costs eight times as much.
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from kornia.filters import gaussian_blur2d
@@ -235,12 +236,15 @@ def augment(images: Tensor, parameters: AugmentParameters, size: int | None = No
     pixels = _resample(images.float().div_(255), parameters.geometry.to(device), *sides)
     field = (pixels.amax(dim=1, keepdim=True) > _BLACK).float()
     pixels = _recolor(pixels, parameters)
-    pixels = _blur(pixels, parameters.blur_sigma.to(device))
-    noise = torch.randn(
-        pixels.shape, generator=torch.Generator(device).manual_seed(parameters.noise_seed), device=device
-    )
+    pixels = _blur(pixels, parameters.blur_sigma)
+    noise = _draw_noise(pixels.shape, parameters.noise_seed, device)
     pixels = pixels + noise.mul_(parameters.noise.to(device)[:, None, None, None]) * field
     return pixels.clamp_(0, 1)
+
+
+def _draw_noise(shape: tuple[int, ...], seed: int, device: torch.device) -> Tensor:
+    """Standard normal, drawn where the pixels lie: other kinds of device draw other numbers."""
+    return torch.randn(shape, generator=torch.Generator(device).manual_seed(seed), device=device)
 
 
 _BLACK = 0.04
@@ -267,9 +271,11 @@ def _recolor(pixels: Tensor, parameters: AugmentParameters) -> Tensor:
 
 
 def _blur(pixels: Tensor, sigma: Tensor) -> Tensor:
-    blurred = (sigma > 0).nonzero().flatten()
-    if len(blurred):
-        sigmas = sigma[blurred, None].expand(-1, 2)
+    """Blur the images whose sigma, on the CPU, is above 0: a device would have to be waited for to say which."""
+    chosen = np.flatnonzero(sigma.numpy() > 0)
+    if len(chosen):
+        sigmas = sigma[chosen, None].expand(-1, 2).to(pixels.device)
+        blurred = torch.from_numpy(chosen).to(pixels.device)
         pixels[blurred] = gaussian_blur2d(pixels[blurred], (_BLUR_PIXELS, _BLUR_PIXELS), sigmas, "reflect")
     return pixels
 
