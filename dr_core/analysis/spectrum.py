@@ -199,7 +199,7 @@ class ImageSpectra:
         if layer not in convolutions(model):
             raise InputError(f"The network has no convolution {layer!r}; it has {', '.join(convolutions(model))}.")
         self._module = convolutions(model)[layer]
-        self._found: list[Tensor] = []
+        self._covariances: list[Tensor] = []
 
     def __enter__(self) -> "ImageSpectra":
         self._handle = self._module.register_forward_hook(self._keep)
@@ -208,10 +208,7 @@ class ImageSpectra:
     def _keep(self, _: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
         vectors = output.flatten(2).double()
         vectors = vectors - vectors.mean(dim=2, keepdim=True)
-        covariance = vectors @ vectors.mT / vectors.shape[2]
-        if not bool(torch.isfinite(covariance).all()):
-            raise InputError("Some activations are not finite; the network or its input is broken.")
-        self._found.append(torch.linalg.eigvalsh(covariance).flip(1).cpu())
+        self._covariances.append(vectors @ vectors.mT / vectors.shape[2])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -219,10 +216,17 @@ class ImageSpectra:
         self._handle.remove()
 
     def eigenvalues(self) -> Tensor:
-        """Falling eigenvalues, float64 (images, C); raises InputError where no image has passed."""
-        if not self._found:
+        """Falling eigenvalues, float64 (images, C).
+
+        Raises:
+            InputError: If no image has passed, or an activation is not finite.
+        """
+        if not self._covariances:
             raise InputError("There is no image to compute a spectrum from.")
-        return torch.cat(self._found)
+        covariances = torch.cat(self._covariances)
+        if not bool(torch.isfinite(covariances).all()):
+            raise InputError("Some activations are not finite; the network or its input is broken.")
+        return torch.linalg.eigvalsh(covariances).flip(1).cpu()
 
 
 @torch.inference_mode()

@@ -12,7 +12,9 @@ HOST_WORK = (
     "dr_core.corruption.extra._draw_drops",
     "dr_core.corruption.digital._weigh_boxes",
     "dr_core.corruption.noise._tabulate_poisson",
-    "dr_core.data.augment.sample_parameters",
+    "dr_core.data.augment.weigh_blur",
+    "dr_core.training.classification.sample_parameters",
+    "dr_core.training.contrastive.sample_parameters",
 )
 """What is worked out on the CPU from seeds and settings alone, and copied to the device afterwards."""
 
@@ -27,19 +29,17 @@ class Watcher(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
         before, after = _devices((args, kwargs)), _devices(result)
-        if function in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default):
-            source = args[1] if function is torch.ops.aten.copy_.default else args[0]
-            if source.device.type == "cuda" and "cpu" in after:
-                self.fetched.append(tuple(source.shape))
-            elif source.device.type == "cpu" and "cuda" in after:
-                self.sent += source.numel() * source.element_size()
-        if "cuda" in before | after and not torch.jit.is_tracing() and not _is_view(function):
+        if function is torch.ops.aten.copy_.default:
+            before, source = {args[1].device.type}, args[1]
+        else:
+            source = next((leaf for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)), None)
+        if before == {"cuda"} and after == {"cpu"}:
+            self.fetched.append(tuple(source.shape))
+        elif before == {"cpu"} and after == {"cuda"}:
+            self.sent += source.numel() * source.element_size()
+        if "cuda" in before | after and not function.is_view:
             self.launched += 1
         return result
-
-
-def _is_view(function):
-    return any(argument.alias_info and not argument.alias_info.is_write for argument in function._schema.arguments)
 
 
 def _devices(values):
@@ -59,6 +59,19 @@ def fake_cuda(monkeypatch):
         patches.setattr("dr_core.data.augment._draw_noise", lambda shape, seed, device: torch.randn(shape, device=device))
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         yield stack.enter_context(Watcher())
+
+
+def on_fake_cuda(make):
+    """The module that `make` makes, with fake weights; moving would swap tensors, which fake ones cannot."""
+    module = _really(make)()
+    for part in module.modules():
+        for tensors in (part._parameters, part._buffers):
+            for name, tensor in tensors.items():
+                if tensor is not None:
+                    fake = torch.empty(tensor.shape, dtype=tensor.dtype, device="cuda")
+                    is_weight = isinstance(tensor, torch.nn.Parameter)
+                    tensors[name] = torch.nn.Parameter(fake, tensor.requires_grad) if is_weight else fake
+    return module
 
 
 def _find(name):
