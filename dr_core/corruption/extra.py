@@ -50,7 +50,7 @@ def _draw_liquid(size: tuple[int, ...], mean: float, spread: float, sigma: float
     return blur_gaussian(noise, sigma)[:, 0]
 
 
-def _draw_drops(  # noqa: PLR0913 - the published parameters
+def _draw_drops(
     size: tuple[int, ...], mean: float, spread: float, sigma: float, least: float, draws: Draws
 ) -> np.ndarray:
     """Embossed drops, float32 (K, H, W) in 0..1; OpenCV shades them, so they are drawn on the CPU as a whole."""

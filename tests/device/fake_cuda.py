@@ -55,8 +55,7 @@ def fake_cuda(monkeypatch):
     with ExitStack() as stack, monkeypatch.context() as patches:
         for name in HOST_WORK:
             patches.setattr(name, _really(_find(name)))
-        # a generator of the device needs the device
-        patches.setattr("dr_core.data.augment._draw_noise", lambda shape, seed, device: torch.randn(shape, device=device))
+        patches.setattr("dr_core.data.augment._draw_noise", _draw_without_generator)  # one of the device needs it
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         yield stack.enter_context(Watcher())
 
@@ -72,6 +71,10 @@ def on_fake_cuda(make):
                     is_weight = isinstance(tensor, torch.nn.Parameter)
                     tensors[name] = torch.nn.Parameter(fake, tensor.requires_grad) if is_weight else fake
     return module
+
+
+def _draw_without_generator(shape, seed, device):
+    return torch.randn(shape, device=device)
 
 
 def _find(name):
