@@ -41,7 +41,7 @@ def show(study: Study) -> None:
     chosen, differences = _choose_differences(study, data, list(dict.fromkeys(summary["setup"])))
     pairs = _pairs(study, differences)
     title, eyes = escape(result_tables.data_title(study, data)), int(summary["n"].max())
-    st.html(f"<p>{_sentences(differences, pairs)} <small>{title}, {eyes} eyes.</small></p>")
+    st.html(f"{_sentences(differences, pairs)}<p class='lens-small'>{_CLEARLY}{title}, {eyes} eyes.</p>")
     if pairs:
         chart, notes = st.columns([4, 1.3], gap="medium")
         with chart:
@@ -55,7 +55,7 @@ def show(study: Study) -> None:
 def _choose_differences(study: Study, data: str, present: list[str]) -> tuple[str, pd.DataFrame]:
     """The reference set-up, and the rows of Figure 4 that the user asks for."""
     stored = result_tables.load_table(study, "robustness_differences")
-    stored = None if stored is None else stored[stored["data"] == data]
+    stored = None if stored is None else _of_partners(study, stored[stored["data"] == data])
     choices = ([] if stored is None or stored.empty else [_PARTNERS]) + [_EVERYBODY]
     choices += [name for name in study.setups if name in present]
     left, right, _ = st.columns([1.2, 1.2, 2])
@@ -73,6 +73,13 @@ def _choose_differences(study: Study, data: str, present: list[str]) -> tuple[st
         return chosen, stored
     first = [compared] if compared in present else present
     return chosen, _differences(study, data, tuple((name, chosen) for name in first if name != chosen))
+
+
+def _of_partners(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of set-ups and the partners that they are declared to have now."""
+    partners = {name: setup.partner for name, setup in study.setups.items()}
+    kept: pd.DataFrame = rows[rows["other"] == rows["setup"].map(partners)]
+    return kept
 
 
 def _differences(study: Study, data: str, pairs: tuple[tuple[str, str], ...]) -> pd.DataFrame:
@@ -125,18 +132,21 @@ def _of_pair(differences: pd.DataFrame, first: Setup, second: Setup) -> pd.DataF
 
 
 def _sentences(differences: pd.DataFrame, pairs: Pairs) -> str:
-    """In how many cells of the grid one of the two is clearly better: its interval leaves 0 out."""
-    sentences = []
+    """In how many cells of the grid one of the two is clearly better: its interval leaves 0 out; a line a pair."""
+    lines = []
     for first, second in pairs:
         part = _of_pair(differences, first, second)
         part = part[part["corruption"] != CLEAN]
         higher, lower = int((part["low"] > 0).sum()), int((part["high"] < 0).sum())
-        sentences.append(
-            f"{escape(first.label)} scores clearly higher than {escape(second.label)} in {higher} of {len(part)} "
-            f"combinations of corruption and severity, clearly lower in {lower}; "
-            f"{len(part) - higher - lower} cannot be told apart"
+        lines.append(
+            f"<b>{escape(first.label)} scores clearly higher than {escape(second.label)} in {higher} of {len(part)} "
+            f"combinations of corruption and severity, clearly lower in {lower}</b>; "
+            f"{len(part) - higher - lower} cannot be told apart."
         )
-    return f"<b>{'. '.join(sentences)}.</b> Clearly: the 95 % interval over patients leaves 0 out." if sentences else ""
+    return "".join(f'<p class="lens-dense">{line}</p>' for line in lines)
+
+
+_CLEARLY = "Clearly: the 95 % interval over patients leaves 0 out. "
 
 
 def _figure4(differences: pd.DataFrame, pairs: Pairs) -> go.Figure:
