@@ -1,5 +1,8 @@
 """All measures of the set-ups on the Performance page, and how far each lies from a reference set-up."""
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -74,7 +77,7 @@ def _show_differences(study: Study, mine: pd.DataFrame, reading: str, chosen: st
     rows = rows.assign(shown=shown, measure=[measure_label(name) for name in rows["measure"]])
     wide = rows.pivot_table(index=["measure", "reading"], columns="setup", values="shown", aggfunc="first", sort=False)
     wide = wide[[name for name in study.setups if name in wide]]
-    named = wide.rename(columns={name: study.setups[name].label for name in wide}).reset_index()
+    named = wide.rename(columns={name: setup.label for name, setup in study.setups.items()}).reset_index()
     tables.show(named, "differences")
     st.caption(
         f"Each set-up minus {study.setups[chosen].label}, in brackets the 95 % interval over patients, who are drawn "
@@ -120,7 +123,7 @@ def _show_tests(study: Study, data: str, reading: str, chosen: str) -> None:
     )
 
 
-def _turned(row: dict[str, float], chosen: str) -> str:
+def _turned(row: Mapping[Hashable, Any], chosen: str) -> str:
     """The difference of a row, so that the reference is taken off."""
     value, low, high = row["difference"], row["low"], row["high"]
     return _signed(-value, -high, -low) if row["setup"] == chosen else _signed(value, low, high)
