@@ -194,7 +194,8 @@ _CSS = """
   font-variant-numeric: tabular-nums; line-height: 1.25; margin: 0 0 .4rem; }
 .lens-scores th, .lens-scores td { padding: .18rem .25rem .18rem 0; text-align: right; font-weight: 400;
   white-space: nowrap; border-bottom: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
-.lens-scores thead th { font-size: .74rem; white-space: nowrap; text-align: right; vertical-align: bottom; }
+.lens-scores thead th { font-size: .74rem; white-space: normal; overflow-wrap: anywhere; text-align: right;
+  vertical-align: bottom; }
 .lens-scores thead th[colspan] { text-align: center; font-weight: 650; font-size: .8rem; }
 .lens-scores tbody th, .lens-scores tr:first-child th:first-child { text-align: left; font-weight: 650; }
 .lens-scores td[colspan] { text-align: left; opacity: .85; }

@@ -110,7 +110,7 @@ def _ask() -> dict[str, str]:
         outputs = st.selectbox("Outputs of the last layer", [_BY_COUNT, *get_args(Outputs)])
         size = st.number_input("Input, px", 16, 4096, 224)
     with third:
-        crop = st.selectbox("Crop", get_args(Crop))
+        crop = st.selectbox("Crop", get_args(Crop), format_func=lambda name: name.replace("_", " "))
         mean = st.text_input("Mean of red, green, blue", " ".join(map(str, IMAGENET_MEAN)))
         std = st.text_input("Standard deviation", " ".join(map(str, IMAGENET_STD)))
     origin, method = st.columns(2, gap="medium")

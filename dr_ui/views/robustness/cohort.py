@@ -38,7 +38,9 @@ def show(study: Study) -> None:
         return
     data = result_tables.choose_data(study, list(dict.fromkeys(summary["data"])))
     summary = summary[summary["data"] == data]
-    chosen, differences = _choose_differences(study, data, list(dict.fromkeys(summary["setup"])))
+    chosen, differences = _choose_differences(
+        study, data, [name for name in study.setups if name in set(summary["setup"])]
+    )
     pairs = _pairs(study, differences)
     title, eyes = escape(result_tables.data_title(study, data)), int(summary["n"].max())
     st.html(f"{_sentences(differences, pairs)}<p class='lens-small'>{_CLEARLY}{title}, {eyes} eyes.</p>")
@@ -57,7 +59,7 @@ def _choose_differences(study: Study, data: str, present: list[str]) -> tuple[st
     stored = result_tables.load_table(study, "robustness_differences")
     stored = None if stored is None else _of_partners(study, stored[stored["data"] == data])
     choices = ([] if stored is None or stored.empty else [_PARTNERS]) + [_EVERYBODY]
-    choices += [name for name in study.setups if name in present]
+    choices += present
     left, right, _ = st.columns([1.2, 1.2, 2])
     with left:
         compared = st.selectbox(
