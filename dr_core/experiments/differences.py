@@ -60,6 +60,8 @@ def _compare_reading(
     points = {"at_specificity": config.at_specificity, "at_sensitivity": config.at_sensitivity}
     known = READINGS.find(reading)
     (labels, first), (_, second) = (read_answers(rows, known.name) for rows in (answers, others))
+    if np.isnan(first).any() or np.isnan(second).any():  # one of the two does not answer this reading
+        return
     eyes, of_other = (ReadEyes(scores=scores, labels=labels, draws=draws, **points) for scores in (first, second))
     for measure in measures_of("reading"):
         if measure.name == "auc":
@@ -71,7 +73,7 @@ def _compare_reading(
 
 
 def _compare_grades(answers: pd.DataFrame, others: pd.DataFrame, draws: PatientDraws) -> Iterator[dict[str, object]]:
-    if not is_graded(answers):
+    if not is_graded(answers) or any(bool(rows[ANSWERS].isna().any(axis=None)) for rows in (answers, others)):
         return
     grades = answers["grade"].to_numpy(int)
     eyes, of_other = (

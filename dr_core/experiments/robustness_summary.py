@@ -100,13 +100,19 @@ def relate_errors(rows: pd.DataFrame, config: RobustnessConfig, reference: str) 
 
 
 def _relate_to(grid: _Grid, reference: str) -> list[dict[str, object]]:
-    if reference not in grid.answers:
+    graded = _graded(grid)
+    if reference not in graded:
         return []
     return [
         grid.about | {"setup": setup} | row
-        for setup, answers in grid.answers.items()
-        for row in _measure_errors(grid, answers, grid.answers[reference])
+        for setup, answers in graded.items()
+        for row in _measure_errors(grid, answers, graded[reference])
     ]
+
+
+def _graded(grid: _Grid) -> dict[str, np.ndarray]:
+    """The answers of the set-ups that tell the five grades apart."""
+    return {setup: answers for setup, answers in grid.answers.items() if not np.isnan(answers).any()}
 
 
 def _row(cell: tuple[str, float], measure: str, reading: str, found: Interval, n: int) -> dict[str, object]:
@@ -184,10 +190,11 @@ def compare_pairs(rows: pd.DataFrame, config: RobustnessConfig, pairs: Sequence[
     """
     found = []
     for grid in _grids(rows, config):
-        for first, second in (pair for pair in pairs if set(pair) <= set(grid.answers)):
+        graded = _graded(grid)
+        for first, second in (pair for pair in pairs if set(pair) <= set(graded)):
             row_of_figure = _PAPER_ROWS.get((first, second), first)
             about = grid.about | {"initialization": row_of_figure, "setup": first, "other": second}
-            values = score_difference(grid.answers[first], grid.answers[second], grid.grades, grid.draws)
+            values = score_difference(graded[first], graded[second], grid.grades, grid.draws)
             for cell, value in zip(grid.cells, values, strict=True):
                 ends = drawn_interval(value, len(grid.draws.times), least=-1.0)
                 row = _row(cell, "", "", ends, len(grid.grades))

@@ -91,7 +91,10 @@ def _differences(study: Study, data: str, pairs: tuple[tuple[str, str], ...]) ->
         return compare_pairs(pd.DataFrame(columns=_ANSWERS), _CONFIG, ())
     if not pairs:
         st.info("This set-up is the reference; choose another one for a difference.")
-    return _compare(result_tables.results_stamp(study), data, pairs, answers[answers["data"] == data])
+    rows = _compare(result_tables.results_stamp(study), data, pairs, answers[answers["data"] == data])
+    if pairs and rows.empty:
+        st.info("No answer: the score of the true grade needs answers about all five grades from both set-ups.")
+    return rows
 
 
 _CONFIG = RobustnessConfig()
