@@ -14,6 +14,9 @@ from tests.conftest import ROOT
 
 SOURCES = ("iwne_fs", "iwne_cl", "ifi_fs", "ifi_cl")
 
+UNREAD = ("localization", "knockout", "faithfulness", "sanity", "image_spectra", "image_distributions")
+"""Large tables of single eyes, which no page and no report needs."""
+
 WORDS = ("none", "imagenet", "fundus", "a <b>lab</b> of $1$")
 
 
@@ -51,7 +54,7 @@ def copy_demo(folder, setups, size=64):
         folder, dataclasses.replace(demo.info, title="Copied", setups=tuple(setups), checkpoints={})
     )
     for table in dict.fromkeys(name for experiment in EXPERIMENTS.values() for name in experiment.tables):
-        if demo.has_results(table):
+        if demo.has_results(table) and table not in UNREAD:
             study.write_results(table, rename(demo.read_results(table), sources))
     return study
 

@@ -12,6 +12,7 @@ from dr_core.experiments.answers import MeasureConfig
 from dr_core.experiments.differences import measure_differences
 from dr_core.study.folder import Study
 from dr_ui.parts import reference, tables
+from dr_ui.parts.plain_text import plain
 from dr_ui.shell import missing, result_tables
 
 _DRAWS = 200
@@ -80,7 +81,7 @@ def _show_differences(study: Study, mine: pd.DataFrame, reading: str, chosen: st
     named = wide.rename(columns={name: setup.label for name, setup in study.setups.items()}).reset_index()
     tables.show(named, "differences")
     st.caption(
-        f"Each set-up minus {study.setups[chosen].label}, in brackets the 95 % interval over patients, who are drawn "
+        f"Each set-up minus {plain(study.setups[chosen].label)}, in brackets the 95 % interval over patients, drawn "
         f"alike for both ({_DRAWS} draws); not corrected for the number of comparisons."
     )
 
