@@ -44,15 +44,19 @@ def weights(state):
     return buffer.getvalue()
 
 
-def checked(app, content, name="lab_swav", arch="resnet18", mean=None):
-    app.file_uploader[0].set_value([("mine.pth", content, "application/octet-stream")])
-    app.text_input[0].set_value(name)
-    app.text_input[1].set_value("SwAV *of the lab*")
-    app.selectbox[0].set_value(arch)
-    app.number_input[0].set_value(64)
-    if mean is not None:
-        app.text_input[3].set_value(mean)
-    app.button[0].click()
+def labeled(widgets, label):
+    """The widget of this label."""
+    return next(one for one in widgets if one.label == label)
+
+
+def checked(app, content, name="lab_swav", arch="resnet18", mean="0.5 0.5 0.5"):
+    labeled(app.file_uploader, "Weights").set_value([("mine.pth", content, "application/octet-stream")])
+    labeled(app.text_input, "Name").set_value(name)
+    labeled(app.text_input, "Label on pages").set_value("SwAV *of the lab*")
+    labeled(app.selectbox, "Architecture").set_value(arch)
+    labeled(app.number_input, "Input, px").set_value(64)
+    labeled(app.text_input, "Mean of red, green, blue").set_value(mean)
+    labeled(app.button, "Check: how do the weights fit?").click()
     return app.run()
 
 
