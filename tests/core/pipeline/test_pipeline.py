@@ -17,7 +17,7 @@ from dr_core.pipeline.estimate import Rates, estimate_cells
 from dr_core.pipeline.executors import ClusterExecutor, LocalExecutor
 from dr_core.pipeline.schedule import run_grid
 from dr_core.pipeline.study_toml import DEMO, DEMO_QUICK, read_config
-from dr_core.training.jobs.supervised import SupervisedRequest
+from dr_core.training.jobs.pretrain import PretrainRequest
 from dr_core.training.loop import LoopConfig
 from tests.core.pipeline.grid_commands import Words, copy, wait_to_be_cut_off
 
@@ -225,12 +225,14 @@ def test_each_request_is_a_command_that_asks_for_it(tmp_path):
         words = render_request(cell.request)
         options = build_parser(words).parse_args(words)
         if cell.kind in ("pretrain", "finetune"):
-            from dr_core.training.recipes import CONTRASTIVE, SUPERVISED, choose_finetuning
+            from dr_core.training.pretraining.registry import METHODS
+            from dr_core.training.recipes import choose_finetuning
 
             config = cell.request.config
-            recipes = {"pretrain": CONTRASTIVE if hasattr(config, "queue") else SUPERVISED}
-            base = choose_finetuning(options.preset, cell.request.setup) if cell.kind == "finetune" else None
-            base = base or recipes["pretrain"][options.preset]
+            if cell.kind == "finetune":
+                base = choose_finetuning(options.preset, cell.request.setup)
+            else:
+                base = METHODS[options.method].recipes[options.preset]
             given = {name: getattr(options, name, None) for name in vars(config)}
             assert replace(base, **{name: value for name, value in given.items() if value is not None}) == config
 
@@ -276,7 +278,8 @@ class _Instant:
 
 
 def cell(tmp_path, name, *needs, epochs=10, data=None):
-    request = SupervisedRequest(
+    request = PretrainRequest(
+        method="supervised",
         data=data or tmp_path / "out" / "data",
         out=tmp_path / "out" / "runs" / name,
         config=LoopConfig(epochs=epochs, learning_rate=1.0),
