@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dr_core.models.projection import build_mlp, follow, take_off_head
+from dr_core.models.projection import build_mlp, follow_weights, take_off_head
 
 
 class BYOL(nn.Module):
@@ -37,8 +37,8 @@ class BYOL(nn.Module):
 
     def move_target(self, momentum: float) -> None:
         """Let the target follow the online network by one step."""
-        follow(self.target_encoder, self.encoder, momentum)
-        follow(self.target_projector, self.projector, momentum)
+        follow_weights(self.target_encoder, self.encoder, momentum)
+        follow_weights(self.target_projector, self.projector, momentum)
 
     def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Predict and project two views of each image.

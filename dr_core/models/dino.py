@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dr_core.devices import find_member, gather_rows
-from dr_core.models.projection import follow, take_off_head
+from dr_core.models.projection import follow_weights, take_off_head
 
 CENTER_MOMENTUM = 0.9
 """Momentum of the center, m. Source: Caron et al. 2021, the authors' code."""
@@ -90,8 +90,8 @@ class DINO(nn.Module):
 
     def move_target(self, momentum: float) -> None:
         """Let the teacher follow the student by one step."""
-        follow(self.teacher_encoder, self.encoder, momentum)
-        follow(self.teacher_projector, self.projector, momentum)
+        follow_weights(self.teacher_encoder, self.encoder, momentum)
+        follow_weights(self.teacher_projector, self.projector, momentum)
 
     @torch.no_grad()
     def move_center(self, teacher: Tensor) -> None:

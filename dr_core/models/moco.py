@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dr_core.devices import find_member, gather_rows
 from dr_core.errors import InputError
-from dr_core.models.projection import follow, record_input, take_off_head
+from dr_core.models.projection import follow_weights, record_input, take_off_head
 
 
 class MoCo(nn.Module):
@@ -105,7 +105,7 @@ class MoCo(nn.Module):
         q = F.normalize(self._encode_in_groups(self.encoder_q, im_q), dim=1)  # (N, dim)
         with torch.no_grad():
             if self.training:
-                follow(self.encoder_k, self.encoder_q, self.m)
+                follow_weights(self.encoder_k, self.encoder_q, self.m)
             keys = self._encode_keys(im_k)  # (N of all, dim)
             k = keys.chunk(find_member().world)[find_member().rank]  # (N, dim)
         positive = (q * k).sum(dim=1, keepdim=True)  # (N, 1)

@@ -43,7 +43,7 @@ def build_mlp(inputs: int, hidden: int, outputs: int, *, normalize_output: bool 
 
 
 @torch.no_grad()
-def follow(target: nn.Module, online: nn.Module, momentum: float) -> None:
+def follow_weights(target: nn.Module, online: nn.Module, momentum: float) -> None:
     """Move the weights of a network toward those of another, in place: xi <- tau xi + (1 - tau) theta.
 
     Args:

@@ -97,14 +97,17 @@ def _draw(measured: pd.DataFrame) -> go.Figure:
                     "thickness": 1,
                 },
             )
-        for _, control in rows[rows["features"] != "pretraining"].iterrows():
-            figure.add_scatter(
-                x=[0, furthest],
-                y=[control["value"]] * 2,
-                name=charts.chart_text(f"{control['features']} ({run})"),
-                mode="lines",
-                line={"color": color, "dash": "dot", "width": 1.5},
-            )
+    controls = measured[measured["features"] != "pretraining"].drop_duplicates(["features", "value"])
+    shared = controls["features"].nunique() == len(controls)  # all pretrainings begin with the same weights
+    for _, control in controls.iterrows():
+        whose = "" if shared else f" ({control['run']})"
+        figure.add_scatter(
+            x=[0, furthest],
+            y=[control["value"]] * 2,
+            name=charts.chart_text(f"{control['features']}{whose}"),
+            mode="lines",
+            line={"color": charts.NEUTRAL, "dash": "dot", "width": 2},
+        )
     least = float(measured["low"].min())
     figure.update_yaxes(title="AUC of the probe", range=[min(0.4, least - 0.02), 1.01])
     figure.update_xaxes(title="epochs of pretraining", rangemode="tozero")

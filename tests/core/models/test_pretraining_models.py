@@ -19,7 +19,7 @@ from dr_core.models.architectures import build_network, find_architecture
 from dr_core.models.byol import BYOL, byol_loss
 from dr_core.models.dino import DINO, DinoHead, dino_loss
 from dr_core.models.moco import MoCo
-from dr_core.models.projection import build_mlp, follow, raise_momentum, record_input, take_off_head
+from dr_core.models.projection import build_mlp, follow_weights, raise_momentum, record_input, take_off_head
 from dr_core.models.simclr import SimCLR, nt_xent
 
 
@@ -154,5 +154,5 @@ def test_a_head_that_is_not_linear_is_refused():
 def test_following_with_momentum_one_changes_nothing():
     first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
     before = first.weight.clone()
-    follow(first, second, 1.0)
+    follow_weights(first, second, 1.0)
     assert torch.equal(first.weight, before)
