@@ -9,12 +9,8 @@ from torch import Tensor
 
 from dr_core.errors import InputError
 
-COLLAPSED_SPREAD = 0.1
-"""Share of the random network's spread below which a representation counts as collapsed."""
-
-COLLAPSED_RANK = 0.2
-"""Share of the random network's effective rank below which the projection of a method without labels counts as
-collapsed into few dimensions."""
+COLLAPSED = 0.1
+"""Share of what a network with random weights measures below which a representation counts as collapsed."""
 
 _EPSILON = 1e-7
 """Source: Garrido et al. 2023, eq. 1: for float32."""
@@ -89,8 +85,8 @@ def measure_collapse(features: Tensor, projection: Tensor) -> dict[str, float]:
 def describe_collapse(measures: Mapping[str, float]) -> str:
     """Say that a representation has collapsed.
 
-    It has where its spread is below a tenth of that of the network as it began (`COLLAPSED_SPREAD`), or the effective
-    rank of the projection below a fifth (`COLLAPSED_RANK`).
+    It has where the spread of features or projection, or the effective rank of the projection, is below a tenth of that
+    of the network as it began (`COLLAPSED`).
 
     Args:
         measures: What `measure_collapse` gave, and the same of the network as it began under names that end in
@@ -99,21 +95,16 @@ def describe_collapse(measures: Mapping[str, float]) -> str:
     Returns:
         A sentence; empty where nothing has collapsed, or nothing was measured.
 
-    Source: thresholds of our own; docs/training.md says what healthy trainings measure.
+    Source: a threshold of our own; docs/training.md says what healthy trainings measure.
     """
-    limits = {
-        "feature_spread": COLLAPSED_SPREAD,
-        "projection_spread": COLLAPSED_SPREAD,
-        "projection_rankme": COLLAPSED_RANK,
-    }
-    for name, limit in limits.items():
+    for name in ("feature_spread", "projection_spread", "projection_rankme"):
         value, control = measures.get(name), measures.get(f"{name}_random")
-        if value is not None and control is not None and value < limit * control:
+        if value is not None and control is not None and value < COLLAPSED * control:
             what, _, measure = name.partition("_")
             word = {"spread": "spread", "rankme": "effective rank"}[measure]
             return (
                 f"The {what}s have collapsed: their {word} is {value:.3g}, and {control:.3g} with random weights (the "
-                f"warning comes below {limit:.0%} of that). The encoder tells eyes apart less than before it was "
+                f"warning comes below {COLLAPSED:.0%} of that). The encoder tells eyes apart less than before it was "
                 "trained; lower the learning rate, or choose another method."
             )
     return ""

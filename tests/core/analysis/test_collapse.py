@@ -46,8 +46,8 @@ def measured(features, projection, control=None):
 def test_a_constant_encoder_is_warned_of_and_a_healthy_one_is_not():
     constant = torch.ones(64, 32) + 1e-3 * draw(64, 32)
     assert "The features have collapsed: their spread is" in describe_collapse(measured(constant, draw(64, 16)))
-    few = draw(64, 2) @ draw(2, 16, seed=2)
-    assert "The projections have collapsed: their effective rank" in describe_collapse(measured(draw(64, 32), few))
+    line = draw(64, 1) @ draw(1, 16, seed=2)  # both of its directions: spread alone does not see it
+    assert "The projections have collapsed: their effective rank" in describe_collapse(measured(draw(64, 32), line))
     assert describe_collapse(measured(draw(64, 32, 8), draw(64, 16, 9))) == ""
 
 
