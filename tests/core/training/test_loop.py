@@ -13,11 +13,14 @@ from dr_core.data.store import Store
 from dr_core.errors import InputError, Stopped
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo, load_model
+from dr_core.models.projection import record_input
+from dr_core.models.setups import PRETRAINING_LABELS, SETUPS
 from dr_core.study.run_history import read_metrics
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
+from dr_core.training.jobs.start import Start, build_start
 from dr_core.training.loop import LoopConfig, train
 from dr_core.training.pretraining.method import build_pretraining
-from dr_core.training.pretraining.registry import METHODS
+from dr_core.training.pretraining.registry import METHODS, describe_method
 from dr_core.training.pretraining.supervised import SupervisedConfig
 from dr_core.training.pretraining.task import SelfSupervisedTask, SupervisedTask
 from dr_core.training.recipes import FINETUNE
@@ -164,6 +167,24 @@ def test_a_pretrained_encoder_is_taken_over_whole(tmp_path):
         load_encoder(network, tmp_path, "encoder_z.")
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_a_finetuning_starts_from_the_encoder_that_each_method_keeps(tmp_path, name):
+    task, about = pretrain_task(name), {"moco": {"queue": 12}, "supervised": {}}
+    folder = RunFolder(tmp_path, {"epochs": 0} | about.get(name, describe_method(METHODS[name])))
+    folder.begin({})
+    with torch.no_grad():  # so that a teacher differs from its student
+        for number, weight in enumerate(task.network.parameters()):
+            weight.mul_(1 + number % 7 / 100)
+    folder.save_state({"history": [], "network": task.network.state_dict()})
+    start = Start(source="run", path=tmp_path)
+    network = build_start(SETUPS["iwne_cl"], start, "resnet50_slim", 3).eval()
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    trained = task.network.eval()
+    kept = record_input(trained, "fc", images)[0] if name == "supervised" else trained.encode(images)[0]
+    assert torch.allclose(record_input(network, "fc", images)[0], kept, atol=1e-5)
+    assert network.fc.out_features == 5
+
+
 def test_other_settings_in_a_used_folder_are_refused(tmp_path):
     RunFolder(tmp_path, {"epochs": 3}).begin({})
     RunFolder(tmp_path, {"epochs": 3}).begin({})
@@ -197,3 +218,11 @@ def test_recipes_are_the_papers():
     moco = METHODS["moco"].recipes["paper"]
     assert (moco.dim, moco.queue, moco.momentum, moco.temperature) == (128, 65536, 0.999, 0.2)
     assert (moco.optimizer, moco.learning_rate, moco.batch_size, moco.weight_decay) == ("sgd", 0.03, 256, 1e-4)
+
+
+def test_every_method_has_a_name_for_people_and_a_paper():
+    assert list(PRETRAINING_LABELS) == list(METHODS)
+    for method in METHODS.values():
+        assert method.label == PRETRAINING_LABELS[method.name]
+        assert method.source
+        assert set(method.recipes) == {"paper", "quick"}
