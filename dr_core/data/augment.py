@@ -5,6 +5,7 @@ core; a chain of separate color operations costs eight times as much.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,6 +89,28 @@ FUNDUS = AugmentConfig(
     noise=0.01,
 )
 """For supervised training on eyes: another camera, another position, never another lesion. The paper names none."""
+
+FUNDUS_VIEWS = AugmentConfig(
+    crop_area=(0.5, 1.0),
+    crop_aspect=(0.9, 1.1),
+    rotation_degrees=180.0,
+    shift=0.03,
+    brightness=0.3,
+    contrast=0.3,
+    saturation=0.2,
+    channel_gain=0.1,
+    gamma=0.3,
+    blur_sigma=(0.1, 0.6),
+    blur_chance=0.3,
+    noise=0.01,
+)
+"""Two views of an eye that keep what its grade rests on: at least half of the field stays in view, at any angle and
+mirrored, no hue is turned and no color is taken away, since lesions are told apart by color, and the blur is narrower
+than the smallest lesions. Brightness, contrast, white balance and gamma are those of another camera. The paper
+suspects the views of MoCo v2 (section 5); it names no others."""
+
+PRETRAINING_AUGMENTATIONS: Mapping[str, AugmentConfig] = {"moco": MOCO_V2, "fundus": FUNDUS_VIEWS}
+"""Augmentations of pretraining by their names in options and study files."""
 
 
 @dataclass(frozen=True)

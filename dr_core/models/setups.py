@@ -10,6 +10,16 @@ from dr_core.registry import Registry
 
 Line = Literal["solid", "dash", "dot", "dashdot"]
 
+PRETRAINING_LABELS: Mapping[str, str] = {
+    "moco": "MoCo v2",
+    "simclr": "SimCLR",
+    "byol": "BYOL",
+    "dino": "DINO",
+    "supervised": "supervised",
+}
+"""Pretraining of a set-up -> its name for people, of those that this version can do; a study may name others."""
+
+
 MIN_SETUPS, MAX_SETUPS = 1, 8
 """A study compares two to eight set-ups; one alone is a study that has just begun."""
 

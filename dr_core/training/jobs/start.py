@@ -24,6 +24,7 @@ from dr_core.models.setups import Setup
 from dr_core.seeds import derive_seed
 from dr_core.study.run_history import METRICS, read_metrics
 from dr_core.training.jobs.stores import CLASSES
+from dr_core.training.pretraining.registry import recognize_method
 from dr_core.training.run_folder import RunFolder, load_encoder
 
 Source = Literal["random", "published", "run", "file"]
@@ -116,7 +117,7 @@ def build_start(setup: Setup, start: Start, arch: str, seed: int) -> ResNet:
         done = len(read_metrics(start.path / METRICS))
         if done < state.get("epochs", done):
             raise InputError(f"The pretraining in {start.path} has done {done} of {state['epochs']} epochs.")
-        load_encoder(network, start.path, "encoder_q." if "queue" in state else "")
+        load_encoder(network, start.path, recognize_method(state).encoder)
     elif start.source != "random":
         form = EXTERNAL.get(setup.pretraining) or replace(EXTERNAL["supervised"], title=f"weights of {setup.label}")
         path = start.path or cache_folder() / form.file_name
