@@ -29,6 +29,7 @@ from dr_core.experiments.answers import ANSWERS, MeasureConfig, predict_table
 from dr_core.experiments.calibration import fit_calibrations
 from dr_core.experiments.false_referrals import TABLE, find_rates, measure_false_referrals
 from dr_core.experiments.operating import list_points
+from dr_core.experiments.registry import find_experiment
 from dr_core.study.digests import digest_of
 from dr_core.study.folder import Study, open_study
 
@@ -200,6 +201,7 @@ def report_false_referrals(study: Study, folder: Path, labels: pd.DataFrame, *, 
         for finding, rate in find_rates(rows, reading, list(rows["finding"].unique())).items():
             report("healthy eyes referred", reading=reading, finding=finding, share=rate.text)
     if write:
+        assert TABLE in find_experiment("evaluate").tables  # its columns are known to the study from here on
         study.write_results(TABLE, rows.assign(**digests_of(study, rows)))
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from dr_core.data.fundus import find_field_of_view, read_fundus
 from dr_core.data.fundus.figures import STRUCTURE, measure_figures
-from dr_core.data.fundus.likeness import LikenessTable, fit_table, write_table
+from dr_core.data.fundus.likeness import LikenessTable, fit_table, write_likeness
 from dr_core.data.fundus.quality import _judged_region, _sharpness
 from dr_core.data.fundus.resize import resize_to_field_of_view
 
@@ -89,7 +89,7 @@ def main() -> None:
     print(json.dumps({"limit": table.limit, "structure_limit": table.structure_limit}))
     if options.write:
         cameras = rows["camera"].nunique()
-        write_table(table, f"Median, spread and covariance of {whole.sum()} photographs of {cameras} cameras.")
+        write_likeness(table, f"Median, spread and covariance of {whole.sum()} photographs of {cameras} cameras.")
 
 
 if __name__ == "__main__":

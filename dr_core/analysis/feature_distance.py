@@ -73,6 +73,9 @@ def fit_reference(features: np.ndarray, patients: np.ndarray, rank: int = 16, se
 
     Raises:
         InputError: If there are fewer than 50 eyes or five patients, or a feature is not finite.
+
+    Source: Tipping and Bishop 1999, J. R. Statist. Soc. B 61:611-622, equations 7 and 8: the loadings are
+        U (Lambda)^1/2, and sigma^2 is the mean of the variances that are left; the limits are ours.
     """
     names = np.unique(patients.astype(str))
     if len(features) < FEWEST_EYES or len(names) < _FOLDS:

@@ -135,7 +135,7 @@ def find_rates(table: pd.DataFrame, reading: str, findings: Sequence[str]) -> di
     rows = table[table["reading"] == reading]
     if rows.empty:
         return {}
-    rows = rows[rows["data"] == rows.loc[rows["n"].idxmax(), "data"]]
+    rows = rows[rows["data"] == rows.sort_values("n")["data"].iloc[-1]]
     found = {}
     for name in dict.fromkeys(findings):
         mine = rows[rows["finding"] == name]

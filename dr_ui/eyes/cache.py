@@ -13,6 +13,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+import dr_core.experiments.registry  # noqa: F401 - tables of experiments are known once these are
 from dr_core.data.fundus import (
     FieldOfView,
     FundusFile,
@@ -28,9 +29,9 @@ from dr_core.data.phantom import Phantom, draw_phantom
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 from dr_core.experiments.distance import TABLE, read_references
+from dr_core.experiments.judgement import Judgement, judge, measure_distances
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.features import last_features
-from dr_core.models.judgement import Judgement, judge, measure_distances
 from dr_core.models.prediction import predict_views
 from dr_core.study.eyes import EyePicture, open_picture
 from dr_core.study.folder import Study, open_study

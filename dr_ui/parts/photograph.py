@@ -8,7 +8,7 @@ import streamlit as st
 from dr_core.data.fundus.checks import BLURRED, DARK, FIELD_MISSING, OVEREXPOSED
 from dr_core.data.fundus.quality import Quality
 from dr_core.data.grades import GRADES
-from dr_core.models.judgement import Judgement
+from dr_core.experiments.judgement import Judgement
 from dr_ui.eyes.cache import Eye, Look
 from dr_ui.shell.navigation import kept_input
 

@@ -3,7 +3,7 @@
 from html import escape
 
 from dr_core.experiments.false_referrals import TABLE, find_rates
-from dr_core.models.judgement import Judgement
+from dr_core.experiments.judgement import Judgement
 from dr_core.study.folder import Study
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.shell import result_tables

@@ -245,7 +245,7 @@ INPUT_CHECKS: Registry[InputCheck] = Registry(
         ),
     ),
 )
-"""The checks that need the picture alone, in the order in which they are read; `dr_core.models.judgement` adds the
+"""The checks that need the picture alone, in the order in which they are read; `dr_core.experiments.judgement` adds the
 distance of a network's features."""
 
 

@@ -47,7 +47,8 @@ class LikenessTable:
     def standardize(self, figures: Mapping[str, float]) -> np.ndarray:
         """Figures in spreads from the median, float64 (F,), at most `MOST_SPREADS` away."""
         away = np.array([figures[name] for name in self.names]) - self.median
-        return np.clip(away / np.where(away > 0, self.above, self.below), -MOST_SPREADS, MOST_SPREADS)
+        spreads: np.ndarray = away / np.where(away > 0, self.above, self.below)
+        return spreads.clip(-MOST_SPREADS, MOST_SPREADS)
 
     def distance(self, figures: Mapping[str, float], among: Sequence[str] | None = None) -> float:
         """d^2 = (z - m)^T C^-1 (z - m), z the standardized figures, m and C their mean and covariance on photographs.
@@ -97,12 +98,22 @@ def fit_table(
 def read_table() -> LikenessTable:
     """The table that comes along."""
     stored = json.loads(_TABLE.read_text(encoding="utf-8"))
-    arrays = {name: np.array(stored[name]) for name in ("median", "below", "above", "covariance", "mean")}
-    limits = {name: float(stored[name]) for name in ("limit", "structure_limit")}
-    return LikenessTable(names=tuple(stored["names"]), **arrays, **limits)
+    median, below, above, covariance, mean = (
+        np.array(stored[name], np.float64) for name in ("median", "below", "above", "covariance", "mean")
+    )
+    return LikenessTable(
+        names=tuple(stored["names"]),
+        median=median,
+        below=below,
+        above=above,
+        covariance=covariance,
+        mean=mean,
+        limit=float(stored["limit"]),
+        structure_limit=float(stored["structure_limit"]),
+    )
 
 
-def write_table(table: LikenessTable, about: str) -> None:
+def write_likeness(table: LikenessTable, about: str) -> None:
     """Write the table that comes along; four digits are enough for a covariance, and give the same bytes anywhere."""
     arrays = {
         name: np.round(getattr(table, name), 4).tolist() for name in ("median", "below", "above", "covariance", "mean")

@@ -15,7 +15,7 @@ _MIN_WRITING = 70
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outline:
+class LitOutline:
     """The shape of what is lit in a picture.
 
     Attributes:
@@ -31,7 +31,7 @@ class Outline:
     cut: float = 0.0
 
 
-def measure_outline(bright: npt.NDArray[np.uint8]) -> Outline:
+def measure_outline(bright: npt.NDArray[np.uint8]) -> LitOutline:
     """Measure the outline of what is lit.
 
     Args:
@@ -45,7 +45,7 @@ def measure_outline(bright: npt.NDArray[np.uint8]) -> Outline:
     lit = cv2.morphologyEx(cv2.morphologyEx(lit, cv2.MORPH_CLOSE, disc), cv2.MORPH_OPEN, disc)
     outlines, _ = cv2.findContours(lit, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if not outlines:
-        return Outline()
+        return LitOutline()
     hull = cv2.convexHull(np.concatenate(outlines))
     notches = max(0.0, 1 - sum(map(cv2.contourArea, outlines)) / max(cv2.contourArea(hull), 1.0))
     points = max(outlines, key=cv2.contourArea)[:, 0]
@@ -53,9 +53,9 @@ def measure_outline(bright: npt.NDArray[np.uint8]) -> Outline:
     inner = points[(points > 2).all(axis=1) & (points < (width - 3, height - 3)).all(axis=1)]
     cut = 1 - len(inner) / len(points)
     if len(inner) < _MIN_EDGE_POINTS:
-        return Outline(notches=float(notches), cut=cut)
+        return LitOutline(notches=float(notches), cut=cut)
     _, axes, _ = cv2.fitEllipseDirect(inner.astype(np.float32))
-    return Outline(notches=float(notches), elongation=float(max(axes) / max(min(axes), 1e-3)), cut=cut)
+    return LitOutline(notches=float(notches), elongation=float(max(axes) / max(min(axes), 1e-3)), cut=cut)
 
 
 _MIN_EDGE_POINTS = 150

@@ -123,7 +123,7 @@ def _measure(image: npt.NDArray[np.uint8], field: FieldOfView) -> Quality:
     view = resize_to_field_of_view(image, field, _SIDE)
     region = _judged_region(view, image.shape, field)
     if not region.any():  # a black frame
-        return Quality(field_of_view_share=0.0, **dict.fromkeys(_FIGURES, 0.0))
+        return _BLACK_FRAME
     red, green, blue = view[region].mean(axis=0, dtype=np.float64).tolist()
     sharpness = _sharpness(view, region)
     figures, bright = measure_figures(view, region, sharpness), shrink_brightest(image)
@@ -151,9 +151,16 @@ def _measure(image: npt.NDArray[np.uint8], field: FieldOfView) -> Quality:
     )
 
 
-_FIGURES = (
-    *("sharpness", "vessel_contrast", "luminance", "red_saturated", "white"),
-    *("red_to_green", "red_to_blue", "chroma"),
+_BLACK_FRAME = Quality(
+    field_of_view_share=0.0,
+    sharpness=0.0,
+    vessel_contrast=0.0,
+    luminance=0.0,
+    red_saturated=0.0,
+    white=0.0,
+    red_to_green=0.0,
+    red_to_blue=0.0,
+    chroma=0.0,
 )
 
 

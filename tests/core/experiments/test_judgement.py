@@ -2,7 +2,7 @@ import numpy as np
 
 from dr_core.analysis.feature_distance import fit_reference
 from dr_core.data.fundus.checks import INPUT_CHECKS
-from dr_core.models.judgement import FAR, judge, measure_distances
+from dr_core.experiments.judgement import FAR, judge, measure_distances
 
 
 def test_the_level_is_the_worst_reasons():
