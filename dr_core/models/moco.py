@@ -76,7 +76,7 @@ class MoCo(nn.Module):
 
     @torch.no_grad()
     def _enqueue(self, keys: Tensor) -> None:
-        keys = keys[-self.K :]  # a batch larger than the queue leaves only its last K keys
+        keys = keys[max(0, len(keys) - self.K) :]  # a batch larger than the queue leaves only its last K keys
         places = (self.queue_position + torch.arange(len(keys), device=keys.device)) % self.K
         self.queue[:, places] = keys.T
         self.queue_position.add_(len(keys)).remainder_(self.K)

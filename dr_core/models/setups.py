@@ -54,6 +54,19 @@ class Setup:
         return {"solid": "solid", "dash": "dashed", "dot": "dotted", "dashdot": "dotted"}[self.line or "solid"]
 
 
+def default_reference(setups: Mapping[str, Setup]) -> str:
+    """Name of the set-up with which the others are compared unless one is chosen.
+
+    Args:
+        setups: The set-ups by name, at least one.
+
+    Returns:
+        The first that another one declares as its partner; the first of all where none does.
+    """
+    partners = {setup.partner for setup in setups.values()}
+    return next((name for name in setups if name in partners), next(iter(setups)))
+
+
 _HUES = {"none": "#D55E00", "imagenet": "#0072B2"}
 """Initialization -> hue: orange without external data, blue from ImageNet (Okabe and Ito's color-blind-safe set)."""
 
