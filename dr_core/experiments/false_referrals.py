@@ -103,12 +103,14 @@ class FalseReferrals:
     """What was measured of one finding.
 
     Attributes:
+        data: Key of the eyes.
         label: The finding in words.
         lowest: Share of healthy eyes that the best set-up refers, 0..1.
         highest: The same of the worst one.
         eyes: Number of healthy eyes.
     """
 
+    data: str
     label: str
     lowest: float
     highest: float
@@ -140,7 +142,8 @@ def find_rates(table: pd.DataFrame, reading: str, findings: Sequence[str]) -> di
     for name in dict.fromkeys(findings):
         mine = rows[rows["finding"] == name]
         if len(mine):
-            label = LEVELS[name].label if name in LEVELS else f"not {INPUT_CHECKS[name].label}"
+            label = LEVELS[name].label if name in LEVELS else f"where '{INPUT_CHECKS[name].label}' fails"
             shares = float(mine["value"].min()), float(mine["value"].max())
-            found[name] = FalseReferrals(label=label, lowest=shares[0], highest=shares[1], eyes=int(mine["n"].iloc[0]))
+            about = {"data": str(mine["data"].iloc[0]), "label": label}
+            found[name] = FalseReferrals(**about, lowest=shares[0], highest=shares[1], eyes=int(mine["n"].iloc[0]))
     return found

@@ -37,6 +37,7 @@ def _rates(study: Study, judgement: Judgement, point: OperatingPoint) -> str:
         return ""
     shown = "; ".join(f"{escape(one.label)} {one.text}" for one in rates.values())
     return (
-        " Of healthy eyes, at thresholds of 90 % specificity: without a warning the "
+        f" Of the healthy eyes of {escape(result_tables.data_title(study, within.data))}, at thresholds of 90 % "
+        "specificity on those without a warning: without one the "
         f"models refer {within.text}; {shown}."
     )
