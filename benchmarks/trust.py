@@ -1,32 +1,77 @@
-"""What the demo's answers are worth where the camera changes: calibration, sets, abstention, who is no fundus.
+"""What the demo's answers are worth where the camera changes: calibration, sets, abstention, what is no fundus.
 
 Phantoms come from the study's stored answers. With photographs of other cameras in `cameras/` of the folder of real
 eyes (`labels.csv` with `file`, `set`, `grade`, `any_dr`, `patient`), each set is measured as well.
 
-    python benchmarks/trust.py [FOLDER OF REAL EYES]
+    python benchmarks/trust.py [FOLDER OF REAL EYES] [--write]
+
+`--write` stores the false referrals of healthy photographs in the demo study.
 """
 
+import argparse
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
+from drawn_pictures import KINDS, draw_picture
 
 from dr_core.analysis.abstention import UNCERTAINTIES, measure_abstention
 from dr_core.analysis.bootstrap import sample_patients
 from dr_core.analysis.conformal import SET_METHODS, conformal_sets, fit_thresholds
 from dr_core.data.fundus import assess_quality, find_field_of_view, read_fundus
-from dr_core.data.fundus.quality import NOT_FUNDUS
-from dr_core.data.textures import TEXTURE_CLASSES, draw_texture
+from dr_core.data.fundus.checks import NOT_FUNDUS
+from dr_core.data.fundus.quality import Quality
 from dr_core.errors import InputError
 from dr_core.experiments.answers import ANSWERS, MeasureConfig, predict_table
 from dr_core.experiments.calibration import fit_calibrations
+from dr_core.experiments.false_referrals import TABLE, find_rates, measure_false_referrals
 from dr_core.experiments.operating import list_points
+from dr_core.experiments.registry import find_experiment
+from dr_core.study.digests import digest_of
 from dr_core.study.folder import Study, open_study
 
 ROOT = Path(__file__).parents[1]
 HALVES = 50
+
+PICTURES, FIRST_SEED = 60, 1000
+"""Drawn pictures of each kind, and the first of their seeds; seeds below 100 guided the checks."""
+
+NAMED = ("textures", "text", "faces", "OCT slices", "gray noise")
+"""Kinds of which 99 % should be caught; the others are reported beside them."""
+
+
+def compress(quality: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Compress by JPEG."""
+
+    def apply(eye: np.ndarray) -> np.ndarray:
+        stored = cv2.imencode(".jpg", eye[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        return np.ascontiguousarray(cv2.imdecode(stored, cv2.IMREAD_COLOR)[..., ::-1])
+
+    return apply
+
+
+def write_on(eye: np.ndarray) -> np.ndarray:
+    """Burn a date into the picture."""
+    height, width = eye.shape[:2]
+    at, thick = (int(0.25 * width), int(0.6 * height)), max(1, width // 300)
+    return cv2.putText(eye.copy(), "2024-03-12 OD 45", at, 0, width / 900, (255, 255, 255), thick, cv2.LINE_AA)
+
+
+DAMAGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "as taken": lambda eye: eye,
+    "JPEG 20": compress(20),
+    "blurred": lambda eye: cv2.GaussianBlur(eye, (0, 0), 0.01 * max(eye.shape) / 2),
+    "dark": lambda eye: (eye * 0.25).astype(np.uint8),
+    "stretched": lambda eye: cv2.resize(eye, None, fx=1.4, fy=1),
+    "cut": lambda eye: np.ascontiguousarray(eye[eye.shape[0] // 4 :, eye.shape[1] // 4 :]),
+    "written": write_on,
+    "gray": lambda eye: np.repeat(eye[..., 1:2], 3, axis=2),
+    "negative": lambda eye: 255 - eye,
+}
+"""What is done to healthy photographs before the models are asked."""
 
 
 def report(name: str, **values: object) -> None:
@@ -111,42 +156,101 @@ def report_everything(data: str, answers: pd.DataFrame) -> None:
         measure(data, answers)
 
 
-def ask_about_cameras(study: Study, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Answers and warnings about every photograph."""
-    labels = pd.read_csv(folder / "labels.csv")
+def look_at(image: np.ndarray) -> Quality:
+    """Judge a picture."""
+    return assess_quality(image, find_field_of_view(image))
+
+
+def report_drawn() -> None:
+    """How many pictures that are no fundus are called so, by kind, of seeds that guided nothing."""
+    caught = {
+        kind: np.mean([NOT_FUNDUS in look_at(draw_picture(kind, FIRST_SEED + n)).warnings for n in range(PICTURES)])
+        for kind in KINDS
+    }
+    for kind, share in caught.items():
+        report("drawn pictures called no fundus", kind=kind, pictures=PICTURES, ours=round(share, 3))
+    named = np.mean([caught[kind] for kind in NAMED])
+    report("drawn pictures called no fundus", kind=", ".join(NAMED), ours=round(named, 4), limit=0.99)
+
+
+def ask_about(study: Study, images: list[np.ndarray], eyes: pd.DataFrame) -> tuple[list[Quality], pd.DataFrame]:
+    """Findings and answers about photographs."""
     models = study.load_models()
     preprocessing = next(iter(models.values())).info.preprocessing
-    views, called = [], []
-    for file in labels["file"]:
-        image = read_fundus(folder / file)
-        field = find_field_of_view(image)
-        called.append(NOT_FUNDUS in assess_quality(image, field).warnings)
-        views.append(preprocessing.to_model_view(image, field))
-    patients = labels["patient"].fillna(labels["file"]).astype(str)
-    eyes = pd.DataFrame({"eye": labels["file"], "patient": labels["set"] + " " + patients})
-    eyes["grade"] = labels["grade"].fillna(-1).astype(int)
-    eyes["has_dr"] = eyes["grade"].to_numpy() > 0
-    answers = predict_table("cameras", models, np.stack(views), eyes)
-    return labels.assign(called=called), answers.assign(data=list(labels["set"]) * len(models))
+    views = np.stack([preprocessing.to_model_view(image, find_field_of_view(image)) for image in images])
+    return [look_at(image) for image in images], predict_table("other cameras", models, views, eyes)
+
+
+def report_false_referrals(study: Study, folder: Path, labels: pd.DataFrame, *, write: bool) -> None:
+    """How often healthy photographs are referred by finding, as taken and damaged."""
+    healthy = labels[(labels["grade"] == 0) | (labels["any_dr"] == 0)].reset_index(drop=True)
+    parts = []
+    for name, damage in DAMAGES.items():
+        chosen = healthy if name == "as taken" else healthy.iloc[::2]
+        images = [np.ascontiguousarray(damage(read_fundus(folder / file))) for file in chosen["file"]]
+        eyes = pd.DataFrame({"eye": chosen["file"] + " " + name, "patient": patients_of(chosen)})
+        found, answers = ask_about(study, images, eyes.assign(grade=0, has_dr=False))
+        warnings = pd.Series([" ".join(one.warnings) for one in found], index=eyes["eye"])
+        levels = pd.Series([one.level.name for one in found]).value_counts(normalize=True).round(3).to_dict()
+        report("healthy photographs", picture=name, eyes=len(found), levels=levels)
+        parts.append((answers, warnings))
+    answers, warnings = (pd.concat(column) for column in zip(*parts, strict=True))
+    answers = answers.assign(data=FALSE_REFERRAL_DATA, seed=study.info.seed, fraction=100)
+    rows = measure_false_referrals(answers.reset_index(drop=True), warnings)
+    for reading in rows["reading"].unique():
+        for finding, rate in find_rates(rows, reading, list(rows["finding"].unique())).items():
+            report("healthy eyes referred", reading=reading, finding=finding, share=rate.text)
+    if write:
+        assert TABLE in find_experiment("evaluate").tables  # its columns are known to the study from here on
+        study.write_results(TABLE, rows.assign(**digests_of(study, rows)))
+
+
+FALSE_REFERRAL_DATA = "other_cameras"
+
+
+def digests_of(study: Study, rows: pd.DataFrame) -> dict[str, object]:
+    """What the rows follow from."""
+    digests = {setup: digest_of(study.checkpoint_path(setup)) for setup in study.setups}
+    return {"checkpoint": rows["setup"].map(digests), "data_digest": ""}
+
+
+def patients_of(labels: pd.DataFrame) -> pd.Series:
+    """Names of patients; a photograph of an unknown one stands for itself."""
+    return labels["set"] + " " + labels["patient"].fillna(labels["file"]).astype(str)
 
 
 def main() -> None:
     """Print everything."""
-    real = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT.parent / "shared" / "data")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("real", type=Path, nargs="?", default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--write", action="store_true", help="store the false referrals in the demo study")
+    parser.add_argument("--only", choices=["warnings"], help="leave out what the models' answers are measured for")
+    options = parser.parse_args()
     study = open_study(ROOT / "assets" / "demo_study")
-    stored = study.read_checkpoint_results("predictions")
-    report_everything("phantoms_test", stored[stored["data"] == "phantoms_test"])
-    textures = [draw_texture(number % len(TEXTURE_CLASSES), 384, number) for number in range(100)]
-    caught = [NOT_FUNDUS in assess_quality(image, find_field_of_view(image)).warnings for image in textures]
-    report("drawn textures called no fundus", ours=np.mean(caught), limit=0.99)
-    if not (real / "cameras" / "labels.csv").is_file():
-        report("cameras", reason=f"no photographs in {real / 'cameras'}")
+    if not options.only:
+        stored = study.read_checkpoint_results("predictions")
+        report_everything("phantoms_test", stored[stored["data"] == "phantoms_test"])
+    report_drawn()
+    folder = options.real / "cameras"
+    if not (folder / "labels.csv").is_file():
+        report("cameras", reason=f"no photographs in {folder}")
         return
-    labels, answers = ask_about_cameras(study, real / "cameras")
+    labels = pd.read_csv(folder / "labels.csv")
+    images = [read_fundus(folder / file) for file in labels["file"]]
+    eyes = pd.DataFrame({"eye": labels["file"], "patient": patients_of(labels)})
+    eyes = eyes.assign(grade=labels["grade"].fillna(-1).astype(int)).assign(has_dr=lambda rows: rows["grade"] > 0)
+    found, answers = ask_about(study, images, eyes)
+    labels = labels.assign(
+        called=[NOT_FUNDUS in one.warnings for one in found], level=[one.level.name for one in found]
+    )
     report("photographs called no fundus", ours=round(labels["called"].mean(), 4), limit=0.02)
     report("by set", **labels.groupby("set")["called"].mean().round(3).to_dict())
-    graded = answers[answers["grade"] >= 0]
-    for name, rows in graded.groupby("data"):
+    report("photographs by level", **labels["level"].value_counts(normalize=True).round(3).to_dict())
+    report_false_referrals(study, folder, labels, write=options.write)
+    answers = answers.assign(data=list(labels["set"]) * answers["setup"].nunique())
+    if options.only:
+        return
+    for name, rows in answers[answers["grade"] >= 0].groupby("data"):
         if rows["eye"].nunique() >= 100:
             report_everything(name, rows.reset_index(drop=True))
 

@@ -59,6 +59,7 @@ class PhotographView:
         sharpness: 0..1, high where edges are fine.
         luminance: Median luminance, 0..255.
         warnings: What is wrong with it, in sentences.
+        level: How far it is from what models know: name of a level of `dr_core.data.fundus.checks`.
     """
 
     views: tuple[np.ndarray, ...]
@@ -67,6 +68,7 @@ class PhotographView:
     sharpness: float
     luminance: float
     warnings: tuple[str, ...]
+    level: str = "within"
 
 
 def find_photographs(given: Sequence[Path]) -> list[Photograph]:
@@ -214,6 +216,7 @@ def view_photograph(photograph: Photograph, preprocessings: Sequence[Preprocessi
         sharpness=quality.sharpness,
         luminance=quality.luminance,
         warnings=(*quality.warnings, *file.notes),
+        level=quality.level.name,
     )
 
 

@@ -36,7 +36,7 @@ def register_data(
         add_data(study.path, *described, replacing=replace)
 
 
-_PURPOSES = {"test": "were measured", "calibration": "were calibrated"}
+_PURPOSES = {"test": "were measured", "calibration": "were calibrated", "training": "were trained"}
 
 
 def _describe_store(key: str, data: Path, digest: str, role: str) -> DataSet:

@@ -13,6 +13,9 @@ from dr_core.errors import InputError
 from dr_core.experiments.answers import MeasureConfig, compare_performance, summarize, summarize_aucs
 from dr_core.experiments.asking import MISSING, name_answers, open_eyes_for, predict_runs, say_missing
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
+from dr_core.experiments.false_referrals import TABLE as FALSE_REFERRALS
+from dr_core.experiments.false_referrals import TABLES as FALSE_REFERRAL_COLUMNS
+from dr_core.experiments.false_referrals import measure_false_referrals
 from dr_core.experiments.groups import check_columns, measure_groups
 from dr_core.experiments.operating import join_points, list_points
 from dr_core.experiments.origins import join_rows, read_present
@@ -88,11 +91,16 @@ def _summarize(
     fewer = rows[rows["fraction"] != ALL_LABELS]
     if len(fewer):
         aucs = pd.concat([aucs, summarize_aucs(fewer, config)], ignore_index=True)
-    eyes = join_rows(study, "eyes", key, list_eyes(key, store, data))
+    listed = list_eyes(key, store, data)
+    eyes = join_rows(study, "eyes", key, listed)
     missing = measured.get(MISSING, pd.DataFrame(columns=["data", "setup", "reason"]))
     missing = join_rows(study, MISSING, key, name_runs(missing, runs))
     groups = measure_groups(rows[rows["fraction"] == ALL_LABELS], store.index, config)
     further = {"groups": join_rows(study, "groups", key, groups)} if len(groups) else {}
+    warnings = listed.set_index("eye")["warnings"]
+    referrals = measure_false_referrals(rows[rows["fraction"] == ALL_LABELS], warnings, config)
+    if len(referrals):
+        further[FALSE_REFERRALS] = join_rows(study, FALSE_REFERRALS, key, referrals)
     return tables | {"fractions": _join_fractions(study, aucs), "eyes": eyes, MISSING: missing} | further
 
 
@@ -129,7 +137,8 @@ PERFORMANCE = Experiment(
     question="How good are the answers?",
     tables=select_columns(
         "predictions", "eyes", "performance", "comparisons", "operating_points", "groups", "fractions", MISSING
-    ),
+    )
+    | FALSE_REFERRAL_COLUMNS,
     needs=(Need(kind="graded eyes", required=False),),
     config=MeasureConfig,
     plan=_plan,

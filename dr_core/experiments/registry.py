@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dr_core.errors import InputError
 from dr_core.experiments.calibration import CALIBRATION
 from dr_core.experiments.concepts import CONCEPTS
+from dr_core.experiments.distance import DISTANCE
 from dr_core.experiments.experiment import Experiment
 from dr_core.experiments.faithfulness import FAITHFULNESS
 from dr_core.experiments.localization import LOCALIZATION
@@ -45,7 +46,10 @@ class _Experiments(Registry[Experiment]):
 
 EXPERIMENTS: Registry[Experiment] = _Experiments(
     "experiment",
-    (PERFORMANCE, SPECTRUM, ROBUSTNESS, LOCALIZATION, SANITY, FAITHFULNESS, CONCEPTS, SIMILARITY, PROBE, CALIBRATION),
+    (
+        *(PERFORMANCE, SPECTRUM, ROBUSTNESS, LOCALIZATION, SANITY, FAITHFULNESS, CONCEPTS, SIMILARITY, PROBE),
+        *(CALIBRATION, DISTANCE),
+    ),
 )
 """The experiments: the paper's in its order, then those that it does not have."""
 

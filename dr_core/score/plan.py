@@ -38,6 +38,7 @@ SCORE_COLUMNS: dict[str, str] = {
     "sharpness": "0..1, high where edges are fine",
     "luminance": "median luminance, 0..255",
     "warnings": "what is wrong with the photograph, in words; empty for a good one",
+    "level": "how far the photograph is from what models know: within, doubtful or outside; outside, it is no answer",
     "checkpoint": "first 12 digits of the checkpoint file's SHA-256",
     "error": "why the photograph could not be read; empty where it could",
     "reason": "why this set-up gives no answer about the photograph; empty where it does",

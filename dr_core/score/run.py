@@ -137,6 +137,7 @@ def _rows(
         "sharpness": round(view.sharpness, 4),
         "luminance": round(view.luminance, 1),
         "warnings": " ".join(view.warnings),
+        "level": view.level,
         "error": "",
     }
     rows: list[Row] = []

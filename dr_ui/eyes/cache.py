@@ -13,6 +13,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+import dr_core.experiments.registry  # noqa: F401 - tables of experiments are known once these are
 from dr_core.data.fundus import (
     FieldOfView,
     FundusFile,
@@ -27,11 +28,15 @@ from dr_core.data.idrid import SegmentedEye
 from dr_core.data.phantom import Phantom, draw_phantom
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
+from dr_core.experiments.distance import TABLE, read_references
+from dr_core.experiments.judgement import Judgement, judge, measure_distances
 from dr_core.models.checkpoint import LoadedModel
+from dr_core.models.features import last_features
 from dr_core.models.prediction import predict_views
 from dr_core.study.eyes import EyePicture, open_picture
 from dr_core.study.folder import Study, open_study
 from dr_ui.shell.device import each, model_device
+from dr_ui.shell.result_tables import ResultsStamp, load_table, results_stamp
 
 _SCREEN_SIDE = 800
 """Longest side of a photograph on the screen, in pixels."""
@@ -258,3 +263,28 @@ def _answers(key: str, stamp: Stamp, _eye: Eye, _study: Study) -> dict[str, np.n
 def answers(eye: Eye, study: Study) -> dict[str, np.ndarray]:
     """Softmax of each model about an eye, float64 (5,); raises as `look` does."""
     return _answers(eye.key, study_stamp(study), eye, study)
+
+
+@st.cache_data(max_entries=4096, show_spinner=False)
+def _distances(key: str, stamp: Stamp, results: ResultsStamp, _eye: Eye, _study: Study) -> dict[str, float]:
+    """Set-up -> distance of its features over the limit of its training eyes."""
+    table = load_table(_study, TABLE)
+    references = {} if table is None else read_references(table)
+    views = look(_eye, _study).views
+
+    def ask(device: str) -> dict[str, np.ndarray]:
+        loaded = {setup: model for setup, model in models(_study, device).items() if setup in references}
+
+        def measure(setup: str) -> np.ndarray:
+            return last_features(loaded[setup], views[loaded[setup].info.preprocessing][None], device)
+
+        return each(loaded, measure)
+
+    return measure_distances(model_device().run(ask), references) if references else {}
+
+
+def judgement(eye: Eye, study: Study) -> Judgement:
+    """Whether an eye is within what the models know; raises as `look` does."""
+    distances = _distances(eye.key, study_stamp(study), results_stamp(study), eye, study)
+    named = {study.setups[setup].label: ratio for setup, ratio in distances.items() if setup in study.setups}
+    return judge(look(eye, study).quality.findings, named)

@@ -23,13 +23,15 @@ class CaseFacts:
 
     Attributes:
         thumbnail: Small JPEG; empty where the photograph cannot be read.
-        warnings: What is wrong with its quality, plain sentences.
+        warnings: What speaks against an answer, plain sentences.
+        level: How far it is from what the models know.
         answers: Set-up -> softmax, float64 (5,); empty where there is no answer.
         error: Why there is no answer; empty where there is one.
     """
 
     thumbnail: bytes = b""
     warnings: tuple[str, ...] = ()
+    level: str = ""
     answers: Mapping[str, np.ndarray] = field(default_factory=dict)
     error: str = ""
 
@@ -57,11 +59,14 @@ def _known() -> dict[tuple[str, cache.Stamp], CaseFacts]:
 
 def _find(eye: Eye, study: Study) -> CaseFacts:
     try:
-        answers, look = cache.answers(eye, study), cache.look(eye, study)
+        answers, look, judgement = cache.answers(eye, study), cache.look(eye, study), cache.judgement(eye, study)
     except InputError as error:
         return CaseFacts(error=str(error))
     reason = "" if answers else "no model's answer about this eye is a probability"
-    return CaseFacts(thumbnail=_shrink(look.taken), warnings=look.quality.warnings, answers=answers, error=reason)
+    warnings = tuple(one.sentence for one in judgement.reasons)
+    return CaseFacts(
+        thumbnail=_shrink(look.taken), warnings=warnings, level=judgement.level.label, answers=answers, error=reason
+    )
 
 
 def _shrink(jpeg: bytes) -> bytes:

@@ -13,10 +13,20 @@ from dr_ui.parts.operating_point import OperatingPoint, referable_grades
 from dr_ui.parts.style import setup_class
 
 
-def cards_html(answers: Mapping[str, np.ndarray], point: OperatingPoint, setups: Mapping[str, Setup]) -> str:
-    """A card for each model: the most likely grade first, then all grades, then referable or not by every reading."""
+def cards_html(
+    answers: Mapping[str, np.ndarray], point: OperatingPoint, setups: Mapping[str, Setup], *, grayed: bool = False
+) -> str:
+    """A card for each model: the most likely grade first, then all grades, then referable or not by every reading.
+
+    Args:
+        answers: Set-up -> softmax, float (5,).
+        point: The operating point.
+        setups: The study's set-ups.
+        grayed: Whether the eye is outside what the models know, so that the answers stand in gray.
+    """
     cards = (_card(setups[name], softmax, point) for name, softmax in answers.items())
-    return f'<div class="lens-cards">{"".join(cards)}</div>'
+    gray = " lens-grayed" if grayed else ""
+    return f'<div class="lens-cards{gray}">{"".join(cards)}</div>'
 
 
 def _card(setup: Setup, softmax: np.ndarray, point: OperatingPoint) -> str:

@@ -46,7 +46,7 @@ def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) ->
         InputError: If a file cannot be read.
     """
     eye = specimen.eye
-    answers, look = cache.answers(eye, study), cache.look(eye, study)
+    answers, look, judgement = cache.answers(eye, study), cache.look(eye, study), cache.judgement(eye, study)
     no_answer.require_answers(study, answers)
     found = heatmaps.ask(specimen, study, _QUESTION)
     agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
@@ -58,7 +58,7 @@ def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) ->
         f"<p><b>{yes} of {all_of} models say referable</b> (grades {point.grades}, from the {point.range}; "
         f"operating point: {escape(point.label)}); "
         f"highest and lowest probability differ by {agreement.spread:.2f}.</p>{no_answer.reasons_html(study, answers)}"
-        f"{photograph.quality_html(look, _description(specimen, look))}</div></div>"
+        f"{photograph.quality_html(look, judgement, _description(specimen, look))}</div></div>"
         f"<h2>Where they look for severe DR (LRP alpha1-beta0)</h2>{_maps(study, specimen, found)}"
         f"{_scores(study, specimen)}"
         f"<h2>{len(IMAGENET_C)} corruptions at severity {_SEVERITY:.0f}: score of grades {point.grades}</h2>"

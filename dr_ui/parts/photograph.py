@@ -5,15 +5,17 @@ from html import escape
 
 import streamlit as st
 
-from dr_core.data.fundus.quality import BLURRED, DARK, FIELD_MISSING, OVEREXPOSED, Quality
+from dr_core.data.fundus.checks import BLURRED, DARK, FIELD_MISSING, OVEREXPOSED
+from dr_core.data.fundus.quality import Quality
 from dr_core.data.grades import GRADES
+from dr_core.experiments.judgement import Judgement
 from dr_ui.eyes.cache import Eye, Look
 from dr_ui.shell.navigation import kept_input
 
 _VIEWS = ("as taken", "as the models see it")
 
 
-def show(eye: Eye, look: Look) -> None:
+def show(eye: Eye, look: Look, judgement: Judgement) -> None:
     """Draw the picture over its switch and its quality, at a height that never changes."""
     above = st.container()
     view = st.segmented_control(
@@ -26,7 +28,7 @@ def show(eye: Eye, look: Look) -> None:
         width="stretch",
     )
     above.html(_picture_html(eye, look, view or _VIEWS[0]))
-    st.html(quality_html(look, _told(eye, look, view or _VIEWS[0])))
+    st.html(quality_html(look, judgement, _told(eye, look, view or _VIEWS[0])))
 
 
 def _told(eye: Eye, look: Look, view: str) -> str:
@@ -47,7 +49,7 @@ def _picture_html(eye: Eye, look: Look, view: str) -> str:
     return f'<div class="lens-photo">{image}</div>'
 
 
-def quality_html(look: Look, note: str) -> str:
+def quality_html(look: Look, judgement: Judgement, note: str) -> str:
     """Say what is shown, and in words how good the picture is; the figures are in the hover."""
     quality = look.quality
     figures = (
@@ -55,9 +57,14 @@ def quality_html(look: Look, note: str) -> str:
         f"vessel contrast {quality.vessel_contrast:.2f} (higher is sharper). Brightness {quality.luminance:.0f} of 255."
     )
     words = " · ".join(f"{name} <b>{word}</b>" for name, word in _judge(quality).items())
-    warnings = "".join(f'<p class="lens-warning" role="alert">{escape(text)}</p>' for text in quality.warnings)
+    warnings = "".join(
+        f'<p class="lens-warning" role="alert">{escape(reason.sentence)}</p>' for reason in judgement.reasons
+    )
     warnings += "".join(f'<p class="lens-small">{escape(text)}</p>' for text in look.notes)
-    return f'<p class="lens-quality" title="{figures}">{words}<br>{note}</p>{warnings}'
+    return (
+        f'<p class="lens-quality" title="{figures}">{words}<br>{note}<br>This eye is <b>{judgement.level.label}</b>.'
+        f"</p>{warnings}"
+    )
 
 
 def _judge(quality: Quality) -> dict[str, str]:

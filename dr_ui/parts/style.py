@@ -86,6 +86,8 @@ _CSS = """
 .lens-key { margin-top: .5rem; }
 .lens-h2 { font-size: 1.1rem; margin: .4rem 0 0; padding: 0; }
 
+.lens-grayed .lens-card { filter: grayscale(1); border-style: dashed; }
+.lens-grayed .lens-bars, .lens-grayed .lens-meter { opacity: .45; }
 .lens-cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(max(9.5rem, 20%), 1fr));
   gap: .7rem; }
 .lens-card { border: 1px solid color-mix(in srgb, currentColor 24%, transparent);

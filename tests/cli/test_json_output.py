@@ -84,6 +84,7 @@ def commands(lab, out):
         "import": ([str(lab / "lab.pth"), "--study", str(out / "own"), "--name", "a", "--arch", "resnet18"], "plan"),
         "evaluate": ([*study, *store, *few], "tables"),
         "calibrate": ([*study, *store], "tables"),
+        "distance": ([*study, *store], "tables"),
         "spectrum": ([*study, *store], "tables"),
         "robustness": ([*study, *store, *few, "--corruption", "gaussian_noise"], "tables"),
         "localize": ([*masks, *few, "--protocol", "paper", "--controls", "1"], "tables"),
@@ -102,7 +103,10 @@ def commands(lab, out):
     }
 
 
-SLOW = {"calibrate", "spectrum", "robustness", "localize", "sanity", "faithfulness", "concepts", "similarity", "probe"}
+SLOW = {
+    *("calibrate", "distance", "spectrum", "robustness", "localize", "sanity", "faithfulness"),
+    *("concepts", "similarity", "probe"),
+}
 """Experiments whose answer is that of the others, by the same function; here they are given bad input alone."""
 
 

@@ -52,6 +52,8 @@ class FieldOfView:
         visible: Share of the disc's area that lies in the image, in [0, 1]; under 1 where the camera or a crop cut it.
         found: False where the picture shows no round field on a dark surround. Center and radius then describe the
             circle inscribed in the smallest centered square that holds the whole image.
+        rim: Share of the circle on which the field was seen to end, in [0, 1]: little for an ellipse or a montage,
+            which a circle touches here and there, and where the image cuts the field.
     """
 
     center_x: float
@@ -60,6 +62,7 @@ class FieldOfView:
     share: float
     visible: float
     found: bool
+    rim: float = 1.0
 
 
 def find_field_of_view(image: npt.NDArray[np.uint8]) -> FieldOfView:
@@ -82,6 +85,7 @@ def find_field_of_view(image: npt.NDArray[np.uint8]) -> FieldOfView:
             share=0.0,
             visible=0.0,
             found=False,
+            rim=0.0,
         )
     inside = int(_disc(brightness.shape, circle).sum())
     return FieldOfView(
@@ -91,7 +95,19 @@ def find_field_of_view(image: npt.NDArray[np.uint8]) -> FieldOfView:
         share=inside / brightness.size,
         visible=min(1.0, inside / (np.pi * circle[2] ** 2)),
         found=True,
+        rim=_rim_coverage(brightness, circle),
     )
+
+
+def _rim_coverage(brightness: npt.NDArray[np.uint8], circle: Circle) -> float:
+    """Share of the rays on which the field ends at the circle."""
+    crossings = _ray_crossings(brightness, circle)
+    distance = np.hypot(crossings[:, 0] - circle[0], crossings[:, 1] - circle[1]) / circle[2]
+    return float((abs(distance - 1) < _RIM_WITHIN).sum() / _RAYS)
+
+
+_RIM_WITHIN = 0.015
+"""In radii."""
 
 
 def brightest_channel(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -23,8 +23,8 @@ def make_table(study: Study, eyes: Sequence[Eye], point: OperatingPoint) -> pd.D
 
     Returns:
         `eye`, `setup`, `p0` to `p4` (0 to 1), `grade`, for each reading the probability and whether it reaches the
-        threshold (where that was chosen for this reading), `threshold`, `operating point`, `quality`, `checkpoint`
-        (digest) and `reason` (why there is no answer).
+        threshold (where that was chosen for this reading), `threshold`, `operating point`, `quality`, `level`,
+        `checkpoint` (digest) and `reason` (why there is no answer).
     """
     facts = ((eye, case_facts.find_facts(eye, study)) for eye in eyes)
     return pd.DataFrame([row for eye, known in facts for row in _rows(study, eye, known, point)])
@@ -47,6 +47,6 @@ def _rows(study: Study, eye: Eye, facts: CaseFacts, point: OperatingPoint) -> It
             applies = reading == point.reading or not point.chosen
             row[f"referable {grades}"] = score >= threshold if score is not None and applies else None
         row |= {"threshold": threshold, "operating point": point.label}
-        row |= {"quality": "; ".join(facts.warnings) or "no warning"}
+        row |= {"quality": "; ".join(facts.warnings) or "no warning", "level": facts.level}
         row["checkpoint"] = digest_of(study.checkpoint_path(name))
         yield row | {"reason": facts.error or ("" if softmax is not None else silent.get(name, "no answer"))}

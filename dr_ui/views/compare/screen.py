@@ -18,6 +18,7 @@ from dr_ui.parts import (
     operating_point,
     photograph,
     take_figure,
+    within,
 )
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.shell import missing
@@ -60,15 +61,17 @@ def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
     answers = cache.answers(eye, study)
     no_answer.require_answers(study, answers)
     case_facts.find_facts(eye, study)
+    judgement = cache.judgement(eye, study)
     agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
     picture, models = st.columns([1.8, 3.2], gap="small")
     with picture:
-        photograph.show(eye, cache.look(eye, study))
+        photograph.show(eye, cache.look(eye, study), judgement)
         eye_report_button.show(study, Specimen(eye), point)
     with models:
         st.html(
             evidence.sentence_html(study, point)
-            + answer_cards.cards_html(answers, point, study.setups)
+            + within.note_html(study, judgement, point)
+            + answer_cards.cards_html(answers, point, study.setups, grayed=judgement.is_outside)
             + answer_cards.agreement_html(agreement, point, study.setups)
             + calibrated.answer_html(study, answers, point)
             + _missing_html(study, set(answers))

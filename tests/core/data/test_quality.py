@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from dr_core.data.fundus import assess_quality, find_field_of_view, read_fundus
-from dr_core.data.fundus.quality import BLURRED, DARK, FIELD_MISSING, NOT_FUNDUS, OVEREXPOSED
+from dr_core.data.fundus.checks import BLURRED, DARK, FIELD_MISSING, GRAY, INPUT_CHECKS, NOT_FUNDUS, OVEREXPOSED
 from dr_core.data.phantom import draw_phantom
 
 
@@ -82,6 +82,7 @@ NO_EYES = {
     "white disc": disc((255, 255, 255)),
     "blue disc": disc((60, 90, 220)),
     "blank orange disc": disc((200, 100, 40)),
+    "gray noise": np.repeat(np.random.default_rng(1).normal(120, 40, (300, 300, 1)).clip(0, 255), 3, axis=2),
     "noise": np.random.default_rng(0).integers(0, 256, (300, 300, 3)),
 }
 
@@ -89,6 +90,57 @@ NO_EYES = {
 @pytest.mark.parametrize("name", NO_EYES)
 def test_a_photograph_that_is_no_eye_is_warned_of(name):
     assert NOT_FUNDUS in warnings_of(NO_EYES[name])
+
+
+def names_of(image):
+    image = np.ascontiguousarray(image, np.uint8)
+    return {check.name for check in assess_quality(image, find_field_of_view(image)).findings}
+
+
+def compress(image, quality):
+    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+
+
+def write_on(image):
+    return cv2.putText(image.copy(), "12 MAR 2024 OD", (120, 300), 0, 1.0, (255, 255, 255), 2, cv2.LINE_AA)
+
+
+def join(image):
+    side = image.shape[0]
+    canvas = np.zeros((3 * side // 2, 8 * side // 5, 3), np.uint8)
+    canvas[:side, :side] = image
+    canvas[-side:, -side:] = np.maximum(canvas[-side:, -side:], image)
+    return canvas
+
+
+UNUSUAL = {
+    "gray": lambda eye: np.repeat(eye[..., 1:2], 3, axis=2),
+    "inverted": lambda eye: 255 - eye,
+    "not_round": lambda eye: cv2.resize(eye, (720, 512)),
+    "cropped": lambda eye: eye[200:, 60:],
+    "montage": join,
+    "written": write_on,
+    "compressed": lambda eye: compress(eye, 20),
+    "dark": lambda eye: brighten(eye, 0.15),
+    "overexposed": lambda eye: brighten(eye, 3),
+    "blurred": lambda eye: cv2.GaussianBlur(eye, (0, 0), 7),
+    "field_missing": lambda eye: eye[120:392, 120:392],
+    "no_fundus": lambda eye: eye[..., ::-1],
+}
+
+
+@pytest.mark.parametrize("name", INPUT_CHECKS)
+def test_what_is_unusual_about_an_eye_is_named(phantom, name):
+    assert name not in names_of(phantom)
+    assert name in names_of(UNUSUAL[name](phantom))
+
+
+def test_an_eye_is_as_far_from_what_models_know_as_its_worst_finding(phantom):
+    gray = np.ascontiguousarray(UNUSUAL["gray"](phantom))
+    assert assess_quality(gray, find_field_of_view(gray)).level.name == "outside"
+    packed = np.ascontiguousarray(compress(phantom, 20))
+    assert assess_quality(packed, find_field_of_view(packed)).level.name == "doubtful"
+    assert assess_quality(phantom, find_field_of_view(phantom)).level.name == "within"
 
 
 @pytest.mark.parametrize("level", [0, 3, 7])
@@ -151,7 +203,7 @@ def test_exposure(eyes):
 def test_wrong_colors_are_warned_of(eyes):
     for eye in eyes:
         gray = np.repeat(cv2.cvtColor(eye, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
-        assert NOT_FUNDUS in warnings_of(gray)
+        assert {GRAY, NOT_FUNDUS} & set(warnings_of(gray))
         assert NOT_FUNDUS in warnings_of(eye[..., ::-1])
 
 
