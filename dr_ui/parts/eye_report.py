@@ -11,7 +11,16 @@ from dr_core.analysis.agreement import find_agreement
 from dr_core.analysis.explanation import describe_explanation
 from dr_core.corruption import CORRUPTIONS, IMAGENET_C
 from dr_core.data.fundus import encode_jpeg
-from dr_core.data.grades import GRADES, TARGET_GRADE, TOTAL, Reading, referable_readings, total_lesions
+from dr_core.data.grades import (
+    GRADES,
+    TARGET_GRADE,
+    TOTAL,
+    TWO_OUTPUTS,
+    Reading,
+    referable_readings,
+    tells_grades,
+    total_lesions,
+)
 from dr_core.files import digest_file
 from dr_core.models.checkpoint import software_versions
 from dr_core.models.setups import Setup
@@ -22,6 +31,7 @@ from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import no_answer, photograph
+from dr_ui.parts.answer_cards import spread_sentence
 from dr_ui.parts.operating_point import OperatingPoint, referable_grades
 from dr_ui.views.explain import controls, heatmaps, localization_scores
 from dr_ui.views.explain.heatmaps import OWN, Question
@@ -50,14 +60,14 @@ def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) ->
     no_answer.require_answers(study, answers)
     found = heatmaps.ask(specimen, study, _QUESTION)
     agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
-    yes, all_of = len(agreement.referable), len(answers)
+    yes, all_of = len(agreement.referable), len(point.answered(answers))
     body = (
         f"<h1>{escape(eye.name)}</h1>"
         f"<div class='top'>{_picture(look.taken, 'the eye as taken')}<div>"
         f"<table>{_answers(study, answers, point)}</table>"
         f"<p><b>{yes} of {all_of} models say referable</b> (grades {point.grades}, from the {point.range}; "
-        f"operating point: {escape(point.label)}); "
-        f"highest and lowest probability differ by {agreement.spread:.2f}.</p>{no_answer.reasons_html(study, answers)}"
+        f"operating point: {escape(point.label)}). "
+        f"{spread_sentence(agreement)}</p>{no_answer.reasons_html(study, answers)}"
         f"{photograph.quality_html(look, _description(specimen, look))}</div></div>"
         f"<h2>Where they look for severe DR (LRP alpha1-beta0)</h2>{_maps(study, specimen, found)}"
         f"{_scores(study, specimen)}"
@@ -81,17 +91,21 @@ def _answers(study: Study, answers: Mapping[str, np.ndarray], point: OperatingPo
     heads = "".join(f"<th>grades {referable_grades(reading)}</th>" for reading in referable_readings())
     rows = ""
     for setup, softmax in answers.items():
-        best = int(softmax.argmax())
-        bars = "".join(
-            f"<i style='width:{100 * share:.1f}%;background:{color}'></i>"
-            for share, color in zip(softmax, GRADE_RAMP, strict=True)
-        )
         readings = "".join(_reading(setup, softmax, reading, point) for reading in referable_readings())
-        rows += (
-            f"<tr><th>{_label(study.setups[setup])}</th><td>{GRADES[best]}, {100 * softmax[best]:.0f} %</td>"
-            f"<td class='bars'>{bars}</td>{readings}</tr>"
-        )
+        rows += f"<tr><th>{_label(study.setups[setup])}</th>{_grades(softmax)}{readings}</tr>"
     return f"<tr><th></th><th>most likely</th><th>grades 0 (light) to 4 (dark)</th>{heads}</tr>{rows}"
+
+
+def _grades(softmax: np.ndarray) -> str:
+    """Cells of the likeliest grade and of the bars; of a model that does not tell grades apart, that it does not."""
+    if not tells_grades(softmax):
+        return f"<td colspan='2'>{TWO_OUTPUTS}</td>"
+    best = int(softmax.argmax())
+    bars = "".join(
+        f"<i style='width:{100 * share:.1f}%;background:{color}'></i>"
+        for share, color in zip(softmax, GRADE_RAMP, strict=True)
+    )
+    return f"<td>{GRADES[best]}, {100 * softmax[best]:.0f} %</td><td class='bars'>{bars}</td>"
 
 
 def _label(setup: Setup) -> str:
@@ -102,6 +116,8 @@ def _label(setup: Setup) -> str:
 
 def _reading(setup: str, softmax: np.ndarray, reading: Reading, point: OperatingPoint) -> str:
     score = float(reading.score(softmax))
+    if np.isnan(score):
+        return "<td>no answer</td>"
     if point.chosen and reading != point.reading:  # its threshold was chosen for the other reading's score
         return f"<td>{score:.2f}</td>"
     return f"<td>{'▲' if score >= point.threshold_of(setup) else '▽'} {score:.2f}</td>"
@@ -149,7 +165,7 @@ def _scores(study: Study, specimen: Specimen) -> str:
 
 
 def _scan(study: Study, specimen: Specimen, clean: Mapping[str, np.ndarray], point: OperatingPoint) -> str:
-    before = {setup: float(point.score(softmax)) for setup, softmax in clean.items()}
+    before = {setup: float(point.score(softmax)) for setup, softmax in point.answered(clean).items()}
     rows = [f"<tr><th>clean</th>{''.join(f'<td>{score:.2f}</td>' for score in before.values())}</tr>"]
     for name in IMAGENET_C:
         found = damaged_eye.damage(specimen.eye, study, ((name, _SEVERITY),)).answers

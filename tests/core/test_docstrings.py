@@ -34,7 +34,7 @@ NOTHING_TO_COMPUTE = {
     "intervals.py": {"warn_few"},  # likewise
     "localization.py": {"why_undefined"},  # gives the reason of a NaN
     "measures.py": {"find_measure", "measure_label", "measures_of", "under_damage"},  # look measures up
-    "sanity.py": {"describe_cascade", "describe_class_sensitivity", "stage_of"},  # say things in words, name a stage
+    "sanity.py": {"describe_cascade", "describe_class_sensitivity"},  # say things in words
     "spectrum.py": {"convolutions"},  # lists layers
 }
 """Public functions without mathematics: module -> names."""

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from dr_core.analysis.robustness import find_flips
 from dr_core.corruption import CORRUPTIONS, FAMILIES, MAX_SEVERITY
-from dr_core.data.grades import GRADES, TARGET_GRADE
+from dr_core.data.grades import GRADES, TARGET_GRADE, TWO_OUTPUTS, tells_grades
 from dr_core.models.setups import Setup
 from dr_core.publish import overlay
 from dr_core.publish.palette import GRADE_RAMP
@@ -155,17 +155,26 @@ def _cards_html(clean: Softmax, damaged: Softmax, point: OperatingPoint, setups:
 
 def _card(setup: Setup, clean: np.ndarray, damaged: np.ndarray, point: OperatingPoint) -> str:
     before, after = float(point.score(clean)), float(point.score(damaged))
+    label, head = escape(setup.label), f'<section class="lens-card {style.setup_class(setup.name)}" aria-label='
+    if np.isnan(after):
+        silent = f"Grades {point.grades}: {TWO_OUTPUTS}."
+        return f'{head}"{label}"><h2>{label}</h2><p class="lens-sure">{silent}</p></section>'
     threshold = point.threshold_of(setup.name)
     flipped = bool(find_flips(np.array([before]), np.array([after]), threshold)[0])
     word = "▲ referable" if after >= threshold else "▽ not referable"
-    best, label = int(damaged.argmax()), escape(setup.label)
     flip = '<p class="lens-flip">⚠ decision flips</p>' if flipped else '<p class="lens-sure">as on the clean eye</p>'
     return (
-        f'<section class="lens-card {style.setup_class(setup.name)}" aria-label="{label}"><h2>{label}</h2>'
-        f'<p class="lens-sure">{GRADES[best]}, {100 * damaged[best]:.0f} %</p>{_bars(clean, damaged)}'
+        f'{head}"{label}"><h2>{label}</h2>{_grades(clean, damaged)}'
         f'<p class="lens-verdict">{word}</p><p class="lens-sure"><b>{after:.2f}</b>, clean {before:.2f}</p>{flip}'
         "</section>"
     )
+
+
+def _grades(clean: np.ndarray, damaged: np.ndarray) -> str:
+    if not tells_grades(damaged):
+        return f'<p class="lens-sure">Single grades: {TWO_OUTPUTS}.</p>'
+    best = int(damaged.argmax())
+    return f'<p class="lens-sure">{GRADES[best]}, {100 * damaged[best]:.0f} %</p>{_bars(clean, damaged)}'
 
 
 def _bars(clean: np.ndarray, damaged: np.ndarray) -> str:
@@ -184,6 +193,9 @@ def _bars(clean: np.ndarray, damaged: np.ndarray) -> str:
 
 
 def _summary_html(clean: Softmax, damaged: Softmax, point: OperatingPoint, setups: Mapping[str, Setup]) -> str:
+    damaged = point.answered(damaged)
+    if not damaged:
+        return '<p class="lens-sentence" role="status"><b>No model answers by this reading.</b></p>'
     changes = {name: float(point.score(damaged[name]) - point.score(clean[name])) for name in damaged}
     flipped = [
         escape(setups[name].label)
@@ -201,6 +213,7 @@ def _summary_html(clean: Softmax, damaged: Softmax, point: OperatingPoint, setup
 
 def _curve_figure(curves: Softmax, point: OperatingPoint, severity: float, setups: Mapping[str, Setup]) -> go.Figure:
     figure = go.Figure()
+    curves = point.answered(curves)
     for name, softmax in curves.items():
         scores, setup = point.score(softmax), setups[name]
         label, line = charts.chart_text(setup.label), charts.setup_line(setup)
@@ -282,9 +295,10 @@ _ACROSS = 4
 
 
 def _scan_figure(clean: Softmax, grid: Softmax, point: OperatingPoint, setups: Mapping[str, Setup]) -> go.Figure:
+    grid = point.answered(grid)
     figure = make_subplots(
-        rows=-(-len(grid) // _ACROSS),
-        cols=min(len(grid), _ACROSS),
+        rows=max(1, -(-len(grid) // _ACROSS)),
+        cols=max(1, min(len(grid), _ACROSS)),
         shared_yaxes=True,
         horizontal_spacing=0.02,
         vertical_spacing=0.08,

@@ -7,7 +7,7 @@ from dr_core.analysis.spectrum import (
     Moments,
     activation_eigenvalues,
     condition_number,
-    convolutions,
+    measured_layers,
     count_rank,
     image_eigenvalues,
     log_density,
@@ -20,7 +20,7 @@ from tests.conftest import find_free_port
 def all_at_once(model, images, centered=True):
     """Keep every activation, then numpy's own covariance."""
     kept, handles = {}, []
-    for name, module in convolutions(model).items():
+    for name, module in measured_layers(model).items():
         handles.append(module.register_forward_hook(lambda _, __, output, name=name: kept.update({name: output})))
     with torch.inference_mode():
         model(images)
@@ -43,7 +43,7 @@ def test_any_batch_size_equals_all_at_once(centered, batch):
     found = activation_eigenvalues(model, images.split(batch), centered=centered)
     assert list(found) == list(expected)  # the order of the forward pass
     for name, values in found.items():
-        assert values.shape == (convolutions(model)[name].out_channels,)
+        assert values.shape == (measured_layers(model)[name].out_channels,)
         assert np.abs(values.numpy() - expected[name]).max() <= 1e-9 * expected[name][0]
 
 
