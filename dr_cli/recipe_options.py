@@ -83,7 +83,9 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Add what both commands share."""
     parser.add_argument("--data", type=Path, required=True, help="prepared images, as `data prepare` writes them")
     parser.add_argument("--preset", choices=get_args(Preset), default="paper", help="whose recipe (default: paper)")
-    parser.add_argument("--arch", choices=ARCHITECTURES, default="resnet50", help="paper, 3.2: ResNet-50 (default)")
+    parser.add_argument(
+        "--arch", default="resnet50", help=f"{', '.join(ARCHITECTURES)}, or timm/NAME (default: the paper's resnet50)"
+    )
     parser.add_argument(
         "--contrast",
         choices=("none", "local", "graham"),

@@ -210,7 +210,7 @@ def describe_sanity(summary: pd.DataFrame) -> dict[str, tuple[str, str]]:
 
 
 def _after(rows: pd.DataFrame, step: int) -> float:
-    """Mean over set-ups and eyes after a step of the cascade; NaN where there is none. Networks name their own stages."""
+    """Mean over set-ups and eyes after a step of the cascade, whose stages each network names; NaN where none is."""
     cascade, runs = rows[rows["check"] == CASCADE], [column for column in RUN if column in rows]
     values = []
     for _, part in cascade.groupby(runs, sort=False):

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import Tensor
-from torchvision.models.resnet import ResNet
+from torch import Tensor, nn
 
 from dr_core.errors import InputError
 from dr_core.models.torch_archive import ARCHIVE_DEFECTS, read_archive
@@ -186,18 +185,19 @@ def _expect(weights: ExternalWeights) -> str:
     return f"{weights.title} as {weights.file_name} from {weights.url}"
 
 
-def start_from(network: ResNet, state: dict[str, Tensor], source: str) -> None:
+def start_from(network: nn.Module, state: dict[str, Tensor], source: str, head: str = "fc") -> None:
     """Give a network the weights of another, all but the last layer's, in place.
 
     Args:
         network: The network.
-        state: Weights without `fc.*`.
+        state: Weights without those of the last layer.
         source: Where they come from, for messages.
+        head: Path of the last layer.
 
     Raises:
         InputError: If they are of another architecture.
     """
-    own = {name: tensor.shape for name, tensor in network.state_dict().items() if not name.startswith("fc.")}
+    own = {name: tensor.shape for name, tensor in network.state_dict().items() if not name.startswith(f"{head}.")}
     given = {name: tensor.shape for name, tensor in state.items()}
     optional = {name for name in own if name.endswith("num_batches_tracked")}  # the oldest files lack them
     wrong = [name for name in sorted(own.keys() | given.keys()) if own.get(name) != given.get(name)]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -143,6 +143,34 @@ def fill_network(network: nn.Module, tensors: Mapping[str, Tensor], mapping: Wei
         if name not in state:  # of batch norm's counters alone, or they would be missing
             state[name] = torch.tensor(0)
     network.load_state_dict(state, assign=True)
+
+
+_BESIDE = ("head.", "fc.", "classifier.", "decoder", "mask_token", "projection", "predictor", "contrastive_head.")
+"""Beginnings of names of what pretrainings put beside an encoder, and of last layers for other classes."""
+
+
+def fill_encoder(network: nn.Module, tensors: Mapping[str, Tensor], head: str) -> None:
+    """Give a network the weights of a pretraining, all but its last layer, in place.
+
+    Args:
+        network: The network, with weights.
+        tensors: Name -> tensor, as the file of the pretraining has them.
+        head: Path of the network's last layer.
+
+    Raises:
+        InputError: If a weight before the last layer is missing or of another shape, or the file holds weights that are
+            neither the network's nor those of a head or decoder.
+    """
+    mapping = map_weights(network, tensors, head=head)
+    own = f"{head}."
+    missing = tuple(name for name in mapping.missing if not name.startswith(own))
+    unexpected = tuple(name for name in mapping.unexpected if not name.startswith((own, *_BESIDE)))
+    reshaped = {name: shapes for name, shapes in mapping.reshaped.items() if not name.startswith(own)}
+    left = replace(mapping, missing=missing, unexpected=unexpected, reshaped=reshaped)
+    if not left.fits:
+        raise InputError(f"The weights do not fit: {'; '.join(left.differences())}.")
+    state = {name: tensors[full] for name, full in mapping.names.items() if not name.startswith(own)}
+    network.load_state_dict(state, strict=False)
 
 
 def find_nearest(tensors: Mapping[str, Tensor], size: int) -> str:

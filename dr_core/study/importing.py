@@ -213,6 +213,8 @@ def _build(request: ImportRequest, file: WeightsFile, plan: ImportPlan) -> Loade
     if not plan.mapping.fits:
         differences = "; ".join(plan.mapping.differences())
         near = f" By its shapes it is most like {plan.nearest}." if plan.nearest else ""
+        if any(name.startswith("fc_norm.") for name in plan.mapping.unexpected) and ":" not in request.arch:
+            near += f" Its tokens are averaged before the last layer: name the architecture {request.arch}:avg."
         raise InputError(f"{request.file} does not hold a {request.arch}: {differences}.{near} Nothing was written.")
     network = build_without_weights(request.arch, OUTPUT_COUNTS[plan.outputs], request.preprocessing.size)
     fill_network(network, _two_logits(request, file, plan), plan.mapping)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torchvision.models.resnet import ResNet
+from torch import Tensor, nn
 
 from dr_core.errors import InputError
 from dr_core.files import replacing, write_json
@@ -115,20 +115,35 @@ def _read_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def load_encoder(network: ResNet, folder: Path, prefix: str = "") -> None:
-    """Take over the weights of a finished pretraining, all but the last layer's.
+def read_encoder(folder: Path, prefix: str = "", head: str = "fc") -> dict[str, Tensor]:
+    """Weights of the encoder of a pretraining, all but the last layer's.
 
     Args:
-        network: The network to fill; its `fc` stays as it is.
         folder: The run folder of the pretraining.
         prefix: What stands before the names of the encoder's weights, such as `"encoder_q."`.
+        head: Path of the last layer.
 
     Raises:
-        InputError: If there is no state, it is cut off, or of another architecture.
+        InputError: If there is no state, or it is cut off.
     """
     path = folder / "last.ckpt"
     if not path.is_file():
         raise InputError(f"There is no pretraining in {folder}; pretrain there first.")
     state = _read_state(path)["network"]
     encoder = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
-    start_from(network, {name: tensor for name, tensor in encoder.items() if not name.startswith("fc.")}, str(folder))
+    return {name: tensor for name, tensor in encoder.items() if not name.startswith(f"{head}.")}
+
+
+def load_encoder(network: nn.Module, folder: Path, prefix: str = "", head: str = "fc") -> None:
+    """Take over the weights of a finished pretraining, all but the last layer's, which stays as it is.
+
+    Args:
+        network: The network to fill.
+        folder: As in `read_encoder`, as are the others.
+        prefix: The same.
+        head: The same.
+
+    Raises:
+        InputError: As `read_encoder`, or if the weights are of another architecture.
+    """
+    start_from(network, read_encoder(folder, prefix, head), str(folder), head)

@@ -8,11 +8,13 @@ from html import escape
 import numpy as np
 
 from dr_core.analysis.agreement import find_agreement
+from dr_core.analysis.attribution import RULES
 from dr_core.analysis.explanation import describe_explanation
 from dr_core.corruption import CORRUPTIONS, IMAGENET_C
 from dr_core.data.fundus import encode_jpeg
 from dr_core.data.grades import (
     GRADES,
+    POSITIVE,
     TARGET_GRADE,
     TOTAL,
     TWO_OUTPUTS,
@@ -33,15 +35,23 @@ from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import no_answer, photograph
 from dr_ui.parts.answer_cards import spread_sentence
 from dr_ui.parts.operating_point import OperatingPoint, referable_grades
-from dr_ui.views.explain import controls, heatmaps, localization_scores
+from dr_ui.views.explain import controls, engines, heatmaps, localization_scores
 from dr_ui.views.explain.heatmaps import OWN, Question
 from dr_ui.views.explain.localization_scores import asked_of
 from dr_ui.views.robustness import damaged_eye
 
 _SEVERITY = 3.0
 _HEATMAP_SIDE = 320
-_QUESTION = Question(rule="alpha1_beta0", target=TARGET_GRADE, pooling="sum_pos", protocol=OWN)
-"""As the paper explains: LRP alpha1-beta0 from the severe neuron, the positive sum of the colors."""
+
+
+def _choose_question(study: Study) -> Question:
+    """As the paper explains where a model can: LRP alpha1-beta0 from the severe neuron, the positive sum of the colors.
+
+    Of networks that it does not fit the first method that does; of models with two outputs alone the positive one.
+    """
+    graded = any(not model.info.positive_from for model in cache.models(study).values())
+    target = TARGET_GRADE if graded else POSITIVE
+    return Question(rule=engines.fitting_rules(study)[0], target=target, pooling="sum_pos", protocol=OWN)
 
 
 def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) -> str:
@@ -58,7 +68,8 @@ def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) ->
     eye = specimen.eye
     answers, look = cache.answers(eye, study), cache.look(eye, study)
     no_answer.require_answers(study, answers)
-    found = heatmaps.ask(specimen, study, _QUESTION)
+    question = _choose_question(study)
+    found = heatmaps.ask(specimen, study, question)
     agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
     yes, all_of = len(agreement.referable), len(point.answered(answers))
     body = (
@@ -69,8 +80,8 @@ def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) ->
         f"operating point: {escape(point.label)}). "
         f"{spread_sentence(agreement)}</p>{no_answer.reasons_html(study, answers)}"
         f"{photograph.quality_html(look, _description(specimen, look))}</div></div>"
-        f"<h2>Where they look for severe DR (LRP alpha1-beta0)</h2>{_maps(study, specimen, found)}"
-        f"{_scores(study, specimen)}"
+        f"<h2>Where they look for {_DISEASE[question.target]} ({escape(RULES[question.rule].label)})</h2>"
+        f"{_maps(study, specimen, found)}{_scores(study, specimen, question)}"
         f"<h2>{len(IMAGENET_C)} corruptions at severity {_SEVERITY:.0f}: score of grades {point.grades}</h2>"
         f"{_scan(study, specimen, answers, point)}{_caveats(study)}"
     )
@@ -144,9 +155,12 @@ def _draw(view: np.ndarray, heatmap: np.ndarray, end: float) -> bytes:
     return encode_jpeg(overlay.render_overlay(view, heatmap, end), _HEATMAP_SIDE)
 
 
-def _scores(study: Study, specimen: Specimen) -> str:
+_DISEASE = {TARGET_GRADE: "severe DR", POSITIVE: "the positive grades of each model"}
+
+
+def _scores(study: Study, specimen: Specimen, question: Question) -> str:
     """Where each heatmap's relevance lies, beside its strongest control, and what may be said of it."""
-    maps = controls.controls(specimen, study, _QUESTION)
+    maps = controls.controls(specimen, study, question)
     prepared, preprocessings = heatmaps.prepare(specimen, study, OWN), heatmaps.ways_of(study, OWN)
     known = specimen.masked and all(
         prepared.masks[preprocessing].get(TOTAL) is not None for preprocessing in preprocessings.values()
@@ -156,7 +170,7 @@ def _scores(study: Study, specimen: Specimen) -> str:
         setup: prepared.masks[preprocessings[setup]][TOTAL] if known else prepared.regions[preprocessings[setup]].disc
         for setup in maps
     }
-    row = localization_scores.measure_controlled(code, name, maps, masks, asked_of(study, specimen, _QUESTION))
+    row = localization_scores.measure_controlled(code, name, maps, masks, asked_of(study, specimen, question))
     if known and row.empty:
         return "<p>No lesion is marked in this eye.</p>"
     sentences = "".join(f"<p>{escape(describe_explanation(one), quote=False)}</p>" for one in row.explanations.values())

@@ -165,12 +165,13 @@ def _normalize(module: Any, dim: int, x: Tensor) -> Tensor:  # noqa: ANN401 - to
     scaled = centered / (centered.detach().square().mean(dim=dim, keepdim=True) + module.eps).sqrt()
     shape = (-1, *(1,) * (x.dim() - 2)) if dim == 1 else (-1,)
     scaled = scaled if module.weight is None else scaled * module.weight.view(shape)
-    return scaled if module.bias is None else scaled + module.bias.view(shape)
+    result: Tensor = scaled if module.bias is None else scaled + module.bias.view(shape)
+    return result
 
 
 def _batch_scale(module: Any) -> Tensor:  # noqa: ANN401 - torch's batch norm or timm's
     scale: Tensor = (module.running_var + module.eps).rsqrt()
-    return (scale if module.weight is None else scale * module.weight).detach()
+    return scale.detach() if module.weight is None else scale * module.weight.detach()
 
 
 def _scale(module: Any, shift: Tensor, x: Tensor) -> Tensor:  # noqa: ANN401
@@ -234,22 +235,35 @@ class _Gamma(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         x, weight, bias, result = ctx.saved_tensors
-        zero = torch.zeros_like(weight)
-        weights = [weight + ctx.gamma * one for one in (torch.maximum(weight, zero), torch.minimum(weight, zero))]
-        biases = [None, None]
-        if bias is not None:
-            biases = [bias + ctx.gamma * bias.clamp(min=0), bias + ctx.gamma * bias.clamp(max=0)]
-        above, below = x.clamp(min=0), x.clamp(max=0)
         found, of_bias = torch.zeros_like(x), None if bias is None else torch.zeros_like(bias)
-        for own, sign in ((0, result > 0), (1, result <= 0)):
-            with torch.enable_grad():
-                parts = [one.detach().requires_grad_(True) for one in (above, below)]
-                strong, weak = weights[own], weights[1 - own]
-                added = None if bias is None else biases[own].detach().requires_grad_(True)  # type: ignore[union-attr]
-                total = ctx.linear(parts[0], strong, added) + ctx.linear(parts[1], weak)
-                start = torch.where(sign, _divide(slopes[0] * result, total.detach()), 0)
-                slopes_in = torch.autograd.grad(total, [*parts, *([added] if added is not None else [])], start)
-            found = found + torch.where(x > 0, slopes_in[0], slopes_in[1])
-            if bias is not None:
-                of_bias = of_bias + _divide(slopes_in[2] * added.detach(), bias)  # type: ignore[union-attr]
+        for positive in (True, False):
+            part, part_of_bias = _share(ctx.linear, ctx.gamma, (x, weight, bias), (result, slopes[0]), positive)
+            found = found + part
+            of_bias = None if of_bias is None else of_bias + part_of_bias
         return found, None, of_bias, None, None
+
+
+def _share(
+    linear: Callable[..., Tensor],
+    gamma: float,
+    layer: tuple[Tensor, Tensor, Tensor | None],
+    outgoing: tuple[Tensor, Tensor],
+    positive: bool,
+) -> tuple[Tensor, Tensor | float]:
+    """Slopes on input and bias of a layer by the outputs of one sign, so that value times slope is relevance."""
+    (x, weight, bias), (result, slope) = layer, outgoing
+    strong, weak = (
+        weight + gamma * (weight.clamp(min=0) if up else weight.clamp(max=0)) for up in (positive, not positive)
+    )
+    with torch.enable_grad():
+        above, below = (one.detach().requires_grad_(True) for one in (x.clamp(min=0), x.clamp(max=0)))
+        added = None
+        if bias is not None:
+            own = bias.clamp(min=0) if positive else bias.clamp(max=0)
+            added = (bias + gamma * own).detach().requires_grad_(True)
+        total = linear(above, strong, added) + linear(below, weak)
+        chosen = result > 0 if positive else result <= 0
+        start = torch.where(chosen, _divide(slope * result, total.detach()), 0)
+        slopes = torch.autograd.grad(total, [above, below, *([] if added is None else [added])], start)
+    found = torch.where(x > 0, slopes[0], slopes[1])
+    return found, 0.0 if bias is None or added is None else _divide(slopes[2] * added.detach(), bias)

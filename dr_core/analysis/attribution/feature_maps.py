@@ -1,5 +1,7 @@
 """Attribution by what a network's last maps or its attention hold: coarse, and known for every architecture."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -74,7 +76,7 @@ class AttentionRollout:
         return _enlarge(maps.arrange(read[:, :, None]), images)
 
 
-def _attention(layer: nn.Module, qkv: Tensor) -> Tensor:
+def _attention(layer: Any, qkv: Tensor) -> Tensor:  # noqa: ANN401 - timm's attention
     """Attention of each token to each, float (N, T, T), the mean over heads."""
     count, tokens, _ = qkv.shape
     query, key, _ = qkv.reshape(count, tokens, 3, layer.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)

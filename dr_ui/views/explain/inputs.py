@@ -15,7 +15,7 @@ from dr_ui.eyes import cache, masked_eye
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import style
 from dr_ui.shell.navigation import kept_input
-from dr_ui.views.explain import heatmaps
+from dr_ui.views.explain import engines, heatmaps
 from dr_ui.views.explain.heatmaps import Question
 
 _Value = TypeVar("_Value")
@@ -71,10 +71,11 @@ def choose(study: Study) -> Choice:
     with places[1]:
         rule = _select(
             "Attribution method",
-            list(RULES),
+            rules := engines.fitting_rules(study),
             "rule",
             rule_title,
-            " ".join(f"{rule.label}: {rule.help}" for rule in RULES.values()),
+            " ".join(f"{RULES[rule].label}: {RULES[rule].help}" for rule in rules)
+            + " Methods that fit no model of this study are left out.",
         )
     with places[2]:
         target = _select(

@@ -243,7 +243,12 @@ def _show_heatmaps(study: Study, eye: Eye, steps: Steps) -> None:
     st.html(f'<div class="lens-cards">{cards}</div><p class="lens-small">{overlay.scale_bar_html()}</p>')
 
 
-def _heatmaps_card(setup: Setup, found: damaged_eye.Moved) -> str:
+def _heatmaps_card(setup: Setup, found: damaged_eye.Moved | str) -> str:
+    if isinstance(found, str):
+        return (
+            f'<section class="lens-card {style.setup_class(setup.name)}"><h2>{escape(setup.label)}</h2>'
+            f'<p class="lens-sure">{escape(found)}</p></section>'
+        )
     pictures = "".join(
         f'<figure><img src="data:image/jpeg;base64,{base64.b64encode(picture).decode()}" alt="{name}">'
         f"<figcaption>{name}</figcaption></figure>"
