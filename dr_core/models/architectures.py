@@ -1,5 +1,6 @@
 """Architectures: torchvision's ResNets, a slim one that a laptop can train, and any of timm's where it is installed."""
 
+import copy
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from dr_core.errors import InputError
@@ -179,13 +181,32 @@ def build_without_weights(arch: str, classes: int, size: int) -> nn.Module:
     Raises:
         InputError: As `find_architecture`.
     """
-    known = find_architecture(arch)
-    with torch.device("meta"):
-        network = known.build(classes, size)
+    empty = _build_empty(arch, classes, size)
+    return find_architecture(arch).build(classes, size) if empty is None else copy.deepcopy(empty)
+
+
+@lru_cache(maxsize=8)
+def _build_empty(arch: str, classes: int, size: int) -> nn.Module | None:
+    """A network on the device `meta`, kept since each of its layers takes time; None where it holds other tensors."""
+    with torch.device("meta"), _Uninitialized():
+        network = find_architecture(arch).build(classes, size)
     stored = network.state_dict()
-    if all(name in stored for name, _ in network.named_buffers()):
-        return network
-    return known.build(classes, size)
+    return network if all(name in stored for name, _ in network.named_buffers()) else None
+
+
+class _Uninitialized(TorchFunctionMode):
+    """While it is open, weights are not drawn: without memory there is nothing to fill."""
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - whatever the function gives
+        if getattr(function, "__module__", "") == "torch.nn.init":
+            return args[0] if args else (kwargs or {})["tensor"]
+        return function(*args, **(kwargs or {}))
 
 
 def replace_head(model: nn.Module, classes: int, seed: int = 0, head: str = "fc") -> nn.Module:

@@ -31,10 +31,15 @@ def check_weights(name: str, tensors: Mapping[str, Tensor]) -> None:
         InputError: If one is not finite, or a running variance is negative.
     """
     for key, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if tensor.is_floating_point() and not _is_finite(tensor):
             raise InputError(f"{name} is broken: its weights {key!r} hold values that are no numbers; train it again.")
         if key.endswith("running_var") and bool((tensor < 0).any()):
             raise InputError(f"{name} is broken: its variances {key!r} are below 0; train it again.")
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    """Whether all numbers are finite; their sum in double precision is so for all but the largest of doubles."""
+    return bool(torch.isfinite(tensor.sum(dtype=torch.float64))) or bool(torch.isfinite(tensor).all())
 
 
 def check_identity(name: str, found: str, expected: str) -> None:

@@ -21,6 +21,9 @@ _FURTHER = ("convnext_tiny", "efficientnet_b0", "densenet121", "vit_small_patch1
 
 _SHOWN = 5
 
+_DECODERS = ("decoder", "mask_token", "projection", "predictor", "contrastive_head.")
+"""Beginnings of names of what pretrainings put behind an encoder, which are no last layers."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightMapping:
@@ -121,7 +124,10 @@ def _find_head(
     layers = [
         name.removesuffix(".weight")
         for name, full in found.items()
-        if name.endswith(".weight") and name not in own and tuple(tensors[full].shape[1:]) == width
+        if name.endswith(".weight")
+        and name not in own
+        and tuple(tensors[full].shape[1:]) == width
+        and not name.startswith(_DECODERS)
     ]
     return layers[0] if len(layers) == 1 else ""
 
@@ -145,7 +151,7 @@ def fill_network(network: nn.Module, tensors: Mapping[str, Tensor], mapping: Wei
     network.load_state_dict(state, assign=True)
 
 
-_BESIDE = ("head.", "fc.", "classifier.", "decoder", "mask_token", "projection", "predictor", "contrastive_head.")
+_BESIDE = ("head.", "fc.", "classifier.", *_DECODERS)
 """Beginnings of names of what pretrainings put beside an encoder, and of last layers for other classes."""
 
 

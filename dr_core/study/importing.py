@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 from dr_core.files import digest_file, locked
 from dr_core.models.architectures import build_without_weights, find_architecture
-from dr_core.models.checkpoint import CheckpointInfo, LoadedModel, load_model, save_model
+from dr_core.models.checkpoint import CheckpointInfo, LoadedModel, read_info, save_model
 from dr_core.models.heads import OUTPUT_COUNTS, Outputs, double_logit, name_groups, wrap_head
 from dr_core.models.prediction import predict_photographs
 from dr_core.models.setups import Setup, declare_setups
@@ -107,10 +108,19 @@ def plan_import(request: ImportRequest) -> ImportPlan:
         InputError: If the file cannot be read, the architecture is unknown, or the last layer answers something else
             than grades.
     """
-    return _plan(request, read_weights_file(request.file))
+    return _plan(request, *_read(request.file))
 
 
-def _plan(request: ImportRequest, file: WeightsFile) -> ImportPlan:
+def _read(path: Path) -> tuple[WeightsFile, str]:
+    """A file's weights and its SHA-256, which is taken meanwhile."""
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        digest = worker.submit(digest_file, path) if path.is_file() else None
+        file = read_weights_file(path)  # raises where there is none
+    assert digest is not None  # for the type checker
+    return file, digest.result()
+
+
+def _plan(request: ImportRequest, file: WeightsFile, digest: str) -> ImportPlan:
     known, size = find_architecture(request.arch), request.preprocessing.size
     outputs = request.outputs or ("grades" if request.positive_from is None else "referable")
     _check_reading(request, outputs)
@@ -125,7 +135,7 @@ def _plan(request: ImportRequest, file: WeightsFile) -> ImportPlan:
     return ImportPlan(
         mapping=mapping,
         outputs=outputs,
-        digest=digest_file(request.file),
+        digest=digest,
         notes=(*file.notes, *mapping.notes),
         nearest="" if nearest == request.arch else nearest,
     )
@@ -185,8 +195,8 @@ def import_model(request: ImportRequest) -> ImportReport:
             the answers are not those expected. Nothing is written then.
     """
     _check_name(request)
-    file = read_weights_file(request.file)
-    plan = _plan(request, file)
+    file, digest = _read(request.file)
+    plan = _plan(request, file, digest)
     model = _build(request, file, plan)
     compared, difference = compare_answers(model, request.expect) if request.expect is not None else (0, float("nan"))
     checkpoint = _write(request, model)
@@ -299,7 +309,7 @@ def _write(request: ImportRequest, model: LoadedModel) -> Path:
         checkpoint.parent.mkdir(exist_ok=True)
         try:
             save_model(checkpoint, model.model, model.info)
-            load_model(checkpoint, setup=request.setup.name)  # what cannot be read back is not kept
+            read_info(checkpoint)  # what cannot be read back is not kept
         except InputError:
             checkpoint.unlink(missing_ok=True)
             raise
