@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -179,6 +180,16 @@ def fill_encoder(network: nn.Module, tensors: Mapping[str, Tensor], head: str) -
     network.load_state_dict(state, strict=False)
 
 
+@lru_cache(maxsize=32)
+def _count_shapes(arch: str, size: int) -> Counter[tuple[int, ...]] | None:
+    """How often each shape occurs among an architecture's weights; None where it cannot be built."""
+    try:
+        network = build_without_weights(arch, 1, size)
+    except (InputError, ValueError, AssertionError, RuntimeError):  # timm is not installed; not made for this size
+        return None
+    return Counter(tuple(tensor.shape) for tensor in network.state_dict().values() if tensor.dim() > 1)
+
+
 def find_nearest(tensors: Mapping[str, Tensor], size: int) -> str:
     """The architecture whose weights have the most shapes in common with a file's; empty where none has half of them.
 
@@ -187,13 +198,9 @@ def find_nearest(tensors: Mapping[str, Tensor], size: int) -> str:
     given = Counter(tuple(tensor.shape) for tensor in tensors.values() if tensor.dim() > 1)
     scores: dict[str, float] = {}
     for name in (*ARCHITECTURES, *(f"timm/{model}" for model in _FURTHER)):
-        try:
-            network = build_without_weights(name, 1, size)
-        except InputError:  # timm is not installed
+        own = _count_shapes(name, size)
+        if own is None:
             continue
-        except (ValueError, AssertionError, RuntimeError):  # not made for this size
-            continue
-        own = Counter(tuple(tensor.shape) for tensor in network.state_dict().values() if tensor.dim() > 1)
         scores[name] = sum((own & given).values()) / max(sum((own | given).values()), 1)
     best = max(scores, key=lambda name: scores[name])
     return best if scores[best] > 0.5 else ""
