@@ -47,7 +47,7 @@ class Explainer:
         self.rule = rule
         self._rule = RULES.find(rule)
         if lack := self._rule.why_unfit(model):
-            raise _no_answer(self._rule, lack, f"choose a rule that needs less than {self._rule.needs}")
+            raise _no_answer(self._rule, lack, "choose a method that fits it, such as integrated gradients")
         unknown = why_unknown(model)
         self.reason = unknown if rule in _FAST else None
         with torch.inference_mode(False):
