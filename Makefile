@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install app test lint types bench fuzz faults proxy demo-study lock check-lock install-locked audit licences sbom clean chromium
+.PHONY: help install app test lint types bench fuzz faults proxy test-device test-other-torch gpu demo-study lock check-lock install-locked audit licences sbom clean chromium
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -35,6 +35,24 @@ faults: .venv/dev.stamp  ## kill trainings, evaluations, reports and studies at 
 
 proxy: .venv/dev.stamp chromium  ## the app behind nginx, with TLS and a base path (Debian, as root: installs nginx)
 	tests/proxy/run.sh
+
+test-device: build/device.stamp  ## compare a second device with the CPU: PyTorch's XLA, in an environment of its own (7 GB)
+	PJRT_DEVICE=CPU OMP_NUM_THREADS=1 build/device/bin/python -m pytest tests/device -W ignore
+
+OTHER_TORCH ?= 2.11.0
+OTHER_TORCHVISION ?= 0.26.0
+OTHER := build/torch-$(OTHER_TORCH)
+
+test-other-torch:  ## run the tests of the core with the PyTorch that many GPU hosts have: OTHER_TORCH, OTHER_TORCHVISION, PYTHON
+	test -d $(OTHER) || $(PYTHON) -m venv $(OTHER)
+	$(WITHOUT_TORCH) requirements.txt > $(OTHER)/rest.txt
+	$(OTHER)/bin/pip install --quiet --disable-pip-version-check torch==$(OTHER_TORCH) torchvision==$(OTHER_TORCHVISION) \
+		-r $(OTHER)/rest.txt -r requirements-dev.txt
+	OMP_NUM_THREADS=1 $(OTHER)/bin/python -m pytest -n 2 --dist loadfile tests/core tests/device -W "ignore::DeprecationWarning"
+
+gpu: .venv/dev.stamp  ## on a GPU: tests/device for real, then what it gives and how fast, as JSON lines
+	$(BIN)/python -m pytest tests/device
+	$(BIN)/python benchmarks/gpu.py
 
 demo-study: .venv/app.stamp  ## draw the phantoms and train the demo study anew (hours on a laptop)
 	$(BIN)/python train_cli.py demo --out build/demo_study --seed 0
@@ -96,6 +114,14 @@ build/constraints.txt: requirements.lock
 build/supply.stamp: requirements-supply.txt
 	$(PYTHON) -m venv build/supply
 	$(SUPPLY)/pip install --quiet --disable-pip-version-check -r requirements-supply.txt
+	@touch $@
+
+WITHOUT_TORCH := grep -vE '^(torch|torchvision)=='
+
+build/device.stamp: requirements-device.txt requirements.txt
+	$(PYTHON) -m venv build/device
+	$(WITHOUT_TORCH) requirements.txt > build/device/rest.txt
+	build/device/bin/pip install --quiet --disable-pip-version-check -r requirements-device.txt -r build/device/rest.txt
 	@touch $@
 
 chromium:

@@ -31,7 +31,7 @@ ROUNDS = {224: 7, 512: 3}
 def zennit_map(model: ResNet, images: Tensor) -> Tensor:
     """One call as zennit's documentation shows it."""
     composite = LayerMapComposite([*layer_map_base(), (Linear, ZPlus())], canonizers=[ResNetCanonizer()])
-    start = torch.zeros(len(images), 5)
+    start = torch.zeros(len(images), 5, device=images.device)
     start[:, TARGET] = 1
     with Gradient(model, composite) as attributor:
         return attributor(images.clone(), start)[1]

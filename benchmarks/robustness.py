@@ -18,12 +18,12 @@ from dr_core.models.setups import SETUPS
 EYES = 8
 
 
-def main() -> None:
-    """Measure some eyes at severity 3; the other severities cost alike."""
+def build_grid(eyes: int) -> tuple[dict[str, LoadedModel], Store]:
+    """Four full ResNet-50s, and phantoms at their size."""
     way = Preprocessing(size=224)
-    views = [way.to_model_view(draw_phantom(number % 5, 448, number).image) for number in range(EYES)]
+    views = [way.to_model_view(draw_phantom(number % 5, 448, number).image) for number in range(eyes)]
     index = pd.DataFrame(
-        {"eye": map(str, range(EYES)), "patient": range(EYES), "grade": [number % 5 for number in range(EYES)]}
+        {"eye": map(str, range(eyes)), "patient": range(eyes), "grade": [number % 5 for number in range(eyes)]}
     )
     store = Store(np.stack(views).transpose(0, 3, 1, 2).copy(), index)
     models = {}
@@ -37,8 +37,14 @@ def main() -> None:
             data_fingerprint="none",
         )
         models[setup] = LoadedModel(build_backbone("resnet50", 5, seed=number).eval(), info)
+    return models, store
+
+
+def main() -> None:
+    """Measure some eyes at severity 3; the other severities cost alike."""
+    models, store = build_grid(EYES)
     config = RobustnessConfig(severities=(3,))
-    list(damage_eyes("warm", models, Store(store.images[:1], index[:1]), config))
+    list(damage_eyes("warm", models, store, config, rows=np.arange(1)))
     started = time.perf_counter()
     report = list(damage_eyes("phantoms", models, store, config))[-1]
     seconds = time.perf_counter() - started

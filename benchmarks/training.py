@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal, get_args
@@ -42,11 +43,12 @@ from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import IMAGES, INDEX, Store, open_store
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo
-from dr_core.models.moco import MoCo
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
-from dr_core.training.contrastive import ContrastiveConfig, ContrastiveTask
 from dr_core.training.execution import Device, Execution, Precision, resolve_precision
 from dr_core.training.loop import Trainer
+from dr_core.training.pretraining.method import build_pretraining
+from dr_core.training.pretraining.moco import MOCO, MoCoConfig
+from dr_core.training.pretraining.task import SelfSupervisedTask
 
 SIZE, QUEUE, WARM, DRAWN = 224, 4096, 2, 40
 WORKERS = min(8, os.cpu_count() or 1)
@@ -208,7 +210,7 @@ def finetune(setting: Setting) -> Measured:
 
 def pretrain(setting: Setting) -> Measured:
     """Our MoCo v2, as its authors' recipe has it."""
-    config = ContrastiveConfig(
+    config = MoCoConfig(
         epochs=1,
         learning_rate=0.03,
         batch_size=setting.batch,
@@ -216,14 +218,14 @@ def pretrain(setting: Setting) -> Measured:
         optimizer="sgd",
         precision=setting.precision,
     )
-    encoder = build_backbone(setting.arch, 1)
-    moco = MoCo(encoder, config.dim, QUEUE, config.momentum, config.temperature, norm_groups=config.norm_groups)
-    task = ContrastiveTask(moco, open_store(setting.store), preprocessing=Preprocessing(size=SIZE), config=config)
+    build = partial(build_pretraining, MOCO, setting.arch, config, SIZE)
+    store = open_store(setting.store)
+    task = SelfSupervisedTask(MOCO, build, store, preprocessing=Preprocessing(size=SIZE), config=config)
     return train(task, config, setting, views=2)
 
 
 def train(
-    task: FinetuneTask | ContrastiveTask, config: FinetuneConfig | ContrastiveConfig, setting: Setting, views: int
+    task: FinetuneTask | SelfSupervisedTask, config: FinetuneConfig | MoCoConfig, setting: Setting, views: int
 ) -> Measured:
     """Steps of the project's loop, then the views of a batch alone."""
     trainer = Trainer(task, config, Execution(device=setting.device))
@@ -234,9 +236,7 @@ def train(
     return clock.read(views * time_view(task, config, setting))
 
 
-def time_view(
-    task: FinetuneTask | ContrastiveTask, config: FinetuneConfig | ContrastiveConfig, setting: Setting
-) -> float:
+def time_view(task: FinetuneTask | SelfSupervisedTask, config: FinetuneConfig | MoCoConfig, setting: Setting) -> float:
     """Seconds in which a view of every image of a batch is made, as a step does."""
     images, seconds = task.read(np.arange(setting.batch)).to(setting.device), []
     for seed in range(5):

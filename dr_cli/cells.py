@@ -5,12 +5,13 @@ from typing import Any
 
 from dr_cli.commands import changed_fields, option_words, path_words
 from dr_cli.main import main
+from dr_core.data.augment import PRETRAINING_AUGMENTATIONS
 from dr_core.experiments.registry import find_experiment
 from dr_core.pipeline.requests import DrawRequest, MeasureRequest, ReportRequest, Request
 from dr_core.training.jobs.finetune import FinetuneRequest
 from dr_core.training.jobs.pretrain import PretrainRequest
-from dr_core.training.jobs.supervised import SupervisedRequest
-from dr_core.training.recipes import CONTRASTIVE, SUPERVISED, Preset, choose_finetuning
+from dr_core.training.pretraining.registry import METHODS
+from dr_core.training.recipes import FINETUNE, Preset, choose_finetuning
 
 
 class CellCommand:
@@ -51,7 +52,7 @@ def _render_measurement(request: MeasureRequest) -> list[str]:
     return words + option_words({"allow_overlap": request.allow_overlap} | given | request.options)
 
 
-def _render_training(request: PretrainRequest | SupervisedRequest | FinetuneRequest) -> list[str]:
+def _render_training(request: PretrainRequest | FinetuneRequest) -> list[str]:
     shared: dict[str, Any] = {"arch": request.arch, "contrast": request.contrast, "device": request.execution.device}
     if isinstance(request, FinetuneRequest):
         words = ["finetune", "--setup", request.setup.name, "--fraction", str(request.percent)]
@@ -59,13 +60,15 @@ def _render_training(request: PretrainRequest | SupervisedRequest | FinetuneRequ
         named = {start: request.start.path} if start else {}
         words += path_words(data=request.data, validation=request.validation, study=request.study, **named)
         words += option_words({"allow_overlap": request.allow_overlap, "allow_test_split": request.allow_test_split})
-        presets: Mapping[Preset, Any] = {name: choose_finetuning(name, request.setup) for name in CONTRASTIVE}
+        presets: Mapping[Preset, Any] = {name: choose_finetuning(name, request.setup) for name in FINETUNE}
     else:
-        contrastive = isinstance(request, PretrainRequest)
-        words = ["pretrain", "--method", "moco" if contrastive else "supervised"]
-        words += path_words(data=request.data, out=request.out)
-        presets = CONTRASTIVE if contrastive else SUPERVISED
+        words = ["pretrain", "--method", request.method, *path_words(data=request.data, out=request.out)]
+        words += option_words({"keep_every": request.keep_every or None})
+        presets = METHODS[request.method].recipes
     preset, changed = _nearest(request.config, presets)
+    if "augment" in changed:
+        names = {augment: name for name, augment in PRETRAINING_AUGMENTATIONS.items()}
+        changed = {"augmentation": names[changed["augment"]]} | {k: v for k, v in changed.items() if k != "augment"}
     return words + option_words({"preset": preset} | shared | changed)
 
 

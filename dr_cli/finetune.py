@@ -43,7 +43,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     start = parser.add_argument_group("start", "IFI without either fetches the published ImageNet weights once")
     start.add_argument("--pretrained", type=Path, metavar="RUN", help="run folder of a pretraining; IWNE-CL needs one")
     start.add_argument("--weights", type=Path, metavar="FILE", help="file of weights, such as the published ones (IFI)")
-    presets = {preset: list(recipes.values()) for preset, recipes in FINETUNE.items()}
+    presets = {preset: {"IWNE": one["none"], "IFI": one["imagenet"]} for preset, one in FINETUNE.items()}
     recipe_options.add_recipe_options(parser, recipe_options.FINETUNE, presets)
     parser.add_argument(
         "--accumulate", type=int, default=1, help="parts of a batch computed one after the other, to save memory (1)"

@@ -16,7 +16,7 @@ COMMANDS = {
     "app": "open a study, or the demo study, in the browser",
     "data": "check a data set, bring it to model size, split it",
     "demo": "a whole study on phantoms that are drawn for it",
-    "pretrain": "MoCo v2 on prepared images",
+    "pretrain": "an encoder on prepared images, by MoCo v2, SimCLR, BYOL, DINO or labels",
     "finetune": "train one set-up on graded eyes",
     "import": "a lab's own checkpoint becomes a set-up of a study",
     "evaluate": "measure the models of a study on prepared eyes",

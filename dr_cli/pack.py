@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from dr_cli.output import give, say
+from dr_core.publish.sharing.hub import parse_address, push_archive
 from dr_core.publish.sharing.pack import pack_study
 from dr_core.study.folder import open_study
 
@@ -13,6 +14,12 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser = commands.add_parser("pack", help=summary, description=__doc__)
     parser.add_argument("study", type=Path, metavar="STUDY", help="the study's folder")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the archive, .zip")
+    parser.add_argument(
+        "--push",
+        type=parse_address,
+        metavar="OWNER/NAME",
+        help="upload it to a repository of a model hub, made private where there is none; needs the extra hub",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -21,4 +28,8 @@ def _run(options: argparse.Namespace) -> None:
     size = sum(one.size for one in report.files)
     say(f"{len(report.files)} files, {size / 1e6:.1f} MB, are in {report.archive}.")
     say("Names of eyes and patients stand in the tables as they do in the study; see that they may be given away.")
-    give(archive=report.archive, files=report.files)
+    pushed = None
+    if options.push is not None:
+        pushed = push_archive(report.archive, options.push)
+        say(f"It is at {pushed}. Who may read it is set on the hub; a new repository is private.")
+    give(archive=report.archive, files=report.files, pushed=None if pushed is None else str(pushed))

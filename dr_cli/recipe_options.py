@@ -2,13 +2,14 @@
 
 import argparse
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 from rich.table import Table
 
 from dr_cli.output import console, give, say
+from dr_core.data.augment import AugmentConfig
 from dr_core.devices import find_job
 from dr_core.models.architectures import ARCHITECTURES
 from dr_core.study.run_history import METRICS, read_metrics
@@ -39,30 +40,40 @@ FINETUNE: dict[str, tuple[str, tuple[str, ...]]] = LOOP | {
     "small_size": ("side of those images in pixels", ()),
 }
 
-CONTRASTIVE: dict[str, tuple[str, tuple[str, ...]]] = LOOP | {
-    "dim": ("length of the representation (MoCo: 128)", ()),
+PRETRAIN: dict[str, tuple[str, tuple[str, ...]]] = LOOP | {
+    "dim": ("length of the representation that the loss compares", ()),
     "queue": ("keys in the queue, K (MoCo: 65536); choose fewer than there are images", ()),
-    "momentum": ("momentum of the key encoder, m (MoCo: .999)", ()),
-    "temperature": ("temperature of the softmax, T (MoCo v2: .2)", ()),
+    "momentum": ("momentum of the key encoder, target or teacher (MoCo: .999; BYOL, DINO: .996, rising to 1)", ()),
+    "temperature": ("temperature of the softmax (MoCo v2: .2; SimCLR, DINO: .1)", ()),
+    "teacher_temperature": ("temperature of the teacher (DINO: .04)", ()),
     "norm_groups": ("groups of a batch for batch norm, in place of shuffling it across GPUs (MoCo: 8 GPUs)", ()),
-    "view_size": ("side of the two views in pixels (default: the images' own)", ()),
+    "hidden": ("width within the heads (BYOL: 4096, DINO: 2048)", ()),
+    "bottleneck": ("length of what enters the last layer of the head (DINO: 256)", ()),
+    "frozen_epochs": ("first epochs in which that layer does not learn (DINO: 1)", ()),
+    "local_views": ("small crops that the student alone sees (DINO: 8)", ()),
+    "local_area": ("share of the area that parts local from global crops (DINO, ResNet-50: .14)", ()),
+    "view_size": ("side of the views in pixels (default: the images' own)", ()),
 }
 
 
 def add_recipe_options(
-    parser: argparse.ArgumentParser, options: dict[str, tuple[str, tuple[str, ...]]], presets: dict[Preset, list[Any]]
+    parser: argparse.ArgumentParser,
+    options: dict[str, tuple[str, tuple[str, ...]]],
+    presets: Mapping[Preset, Mapping[str, Any]],
 ) -> None:
     """Add an option for each field of a recipe; what is not given stays as the preset has it.
 
     Args:
         parser: The command's.
         options: Field -> help and values.
-        presets: Preset -> its recipes, for the defaults that are shown.
+        presets: Preset -> name of a recipe -> the recipe, for the defaults that are shown; not every recipe has every
+            field.
     """
     group = parser.add_argument_group("recipe", "in place of the preset's value")
     for name, (text, choices) in options.items():
-        shown = "; ".join(f"{preset}: {_show(name, recipes)}" for preset, recipes in presets.items())
-        value = getattr(presets["paper"][0], name)
+        found = {preset: _find_values(name, recipes) for preset, recipes in presets.items()}
+        shown = "; ".join(f"{preset}: {_show(values)}" for preset, values in found.items())
+        value = next(iter(found["paper"].values()))
         group.add_argument(
             f"--{name.replace('_', '-')}",
             type=int if value is None else type(value),
@@ -71,21 +82,26 @@ def add_recipe_options(
         )
 
 
-def _show(name: str, recipes: Iterable[Any]) -> str:
-    values = [getattr(recipe, name) for recipe in recipes]
-    texts = (
-        "as they are" if value is None else f"{value:g}" if isinstance(value, float) else str(value) for value in values
-    )
-    return ", ".join(dict.fromkeys(texts))
+def _find_values(name: str, recipes: Mapping[str, Any]) -> dict[str, Any]:
+    return {recipe: getattr(values, name) for recipe, values in recipes.items() if hasattr(values, name)}
+
+
+def _show(values: Mapping[str, Any]) -> str:
+    texts = {
+        recipe: "as they are" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+        for recipe, value in values.items()
+    }
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return ", ".join(f"{recipe} {text}" for recipe, text in texts.items())
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Add what both commands share."""
     parser.add_argument("--data", type=Path, required=True, help="prepared images, as `data prepare` writes them")
     parser.add_argument("--preset", choices=get_args(Preset), default="paper", help="whose recipe (default: paper)")
-    parser.add_argument(
-        "--arch", default="resnet50", help=f"{', '.join(ARCHITECTURES)}, or timm/NAME (default: the paper's resnet50)"
-    )
+    known = f"{', '.join(ARCHITECTURES)}, or timm/NAME for one of timm's"
+    parser.add_argument("--arch", default="resnet50", help=f"{known} (default: resnet50; paper, 3.2)")
     parser.add_argument(
         "--contrast",
         choices=("none", "local", "graham"),
@@ -103,6 +119,11 @@ def choose_recipe(recipe: Recipe, options: argparse.Namespace, names: Iterable[s
     """The preset's recipe with what the command line gives in its place."""
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     return dataclasses.replace(recipe, **given)
+
+
+def replace_augmentation(recipe: Recipe, augment: AugmentConfig) -> Recipe:
+    """A recipe with another augmentation."""
+    return dataclasses.replace(recipe, augment=augment)  # type: ignore[call-arg]  # every method's recipe has it
 
 
 def choose_execution(options: argparse.Namespace, accumulate: int = 1) -> Execution:

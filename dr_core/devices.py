@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 import torch.distributed
+from torch import Tensor
 
 from dr_core.errors import InputError
 
@@ -44,6 +45,22 @@ def find_job(environment: Mapping[str, str] = os.environ) -> Job:
             Job(rank=int(environment["SLURM_PROCID"]), world=tasks, per_node=tasks // nodes, launcher="slurm")
         )
     return Job()
+
+
+def find_member() -> Job:
+    """This process among those that have joined to train together; alone where none has."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return Job()
+    return Job(rank=torch.distributed.get_rank(), world=torch.distributed.get_world_size())
+
+
+def gather_rows(rows: Tensor, world: int) -> Tensor:
+    """Rows of all processes that train together, in their order, without gradient; each has as many."""
+    if world == 1:
+        return rows
+    parts = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(world)]
+    torch.distributed.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)
 
 
 def leave_job() -> None:

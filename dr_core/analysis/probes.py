@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import ResNet
 
 from dr_core.errors import InputError
+from dr_core.models.heads import GradeLogits
 
 _FOLDS = 4
 _PENALTY = 0.1
@@ -19,34 +19,90 @@ _PENALTY = 0.1
 
 
 def list_blocks(model: nn.Module) -> dict[str, nn.Module]:
-    """Name the blocks of a ResNet, from the input to the output.
+    """Name the blocks of a network as the network does, from the input to the output.
+
+    A block is a member of a sequence of modules that holds two layers with weights or more, and no such sequence of
+    blocks itself: a residual block of a ResNet or of ConvNeXt, an inverted bottleneck of EfficientNet, a layer of a
+    DenseNet's dense block, an attention block of a ViT.
+
+    Args:
+        model: The network, perhaps behind another head.
 
     Raises:
-        InputError: If the model is no ResNet.
+        InputError: If the model has none.
     """
-    if not isinstance(model, ResNet):
-        raise InputError(f"Probes by block need a ResNet, not a {type(model).__name__}.")
-    stages = ("layer1", "layer2", "layer3", "layer4")
-    return {f"{stage}.{number}": block for stage in stages for number, block in enumerate(getattr(model, stage))}
+    model = model.network if isinstance(model, GradeLogits) else model
+    members = {
+        f"{path}.{name}" if path else name: module
+        for path, sequence in model.named_modules()
+        if isinstance(sequence, _SEQUENCES)
+        for name, module in sequence.named_children()
+        if not isinstance(module, _SEQUENCES) and _count_layers(module) > 1
+    }
+    blocks = {
+        name: module for name, module in members.items() if not any(other.startswith(f"{name}.") for other in members)
+    }
+    if not blocks:
+        raise InputError(
+            f"A {type(model).__name__} has no blocks that could be named; no analysis by block is possible."
+        )
+    return blocks
+
+
+_SEQUENCES = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+
+def _count_layers(module: nn.Module) -> int:
+    """Number of modules inside that have weights of their own."""
+    return sum(
+        1 for part in module.modules() if part is not module and any(True for _ in part.parameters(recurse=False))
+    )
+
+
+def average_positions(features: Tensor) -> Tensor:
+    """Average a block's output over the positions of the picture: h_c = sum over positions x of h_c(x) / positions.
+
+    Args:
+        features: Float (N, C, H, W), (N, H, W, C) as networks of shifted windows give it, or tokens (N, T, C), the
+            classification token among them; of a square picture.
+
+    Returns:
+        Float (N, C).
+
+    Raises:
+        InputError: If it has another shape.
+    """
+    return features.mean(dim=_positions(features))
+
+
+def _positions(features: Tensor) -> tuple[int, ...]:
+    shape = features.shape
+    if len(shape) == 3:
+        return (1,)
+    if len(shape) == 4 and shape[2] == shape[3]:
+        return (2, 3)
+    if len(shape) == 4 and shape[1] == shape[2]:
+        return (1, 2)
+    raise InputError(f"The output of a block must be (N, C, H, W) or tokens (N, T, C), not {tuple(shape)}.")
 
 
 def pool_features(model: nn.Module, inputs: Tensor) -> dict[str, np.ndarray]:
     """Average the output of every block over the picture.
 
     Args:
-        model: A ResNet in evaluation mode; it stays as it was.
+        model: A network in evaluation mode; it stays as it was.
         inputs: Float (N, 3, S, S).
 
     Returns:
         Block -> float64 (N, C).
 
     Raises:
-        InputError: If the model is no ResNet.
+        InputError: If the model has no blocks.
     """
     with torch.no_grad():
         batches = [_record(model, batch) for batch in inputs.split(_BATCH)]  # type: ignore[no-untyped-call]
     return {
-        name: np.concatenate([batch[name].double().mean(dim=(2, 3)).cpu().numpy() for batch in batches])
+        name: np.concatenate([average_positions(batch[name].double()).cpu().numpy() for batch in batches])
         for name in list_blocks(model)
     }
 
@@ -55,7 +111,7 @@ def measure_slopes(model: nn.Module, inputs: Tensor, target: int) -> dict[str, n
     """Measure how the probability of a grade rises with each channel of every block.
 
     Args:
-        model: A ResNet in evaluation mode; it stays as it was.
+        model: A network in evaluation mode; it stays as it was.
         inputs: Float (N, 3, S, S).
         target: The grade.
 
@@ -63,7 +119,7 @@ def measure_slopes(model: nn.Module, inputs: Tensor, target: int) -> dict[str, n
         Block -> float64 (N, C): the sum over positions of d P_target / d h, h the block's output.
 
     Raises:
-        InputError: If the model is no ResNet.
+        InputError: If the model has no blocks.
 
     Source: Kim et al. 2018, eq. 1, of the probability: behind the last block the logit's slope is the same in all eyes.
     """
@@ -74,7 +130,7 @@ def measure_slopes(model: nn.Module, inputs: Tensor, target: int) -> dict[str, n
             answers = torch.softmax(kept.pop(_OUTPUT), dim=1)
             slopes = torch.autograd.grad(answers[:, target].sum(), list(kept.values()))
         for name, slope in zip(kept, slopes, strict=True):
-            found[name].append(slope.double().sum(dim=(2, 3)).cpu().numpy())
+            found[name].append(slope.double().sum(dim=_positions(slope)).cpu().numpy())
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from dr_core.analysis.probes import list_blocks
+from dr_core.analysis.probes import average_positions, list_blocks
 from dr_core.errors import InputError
-from dr_core.models.heads import GradeLogits
 
 FEWEST_EYES = 4
 """Eyes of which unbiased HSIC exists: it divides by n (n - 3)."""
@@ -151,15 +150,15 @@ class BlockGrams:
     Activations are dropped as soon as a block's matrix is there.
 
     Args:
-        model: A ResNet, perhaps behind another head; it is left as it was.
+        model: A network, perhaps behind another head; it is left as it was.
         pooled: Whether activations are averaged over the picture first.
 
     Raises:
-        InputError: If the model is no ResNet.
+        InputError: If the model has no blocks.
     """
 
     def __init__(self, model: nn.Module, *, pooled: bool = False) -> None:
-        self._blocks = list_blocks(model.network if isinstance(model, GradeLogits) else model)
+        self._blocks = list_blocks(model)
         self._pooled = pooled
         self._found: dict[str, Tensor] = {}
         self._handles: list[RemovableHandle] = []
@@ -180,7 +179,7 @@ class BlockGrams:
 
     def _recorder(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def record(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            self._found[name] = center_gram(output.double().mean(dim=(2, 3)) if self._pooled else output)
+            self._found[name] = center_gram(average_positions(output.double()) if self._pooled else output)
 
         return record
 

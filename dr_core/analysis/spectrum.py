@@ -22,52 +22,93 @@ _ROUNDING = 64 * torch.finfo(torch.float64).eps
 
 
 _BLOCK_VALUES, _FEWEST_ROWS = 2**18, 256
-"""Values that are made float64 at once, 2 MB, and the fewest vectors for which a product runs at full speed."""
+"""Values that are shifted at once, which a processor's cache holds, and the fewest vectors for a product at speed."""
+
+_ROWS_OF_A_SUM, _ROWS_ON_A_GPU = 2**12, 2**15
+"""Vectors whose products are summed in their own type before the sum is added to one of float64."""
 
 
 class Moments:
-    """Count, sum and sum of products of vectors, in float64.
+    """Count, sum and sum of products of vectors x, taken from a shift s.
+
+    s is the mean of the first batch, so that products of float32 lose nothing to a mean that is large beside the
+    spread. Products are summed in the vectors' own type over some thousand vectors, and those sums in float64.
 
     Attributes:
         count: Number of vectors.
-        total: Float64 (C,), their sum; None before the first.
-        products: Float64 (C, C), sum of x x'.
+        shift: Float64 (C,), s; None before the first vector, as what follows.
+        total: Float64 (C,), the sum of x - s.
+        products: Float64 (C, C), the sum of (x - s)(x - s)'.
     """
 
     def __init__(self) -> None:
         self.count = 0
+        self.shift: Tensor | None = None
         self.total: Tensor | None = None
         self.products: Tensor | None = None
+        self._begun: Tensor | None = None
+        self._rows = 0
 
     def add(self, activations: Tensor) -> None:
         """Add float (N, C, ...): every position of every image is a vector of the C channels."""
         # positions first: with channels_last memory this is a view
         vectors = activations.detach().movedim(1, -1).reshape(-1, activations.shape[1])
-        if self.products is None or self.total is None:
+        if self.shift is None or self.total is None or self._begun is None:
             channels = vectors.shape[1]
-            self.total = torch.zeros(channels, dtype=torch.float64, device=vectors.device)
-            self.products = torch.zeros(channels, channels, dtype=torch.float64, device=vectors.device)
-        # a block becomes float64 in the processor's cache; a copy of everything would go through memory
-        rows = len(vectors) if vectors.is_cuda else max(_FEWEST_ROWS, _BLOCK_VALUES // vectors.shape[1])
+            self.shift = vectors.double().mean(dim=0).to(vectors.dtype).double()
+            self.total, self.products = torch.zeros_like(self.shift), self.shift.new_zeros(channels, channels)
+            self._begun = vectors.new_zeros(channels, channels)
+        shift = self.shift.to(vectors.dtype)
+        # a block is shifted in the processor's cache; a copy of everything would go through memory
+        rows = _ROWS_ON_A_GPU if vectors.is_cuda else max(_FEWEST_ROWS, _BLOCK_VALUES // vectors.shape[1])
         for start in range(0, len(vectors), rows):
-            block = vectors[start : start + rows].double()
+            block = vectors[start : start + rows] - shift
             self.total += block.sum(dim=0)
-            self.products.addmm_(block.T, block)
+            self._begun.addmm_(block.T, block)
+            self._rows += len(block)
+            if self._rows >= _ROWS_OF_A_SUM:
+                self._add_up()
         self.count += len(vectors)
 
+    def _add_up(self) -> None:
+        if self._rows and self.products is not None and self._begun is not None:
+            self.products += self._begun
+            self._begun.zero_()
+            self._rows = 0
+
+    def _move(self, shift: Tensor) -> None:
+        """Take everything from another shift: with d = s - s', x - s' = (x - s) + d."""
+        assert self.shift is not None  # for the type checker, as the next
+        assert self.total is not None and self.products is not None
+        moved = self.shift - shift
+        mixed = torch.outer(self.total, moved)
+        self.products = self.products + mixed + mixed.T + self.count * torch.outer(moved, moved)
+        self.total, self.shift = self.total + self.count * moved, shift
+
     def reduce(self) -> None:
-        """Add up what all ranks have seen, in place; nothing where there is one rank."""
+        """Add up what all ranks have seen, in place; nothing where there is one rank.
+
+        Raises:
+            InputError: If this rank has seen no vector.
+        """
         if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
             return
-        if self.total is None or self.products is None:
+        self._add_up()
+        if self.shift is None:
             raise InputError("A rank has seen no image; use fewer ranks or more images.")
-        count = torch.tensor(self.count, device=self.total.device)
-        for tensor in (count, self.total, self.products):
+        common = self.shift.clone()
+        torch.distributed.broadcast(common, 0)
+        self._move(common)
+        count = torch.tensor(self.count, device=common.device)
+        for tensor in (count, *(tensor for tensor in (self.total, self.products) if tensor is not None)):
             torch.distributed.all_reduce(tensor)
         self.count = int(count)
 
     def covariance(self, *, centered: bool = True, weight: Tensor | None = None) -> Tensor:
         """Covariance of the vectors, or of a linear map of them.
+
+        C = P / n - (t / n)(t / n)', P and t the sums of products and of vectors, from any shift. A sum of float32 over
+        m vectors, some thousand, errs by at most m eps |x_i| |x_j|, and typically by its root.
 
         Args:
             centered: Whether the mean is taken off; otherwise the mean of x x'.
@@ -78,16 +119,19 @@ class Moments:
 
         Raises:
             InputError: If no vector was seen, or an activation is not finite.
+
+        Source: Chan, Golub and LeVeque 1983, The American Statistician 37(3), eq. 1.7 (shifted data).
         """
-        if self.total is None or self.products is None:
+        self._add_up()
+        if self.shift is None or self.total is None or self.products is None:
             raise InputError("There is no image to compute a spectrum from.")
-        covariance = self.products / self.count
-        if centered:
-            mean = self.total / self.count
-            scale = covariance.diagonal().sqrt()
-            covariance = covariance - torch.outer(mean, mean)
-            # what is left of constant channels is rounding, and must not pass for a direction
-            covariance[covariance.abs() <= _ROUNDING * torch.outer(scale, scale)] = 0
+        covariance, mean = self.products / self.count, self.total / self.count
+        scale = covariance.diagonal().sqrt()
+        covariance = covariance - torch.outer(mean, mean)
+        # what is left of constant channels is rounding, and must not pass for a direction
+        covariance[covariance.abs() <= _ROUNDING * torch.outer(scale, scale)] = 0
+        if not centered:
+            covariance = covariance + torch.outer(mean + self.shift, mean + self.shift)
         if not bool(torch.isfinite(covariance).all()):
             raise InputError("Some activations are not finite; the network or its input is broken.")
         return covariance if weight is None else weight.double() @ covariance @ weight.double().T
@@ -218,7 +262,7 @@ class ImageSpectra:
         if layer not in known:
             raise InputError(f"The network has no convolution {layer!r}; it has {', '.join(known)}.")
         self._module = known[layer]
-        self._found: list[Tensor] = []
+        self._covariances: list[Tensor] = []
 
     def __enter__(self) -> "ImageSpectra":
         self._handle = self._module.register_forward_hook(self._keep)
@@ -227,10 +271,7 @@ class ImageSpectra:
     def _keep(self, _: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
         vectors = output.flatten(2).double()
         vectors = vectors - vectors.mean(dim=2, keepdim=True)
-        covariance = vectors @ vectors.mT / vectors.shape[2]
-        if not bool(torch.isfinite(covariance).all()):
-            raise InputError("Some activations are not finite; the network or its input is broken.")
-        self._found.append(torch.linalg.eigvalsh(covariance).flip(1).cpu())
+        self._covariances.append(vectors @ vectors.mT / vectors.shape[2])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -238,10 +279,18 @@ class ImageSpectra:
         self._handle.remove()
 
     def eigenvalues(self) -> Tensor:
-        """Falling eigenvalues, float64 (images, C); raises InputError where no image has passed."""
-        if not self._found:
+        """Falling eigenvalues, float64 (images, C).
+
+        Raises:
+            InputError: If no image has passed, or an activation is not finite.
+        """
+        if not self._covariances:
             raise InputError("There is no image to compute a spectrum from.")
-        return torch.cat(self._found)
+        covariances = torch.cat(self._covariances)
+        if not bool(torch.isfinite(covariances).all()):
+            raise InputError("Some activations are not finite; the network or its input is broken.")
+        found: Tensor = torch.linalg.eigvalsh(covariances).flip(1)
+        return found.cpu()
 
 
 @torch.inference_mode()

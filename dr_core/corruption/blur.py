@@ -2,12 +2,13 @@
 
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from dr_core.corruption.draws import Draws
-from dr_core.corruption.filters import blur_gaussian, blur_motion, convolve, zoom_center
+from dr_core.corruption.filters import blur_gaussian, blur_motion, convolve, weigh_gaussian, zoom_center
 
 ZOOMS = ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))
 """End and step of the zoom factors at each level."""
@@ -24,19 +25,19 @@ def defocus(images: Tensor, radius: int, alias: float) -> Tensor:
 
 
 @lru_cache(maxsize=32)
-def _draw_disk(radius: int, alias: float) -> Tensor:
+def _draw_disk(radius: int, alias: float) -> np.ndarray:
     reach, support = max(8, radius), 1 if radius <= 8 else 2
-    steps = torch.arange(-reach, reach + 1)
-    disk = ((steps[:, None] ** 2 + steps[None] ** 2) <= radius**2).float()
-    disk /= disk.sum()
-    disk = blur_gaussian(disk[None, None], alias, truncate=support / alias, mode="reflect")[0, 0]
+    steps = np.arange(-reach, reach + 1)
+    disk = ((steps[:, None] ** 2 + steps[None] ** 2) <= radius**2).astype(np.float32)
+    kernel = weigh_gaussian(alias, int(support + 0.5))
+    disk = cv2.sepFilter2D(disk / disk.sum(), -1, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
     empty = max(0, reach - radius - support)  # zeros that would cost time
-    return disk[empty : len(disk) - empty, empty : len(disk) - empty].contiguous()
+    return np.ascontiguousarray(disk[empty : len(disk) - empty, empty : len(disk) - empty])
 
 
 def shake(images: Tensor, radius: int, sigma: float, draws: Draws) -> Tensor:
     """Motion blur in a direction within 45 degrees of the horizontal."""
-    angles = (draws.uniform("angle") * 90 - 45).tolist()
+    angles = (draws.numbers("angle") * 90 - 45).tolist()
     groups = zip(draws.spread(images), angles, strict=True)
     return torch.cat([blur_motion(group, radius, sigma, angle) for group, angle in groups])
 

@@ -1,7 +1,7 @@
 """Randomness of a corruption: drawn from an image's seed alone, never from its place in a batch."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -42,6 +42,10 @@ class Draws:
         kept: Result = self.memory[key]
         return kept
 
+    def on_host(self) -> "Draws":
+        """The same draws, kept on the CPU, for what is worked out there before anything is copied to the device."""
+        return self if self.device.type == "cpu" else replace(self, device=torch.device("cpu"), memory={})
+
     def each(self, purpose: str, draw: Callable[[np.random.Generator], Result]) -> list[Result]:
         """What `draw` makes of a fresh numpy generator, for each seed."""
         return [draw(np.random.default_rng(derive_seed(seed, self.name, purpose))) for seed in self.seeds]
@@ -50,22 +54,28 @@ class Draws:
         """Standard normal, float32 (K, *shape), K the number of seeds."""
         return self.once(
             ("normal", purpose, shape),
-            lambda: self._fill(lambda out, generator: out.normal_(generator=generator), purpose, shape),
+            lambda: torch.from_numpy(draw_numbers(self, torch.Tensor.normal_, purpose, shape)).to(self.device),
         )
 
     def uniform(self, purpose: str, *shape: int) -> Tensor:
         """Uniform in [0, 1), float32 (K, *shape)."""
         return self.once(
             ("uniform", purpose, shape),
-            lambda: self._fill(lambda out, generator: out.uniform_(generator=generator), purpose, shape),
+            lambda: torch.from_numpy(draw_numbers(self, torch.Tensor.uniform_, purpose, shape)).to(self.device),
         )
 
-    def _fill(self, draw: Callable[[Tensor, torch.Generator], Tensor], purpose: str, shape: tuple[int, ...]) -> Tensor:
-        numbers = torch.empty(len(self.seeds), *shape)
-        for seed, out in zip(self.seeds, numbers, strict=True):
-            draw(out, torch.Generator().manual_seed(derive_seed(seed, self.name, purpose)))
-        return numbers.to(self.device)
+    def numbers(self, purpose: str) -> np.ndarray:
+        """What `uniform` gives without a shape, on the CPU for Python to read: float32 (K,)."""
+        return draw_numbers(self, torch.Tensor.uniform_, purpose, ())
 
     def spread(self, images: Tensor) -> list[Tensor]:
         """Images (N, ...) in groups of one seed: the whole batch, or one by one."""
         return [images] if len(self.seeds) == 1 else list(torch.split(images, 1))
+
+
+def draw_numbers(draws: Draws, fill: Callable[..., Tensor], purpose: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Fill float32 (K, *shape) on the CPU, each of the K seeds from a generator of its own."""
+    numbers = torch.empty(len(draws.seeds), *shape, device="cpu")
+    for seed, out in zip(draws.seeds, numbers, strict=True):
+        fill(out, generator=torch.Generator().manual_seed(derive_seed(seed, draws.name, purpose)))
+    return numbers.numpy()

@@ -25,12 +25,12 @@ def spatter_water(
     images: Tensor, mean: float, spread: float, sigma: float, least: float, amount: float, draws: Draws
 ) -> Tensor:
     """Drops of water with a shaded edge."""
-
-    def draw() -> Tensor:
-        liquid = _draw_liquid(images, mean, spread, sigma, draws).cpu().numpy()
-        return torch.from_numpy(np.stack([_shade_drops(layer, least) for layer in liquid])).to(images)
-
-    drops = draws.once(("drops", mean, spread, sigma, least), draw)[:, None] * amount
+    size = images.shape[-2:]
+    drops = draws.once(
+        ("drops", mean, spread, sigma, least),
+        lambda: torch.from_numpy(_draw_drops(size, mean, spread, sigma, least, draws.on_host())).to(images),
+    )
+    drops = drops[:, None] * amount
     return images + drops * images.new_tensor(_WATER)[:, None, None]
 
 
@@ -38,16 +38,23 @@ def spatter_mud(
     images: Tensor, mean: float, spread: float, sigma: float, least: float, soften: float, draws: Draws
 ) -> Tensor:
     """Splashes of mud that hide what lies beneath."""
-    liquid = _draw_liquid(images, mean, spread, sigma, draws)[:, None]
+    liquid = _draw_liquid(images.shape[-2:], mean, spread, sigma, draws)[:, None]
     mud = blur_gaussian((liquid > least).to(images), soften)
     mud = torch.where(mud < 0.8, 0, mud)
     return images * (1 - mud) + mud * images.new_tensor(_MUD)[:, None, None]
 
 
-def _draw_liquid(images: Tensor, mean: float, spread: float, sigma: float, draws: Draws) -> Tensor:
+def _draw_liquid(size: tuple[int, ...], mean: float, spread: float, sigma: float, draws: Draws) -> Tensor:
     """Smooth noise, (K, H, W)."""
-    noise = mean + spread * draws.normal("liquid", 1, *images.shape[-2:])
+    noise = mean + spread * draws.normal("liquid", 1, *size)
     return blur_gaussian(noise, sigma)[:, 0]
+
+
+def _draw_drops(
+    size: tuple[int, ...], mean: float, spread: float, sigma: float, least: float, draws: Draws
+) -> np.ndarray:
+    """Embossed drops, float32 (K, H, W) in 0..1; OpenCV shades them, so they are drawn on the CPU as a whole."""
+    return np.stack([_shade_drops(layer, least) for layer in _draw_liquid(size, mean, spread, sigma, draws).numpy()])
 
 
 def _shade_drops(liquid: np.ndarray, least: float) -> np.ndarray:

@@ -41,13 +41,17 @@ def blur_gaussian(images: Tensor, sigma: float, *, truncate: float = 4.0, mode: 
     radius = int(truncate * sigma + 0.5)
     if radius == 0:
         return images
-    steps = np.arange(-radius, radius + 1)
-    weights = np.exp(-0.5 * (steps / sigma) ** 2)
-    kernel = (weights / weights.sum()).astype(np.float32)
+    kernel = weigh_gaussian(sigma, radius)
     if images.device.type != "cpu":
         return convolve_separable(images, torch.from_numpy(kernel), mode)
     border = _BORDERS[mode]
     return filter_planes(images, lambda plane, out: cv2.sepFilter2D(plane, -1, kernel, kernel, out, borderType=border))
+
+
+def weigh_gaussian(sigma: float, radius: int) -> np.ndarray:
+    """A Gaussian's weights at the pixels up to `radius` from its center, of sum 1, float32 (2 * radius + 1,)."""
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    return np.asarray(weights / weights.sum(), np.float32)
 
 
 def convolve_separable(images: Tensor, kernel: Tensor, mode: str) -> Tensor:
@@ -59,12 +63,12 @@ def convolve_separable(images: Tensor, kernel: Tensor, mode: str) -> Tensor:
     return flat.reshape(images.shape)
 
 
-def convolve(images: Tensor, kernel: Tensor) -> Tensor:
-    """Correlate with an odd square kernel (k, k), symmetric about its center, borders mirrored."""
+def convolve(images: Tensor, kernel: np.ndarray) -> Tensor:
+    """Correlate with an odd square kernel, float32 (k, k), symmetric about its center, borders mirrored."""
     if images.device.type != "cpu":
-        return convolve_fourier(images, kernel)
-    weights, border = kernel.numpy(), _BORDERS["reflect"]
-    return filter_planes(images, lambda plane, out: cv2.filter2D(plane, -1, weights, out, borderType=border))
+        return convolve_fourier(images, torch.from_numpy(kernel))
+    border = _BORDERS["reflect"]
+    return filter_planes(images, lambda plane, out: cv2.filter2D(plane, -1, kernel, out, borderType=border))
 
 
 def convolve_fourier(images: Tensor, kernel: Tensor) -> Tensor:

@@ -25,13 +25,38 @@ def add_shot(images: Tensor, inverse: float, draws: Draws) -> Tensor:
     if photons > 60.001:
         rate, normal = images * photons, math.sqrt(2) * torch.erfinv(2 * share.clamp(1e-6, 1 - 1e-6) - 1)
         return (rate + rate.sqrt() * normal).round() / photons
+    gray = (images * 255 + 0.5).to(torch.int32)
     reached, guide = (table.to(images.device) for table in _tabulate_poisson(photons))
-    gray, buckets = (images * 255 + 0.5).to(torch.int32), guide.shape[1]
+    counts = (_count_by_guide if images.device.type == "cpu" else count_by_search)(gray, share, reached, guide)
+    return counts / photons
+
+
+def count_by_search(gray: Tensor, share: Tensor, reached: Tensor, guide: Tensor) -> Tensor:
+    """What `_count_by_guide` does, without waiting for a device to say which counts are unsure."""
+    rows = torch.arange(len(reached), device=reached.device, dtype=torch.float64)
+    steps = (rows[:, None] + reached.clamp(max=1)).flatten()  # rises from row to row, so that one search serves all
+    found = torch.searchsorted(steps, gray + share.double())
+    return (found - gray * reached.shape[1]).to(guide.dtype)
+
+
+def _count_by_guide(gray: Tensor, share: Tensor, reached: Tensor, guide: Tensor) -> Tensor:
+    """Photons of each value.
+
+    Args:
+        gray: Int32 (N, 3, H, W), gray levels 0..255.
+        share: Float32 (K, 3, H, W) in [0, 1), K 1 or N.
+        reached: Chance of at most 0, 1, ... photons, float32 (256, K).
+        guide: Count of each 1024th of the draw, int16 (256, 1024), -1 where it is unsure.
+
+    Returns:
+        Int16 (N, 3, H, W).
+    """
+    buckets = guide.shape[1]
     counts = guide.flatten()[gray * buckets + (share * buckets).to(torch.int32)]
     unsure = (counts < 0).nonzero(as_tuple=True)
-    chosen = share.expand_as(images)[unsure]
+    chosen = share.expand_as(gray)[unsure]
     counts[unsure] = (reached[gray[unsure]] < chosen[:, None]).sum(1).to(counts.dtype)
-    return counts / photons
+    return counts
 
 
 @lru_cache(maxsize=16)

@@ -27,7 +27,7 @@ def snow(  # noqa: PLR0913 - the seven published parameters
     def draw() -> Tensor:
         layer = zoom_center(mean + spread * draws.normal("flakes", 1, height, width), size)
         layer = torch.where(layer < least, 0, layer).clamp(0, 1)
-        angles = (draws.uniform("angle") * 90 - 135).tolist()
+        angles = (draws.numbers("angle") * 90 - 135).tolist()
         smeared = [blur_motion(flakes[None], radius, sigma, angle) for flakes, angle in zip(layer, angles, strict=True)]
         layer = torch.round(torch.cat(smeared) * 255)[..., :height, :width] / 255
         return layer + layer.flip(-1, -2)

@@ -5,11 +5,13 @@ core; a chain of separate color operations costs eight times as much.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from kornia.filters import gaussian_blur2d
+from kornia.filters import filter2d_separable, get_gaussian_kernel1d
 from torch import Tensor
 
 from dr_core.seeds import derive_seed
@@ -88,6 +90,28 @@ FUNDUS = AugmentConfig(
 )
 """For supervised training on eyes: another camera, another position, never another lesion. The paper names none."""
 
+FUNDUS_VIEWS = AugmentConfig(
+    crop_area=(0.5, 1.0),
+    crop_aspect=(0.9, 1.1),
+    rotation_degrees=180.0,
+    shift=0.03,
+    brightness=0.3,
+    contrast=0.3,
+    saturation=0.2,
+    channel_gain=0.1,
+    gamma=0.3,
+    blur_sigma=(0.1, 0.6),
+    blur_chance=0.3,
+    noise=0.01,
+)
+"""Two views of an eye that keep what its grade rests on: at least half of the field stays in view, at any angle and
+mirrored, no hue is turned and no color is taken away, since lesions are told apart by color, and the blur is narrower
+than the smallest lesions. Brightness, contrast, white balance and gamma are those of another camera. The paper
+suspects the views of MoCo v2 (section 5); it names no others."""
+
+PRETRAINING_AUGMENTATIONS: Mapping[str, AugmentConfig] = {"moco": MOCO_V2, "fundus": FUNDUS_VIEWS}
+"""Augmentations of pretraining by their names in options and study files."""
+
 
 @dataclass(frozen=True)
 class AugmentParameters:
@@ -100,7 +124,7 @@ class AugmentParameters:
         exponent: Float (N,), of the gray levels.
         blur_sigma: Float (N,), 0 where the image stays sharp.
         noise: Float (N,), standard deviation of the noise.
-        noise_seed: Seed of the noise.
+        noise_seed: Seed of the noise; None where the recipe has none.
     """
 
     geometry: Tensor
@@ -109,14 +133,15 @@ class AugmentParameters:
     exponent: Tensor
     blur_sigma: Tensor
     noise: Tensor
-    noise_seed: int
+    noise_seed: int | None
 
     def take(self, part: int, parts: int) -> "AugmentParameters":
         """What was drawn for every `parts`-th image from `part` on; the noise of each part is another."""
         if parts == 1:
             return self
         values = {name: value[part::parts] for name, value in vars(self).items() if name != "noise_seed"}
-        return AugmentParameters(**values, noise_seed=derive_seed(self.noise_seed, "part", part))
+        seed = None if self.noise_seed is None else derive_seed(self.noise_seed, "part", part)
+        return AugmentParameters(**values, noise_seed=seed)
 
 
 class _Draws:
@@ -139,11 +164,14 @@ class _Draws:
 def sample_parameters(config: AugmentConfig, n: int, seed: int) -> AugmentParameters:
     """Draw the parameters of n images from a seed."""
     draws = _Draws(n, seed)
+    geometry = _sample_geometry(config, draws)
+    blur_sigma = draws.chance(config.blur_chance) * draws.uniform(*config.blur_sigma)
+    noise, noise_seed = draws.uniform(0, config.noise), int(torch.randint(2**62, (), generator=draws.generator))
     return AugmentParameters(
-        geometry=_sample_geometry(config, draws),
-        blur_sigma=draws.chance(config.blur_chance) * draws.uniform(*config.blur_sigma),
-        noise=draws.uniform(0, config.noise),
-        noise_seed=int(torch.randint(2**62, (), generator=draws.generator)),
+        geometry=geometry,
+        blur_sigma=blur_sigma,
+        noise=noise,
+        noise_seed=noise_seed if config.noise else None,
         **_sample_color(config, draws),
     )
 
@@ -235,12 +263,16 @@ def augment(images: Tensor, parameters: AugmentParameters, size: int | None = No
     pixels = _resample(images.float().div_(255), parameters.geometry.to(device), *sides)
     field = (pixels.amax(dim=1, keepdim=True) > _BLACK).float()
     pixels = _recolor(pixels, parameters)
-    pixels = _blur(pixels, parameters.blur_sigma.to(device))
-    noise = torch.randn(
-        pixels.shape, generator=torch.Generator(device).manual_seed(parameters.noise_seed), device=device
-    )
-    pixels = pixels + noise.mul_(parameters.noise.to(device)[:, None, None, None]) * field
+    pixels = _blur(pixels, parameters.blur_sigma)
+    if parameters.noise_seed is not None:
+        noise = _draw_noise(pixels.shape, parameters.noise_seed, device)
+        pixels = pixels + noise.mul_(parameters.noise.to(device)[:, None, None, None]) * field
     return pixels.clamp_(0, 1)
+
+
+def _draw_noise(shape: tuple[int, ...], seed: int, device: torch.device) -> Tensor:
+    """Standard normal, drawn where the pixels lie: other kinds of device draw other numbers."""
+    return torch.randn(shape, generator=torch.Generator(device).manual_seed(seed), device=device)
 
 
 _BLACK = 0.04
@@ -267,11 +299,19 @@ def _recolor(pixels: Tensor, parameters: AugmentParameters) -> Tensor:
 
 
 def _blur(pixels: Tensor, sigma: Tensor) -> Tensor:
-    blurred = (sigma > 0).nonzero().flatten()
-    if len(blurred):
-        sigmas = sigma[blurred, None].expand(-1, 2)
-        pixels[blurred] = gaussian_blur2d(pixels[blurred], (_BLUR_PIXELS, _BLUR_PIXELS), sigmas, "reflect")
+    chosen, kernels = (torch.from_numpy(values).to(pixels.device) for values in weigh_blur(sigma))
+    if len(chosen):
+        pixels[chosen] = filter2d_separable(pixels[chosen], kernels, kernels, "reflect")
     return pixels
+
+
+def weigh_blur(sigma: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Which images are blurred, int64 (M,), and by which weights, float32 (M, k).
+
+    On the CPU, where the draws are: a device would have to be waited for to say which.
+    """
+    chosen = (sigma > 0).nonzero().flatten()
+    return chosen.numpy(), get_gaussian_kernel1d(_BLUR_PIXELS, sigma[chosen, None]).numpy()
 
 
 _BLUR_PIXELS = 9

@@ -126,10 +126,9 @@ def damage_eyes(
 def _ask(
     models: Mapping[str, LoadedModel], images: Tensor, eyes: pd.DataFrame, name: str, severity: float, device: str
 ) -> pd.DataFrame:
-    views = images.permute(0, 2, 3, 1).cpu().numpy()
     about = eyes[["eye", "patient", "grade"]].reset_index(drop=True)
     parts = []
-    for setup, answers in predict_shared(models, views, device=device).items():
+    for setup, answers in predict_shared(models, images, device=device).items():
         found = pd.DataFrame(answers.astype(np.float32), columns=ANSWERS)
         parts.append(pd.concat([about.assign(setup=setup, corruption=name, severity=float(severity)), found], axis=1))
     return pd.concat(parts, ignore_index=True)

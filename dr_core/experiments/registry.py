@@ -10,6 +10,7 @@ from dr_core.experiments.experiment import Experiment
 from dr_core.experiments.faithfulness import FAITHFULNESS
 from dr_core.experiments.localization import LOCALIZATION
 from dr_core.experiments.performance import PERFORMANCE
+from dr_core.experiments.probe import PROBE
 from dr_core.experiments.robustness import ROBUSTNESS
 from dr_core.experiments.sanity import SANITY
 from dr_core.experiments.similarity import SIMILARITY
@@ -44,7 +45,7 @@ class _Experiments(Registry[Experiment]):
 
 EXPERIMENTS: Registry[Experiment] = _Experiments(
     "experiment",
-    (PERFORMANCE, SPECTRUM, ROBUSTNESS, LOCALIZATION, SANITY, FAITHFULNESS, CONCEPTS, SIMILARITY, CALIBRATION),
+    (PERFORMANCE, SPECTRUM, ROBUSTNESS, LOCALIZATION, SANITY, FAITHFULNESS, CONCEPTS, SIMILARITY, PROBE, CALIBRATION),
 )
 """The experiments: the paper's in its order, then those that it does not have."""
 

@@ -15,7 +15,7 @@ from dr_core.experiments.asking import open_eyes_for
 from dr_core.experiments.damage import CLEAN, RobustnessConfig, RobustnessReport, damage_eyes, move_heatmaps
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
 from dr_core.experiments.origins import join_rows
-from dr_core.experiments.robustness_summary import PAIRS, REFERENCE, compare_training, summarize_robustness
+from dr_core.experiments.robustness_summary import compare_pairs, compare_training, relate_errors, summarize_robustness
 from dr_core.experiments.step import Report, Step
 from dr_core.study.digests import digest_store
 from dr_core.study.folder import Study
@@ -25,14 +25,14 @@ from dr_core.study.tables import select_columns
 
 __all__ = [
     "CLEAN",
-    "PAIRS",
-    "REFERENCE",
     "ROBUSTNESS",
     "RobustnessConfig",
     "RobustnessReport",
+    "compare_pairs",
     "compare_training",
     "damage_eyes",
     "move_heatmaps",
+    "relate_errors",
     "summarize_robustness",
 ]
 

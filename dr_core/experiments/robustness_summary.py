@@ -1,6 +1,6 @@
 """What follows from the answers about damaged eyes: measures under every corruption, and Figure 4."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,13 +24,10 @@ from dr_core.data.grades import READINGS, Reading, tells_grades
 from dr_core.errors import InputError
 from dr_core.experiments.answers import ANSWERS, RUN, are_probabilities, find_grades_interval, find_interval
 from dr_core.experiments.damage import CLEAN, RobustnessConfig
-from dr_core.models.setups import SETUPS, Setup
+from dr_core.models.setups import Setup
 
-REFERENCE = "iwne_fs"
-"""The paper's set-up to which corruption errors are relative; a study takes its first set-up."""
-
-PAIRS = {"iwne": ("iwne_cl", "iwne_fs"), "ifi": ("ifi_cl", "ifi_fs")}
-"""Rows of Figure 4: contrastive minus supervised."""
+_PAPER_ROWS = {("iwne_cl", "iwne_fs"): "iwne", ("ifi_cl", "ifi_fs"): "ifi"}
+"""Names of Figure 4's two rows in the tables."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ def _grids(rows: pd.DataFrame, config: RobustnessConfig) -> Iterator[_Grid]:
         yield _Grid(about, cells, answers, eyes["grade"].to_numpy(np.int64), draws)
 
 
-def summarize_robustness(rows: pd.DataFrame, config: RobustnessConfig, reference: str = REFERENCE) -> pd.DataFrame:
+def summarize_robustness(rows: pd.DataFrame, config: RobustnessConfig, reference: str) -> pd.DataFrame:
     """Measure every model under every corruption and severity.
 
     Args:
@@ -94,9 +91,29 @@ def summarize_robustness(rows: pd.DataFrame, config: RobustnessConfig, reference
         for setup, answers in grid.answers.items():
             about = grid.about | {"setup": setup}
             found += [about | row for row in _measure_cells(grid, answers)]
-            if reference in grid.answers and tells_grades(answers) and tells_grades(grid.answers[reference]):
-                found += [about | row for row in _measure_errors(grid, answers, grid.answers[reference])]
+        found += _relate_to(grid, reference)
     return pd.DataFrame(found)
+
+
+def relate_errors(rows: pd.DataFrame, config: RobustnessConfig, reference: str) -> pd.DataFrame:
+    """The corruption errors of every model relative to a set-up's, as `summarize_robustness` gives them."""
+    return pd.DataFrame([row for grid in _grids(rows, config) for row in _relate_to(grid, reference)])
+
+
+def _relate_to(grid: _Grid, reference: str) -> list[dict[str, object]]:
+    graded = _graded(grid)
+    if reference not in graded:
+        return []
+    return [
+        grid.about | {"setup": setup} | row
+        for setup, answers in graded.items()
+        for row in _measure_errors(grid, answers, graded[reference])
+    ]
+
+
+def _graded(grid: _Grid) -> dict[str, np.ndarray]:
+    """The answers of the set-ups that tell the five grades apart."""
+    return {setup: answers for setup, answers in grid.answers.items() if not np.isnan(answers).any()}
 
 
 def _row(cell: tuple[str, float], measure: str, reading: str, found: Interval, n: int) -> dict[str, object]:
@@ -155,9 +172,7 @@ def _ratio_interval(drawn: np.ndarray) -> Interval:
     return Interval(value=value, low=low, high=high, error=float("nan"), warning=warning)
 
 
-def compare_training(
-    rows: pd.DataFrame, config: RobustnessConfig, setups: Iterable[Setup] = tuple(SETUPS.values())
-) -> pd.DataFrame:
+def compare_training(rows: pd.DataFrame, config: RobustnessConfig, setups: Iterable[Setup]) -> pd.DataFrame:
     """The paper's Figure 4: each set-up minus its partner, contrastive minus supervised; the score of the true grade.
 
     Args:
@@ -168,17 +183,43 @@ def compare_training(
     Returns:
         Rows as `RESULT_COLUMNS` describes `robustness_differences`.
     """
+    return compare_pairs(rows, config, [(setup.name, setup.partner) for setup in setups if setup.partner])
+
+
+def compare_pairs(rows: pd.DataFrame, config: RobustnessConfig, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """Figure 4 of any pairs of set-ups, the first minus the second; pairs that the rows lack are left out.
+
+    Args:
+        rows: Rows of `robustness`.
+        config: Draws and seed of the intervals.
+        pairs: Names of the set-ups.
+
+    Returns:
+        Rows as `RESULT_COLUMNS` describes `robustness_differences`.
+    """
     found = []
-    names = {pair: name for name, pair in PAIRS.items()}
-    pairs = [(setup.name, setup.partner) for setup in setups if setup.partner]
     for grid in _grids(rows, config):
-        graded = {setup for setup, answers in grid.answers.items() if tells_grades(answers)}
-        for first, second in (pair for pair in pairs if set(pair) <= graded):
-            about = grid.about | {"initialization": names.get((first, second), first), "setup": first, "other": second}
-            values = score_difference(grid.answers[first], grid.answers[second], grid.grades, grid.draws)
+        graded = _graded(grid)
+        for first, second in (pair for pair in pairs if set(pair) <= set(graded)):
+            row_of_figure = _PAPER_ROWS.get((first, second), first)
+            about = grid.about | {"initialization": row_of_figure, "setup": first, "other": second}
+            values = score_difference(graded[first], graded[second], grid.grades, grid.draws)
             for cell, value in zip(grid.cells, values, strict=True):
                 ends = drawn_interval(value, len(grid.draws.times), least=-1.0)
                 row = _row(cell, "", "", ends, len(grid.grades))
                 keys = ("corruption", "severity", "value", "low", "high", "n", "warning")
                 found.append(about | {key: row[key] for key in keys})
-    return pd.DataFrame(found)
+    columns = [
+        "data",
+        "initialization",
+        *RUN,
+        "other",
+        "corruption",
+        "severity",
+        "value",
+        "low",
+        "high",
+        "n",
+        "warning",
+    ]
+    return pd.DataFrame(found) if found else pd.DataFrame(columns=columns)

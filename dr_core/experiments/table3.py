@@ -11,7 +11,7 @@ from dr_core.analysis.controls import CONTROLS, MAP
 from dr_core.data.grades import TARGET_GRADE, lesion_code
 from dr_core.experiments.heatmap_spread import VIEW
 from dr_core.files import csv_of, replacing
-from dr_core.models.setups import SETUPS, Setup
+from dr_core.models.setups import Setup
 
 PAPER_RULE = "alpha1_beta0"
 """The paper's attribution method. Source: paper, section 3.4."""
@@ -24,7 +24,7 @@ def keep_paper_method(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["rule"] == PAPER_RULE) & (rows["target"] == TARGET_GRADE)]
 
 
-def write_table3(summary: pd.DataFrame, folder: Path, setups: Mapping[str, Setup] = SETUPS) -> list[Path]:
+def write_table3(summary: pd.DataFrame, folder: Path, setups: Mapping[str, Setup]) -> list[Path]:
     """Write Table 3 for each protocol.
 
     Rows are set-ups and their controls, columns lesions and scores; a cell is mean / median over the eyes that have the
@@ -49,7 +49,7 @@ def write_table3(summary: pd.DataFrame, folder: Path, setups: Mapping[str, Setup
     return paths
 
 
-def arrange_table3(summary: pd.DataFrame, setups: Mapping[str, Setup] = SETUPS) -> pd.DataFrame:
+def arrange_table3(summary: pd.DataFrame, setups: Mapping[str, Setup]) -> pd.DataFrame:
     """Arrange one protocol's summary as the paper does.
 
     Cells are `mean / median`; as in the paper the best heatmap of each lesion, pooling, score and statistic is marked,

@@ -3,13 +3,12 @@
 import copy
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.resnet import ResNet
 
+from dr_core.devices import find_member, gather_rows
 from dr_core.errors import InputError
-from dr_core.models.architectures import feature_count
+from dr_core.models.projection import follow_weights, record_input, take_off_head
 
 
 class MoCo(nn.Module):
@@ -19,7 +18,7 @@ class MoCo(nn.Module):
     batch meets K negatives whatever its own size. The queue and its position are buffers: a state dict resumes exactly.
 
     Args:
-        encoder: A ResNet whose `fc` is replaced by MoCo v2's head (two layers); its weights start both encoders.
+        encoder: A network whose last layer is replaced by MoCo v2's head (two layers); its weights start both encoders.
         dim: Length of the representation.
         K: Number of keys in the queue.
         m: Momentum of the key encoder.
@@ -29,6 +28,7 @@ class MoCo(nn.Module):
             this does on one device what shuffling batch norm does across several. Across several both are done:
             groups are dealt among all devices.
         seed: Seed of the head's weights and of the random keys that fill the queue at first.
+        head: Path of the encoder's last layer.
 
     Source: He et al. 2020 (algorithm 1); Chen et al. 2020, arXiv:2003.04297 (MLP head, T = .2).
     """
@@ -36,9 +36,9 @@ class MoCo(nn.Module):
     queue: Tensor
     queue_position: Tensor
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the paper's letters, which scripts use
         self,
-        encoder: ResNet,
+        encoder: nn.Module,
         dim: int = 128,
         K: int = 65536,
         m: float = 0.999,
@@ -46,43 +46,43 @@ class MoCo(nn.Module):
         *,
         norm_groups: int = 1,
         seed: int = 0,
+        head: str = "fc",
     ) -> None:
         super().__init__()
-        self.K, self.m, self.T, self.norm_groups = K, m, T, norm_groups
-        features = feature_count(encoder)
+        self.K, self.m, self.T, self.norm_groups, self.head = K, m, T, norm_groups, head
+        features = take_off_head(encoder, head)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            head = nn.Sequential(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, dim))
+            mlp = nn.Sequential(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, dim))
             queue = F.normalize(torch.randn(dim, K), dim=0)
         self.encoder_q = encoder
-        self.encoder_q.fc = head
+        self.encoder_q.set_submodule(head, mlp)
         self.encoder_k = copy.deepcopy(encoder).requires_grad_(False)
         self.register_buffer("queue", queue)  # (dim, K), columns of length 1
         self.register_buffer("queue_position", torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
-    def _follow_query_encoder(self) -> None:
-        keys = list(self.encoder_k.parameters())
-        torch._foreach_lerp_(keys, [q.detach() for q in self.encoder_q.parameters()], 1.0 - self.m)
-
-    @torch.no_grad()
     def _encode_keys(self, im_k: Tensor) -> Tensor:
         """Keys of the images of all devices, (N of all, dim), each normalized among other images than its query."""
-        rank, world = _find_place()
-        images = _gather(im_k, world)  # (N of all, 3, H, W)
-        dealt = _deal(len(images), world * self.norm_groups, images.device)
-        k = self._encode_in_groups(self.encoder_k, images[dealt.chunk(world)[rank]])
-        return _gather(F.normalize(k, dim=1), world)[dealt.argsort()]
+        member = find_member()
+        images = gather_rows(im_k, member.world)  # (N of all, 3, H, W)
+        dealt = _deal(len(images), member.world * self.norm_groups, images.device)
+        k = self._encode_in_groups(self.encoder_k, images[dealt.chunk(member.world)[member.rank]])
+        return gather_rows(F.normalize(k, dim=1), member.world)[dealt.argsort()]
 
     @torch.no_grad()
     def _enqueue(self, keys: Tensor) -> None:
-        keys = keys[-self.K :]  # a batch larger than the queue leaves only its last K keys
+        keys = keys[max(0, len(keys) - self.K) :]  # a batch larger than the queue leaves only its last K keys
         places = (self.queue_position + torch.arange(len(keys), device=keys.device)) % self.K
         self.queue[:, places] = keys.T
         self.queue_position.add_(len(keys)).remainder_(self.K)
 
-    def _encode_in_groups(self, encoder: ResNet, images: Tensor) -> Tensor:
+    def _encode_in_groups(self, encoder: nn.Module, images: Tensor) -> Tensor:
         return torch.cat([encoder(group).to(self.queue.dtype) for group in images.chunk(self.norm_groups)])
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features, float (N, C), and their projection, float (N, dim), of float (N, 3, H, W)."""
+        return record_input(self.encoder_q, self.head, images)
 
     def forward(self, im_q: Tensor, im_k: Tensor) -> tuple[Tensor, Tensor]:
         """Compare two views of each image with each other and with the queue.
@@ -105,9 +105,9 @@ class MoCo(nn.Module):
         q = F.normalize(self._encode_in_groups(self.encoder_q, im_q), dim=1)  # (N, dim)
         with torch.no_grad():
             if self.training:
-                self._follow_query_encoder()
+                follow_weights(self.encoder_k, self.encoder_q, self.m)
             keys = self._encode_keys(im_k)  # (N of all, dim)
-            k = keys.chunk(_find_place()[1])[_find_place()[0]]  # (N, dim)
+            k = keys.chunk(find_member().world)[find_member().rank]  # (N, dim)
         positive = (q * k).sum(dim=1, keepdim=True)  # (N, 1)
         with torch.autocast(q.device.type, enabled=False):  # half precision loses what tells keys apart
             negative = q @ self.queue.clone()  # (N, K)
@@ -121,19 +121,3 @@ class MoCo(nn.Module):
 def _deal(n: int, groups: int, device: torch.device) -> Tensor:
     """An order of n images in which contiguous groups share few members with the original contiguous groups."""
     return torch.cat([torch.arange(first, n, groups, device=device) for first in range(groups)])
-
-
-def _find_place() -> tuple[int, int]:
-    """Number of this process among those that train together, and how many they are."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return 0, 1
-    return dist.get_rank(), dist.get_world_size()
-
-
-def _gather(rows: Tensor, world: int) -> Tensor:
-    """Rows of all processes, in their order, without gradient."""
-    if world == 1:
-        return rows
-    parts = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(world)]
-    dist.all_gather(parts, rows.contiguous())
-    return torch.cat(parts)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.models.checkpoint import LoadedModel
@@ -38,7 +39,7 @@ def predict_views(
 @torch.inference_mode()
 def predict_shared(
     models: Mapping[str, LoadedModel],
-    views: np.ndarray,
+    views: np.ndarray | Tensor,
     batch_size: int | None = None,
     device: torch.device | str = "cpu",
 ) -> dict[str, np.ndarray]:
@@ -46,7 +47,8 @@ def predict_shared(
 
     Args:
         models: Name -> model.
-        views: Uint8 (N, S, S, 3) RGB, at the size of all of them.
+        views: Uint8 RGB at the size of all of them: an array (N, S, S, 3), or a tensor (N, 3, S, S) that may lie on the
+            device already.
         batch_size: As in `predict_views`.
         device: Where the models lie.
 
@@ -55,20 +57,19 @@ def predict_shared(
         `dr_core.models.validity.check_answers` is for the caller, model by model.
     """
     size = batch_size or (_CPU_BATCH if torch.device(device).type == "cpu" else _DEVICE_BATCH)
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in models}
-    for start in range(0, len(views), size):
-        batch = views[start : start + size]
-        inputs: dict[Preprocessing, torch.Tensor] = {}
+    pixels = views if isinstance(views, Tensor) else torch.from_numpy(np.ascontiguousarray(views)).permute(0, 3, 1, 2)
+    parts: dict[str, list[Tensor]] = {name: [] for name in models}
+    for start in range(0, len(pixels), size):
+        batch = pixels[start : start + size].to(device).float() / 255
+        inputs: dict[Preprocessing, Tensor] = {}
         for name, model in models.items():
             preprocessing = model.info.preprocessing
             if preprocessing not in inputs:
-                inputs[preprocessing] = (
-                    preprocessing.normalize(batch).to(device).contiguous(memory_format=torch.channels_last)
-                )
-            parts[name].append(torch.softmax(model.model(inputs[preprocessing]).double(), dim=1).cpu().numpy())
-    return {
+                inputs[preprocessing] = preprocessing.standardize(batch).contiguous(memory_format=torch.channels_last)
+            parts[name].append(torch.softmax(model.model(inputs[preprocessing]).double(), dim=1))
+    return {  # fetched once all is asked for, so that a device need not be waited for in between
         name: models[name].info.spread(
-            np.concatenate(answers) if answers else np.empty((0, len(models[name].info.classes)))
+            torch.cat(answers).cpu().numpy() if answers else np.empty((0, len(models[name].info.classes)))
         )
         for name, answers in parts.items()
     }

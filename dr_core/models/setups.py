@@ -10,6 +10,16 @@ from dr_core.registry import Registry
 
 Line = Literal["solid", "dash", "dot", "dashdot"]
 
+PRETRAINING_LABELS: Mapping[str, str] = {
+    "moco": "MoCo v2",
+    "simclr": "SimCLR",
+    "byol": "BYOL",
+    "dino": "DINO",
+    "supervised": "supervised",
+}
+"""Pretraining of a set-up -> its name for people, of those that this version can do; a study may name others."""
+
+
 MIN_SETUPS, MAX_SETUPS = 1, 8
 """A study compares two to eight set-ups; one alone is a study that has just begun."""
 
@@ -52,6 +62,19 @@ class Setup:
     def css_line(self) -> str:
         """Line of its curves in CSS's and matplotlib's word."""
         return {"solid": "solid", "dash": "dashed", "dot": "dotted", "dashdot": "dotted"}[self.line or "solid"]
+
+
+def default_reference(setups: Mapping[str, Setup]) -> str:
+    """Name of the set-up with which the others are compared unless one is chosen.
+
+    Args:
+        setups: The set-ups by name, at least one.
+
+    Returns:
+        The first that another one declares as its partner; the first of all where none does.
+    """
+    partners = {setup.partner for setup in setups.values()}
+    return next((name for name in setups if name in partners), next(iter(setups)))
 
 
 _HUES = {"none": "#D55E00", "imagenet": "#0072B2"}

@@ -20,7 +20,7 @@ from dr_core.training.execution import Execution
 from dr_core.training.jobs.finetune import FinetuneRequest
 from dr_core.training.jobs.pretrain import PretrainRequest
 from dr_core.training.jobs.start import Start, choose_start
-from dr_core.training.jobs.supervised import SupervisedRequest
+from dr_core.training.pretraining.registry import METHODS
 
 _FULL = 100
 """Percent of the training patients behind a checkpoint."""
@@ -113,9 +113,11 @@ class _Plan:
             return None
         if given.pretrain:
             return _Pretraining(given.pretrain, given.pretrain_data or train)
-        if setup.initialization == "none" and setup.pretraining == "moco":
-            return _Pretraining("moco", train)
-        if self.drawn and setup.initialization == "imagenet" and setup.pretraining in ("moco", "supervised"):
+        if setup.pretraining not in METHODS:
+            return None
+        if setup.initialization == "none" and not METHODS[setup.pretraining].needs_labels:
+            return _Pretraining(setup.pretraining, train)
+        if self.drawn and setup.initialization == "imagenet":
             return _Pretraining(setup.pretraining, self.out / "data" / "textures")
         return None
 
@@ -124,30 +126,18 @@ class _Plan:
 
     def pretrain(self) -> Iterator[Cell]:
         """One cell for each pretraining, however many set-ups start from it."""
-        request: PretrainRequest | SupervisedRequest
         for one in dict.fromkeys(one for one in self.pretrainings.values() if one is not None):
-            request = self._pretrain_contrastive(one) if one.method == "moco" else self._pretrain_supervised(one)
+            request = PretrainRequest(
+                data=one.data,
+                out=self._run(one),
+                method=one.method,
+                config=replace(self.config.pretraining(one.method), seed=self.config.seed),
+                arch=self.config.arch,
+                contrast=self.config.contrast,
+                execution=self.execution,
+                keep_every=self.config.keep_every,
+            )
             yield Cell(name=f"pretrain-{one.name}", kind="pretrain", request=request, needs=self._needs(one.data))
-
-    def _pretrain_contrastive(self, pretraining: _Pretraining) -> PretrainRequest:
-        return PretrainRequest(
-            data=pretraining.data,
-            out=self._run(pretraining),
-            config=replace(self.config.contrastive, seed=self.config.seed),
-            arch=self.config.arch,
-            contrast=self.config.contrast,
-            execution=self.execution,
-        )
-
-    def _pretrain_supervised(self, pretraining: _Pretraining) -> SupervisedRequest:
-        return SupervisedRequest(
-            data=pretraining.data,
-            out=self._run(pretraining),
-            config=replace(self.config.supervised, seed=self.config.seed),
-            arch=self.config.arch,
-            contrast=self.config.contrast,
-            execution=self.execution,
-        )
 
     def _start(self, setup: Setup) -> tuple[Start, tuple[str, ...]]:
         """Where a finetuning starts from, and the cell that makes it."""

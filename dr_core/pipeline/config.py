@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
+from dr_core.data.augment import PRETRAINING_AUGMENTATIONS
 from dr_core.data.preprocessing import Contrast
 from dr_core.errors import InputError
 from dr_core.experiments.registry import EXPERIMENTS
@@ -13,11 +14,11 @@ from dr_core.models.setups import PAPER, Setup, declare_setups
 from dr_core.pipeline.measures import read_settings
 from dr_core.pipeline.requests import Options
 from dr_core.training.classification import FinetuneConfig
-from dr_core.training.contrastive import ContrastiveConfig
 from dr_core.training.execution import Device
 from dr_core.training.loop import LoopConfig, Recipe
-from dr_core.training.recipes import CONTRASTIVE, SUPERVISED, choose_finetuning
+from dr_core.training.pretraining.registry import METHODS, list_options
 from dr_core.training.recipes import Preset as RecipePreset
+from dr_core.training.recipes import choose_finetuning
 
 Preset = Literal["paper", "fine", "quick"]
 
@@ -127,25 +128,25 @@ class Resources:
 class StartConfig:
     """Where a set-up's finetuning starts from, as a study declares it; at most one of `pretrain`, `run`, `weights`.
 
-    Without any, a set-up without pretraining starts from random weights, MoCo v2 on the eyes is pretrained by the
-    study, and the published ImageNet weights are fetched, or, with drawn data, their stand-ins are pretrained. Any
-    other set-up has to say.
+    Without any, a set-up without pretraining starts from random weights, a pretraining on the eyes without labels is
+    done by the study, and the published ImageNet weights are fetched, or, with drawn data, their stand-ins are
+    pretrained. Any other set-up has to say.
 
     Attributes:
-        pretrain: Method by which the study pretrains it, `"moco"` or `"supervised"`.
+        pretrain: Method by which the study pretrains it, a key of `METHODS`.
         pretrain_data: Store for that; None takes the training eyes.
         run: Run folder of a pretraining that is done.
         weights: File of weights.
     """
 
-    pretrain: Literal["", "moco", "supervised"] = ""
+    pretrain: str = ""
     pretrain_data: Path | None = None
     run: Path | None = None
     weights: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse a start from two things."""
-        _check_choice("pretrain", self.pretrain, ("", "moco", "supervised"))
+        _check_choice("pretrain", self.pretrain, ("", *METHODS))
         if sum(bool(one) for one in (self.pretrain, self.run, self.weights)) > 1:
             raise InputError("A set-up must start from one thing: `pretrain`, `run` or `weights`.")
         if self.pretrain_data is not None and not self.pretrain:
@@ -172,7 +173,7 @@ class StudyConfig:
         threads: Threads of each cell; 0 shares the cores. With 1 the numbers do not depend on how many cells run at
             once.
         data: Where the eyes lie.
-        pretrain: Options of `pretrain` in place of the preset's.
+        pretrain: Options of pretrainings in place of the preset's; a method takes those that it has.
         iwne: Options of `finetune` from scratch in place of the preset's.
         ifi: Options of `finetune` from external data, such as ImageNet, in place of the preset's.
         evaluate: Options of `evaluate`.
@@ -225,7 +226,7 @@ class StudyConfig:
             )
         for setup in self.setups:
             self.finetuning(setup)  # every option is checked before anything runs
-        _ = self.contrastive, self.supervised
+        _ = self.keep_every, [self.pretraining(method) for method in METHODS]
         for measurement in (*MEASURED, *self.further):
             read_settings(measurement, self.options_of(measurement))
 
@@ -254,16 +255,31 @@ class StudyConfig:
         where, options = ("iwne", self.iwne) if setup.initialization == "none" else ("ifi", self.ifi)
         return change_recipe(choose_finetuning(self.recipes, setup), options, where)
 
-    @property
-    def contrastive(self) -> ContrastiveConfig:
-        """Recipe of MoCo v2."""
-        return change_recipe(CONTRASTIVE[self.recipes], self.pretrain, "pretrain")
+    def pretraining(self, method: str) -> LoopConfig:
+        """Recipe of a method of pretraining, with those options of the study's that it has."""
+        owners = list_options()
+        given = {name: value for name, value in self.pretrain.items() if name not in _NO_RECIPE}
+        own = {name: value for name, value in given.items() if method in owners.get(name, (method,))}
+        if METHODS[method].needs_labels:  # learning rate and weight decay without labels are none for labels
+            own = {name: value for name, value in own.items() if name in ("epochs", "batch_size")}
+        recipe: LoopConfig = change_recipe(METHODS[method].recipes[self.recipes], own, "pretrain")
+        augmentation = self.pretrain.get("augmentation")
+        if augmentation is None or METHODS[method].needs_labels:
+            return recipe
+        _check_choice("pretrain.augmentation", augmentation, tuple(PRETRAINING_AUGMENTATIONS))
+        return dataclasses.replace(recipe, augment=PRETRAINING_AUGMENTATIONS[augmentation])  # type: ignore[call-arg]
 
     @property
-    def supervised(self) -> LoopConfig:
-        """Recipe of the supervised pretraining; of the options it takes those that are not MoCo's alone."""
-        shared = {name: value for name, value in self.pretrain.items() if name in ("epochs", "batch_size")}
-        return change_recipe(SUPERVISED[self.recipes], shared, "pretrain")
+    def keep_every(self) -> int:
+        """Epochs after each of which a pretraining's encoder is kept; 0 keeps the last alone."""
+        value = self.pretrain.get("keep_every", 0)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise InputError(f"`pretrain.keep_every` must be a whole number from 0 on, not {value!r}.")
+        return value
+
+
+_NO_RECIPE = ("augmentation", "keep_every")
+"""Keys of `[pretrain]` that are no fields of a recipe."""
 
 
 def change_recipe(recipe: Recipe, options: Options, where: str) -> Recipe:

@@ -19,7 +19,7 @@ from dr_core.pipeline.measures import cost_of
 from dr_core.pipeline.requests import DrawRequest, MeasureRequest, ReportRequest, Training
 from dr_core.training.execution import resolve_precision
 from dr_core.training.jobs.finetune import FinetuneRequest
-from dr_core.training.jobs.pretrain import PretrainRequest
+from dr_core.training.pretraining.registry import METHODS
 
 _TIMED = 3
 _PHANTOMS_A_SECOND = 12.0
@@ -185,5 +185,6 @@ def _estimate_training(request: Training, sizes: _Sizes, rates: Rates) -> Estima
         train = whole - held if request.validation is None else whole
         images = train * request.percent / 100 + held / 3
         return Estimate(seconds=epochs * images / rates.train + 10, disk=5 * weights)  # network, best, two moments
-    views = _COST_OF_TWO_VIEWS if isinstance(request, PretrainRequest) else 1.0
+    method = METHODS[request.method]
+    views = 1.0 if method.needs_labels else _COST_OF_TWO_VIEWS * len(method.views(request.config)) / 2
     return Estimate(seconds=epochs * whole * views / rates.train + 10, disk=4 * weights)

@@ -43,7 +43,7 @@ _QUEUES: dict[str, tuple[str, ...]] = {"slurm": ("squeue", "--noheader", "--jobs
 _LOOK_EVERY, _GIVE_UP_AFTER = 15.0, 60.0
 """Seconds between two looks into the queue, and until a job that is not in it counts as failed."""
 
-_MODULES = ("dr_core.training.classification", "dr_core.training.contrastive", "dr_core.experiments.answers")
+_MODULES = ("dr_core.training.classification", "dr_core.training.pretraining.task", "dr_core.experiments.answers")
 """What nearly every cell imports."""
 
 

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from dr_core.training.jobs.finetune import FinetuneRequest
 from dr_core.training.jobs.pretrain import PretrainRequest
-from dr_core.training.jobs.supervised import SupervisedRequest
 
 Options = dict[str, Any]
 """Name of a setting -> text, number, truth value or a list of them: `{"image_spectra": 8, "severity": [1, 3]}`."""
@@ -71,7 +70,7 @@ class ReportRequest:
     study: Path
 
 
-Training = PretrainRequest | SupervisedRequest | FinetuneRequest
+Training = PretrainRequest | FinetuneRequest
 Request = DrawRequest | Training | MeasureRequest | ReportRequest
 
 

@@ -21,8 +21,16 @@ from dr_core.models.checkpoint import (
 )
 from dr_core.models.setups import Setup, declare_setups, parse_setup
 from dr_core.parquet import DEFECTS, read_parquet
-from dr_core.study.head_checks import check_head
-from dr_core.study.tables import RESULT_COLUMNS, TABLES, fill_run_columns, keep_supported, read_provenance, write_rows
+from dr_core.study.head_checks import check_head, explain_missing_head
+from dr_core.study.tables import (
+    RESULT_COLUMNS,
+    TABLES,
+    fill_run_columns,
+    keep_declared,
+    keep_supported,
+    read_provenance,
+    write_rows,
+)
 
 CONFIGURATION = "configuration"
 """Key of a study's settings under which the TOML file of a whole study stands."""
@@ -210,12 +218,16 @@ class Study:
                 f"The table {path.name} of the study {self.name} is damaged ({error}); compute it again."
             ) from error
 
-    def read_checkpoint_results(self, table: str) -> pd.DataFrame:
-        """Rows of the models in `checkpoints/`: the study's own seed, trained on all labels.
+    def read_declared_results(self, table: str) -> pd.DataFrame:
+        """Rows of the set-ups that the study declares, of all their training runs; raises as `read_results` does."""
+        return keep_declared(self.read_results(table), self.setups)
 
-        A table that compares training runs is given whole. Raises as `read_results` does.
+    def read_checkpoint_results(self, table: str) -> pd.DataFrame:
+        """Rows of the models in `checkpoints/`: of the declared set-ups, the study's own seed, trained on all labels.
+
+        A table that compares training runs is given with all of them. Raises as `read_results` does.
         """
-        rows, known = self.read_results(table), TABLES[table]
+        rows, known = self.read_declared_results(table), TABLES[table]
         return self.select_checkpoint_rows(rows) if known.of_runs and not known.across_runs else rows
 
     def select_checkpoint_rows(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -300,7 +312,7 @@ def open_study(path: str | Path) -> Study:
     if not path.is_dir():
         raise InputError(f"There is no study folder {path}.", Remedy("make study", {"out": str(path)}))
     if not head.is_file():
-        raise InputError(*_explain_missing_head(path))
+        raise InputError(*explain_missing_head(path))
     if not head.resolve().is_relative_to(path.resolve()):
         raise InputError(f"{head} leads out of the study's folder; put the file itself there.")
     content = read_regular(head, _MAX_HEAD_BYTES)
@@ -308,19 +320,6 @@ def open_study(path: str | Path) -> Study:
         return Study(path, _parse_info(path, json.loads(content)))
     except (OSError, *HEADER_DEFECTS) as error:
         raise InputError(f"{head} is damaged ({error}); write the study again.") from error
-
-
-def _explain_missing_head(path: Path) -> tuple[str, Remedy | None]:
-    """Why a folder without head is no study; a remedy only where it would harm nothing that lies there."""
-    if any(path.glob("checkpoints/*")) or any(path.glob("results/*")):
-        return (
-            f"{path} holds checkpoints or results and no study.json, so nobody can say what they are of; put its "
-            "study.json back.",
-            None,
-        )
-    if (path / "runs").is_dir():
-        return f"{path} is not finished yet: study.json is missing; go on with what began it.", None
-    return f"{path} holds no study: study.json is missing.", Remedy("make study", {"out": str(path)})
 
 
 def _parse_info(path: Path, values: dict[str, Any]) -> StudyInfo:

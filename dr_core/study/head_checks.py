@@ -1,7 +1,9 @@
 """Whether the head of a study, perhaps a stranger's, holds values of the kinds that its fields take."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dr_core.errors import Remedy
 from dr_core.models.checkpoint import check_types
 
 if TYPE_CHECKING:
@@ -32,3 +34,16 @@ def check_head(info: "StudyInfo") -> None:
 def _check_count(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
         raise ValueError(f"{name} must be a whole number, 0 or more")
+
+
+def explain_missing_head(path: Path) -> tuple[str, Remedy | None]:
+    """Why a folder without head is no study; a remedy only where it would harm nothing that lies there."""
+    if any(path.glob("checkpoints/*")) or any(path.glob("results/*")):
+        return (
+            f"{path} holds checkpoints or results and no study.json, so nobody can say what they are of; put its "
+            "study.json back.",
+            None,
+        )
+    if (path / "runs").is_dir():
+        return f"{path} is not finished yet: study.json is missing; go on with what began it.", None
+    return f"{path} holds no study: study.json is missing.", Remedy("make study", {"out": str(path)})

@@ -1,7 +1,7 @@
 """The result tables of a study: which there are, and of which columns."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +114,18 @@ def keep_supported(rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     supported = {"", *(reading.name for reading in supported_readings(graded=False))}
     measured = rows["reading"].isin(supported) | ~rows["reading"].isin(list(READINGS)) | ~rows["data"].isin(ungraded)
     return rows[measured].reset_index(drop=True)
+
+
+def keep_declared(rows: pd.DataFrame, setups: Collection[str]) -> pd.DataFrame:
+    """The rows of set-ups that the study declares: a table may hold one that was taken out of its head since.
+
+    Args:
+        rows: Rows of a table.
+        setups: Names of the study's set-ups.
+    """
+    for column in {"setup", "other"} & set(rows):
+        rows = rows[rows[column].isin(setups) | (rows[column] == "")]
+    return rows.reset_index(drop=True)
 
 
 _COMPUTED = b"dr_lens_computed"

@@ -85,23 +85,6 @@ def settle(config: Recipe, device: Device) -> Recipe:
     return dataclasses.replace(config, precision=resolve_precision(config.precision, device))
 
 
-_UNSAID: dict[str, Any] = {"optimizer": "adamw", "patience": 0, "class_weighting": "none", "sampling": "natural"}
-"""Options that came later, where they are off."""
-
-
-def recipe_values(config: Any) -> dict[str, Any]:  # noqa: ANN401 - any configuration that holds recipes
-    """Plain values of a recipe, or of what holds recipes.
-
-    An option that came later is left out where it is off, so that a run folder or checkpoint of before it reads as one
-    of today.
-    """
-
-    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        return {name: value for name, value in pairs if name not in _UNSAID or value != _UNSAID[name]}
-
-    return dataclasses.asdict(config, dict_factory=keep)
-
-
 @dataclass(frozen=True, kw_only=True)
 class TrainingReport:
     """Where a training stands, after each step.
@@ -129,6 +112,7 @@ def train(
     folder: RunFolder,
     execution: Execution | None = None,
     should_stop: Callable[[], bool] = never,
+    after_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> Iterator[TrainingReport]:
     """Train a task, or go on where it was stopped; a finished training does nothing.
 
@@ -141,6 +125,8 @@ def train(
         folder: Where states, measures and the best checkpoint are written.
         execution: On what.
         should_stop: Asked after each step, of many processes on GPUs after every 16th.
+        after_epoch: Called by the process that writes, with the number of epochs that are done, before these count as
+            done: what it writes is there whenever the epoch is.
 
     Yields:
         A report after each step; the last one of an epoch holds its measures, once they are on disk.
@@ -164,6 +150,7 @@ def train(
                     yield report
             history.append({"epoch": epoch + 1} | trainer.measure())
         if trainer.share.rank == 0:
+            after_epoch(len(history))
             _keep(task, folder, history, trainer)
         yield dataclasses.replace(trainer.report(epoch), metrics=history[-1])
 
@@ -300,7 +287,16 @@ class Trainer:
         rows = np.sort(order[number * size : (number + 1) * size])
         seed = derive_seed(self.config.seed, "augment", epoch * self.steps_per_epoch + number)
         return [
-            Batch(rows=rows[part :: self.parts], size=size, seed=seed, epoch=epoch, part=part, parts=self.parts)
+            Batch(
+                rows=rows[part :: self.parts],
+                size=size,
+                seed=seed,
+                epoch=epoch,
+                progress=(epoch * self.steps_per_epoch + number) / self.steps,
+                part=part,
+                parts=self.parts,
+                first=part == self.share.rank,
+            )
             for part in range(self.share.rank, self.parts, self.share.world)
         ]
 

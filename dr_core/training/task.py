@@ -19,16 +19,20 @@ class Batch:
         size: Number of images of the whole batch.
         seed: Seed of the batch's augmentation.
         epoch: The epoch, from 0.
+        progress: Share of all steps that are done, 0..1.
         part: Which part this is: every `parts`-th image from this one on.
         parts: Number of parts.
+        first: Whether it is the first part that this process computes of the batch.
     """
 
     rows: np.ndarray
     size: int
     seed: int
     epoch: int
+    progress: float = 0.0
     part: int = 0
     parts: int = 1
+    first: bool = True
 
 
 class Task(Protocol):

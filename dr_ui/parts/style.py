@@ -34,6 +34,15 @@ def setup_heads(setups: Iterable[Setup]) -> str:
     )
 
 
+def table_width(columns: int) -> str:
+    """Attribute of a `lens-scores` table with so many columns of numbers that they do not run into each other."""
+    return f' style="min-width: {8 + 5.6 * columns:.0f}rem"' if columns > _FITTING else ""
+
+
+_FITTING = 10
+"""Columns of numbers for which the style sheet's own width is enough."""
+
+
 def initialization_title(initialization: str) -> str:
     """What first weights come from, for people."""
     return _INITIALIZATION_TITLES.get(initialization, initialization)
@@ -77,7 +86,8 @@ _CSS = """
 .lens-key { margin-top: .5rem; }
 .lens-h2 { font-size: 1.1rem; margin: .4rem 0 0; padding: 0; }
 
-.lens-cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .7rem; }
+.lens-cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(max(9.5rem, 20%), 1fr));
+  gap: .7rem; }
 .lens-card { border: 1px solid color-mix(in srgb, currentColor 24%, transparent);
   border-top: 4px var(--line) var(--hue); border-radius: .4rem; padding: .5rem .8rem .6rem; min-width: 0;
   font-variant-numeric: tabular-nums; }
@@ -184,7 +194,8 @@ _CSS = """
   font-variant-numeric: tabular-nums; line-height: 1.25; margin: 0 0 .4rem; }
 .lens-scores th, .lens-scores td { padding: .18rem .25rem .18rem 0; text-align: right; font-weight: 400;
   white-space: nowrap; border-bottom: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
-.lens-scores thead th { font-size: .74rem; white-space: nowrap; text-align: right; vertical-align: bottom; }
+.lens-scores thead th { font-size: .74rem; white-space: normal; overflow-wrap: anywhere; text-align: right;
+  vertical-align: bottom; }
 .lens-scores thead th[colspan] { text-align: center; font-weight: 650; font-size: .8rem; }
 .lens-scores tbody th, .lens-scores tr:first-child th:first-child { text-align: left; font-weight: 650; }
 .lens-scores td[colspan] { text-align: left; opacity: .85; }

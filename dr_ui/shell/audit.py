@@ -13,7 +13,7 @@ from typing import Literal
 
 import streamlit as st
 
-Event = Literal["sign in", "sign out", "refused", "timeout", "open study", "leave"]
+Event = Literal["sign in", "sign out", "refused", "timeout", "open study", "import", "leave"]
 
 _BYTES, _FILES = 10 * 2**20, 9
 _NOTED = "audited_studies"
@@ -58,5 +58,15 @@ def note_study(name: str) -> None:
     noted: set[str] = st.session_state.setdefault(_NOTED, set())
     if name not in noted:
         noted.add(name)
-        user = st.user.get("email") if st.user.get("is_logged_in") else st.context.ip_address
-        record("open study", str(user or "this machine"), study=name)
+        record("open study", _user(), study=name)
+
+
+def note_import(study: str, setup: str) -> None:
+    """Write down that the user of this page imported a model as a set-up of a study."""
+    if _log() is not None:
+        record("import", _user(), study=study, setup=setup)
+
+
+def _user() -> str:
+    user = st.user.get("email") if st.user.get("is_logged_in") else st.context.ip_address
+    return str(user or "this machine")

@@ -20,9 +20,20 @@ def finish(work):
         return pool.submit(asyncio.run, work).result()
 
 
-def test_sessions_see_their_own_eyes_and_nothing_fails():
-    with load.start_server() as (address, _):
-        people = finish(load.ask_alone(address, sessions=3, rounds=2))
+@pytest.fixture(scope="module")
+def quiet():
+    """A server with nobody else on it: its address and process."""
+    with load.start_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def people(quiet):
+    """What each visitor sees alone."""
+    return finish(load.ask_alone(quiet[0], sessions=3, rounds=2))
+
+
+def test_sessions_see_their_own_eyes_and_nothing_fails(people):
     with load.start_server() as (address, process):
         work = load.drive(address, people, seconds=4, patience=(0.0, 0.3))
         record, memory = finish(load.watched(work, process))
@@ -33,16 +44,14 @@ def test_sessions_see_their_own_eyes_and_nothing_fails():
     assert memory[-1][1] < load.MEMORY_AIM
 
 
-def test_every_page_tells_eyes_apart():
+def test_every_page_tells_eyes_apart(people):
     """Otherwise nobody would notice if sessions were mixed up."""
-    with load.start_server() as (address, _):
-        (person,) = finish(load.ask_alone(address, sessions=1, rounds=2))
-    first, second = person.expected
+    first, second = people[0].expected
     assert len(first) == 3
     assert all(one != other for one, other in zip(first, second, strict=True))
 
 
-def test_what_one_click_costs():
+def test_what_one_click_costs(quiet):
     """Nothing is computed when a control goes back to where it was; the search for garbage alone took 0.3 s.
 
     Processor time is counted, which does not depend on what else the machine does; beside the first clicks the server
@@ -59,5 +68,5 @@ def test_what_one_click_costs():
                 cost = (load.processor_seconds(process) - before) / 8
             return cost
 
-    with load.start_server() as (address, process):
-        assert finish(move_until_cheap(address, process, time.monotonic() + 60)) < 0.15
+    address, process = quiet
+    assert finish(move_until_cheap(address, process, time.monotonic() + 60)) < 0.15

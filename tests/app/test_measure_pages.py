@@ -169,3 +169,32 @@ def test_representations_shows_how_alike_the_set_ups_are(monkeypatch, tmp_path, 
     assert "IWNE-CL against the start: no answer. It started from random weights." in shown
     app.selectbox(key="similarity_of").set_value("ifi_cl").run()
     assert not app.exception
+
+
+def test_representations_shows_what_pretrainings_learned(monkeypatch, tmp_path, tiny_study):
+    shutil.copytree(tiny_study.path, tmp_path / "study")
+    study = open_study(tmp_path / "study")
+    about = {"data": "noise", "run": "simclr-<s0>", "n": 40, "positives": 12, "warning": "", "weights": ""}
+    values = {("random weights", 0): 0.5, ("pretraining", 5): 0.6, ("pretraining", 10): 0.8}
+    rows = [
+        about
+        | {"method": "simclr" * (features == "pretraining"), "features": features, "epoch": epoch, "probe": probe}
+        | {"reading": reading, "value": value, "low": value - 0.1, "high": value + 0.1}
+        for (features, epoch), value in values.items()
+        for probe in ("linear", "neighbors")
+        for reading in ("grades 3-4 against 0-2", "any DR")
+    ]
+    reason = "The eyes are <b>few</b>."
+    rows[-1] |= {"value": np.nan, "low": np.nan, "high": np.nan, "warning": reason}
+    study.write_results("probes", pd.DataFrame(rows))
+    app = page_of(monkeypatch, study.path, "4_Representations.py")
+    assert not app.exception
+    assert not app.error
+    sentence = "<b>SimCLR (simclr-&lt;s0&gt;)</b> ends at 0.80 after 10 epochs, above random weights (0.50)."
+    assert sentence in html_of(app)
+    app.selectbox(key="probe").set_value("neighbors").run()
+    app.selectbox(key="probe_reading").set_value("any DR").run()
+    assert not app.exception
+    shown = html_of(app)
+    assert "No answer: The eyes are &lt;b&gt;few&lt;/b&gt;." in shown
+    assert "ends at 0.60 after 5 epochs, not told apart from random weights (0.50)." in shown

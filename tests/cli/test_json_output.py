@@ -91,6 +91,7 @@ def commands(lab, out):
         "faithfulness": (masks, "tables"),
         "concepts": (study, "tables"),
         "similarity": ([*study, *store], "tables"),
+        "probe": ([*study, *store], "tables"),
         "score": ([str(lab / "own"), *study, "--out", str(out / "score.csv"), "--processes", "1"], "summary"),
         "verify": ([str(lab / "study")], "nodes"),
         "report": ([*study, "--out", str(out / "report.html")], "files"),
@@ -101,7 +102,7 @@ def commands(lab, out):
     }
 
 
-SLOW = {"calibrate", "spectrum", "robustness", "localize", "sanity", "faithfulness", "concepts", "similarity"}
+SLOW = {"calibrate", "spectrum", "robustness", "localize", "sanity", "faithfulness", "concepts", "similarity", "probe"}
 """Experiments whose answer is that of the others, by the same function; here they are given bad input alone."""
 
 

@@ -63,7 +63,7 @@ def pretrained(eyes, validation, tmp_path_factory):
 
 def test_pretraining_and_finetuning_make_a_study(eyes, validation, pretrained, tmp_path, capsys):
     logged = read_metrics(pretrained / "metrics.jsonl")[0]
-    assert {"loss", "contrast_accuracy", "cosine", "feature_std", "knn_accuracy", "learning_rate"} <= set(logged)
+    assert {"loss", "contrast_accuracy", "cosine", "feature_spread", "knn_accuracy", "learning_rate"} <= set(logged)
     assert logged["images_per_second"] > 0
     study = tmp_path / "study"
     start = ["--pretrained", str(pretrained), "--validation", str(validation)]
@@ -179,6 +179,11 @@ def test_bad_input_gets_its_sentence(eyes, tmp_path, capsys, case):
         (["--momentum", "1.5"], "`momentum` must be between 0 and 1"),
         (["--batch-size", "64"], "60 images, fewer than a batch of 64"),
         (["--queue", "0"], "must be at least 1"),
+        (["--method", "simclr"], "--queue belongs to MoCo v2; leave it out with --method simclr."),
+        (["--teacher-temperature", "0.1"], "--teacher-temperature belongs to DINO; leave it out with --method moco."),
+        (["--keep-every", "-1"], "`keep_every` must not be below 0"),
+        (["--arch", "resnet51"], "`architecture` must be one of resnet50"),
+        (["--arch", "timm/vit_tiny_patch16_224", "--view-size", "16"], "takes images of one size"),
     ],
 )
 def test_bad_pretraining_gets_its_sentence(eyes, tmp_path, capsys, options, sentence):

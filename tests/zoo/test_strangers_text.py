@@ -10,6 +10,7 @@ import pytest
 from dr_core.analysis.controls import MAP
 from dr_core.experiments.table3 import write_table3
 from dr_core.files import csv_of, defuse_cell
+from dr_core.models.setups import SETUPS
 from dr_core.study.folder import open_study, write_study_info
 from dr_ui.parts.plain_text import plain
 from tests.app.page_driver import encoded, page_at
@@ -110,5 +111,5 @@ def test_cells_are_no_formulas(text):
 def test_table_3_is_no_formula(tmp_path):
     row = {"protocol": "paper", "setup": "=cmd", "method": MAP, "lesion": "haemorrhages", "pooling": "sum_pos"}
     rows = [row | {"score": "mass", "statistic": statistic, "value": 0.5} for statistic in ("mean", "median")]
-    (csv, _) = write_table3(pd.DataFrame(rows), tmp_path)
+    (csv, _) = write_table3(pd.DataFrame(rows), tmp_path, SETUPS)
     assert "'=cmd" in csv.read_text()

@@ -45,7 +45,7 @@ class Tables:
     def of_study(cls, study: Study) -> "Tables":
         """The tables of a study, read when they are asked for."""
         tables = cls({}, study.info.seed)
-        tables._read = lambda name: study.read_results(name) if study.has_results(name) else None
+        tables._read = lambda name: study.read_declared_results(name) if study.has_results(name) else None
         return tables
 
     def has(self, name: str) -> bool:

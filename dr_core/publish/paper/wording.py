@@ -3,11 +3,31 @@
 import math
 from collections.abc import Sequence
 
+from dr_core.publish.paper.claim import FOUR, label
 from dr_core.publish.paper.error_rates import Rate, find_error_rates
 from dr_core.publish.paper.review import Finding
+from dr_core.study.folder import Study
 
-CHECKPOINTS = "these four checkpoints"
+CHECKPOINTS = "these very checkpoints"
 """What a verdict is about where each set-up was trained once."""
+
+
+def describe_other_setups(study: Study) -> str:
+    """Why the paper's claims, or some of them, have no answer in a study of other set-ups; empty where all can have.
+
+    Args:
+        study: The study.
+    """
+    lacking = [label(setup) for setup in FOUR if setup not in study.setups]
+    if not lacking:
+        return ""
+    if len(lacking) < len(FOUR):
+        return f"The study lacks {', '.join(lacking)}: claims of the paper that compare them have no answer here."
+    own = ", ".join(setup.label for setup in study.setups.values()) or "no set-ups yet"
+    return (
+        f"The paper's claims are about {', '.join(lacking)}. This study compares {own}, so that none of the claims has "
+        "an answer here."
+    )
 
 
 def write_share(share: float, digits: int = 1) -> str:

@@ -21,6 +21,7 @@ from dr_core.publish.paper.review import (
 from dr_core.publish.paper.verdicts import Comparison, Verdict
 from dr_core.publish.paper.wording import (
     CHECKPOINTS,
+    describe_other_setups,
     describe_power,
     describe_rates,
     describe_scope,
@@ -95,7 +96,8 @@ def _head(study: Study, findings: Sequence[Finding]) -> str:
         f"<p>Seed {info.seed}, protocol {escape(info.protocol)}, study written {escape(info.created)}, this report "
         f"{datetime.now(UTC).isoformat(timespec='seconds')}.</p>"
         f"{warning if study.info.rests_on_drawings else ''}<p class='counts'>{listed}</p>"
-        f"<p>{escape(describe_scope(findings))} {escape(describe_study_rate(findings))}</p>"
+        f"<p>{escape(describe_other_setups(study))} {escape(describe_scope(findings))} "
+        f"{escape(describe_study_rate(findings))}</p>"
     )
 
 
@@ -181,7 +183,7 @@ def _table2(study: Study) -> str:
         return ""
     rows = rows.assign(
         data=[describe_data(study, key) for key in rows["data"]],
-        setup=label_setups(rows["setup"]),
+        setup=label_setups(study, rows["setup"]),
         interval=write_intervals(rows, 3),
     )
     names = {
@@ -203,7 +205,7 @@ def _table3(study: Study) -> str:
         return ""
     eyes = int(rows["n"].max())
     rows = rows.assign(
-        setup=label_setups(rows["setup"]),
+        setup=label_setups(study, rows["setup"]),
         interval=write_intervals(rows, 4),
         inside=rows["inside"].map({True: "yes", False: "no"}),
         lesion=rows["lesion"].str.replace("_", " "),
@@ -243,8 +245,8 @@ def _tests(study: Study) -> str:
     )
     clear = clear.assign(
         lesion=clear["lesion"].str.replace("_", " "),
-        setup=label_setups(clear["setup"]),
-        other=label_setups(clear["other"]),
+        setup=label_setups(study, clear["setup"]),
+        other=label_setups(study, clear["other"]),
         p=[f"{p:.2g}" for p in clear["p"]],
         p_holm=[f"{p:.2g}" for p in clear["p_holm"]],
     )
@@ -262,7 +264,7 @@ def _measures(study: Study) -> str:
     rows = study.read_checkpoint_results("performance")
     rows = rows.assign(
         data=[describe_data(study, key) for key in rows["data"]],
-        setup=label_setups(rows["setup"]),
+        setup=label_setups(study, rows["setup"]),
         interval=write_intervals(rows, 3),
         measure=rows["measure"].str.replace("_", " "),
     )
@@ -286,7 +288,7 @@ def _knockouts(study: Study) -> str:
     rows = study.read_checkpoint_results("knockout_summary")
     rows = rows[(rows["kind"] == "beyond control") & (rows["measure"] == "severe")]
     rows = rows.assign(
-        setup=label_setups(rows["setup"]),
+        setup=label_setups(study, rows["setup"]),
         interval=write_intervals(rows, 3),
         lesion=rows["lesion"].str.replace("_", " "),
     )

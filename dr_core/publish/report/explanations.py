@@ -29,7 +29,7 @@ def _faithfulness(study: Study) -> str:
     rows = _faithfulness_rows(study)
     if rows.empty:
         return ""
-    rows = rows.assign(setup=label_setups(rows["setup"]), interval=write_intervals(rows, 3))
+    rows = rows.assign(setup=label_setups(study, rows["setup"]), interval=write_intervals(rows, 3))
     names = {"setup": "set-up", "method": "order", "value": "area", "interval": "95 % interval", "n": "eyes"}
     caption = (
         "<p>Region perturbation with ROAD filling: mean area between the curves, -1 to 1; above its strongest control, "
@@ -56,7 +56,7 @@ def _concepts(study: Study) -> str:
     rows = _concept_rows(study)
     if rows.empty:
         return ""
-    rows = rows.assign(setup=label_setups(rows["setup"]), interval=write_intervals(rows, 2))
+    rows = rows.assign(setup=label_setups(study, rows["setup"]), interval=write_intervals(rows, 2))
     names = {"lesion": "lesion", "setup": "set-up", "block": "known best in", "auc": "AUC", "untrained": "untrained"}
     names |= {"effect": "effect (points)", "interval": "shuffled directions", "n": "phantoms"}
     caption = (
@@ -71,7 +71,7 @@ def _similarity(study: Study) -> str:
     rows = _similarity_rows(study)
     if rows.empty:
         return ""
-    rows = rows.assign(setup=label_setups(rows["setup"]), other=label_setups(rows["other"]))
+    rows = rows.assign(setup=label_setups(study, rows["setup"]), other=label_setups(study, rows["other"]))
     names = {
         "data": "eyes of",
         "setup": "set-up",

@@ -5,12 +5,13 @@ from html import escape
 
 import pandas as pd
 
-from dr_core.models.setups import SETUPS
+from dr_core.study.folder import Study
 
 
-def label_setups(setups: pd.Series) -> list[str]:
-    """Names of set-ups for people."""
-    return [SETUPS[setup].label if setup in SETUPS else str(setup) for setup in setups]
+def label_setups(study: Study, setups: pd.Series) -> list[str]:
+    """Names of a study's set-ups for people; the name itself where the study does not declare it."""
+    labels = {name: setup.label for name, setup in study.setups.items()}
+    return [labels.get(str(setup), str(setup)) for setup in setups]
 
 
 def write_intervals(rows: pd.DataFrame, digits: int) -> list[str]:

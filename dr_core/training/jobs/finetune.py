@@ -26,8 +26,9 @@ from dr_core.training.execution import Execution, never
 from dr_core.training.jobs.registration import register_run
 from dr_core.training.jobs.start import Start, build_start
 from dr_core.training.jobs.stores import CLASSES, describe_preprocessing
-from dr_core.training.loop import TrainingReport, recipe_values, settle, train
+from dr_core.training.loop import TrainingReport, settle, train
 from dr_core.training.plan import Plan, measure_plan
+from dr_core.training.recipe_values import recipe_values
 from dr_core.training.run_folder import RunFolder
 
 

@@ -27,6 +27,7 @@ from dr_core.models.weights_file import read_weights_file
 from dr_core.seeds import derive_seed
 from dr_core.study.run_history import METRICS, read_metrics
 from dr_core.training.jobs.stores import CLASSES
+from dr_core.training.pretraining.registry import recognize_method
 from dr_core.training.run_folder import RunFolder, load_encoder
 
 Source = Literal["random", "published", "run", "file"]
@@ -121,7 +122,7 @@ def build_start(setup: Setup, start: Start, arch: str, seed: int, size: int = 22
         done = len(read_metrics(start.path / METRICS))
         if done < state.get("epochs", done):
             raise InputError(f"The pretraining in {start.path} has done {done} of {state['epochs']} epochs.")
-        load_encoder(network, start.path, "encoder_q." if "queue" in state else "", head)
+        load_encoder(network, start.path, recognize_method(state).encoder, head)
     elif start.source == "file" and start.path is not None and not _is_known(setup, network):
         fill_encoder(network, read_weights_file(start.path).tensors, head)
     elif start.source != "random":

@@ -24,6 +24,12 @@ function createFrame(viewer) {
 
 const CAPTION = 24, GAP = 6;
 
+// Numbers of columns, rising, that fill the rows of so many panels as evenly as can be.
+function evenColumns(count) {
+  const rows = Array.from({ length: count }, (_, number) => count - number);
+  return [...new Set(rows.map((one) => Math.ceil(count / one)))];
+}
+
 // Gives every panel its size; true where it changed.
 function layOut(viewer) {
   const { scene, find, frames } = viewer;
@@ -33,9 +39,8 @@ function layOut(viewer) {
   const full = isFull(viewer);
   const high = full ? stage.clientHeight : scene.look.swipe ? Math.max(320, 0.66 * window.innerHeight) : 1e4;
   const ratio = Math.min(scene.ratio, 1);
-  const options = full || width < 700 ? [1, 2, 3, 4, 5] : [frames.length];
   let best = { side: 0, columns: 1 };
-  for (const columns of options.filter((count) => count <= frames.length)) {
+  for (const columns of evenColumns(frames.length)) {
     const rows = Math.ceil(frames.length / columns);
     const wide = (width - GAP * (columns - 1)) / columns;
     const tall = ((high - GAP * (rows - 1)) / rows - CAPTION) / ratio;

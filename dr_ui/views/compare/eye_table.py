@@ -13,6 +13,7 @@ from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import case_facts, chosen
 from dr_ui.eyes.cache import Eye
+from dr_ui.parts import tables
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.parts.plain_text import plain
 
@@ -43,9 +44,10 @@ def choose_from_table(study: Study, eyes: Sequence[Eye], point: OperatingPoint) 
         selection_mode="single-row-required",
         key=f"table_{chosen.turn()}",
         selection_default={"selection": {"rows": [chosen.chosen_row([eye for eye, _ in asked])], "columns": []}},
-        column_config={
-            column: st.column_config.NumberColumn(format="%.2f") for column in table.columns if column.startswith("P ")
-        },
+        column_config=tables.pin_first(
+            table,
+            {name: st.column_config.NumberColumn(format="%.2f") for name in table.columns if name.startswith("P ")},
+        ),
     )
     rows = event.selection.rows
     eye = asked[rows[0] if rows and rows[0] < len(asked) else 0][0]

@@ -163,7 +163,10 @@ def _knockout_row(name: str, part: pd.DataFrame, setups: Mapping[str, Setup]) ->
     cells = ""
     for measure in _MEASURES:
         for setup in setups:
-            row = rows[measure, setup]
+            row = rows.get((measure, setup))
+            if row is None:
+                cells += "<td>no answer</td>"
+                continue
             mark = ' class="lens-used"' if row["high"] < 0 else ""
             cells += (
                 f"<td{mark}>{signed(row['value'])}<small>{signed(row['low'])} to {signed(row['high'])}</small></td>"

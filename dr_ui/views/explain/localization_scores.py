@@ -189,7 +189,8 @@ def table_html(rows: Sequence[Row], setups: Mapping[str, Setup]) -> str:
     names = style.setup_heads(setups.values())
     body = "".join(_row_html(row, setups) for row in rows)
     return (
-        '<div class="lens-scroll" tabindex="0" role="region" aria-label="Scores"><table class="lens-scores"><thead>'
+        '<div class="lens-scroll" tabindex="0" role="region" aria-label="Scores">'
+        f'<table class="lens-scores"{style.table_width(len(setups) * len(MEASURES))}><thead>'
         f'<tr><th rowspan="2" scope="col">lesions</th><th rowspan="2" scope="col">share of<br>the view</th>{heads}</tr>'
         f"<tr>{names * len(MEASURES)}</tr></thead><tbody>{body}</tbody></table></div>"
     )

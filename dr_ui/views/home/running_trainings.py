@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
+from dr_core.analysis.collapse import describe_collapse
 from dr_core.study.folder import Study
 from dr_core.training.progress import RunProgress, find_running
 from dr_ui.parts import charts
@@ -21,6 +22,7 @@ _MEASURES = {
     "auc_referable_3": "AUC, grades 3-4",
     "knn_balanced_accuracy": "kNN balanced accuracy",
     "contrast_accuracy": "contrastive accuracy",
+    "projection_rankme": "effective rank",
     "accuracy": "validation accuracy",
 }
 """Measure beside the loss, the first that a run has."""
@@ -63,7 +65,8 @@ def _state(run: RunProgress) -> str:
     parts = [f"loss {last['loss']:.3f}"] if "loss" in last else []
     parts += [f"{last['images_per_second']:.0f} images a second"] if "images_per_second" in last else []
     parts += [f"about {_duration(run.seconds_left)} left"] if math.isfinite(run.seconds_left) else []
-    return ", ".join(parts) + "."
+    collapsed = describe_collapse(last)
+    return ", ".join(parts) + "." + (f" **Warning:** {collapsed}" if collapsed else "")
 
 
 def _duration(seconds: float) -> str:

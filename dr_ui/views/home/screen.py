@@ -7,8 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from dr_core.data.grades import READINGS
+from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.models.setups import Setup
-from dr_core.study.folder import DataSet, Study
+from dr_core.study.digests import Stamp, stamp_of
+from dr_core.study.folder import DataSet, Study, open_study
 from dr_ui.parts.style import setup_class
 from dr_ui.shell import missing
 from dr_ui.shell.page import questions
@@ -69,10 +71,16 @@ def _data_line(data: DataSet) -> str:
     )
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def _read_info(path: str, setup: str, stamp: Stamp) -> CheckpointInfo:
+    """A checkpoint's header, checked once as long as the file stays: the check builds the network's shapes."""
+    return open_study(path).read_checkpoint_info(setup)
+
+
 def _card(study: Study, setup: Setup, measured: pd.DataFrame | None) -> str:
     name, label = setup.name, escape(setup.label)
     if study.has_checkpoint(name):
-        info = study.read_checkpoint_info(name)
+        info = _read_info(str(study.path), name, stamp_of(study.checkpoint_path(name)))
         body = (
             f"<p>Trained on {escape(info.training_data)}</p>"
             '<p class="lens-fact" title="AUC of grades 3-4 against 0-2 on '

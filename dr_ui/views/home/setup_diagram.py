@@ -4,14 +4,13 @@ from collections.abc import Iterable
 from html import escape
 from itertools import groupby
 
-from dr_core.models.setups import Setup
+from dr_core.models.setups import PRETRAINING_LABELS, Setup
 from dr_ui.parts.style import initialization_title, setup_class
 
 _HEADS = {1: "initial weights", 3: "pretraining", 5: "training on grades", 7: "model"}
 """Column of the drawing -> what happens there; the columns between hold the lines."""
 
 _STAND_IN = "ImageNet stand-in"
-_METHODS = {"supervised": "supervised", "moco": "MoCo v2"}
 
 
 def setups_drawing(setups: Iterable[Setup], *, stand_in: bool) -> str:
@@ -61,7 +60,7 @@ def _pretraining(setup: Setup, imagenet: str) -> str:
     if setup.pretraining == "none":
         return ""
     source = "unlabeled eyes" if setup.initialization == "none" else _source(setup.initialization, imagenet)
-    return f"{_METHODS.get(setup.pretraining, setup.pretraining)} on {source}"
+    return f"{PRETRAINING_LABELS.get(setup.pretraining, setup.pretraining)} on {source}"
 
 
 def _source(initialization: str, imagenet: str) -> str:

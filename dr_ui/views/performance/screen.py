@@ -12,7 +12,6 @@ from dr_cli.commands import render_remedy
 from dr_core.analysis.bootstrap import sample_patients
 from dr_core.analysis.discrimination import Operation, Referral, operate, refer_unsure
 from dr_core.analysis.grading import count_confusion, measure_calibration
-from dr_core.analysis.measures import measure_label
 from dr_core.data.grades import GRADES, TWO_OUTPUTS
 from dr_core.errors import Remedy
 from dr_core.experiments.answers import ANSWERS, answers_grades, is_graded, read_answers, readings_of
@@ -23,7 +22,7 @@ from dr_ui.parts import charts, no_answer, roc_chart, tables
 from dr_ui.parts.roc_chart import Answers
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
-from dr_ui.views.performance import disagreement, few_labels, groups, trust
+from dr_ui.views.performance import disagreement, few_labels, groups, measures, trust
 
 _DRAWS = 200
 """Bootstrap draws of what is drawn while somebody waits."""
@@ -91,7 +90,7 @@ def _show_more(
         ["Disagreement", "All measures", "Five grades", "Subgroups", "Selective referral", "Calibration and sets"]
     )
     with numbers:
-        _show_measures(study, str(mine["data"].iloc[0]), reading)
+        measures.show(study, mine, reading)
     with parts:
         _show_groups(study, mine, points, reading)
         groups.show(study, str(mine["data"].iloc[0]), reading)
@@ -103,55 +102,6 @@ def _show_more(
         disagreement.show(study, mine, reading)
     with referral:
         _show_referral(study, mine, answers, points)
-
-
-def _show_measures(study: Study, data: str, reading: str) -> None:
-    measured = result_tables.load_table(study, "performance")
-    if measured is None:
-        missing.show_missing_table(study, "performance")
-        return
-    rows = measured[measured["data"] == data].copy()
-    rows["shown"] = [
-        "cannot be measured" if np.isnan(value) else f"{value:.3f} ({low:.3f} to {high:.3f})"
-        for value, low, high in zip(rows["value"], rows["low"], rows["high"], strict=True)
-    ]
-    names = {name: setup.label for name, setup in study.setups.items() if name in set(rows["setup"])}
-    rows = rows[rows["setup"].isin(names)].assign(setup=lambda table: table["setup"].map(names))
-    rows["measure"] = [measure_label(name) for name in rows["measure"]]
-    wide = rows.pivot_table(
-        index=["reading", "measure"], columns="setup", values="shown", aggfunc="first", sort=False
-    ).reset_index()
-    tables.show(wide[["reading", "measure", *names.values()]], "performance", height=260)
-    st.caption(
-        "In brackets the 95 % interval by patients. Higher is better, but for the calibration error, which "
-        "is 0 where predicted probabilities equal the shares of positive eyes."
-    )
-    _show_warnings(rows)
-    compared = result_tables.load_table(study, "comparisons")
-    if compared is not None:
-        compared = compared[(compared["data"] == data) & (compared["reading"] == reading)]
-        shown = {
-            "first": [study.setups[name].label for name in compared["setup"]],
-            "second": [study.setups[name].label for name in compared["other"]],
-            "AUC of the first minus that of the second": [
-                f"{row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f})" for row in compared.itertuples(index=False)
-            ],
-            "p": [f"{p:.2g}" for p in compared["p"]],
-            "p, patients as clusters": ["–" if np.isnan(p) else f"{p:.2g}" for p in compared["p_clusters"]],
-        }
-        tables.show(pd.DataFrame(shown), "comparisons")
-        st.caption(
-            "In brackets the 95 % interval, patients as clusters; p by DeLong's test, eyes as independent, and "
-            "with patients as clusters (Obuchowski). Neither is corrected for the number of comparisons."
-        )
-
-
-def _show_warnings(rows: pd.DataFrame) -> None:
-    """Which intervals deserve caution, one line for each reason."""
-    warned = rows[rows["warning"] != ""]
-    for reason, part in warned.groupby("warning", sort=False):
-        readings = ", ".join(dict.fromkeys(part["reading"]))
-        st.caption(f":material/warning: {readings}: {reason}. The interval is a rough one.")
 
 
 def _show_groups(study: Study, mine: pd.DataFrame, points: Mapping[str, Operation], reading: str) -> None:

@@ -19,7 +19,7 @@ from dr_ui.parts import charts, tables
 from dr_ui.parts.style import initialization_title
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
-from dr_ui.views.representations import concepts, similarity
+from dr_ui.views.representations import concepts, pretrainings, similarity
 
 _MARKED = 500
 """Eigenvalues from which a line has no markers."""
@@ -31,6 +31,7 @@ def show_page(study: Study) -> None:
     if layers is None or values is None or layers.empty:
         missing.show_missing_table(study, "spectrum")
         similarity.show(study)
+        pretrainings.show(study)
         concepts.show(study)
         return
     data = result_tables.choose_data(study, list(dict.fromkeys(layers["data"])))
@@ -61,6 +62,7 @@ def show_page(study: Study) -> None:
                 names[0],
             )
     similarity.show(study)
+    pretrainings.show(study)
     concepts.show(study)
 
 

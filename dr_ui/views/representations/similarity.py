@@ -8,7 +8,7 @@ import streamlit as st
 
 from dr_core.experiments.similarity import arrange_pairs
 from dr_core.study.folder import Study
-from dr_ui.parts import charts
+from dr_ui.parts import charts, reference
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
 
@@ -28,7 +28,7 @@ def show(study: Study) -> None:
     labels = {name: setup.label for name, setup in study.setups.items() if name in set(measured["setup"])}
     if labels:
         st.html(f'<p class="lens-sentence">{_compare_pairs(measured, labels)}</p>')
-        _show_maps(measured, labels)
+        _show_maps(study, measured, labels)
         title = result_tables.data_title(study, str(measured["data"].iloc[0]))
         st.caption(
             f"Debiased linear CKA within minibatches, {int(measured['n'].max())} eyes of {title}. 1: alike up to "
@@ -47,6 +47,13 @@ def _pair_values(measured: pd.DataFrame, labels: dict[str, str]) -> pd.DataFrame
     return pairs.set_axis([f"{labels[first]} and {labels[second]}" for first, second in pairs.index])
 
 
+def _values_with(measured: pd.DataFrame, labels: dict[str, str], chosen: str) -> pd.DataFrame:
+    """Similarity of each block to the same block of the reference set-up: a row for each other set-up."""
+    pairs = arrange_pairs(measured, [chosen, *(name for name in labels if name != chosen)])
+    pairs = pairs[pairs.index.get_level_values("setup") == chosen]
+    return pairs.set_axis([f"{labels[other]} and {labels[chosen]}" for _, other in pairs.index])
+
+
 def _compare_pairs(measured: pd.DataFrame, labels: dict[str, str]) -> str:
     """The section's answer: the pairs that are the most and the least alike, and the block where they part."""
     pairs = _pair_values(measured, labels)
@@ -62,10 +69,17 @@ def _compare_pairs(measured: pd.DataFrame, labels: dict[str, str]) -> str:
     )
 
 
-def _show_maps(measured: pd.DataFrame, labels: dict[str, str]) -> None:
-    pairs = _pair_values(measured, labels)
+_ALL_PAIRS = 4
+"""Set-ups of which all pairs are drawn; of more, those with the reference."""
+
+
+def _show_maps(study: Study, measured: pd.DataFrame, labels: dict[str, str]) -> None:
     left, right = st.columns([1, 1], gap="medium")
     with left:
+        pairs = _pair_values(measured, labels)
+        if len(labels) > _ALL_PAIRS:
+            chosen = reference.choose_reference(study, labels)
+            pairs = _values_with(measured, labels, chosen)
         if not pairs.empty:
             st.caption("The same block of two set-ups.")
             charts.show(_draw(pairs, "block", ""), "similarity_setups", max(260, 120 + 38 * len(pairs)))

@@ -19,6 +19,7 @@ from dr_core.publish.paper.review import (
 from dr_core.publish.paper.verdicts import Comparison, Judgment, Verdict
 from dr_core.publish.paper.wording import (
     CHECKPOINTS,
+    describe_other_setups,
     describe_power,
     describe_rates,
     describe_scope,
@@ -76,6 +77,8 @@ def _summary_html(study: Study, findings: Sequence[Finding]) -> str:
             "say what these models do on drawn eyes, and show how the page works. A study on the paper's data gives "
             "the real ones.</p>"
         )
+    if other := describe_other_setups(study):
+        warning += f'<p class="lens-warning">{escape(other)}</p>'
     head = f"<span>On the data of <b>{escape(study.info.title)}</b>, about the set-ups:</span>"
     counts = f'<p class="lens-counts" role="status">{head} {_counts_html(count_verdicts(findings))}</p>'
     if any(finding.checkpoints for finding in findings):

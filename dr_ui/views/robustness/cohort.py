@@ -11,11 +11,13 @@ from plotly.subplots import make_subplots
 
 from dr_core.analysis.measures import Measure, measure_label, measures_of, under_damage
 from dr_core.corruption import CORRUPTIONS
-from dr_core.experiments.robustness import CLEAN, PAIRS, REFERENCE
+from dr_core.experiments.robustness import CLEAN, RobustnessConfig, compare_pairs, relate_errors
 from dr_core.models.setups import Setup
+from dr_core.publish.paper.wording import describe_other_setups
 from dr_core.study.folder import Study
-from dr_ui.parts import charts, style
+from dr_ui.parts import charts, reference, style
 from dr_ui.shell import missing, result_tables
+from dr_ui.shell.navigation import kept_input
 
 _READING = (
     "The paper's reading of its Figure 4 (section 4.3), on EyePACS: from scratch the contrastive model always scores "
@@ -24,25 +26,92 @@ _READING = (
 )
 
 
+_PARTNERS, _EVERYBODY = "each with its partner", "all"
+"""Choices of what Figure 4 compares, beside single set-ups."""
+
+
 def show(study: Study) -> None:
     """Show the tables, or the command that computes them."""
-    differences = result_tables.load_table(study, "robustness_differences")
     summary = result_tables.load_table(study, "robustness_summary")
-    if differences is None or summary is None:
+    if summary is None or summary.empty:
         missing.show_missing_table(study, "robustness_summary")
         return
     data = result_tables.choose_data(study, list(dict.fromkeys(summary["data"])))
-    differences, summary = differences[differences["data"] == data], summary[summary["data"] == data]
-    eyes = int(summary["n"].max())
+    summary = summary[summary["data"] == data]
+    chosen, differences = _choose_differences(
+        study, data, [name for name in study.setups if name in set(summary["setup"])]
+    )
     pairs = _pairs(study, differences)
-    title = escape(result_tables.data_title(study, data))
-    st.html(f"<p>{_sentences(differences, pairs)} <small>{title}, {eyes} eyes.</small></p>")
-    chart, notes = st.columns([4, 1.3], gap="medium")
-    with chart:
-        charts.show(_figure4(differences, pairs), "figure4", max(470, 200 * len(pairs)))
-    with notes:
-        st.html(f'<p class="lens-small">{_READING}</p><p class="lens-small">{_HOW}</p>')
-    _show_measures(study, summary, data)
+    title, eyes = escape(result_tables.data_title(study, data)), int(summary["n"].max())
+    st.html(f"{_sentences(differences, pairs)}<p class='lens-small'>{_CLEARLY}{title}, {eyes} eyes.</p>")
+    if pairs:
+        chart, notes = st.columns([4, 1.3], gap="medium")
+        with chart:
+            charts.show(_figure4(differences, pairs), "figure4", max(470, 200 * len(pairs)))
+        with notes:
+            for text in (_HOW,) if describe_other_setups(study) else (_READING, _HOW):
+                st.html(f'<p class="lens-small">{text}</p>')
+    _show_measures(study, summary, data, chosen)
+
+
+def _choose_differences(study: Study, data: str, present: list[str]) -> tuple[str, pd.DataFrame]:
+    """The reference set-up, and the rows of Figure 4 that the user asks for."""
+    stored = result_tables.load_table(study, "robustness_differences")
+    stored = None if stored is None else _of_partners(study, stored[stored["data"] == data])
+    choices = ([] if stored is None or stored.empty else [_PARTNERS]) + [_EVERYBODY]
+    choices += present
+    left, right, _ = st.columns([1.2, 1.2, 2])
+    with left:
+        compared = st.selectbox(
+            "Set-ups compared",
+            choices,
+            format_func=lambda key: study.setups[key].label if key in study.setups else key,
+            **kept_input("compared"),
+            help="The paper compares contrastive set-ups with their supervised partners.",
+        )
+    with right:
+        chosen = reference.choose_reference(study, present)
+    if compared == _PARTNERS and stored is not None:
+        return chosen, stored
+    first = [compared] if compared in present else present
+    return chosen, _differences(study, data, tuple((name, chosen) for name in first if name != chosen))
+
+
+def _of_partners(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of set-ups and the partners that they are declared to have now."""
+    partners = {name: setup.partner for name, setup in study.setups.items()}
+    kept: pd.DataFrame = rows[rows["other"] == rows["setup"].map(partners)]
+    return kept
+
+
+def _differences(study: Study, data: str, pairs: tuple[tuple[str, str], ...]) -> pd.DataFrame:
+    answers = result_tables.load_table(study, "robustness")
+    if answers is None:
+        missing.show_missing_table(study, "robustness")
+        return compare_pairs(pd.DataFrame(columns=_ANSWERS), _CONFIG, ())
+    if not pairs:
+        st.info("This set-up is the reference; choose another one for a difference.")
+    rows = _compare(result_tables.results_stamp(study), data, pairs, answers[answers["data"] == data])
+    if pairs and rows.empty:
+        st.info("No answer: the score of the true grade needs answers about all five grades from both set-ups.")
+    return rows
+
+
+_CONFIG = RobustnessConfig()
+_ANSWERS = ["data", "setup", "eye", "patient", "grade", "corruption", "severity", "p0", "p1", "p2", "p3", "p4"]
+"""Columns of the table of answers that are read here."""
+
+
+@st.cache_data(max_entries=16, show_spinner="Comparing the set-ups on the damaged eyes ...")
+def _compare(
+    stamp: result_tables.ResultsStamp, data: str, pairs: tuple[tuple[str, str], ...], _answers: pd.DataFrame
+) -> pd.DataFrame:
+    return compare_pairs(_answers, _CONFIG, pairs)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _relate(stamp: result_tables.ResultsStamp, data: str, chosen: str, _answers: pd.DataFrame) -> pd.DataFrame:
+    return relate_errors(_answers, _CONFIG, chosen)
 
 
 _HOW = (
@@ -52,33 +121,37 @@ _HOW = (
 )
 
 
-Pairs = dict[str, tuple[Setup, Setup]]
-"""Key of a comparison in the table -> the two set-ups, the first minus the second."""
+Pairs = list[tuple[Setup, Setup]]
+"""Comparisons, the first set-up minus the second."""
 
 
 def _pairs(study: Study, differences: pd.DataFrame) -> Pairs:
-    """The comparisons of the table whose set-ups the study has."""
-    partners = {name: (name, setup.partner) for name, setup in study.setups.items()}
-    found = {key: (PAIRS | partners).get(key) for key in dict.fromkeys(differences["initialization"].astype(str))}
-    return {
-        key: (study.setups[pair[0]], study.setups[pair[1]])
-        for key, pair in found.items()
-        if pair and set(pair) <= set(study.setups)
-    }
+    """The comparisons of the rows."""
+    names = dict.fromkeys(zip(differences["setup"].astype(str), differences["other"].astype(str), strict=True))
+    return [(study.setups[first], study.setups[second]) for first, second in names]
+
+
+def _of_pair(differences: pd.DataFrame, first: Setup, second: Setup) -> pd.DataFrame:
+    rows: pd.DataFrame = differences[(differences["setup"] == first.name) & (differences["other"] == second.name)]
+    return rows
 
 
 def _sentences(differences: pd.DataFrame, pairs: Pairs) -> str:
-    """In how many cells of the grid one of the two is clearly better: its interval leaves 0 out."""
-    sentences = []
-    for key, (first, second) in pairs.items():
-        part = differences[(differences["initialization"] == key) & (differences["corruption"] != CLEAN)]
+    """In how many cells of the grid one of the two is clearly better: its interval leaves 0 out; a line a pair."""
+    lines = []
+    for first, second in pairs:
+        part = _of_pair(differences, first, second)
+        part = part[part["corruption"] != CLEAN]
         higher, lower = int((part["low"] > 0).sum()), int((part["high"] < 0).sum())
-        sentences.append(
-            f"{escape(first.label)} scores clearly higher than {escape(second.label)} in {higher} of {len(part)} "
-            f"combinations of corruption and severity, clearly lower in {lower}; "
-            f"{len(part) - higher - lower} cannot be told apart"
+        lines.append(
+            f"<b>{escape(first.label)} scores clearly higher than {escape(second.label)} in {higher} of {len(part)} "
+            f"combinations of corruption and severity, clearly lower in {lower}</b>; "
+            f"{len(part) - higher - lower} cannot be told apart."
         )
-    return f"<b>{'. '.join(sentences)}.</b> Clearly: the 95 % interval over patients leaves 0 out." if sentences else ""
+    return "".join(f'<p class="lens-dense">{line}</p>' for line in lines)
+
+
+_CLEARLY = "Clearly: the 95 % interval over patients leaves 0 out. "
 
 
 def _figure4(differences: pd.DataFrame, pairs: Pairs) -> go.Figure:
@@ -88,11 +161,11 @@ def _figure4(differences: pd.DataFrame, pairs: Pairs) -> go.Figure:
         shared_xaxes=True,
         shared_yaxes="all",
         vertical_spacing=0.16 / max(len(pairs), 1),
-        subplot_titles=[charts.chart_text(f"{first.label} minus {second.label}") for first, second in pairs.values()],
+        subplot_titles=[charts.chart_text(f"{first.label} minus {second.label}") for first, second in pairs],
     )
     levels = sorted(set(differences["severity"]) - {0.0})
-    for row, (key, (first, _)) in enumerate(pairs.items(), start=1):
-        part = differences[differences["initialization"] == key]
+    for row, (first, second) in enumerate(pairs, start=1):
+        part = _of_pair(differences, first, second)
         for number, level in enumerate([0.0, *levels]):
             strength = 0.3 + 0.7 * number / max(len(levels), 1)
             color = _translucent(first.color, strength) if level else charts.NEUTRAL
@@ -133,17 +206,17 @@ def _title(name: str) -> str:
     return CORRUPTIONS[name].label if name in CORRUPTIONS else name
 
 
-def _show_measures(study: Study, summary: pd.DataFrame, data: str) -> None:
+def _show_measures(study: Study, summary: pd.DataFrame, data: str, chosen: str) -> None:
     setups = [name for name in study.setups if name in set(summary["setup"])]
     levels = sorted({float(level) for level in summary["severity"].dropna()} - {0.0})
-    rows = [_mean_errors(summary, measure, _label(study, _reference(study))) for measure in measures_of("corruption")]
+    rows, held = _error_rows(study, summary, data, chosen)
     for measure, reading in _measured(summary):
         part = summary[(summary["measure"] == measure) & (summary["reading"] == reading)]
         title = f"{measure_label(measure)}{f', {reading}' if reading else ''}"
         for level in [0.0, *levels]:
             of_level = part[part["severity"] == level].groupby("setup")["value"].mean()
             where = "clean" if level == 0 else f"severity {level:g}, mean over corruptions"
-            rows.append((f"{title}, {where}", {str(setup): f"{value:.3f}" for setup, value in of_level.items()}))
+            rows.append((f"{title}, {where}", _beside(of_level, chosen)))
     moved = result_tables.load_table(study, "robustness_heatmaps")
     if moved is not None:
         for level in sorted(set(moved["severity"]) - {0.0}):
@@ -151,7 +224,7 @@ def _show_measures(study: Study, summary: pd.DataFrame, data: str) -> None:
             title = (
                 f"heatmap's rank correlation with the clean one, severity {level:g}, {moved['eye'].nunique()} real eyes"
             )
-            rows.append((title, {str(setup): f"{value:.3f}" for setup, value in part.items()}))
+            rows.append((title, _beside(part, chosen)))
     body = "".join(
         f'<tr><th scope="row">{title}</th>'
         + "".join(f"<td>{values.get(setup, '–')}</td>" for setup in setups)
@@ -164,10 +237,31 @@ def _show_measures(study: Study, summary: pd.DataFrame, data: str) -> None:
             '<div class="lens-scroll" tabindex="0" role="region" aria-label="Measures under damage">'
             f'<table class="lens-scores lens-falls"><thead><tr><th scope="col">measure</th>{heads}'
             f"</tr></thead><tbody>{body}</tbody></table></div>"
-            f'<p class="lens-small">Source: results/robustness_summary.parquet of {study.name}, data set {data}; '
-            "intervals stand in the table. Corruption error: wrong grades under a corruption over those of "
-            f"{_label(study, _reference(study))}, below 1 is more robust.</p>"
+            f'<p class="lens-small">Small figures: minus {_label(study, chosen)}, without an interval. Corruption '
+            f"error: wrong grades under a corruption over those of {_label(study, held)}, below 1 is more robust. "
+            f"Source: results/robustness_summary.parquet, data set {data}; intervals stand in the table.</p>"
         )
+
+
+def _beside(values: pd.Series, chosen: str) -> dict[str, str]:
+    """The value of each set-up, and in small figures its difference from the reference's."""
+    base = values.get(chosen)
+    return {
+        str(setup): f"{value:.3f}" + ("" if base is None or setup == chosen else f"<small>{value - base:+.3f}</small>")
+        for setup, value in values.items()
+    }
+
+
+_Row = tuple[str, dict[str, str]]
+
+
+def _error_rows(study: Study, summary: pd.DataFrame, data: str, chosen: str) -> tuple[list[_Row], str]:
+    """The mean corruption errors, and the set-up to which they are relative."""
+    answers, held = result_tables.load_table(study, "robustness"), next(iter(study.setups))
+    if answers is not None:
+        held = chosen
+        summary = _relate(result_tables.results_stamp(study), data, held, answers[answers["data"] == data])
+    return [_mean_errors(summary, measure, _label(study, held)) for measure in measures_of("corruption")], held
 
 
 def _measured(summary: pd.DataFrame) -> Iterator[tuple[str, str]]:
@@ -180,15 +274,11 @@ def _measured(summary: pd.DataFrame) -> Iterator[tuple[str, str]]:
     yield from sorted(one for one in present - set(known) if one[0] not in relative)
 
 
-def _mean_errors(summary: pd.DataFrame, measure: Measure, reference: str) -> tuple[str, dict[str, str]]:
+def _mean_errors(summary: pd.DataFrame, measure: Measure, held: str) -> _Row:
     part = summary[(summary["measure"] == measure.name) & (summary["corruption"] == "all")]
     values = {
         str(row["setup"]): f"{row['value']:.3f}"
         + ("" if math.isnan(row["low"]) else f" ({row['low']:.3f} to {row['high']:.3f})")
         for row in part.to_dict("records")
     }
-    return f"mean {measure.label}, relative to {reference}", values
-
-
-def _reference(study: Study) -> str:
-    return REFERENCE if REFERENCE in study.setups else next(iter(study.setups))
+    return f"mean {measure.label}, relative to {held}", values

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from dr_core.analysis.probes import (
+    average_positions,
     control_directions,
     find_direction,
     list_blocks,
@@ -16,7 +17,7 @@ from dr_core.analysis.probes import (
 )
 from dr_core.errors import InputError
 from dr_core.experiments.concepts import MEASURED, ConceptsConfig, probe_concepts
-from dr_core.models.architectures import build_backbone
+from dr_core.models.architectures import build_backbone, build_network
 
 GENERATOR = np.random.default_rng(0)
 PRESENT = np.arange(80) % 2 == 0
@@ -58,8 +59,41 @@ def test_features_are_those_of_each_block_and_the_model_stays():
     last = model.fc(torch.from_numpy(features["layer4.2"]).float())
     assert torch.allclose(last, model(inputs), atol=1e-4)
     assert not any(module._forward_hooks for module in model.modules())
-    with pytest.raises(InputError, match="need a ResNet"):
+    with pytest.raises(InputError, match="no blocks that could be named"):
         pool_features(nn.Linear(3, 3), inputs)
+
+
+@pytest.mark.parametrize(
+    ("arch", "count", "last"),
+    [
+        ("timm/convnext_atto", 12, "stages.3.blocks.1"),
+        ("timm/efficientnet_b0", 16, "blocks.6.0"),
+        ("timm/densenet121", 58, "features.denseblock4.denselayer16"),
+        ("timm/vit_tiny_patch16_224", 12, "blocks.11"),
+    ],
+)
+def test_blocks_of_any_network_bear_its_own_names_and_pass_in_their_order(arch, count, last):
+    pytest.importorskip("timm")
+    model, order = build_network(arch, 5, 0, size=32).eval(), []
+    blocks = list_blocks(model)
+    assert len(blocks) == count
+    assert list(blocks)[-1] == last
+    assert all(model.get_submodule(name) is block for name, block in blocks.items())
+    hooks = [block.register_forward_hook(lambda *_, name=name: order.append(name)) for name, block in blocks.items()]
+    features = pool_features(model, torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    for hook in hooks:
+        hook.remove()
+    assert order == list(blocks) == list(features)
+    assert all(values.ndim == 2 and np.isfinite(values).all() for values in features.values())
+
+
+def test_positions_are_averaged_whatever_the_layout():
+    values = torch.arange(48.0).reshape(1, 3, 4, 4)
+    expected = values.mean(dim=(2, 3))
+    for layout in (values, values.permute(0, 2, 3, 1), values.flatten(2).transpose(1, 2)):
+        assert torch.equal(average_positions(layout), expected)
+    with pytest.raises(InputError, match=r"not \(2, 3\)"):
+        average_positions(torch.zeros(2, 3))
 
 
 def test_the_effect_is_a_step_of_the_features_spread():

@@ -132,5 +132,5 @@ def test_blocks_of_a_network_are_those_that_it_gives():
         assert blocks.names[0] == "layer1.0"
         torch.testing.assert_close(blocks.grams[0], center_gram(expected), rtol=1e-4, atol=1e-6)
     assert BlockGrams(wrap_head(network, "regression")).names == blocks.names
-    with pytest.raises(InputError, match="need a ResNet"):
+    with pytest.raises(InputError, match="no blocks that could be named"):
         BlockGrams(nn.Linear(2, 2))

@@ -1,9 +1,10 @@
 import dataclasses
+import math
 
 import pytest
 import torch
 
-from dr_core.data.augment import FUNDUS, MOCO_V2, AugmentConfig, augment, sample_parameters
+from dr_core.data.augment import FUNDUS, FUNDUS_VIEWS, MOCO_V2, AugmentConfig, augment, sample_parameters
 
 
 def images(n=6, side=48):
@@ -83,3 +84,20 @@ def test_moco_views_never_stick_out_and_cover_what_torchvisions_do():
     shares = torch.tensor([h * w / 1e6 for h, w in crops])
     error = (2 * shares.var() / 4000).sqrt()
     assert abs((width * height).mean() - shares.mean()) < 4 * error
+
+
+def test_views_of_fundus_eyes_keep_hue_color_and_half_of_the_field():
+    parameters = sample_parameters(FUNDUS_VIEWS, 500, seed=3)
+    again = sample_parameters(FUNDUS_VIEWS, 500, seed=3)
+    assert all(torch.equal(getattr(parameters, name), getattr(again, name)) for name in ("geometry", "color", "noise"))
+    area = torch.linalg.det(parameters.geometry[:, :, :2]).abs()
+    assert float(area.min()) >= 0.5 - 1e-6
+    assert float(area.max()) <= 1 + 1e-6
+    turned = torch.atan2(parameters.geometry[:, 1, 0], parameters.geometry[:, 0, 0])
+    assert len(torch.histc(turned, 12, -math.pi, math.pi).nonzero()) == 12  # any angle
+    assert float(parameters.blur_sigma.max()) <= 0.6
+    red, green = torch.tensor([1.0, 0, 0]), torch.tensor([0, 1.0, 0])
+    assert ((parameters.color @ red).argmax(dim=1) == 0).all()  # red stays red, and is never gray
+    assert ((parameters.color @ green).argmax(dim=1) == 1).all()
+    turned_hue = sample_parameters(MOCO_V2, 500, seed=3).color @ red
+    assert float(turned_hue.std(dim=1).min()) < 1e-6  # MoCo v2 takes some images' color away

@@ -17,6 +17,7 @@ from dr_core.experiments.localization import (
     summarize_localization,
 )
 from dr_core.experiments.table3 import arrange_table3, write_table3
+from dr_core.models.setups import SETUPS
 from dr_core.study.shards import Shard, join_parts, parse_shard, parts_folder, write_part
 
 
@@ -74,7 +75,7 @@ def test_a_set_up_without_an_answer_has_its_reason_and_the_others_their_numbers(
     assert other["reason"].eq("").all()
     summary = summarize_localization(report.scores, config)
     assert summary[(summary["setup"] == "ifi_cl") & (summary["method"] == "lrp")]["n"].eq(0).all()
-    table = arrange_table3(summary)
+    table = arrange_table3(summary, SETUPS)
     rows = [str(key[2]) for key in table.index]
     assert any(row.startswith("IFI-CL (No answer from LRP alpha1-beta0, because") for row in rows)
     assert "no answer" in table.to_csv()
@@ -143,10 +144,10 @@ def test_pairs_of_set_ups_are_compared_on_the_same_eyes(measured):
 
 def test_table_3_has_a_row_for_each_set_up_and_control(measured, tmp_path):
     summary = summarize_localization(measured[0], CONFIG)
-    table = arrange_table3(summary)
+    table = arrange_table3(summary, SETUPS)
     assert set(table.columns) == {"MA", "HE", "EX", "SE", "total"} & set(table.columns)
     assert len(table) == 2 * 3 * 2 * 8  # poolings, scores, set-ups, the heatmap and its controls
-    csv, tex = write_table3(summary, tmp_path)
+    csv, tex = write_table3(summary, tmp_path, SETUPS)
     assert csv.name == "table3_paper.csv"
     assert "IFI-CL" in csv.read_text()
     assert tex.read_text().count(r"\\") == 1 + len(table)
@@ -164,9 +165,9 @@ def test_the_best_of_a_row_is_marked_as_in_the_paper(tmp_path):
         )
         for statistic, value in (("mean", mean), ("median", median))
     ]
-    table = arrange_table3(pd.DataFrame(rows))
+    table = arrange_table3(pd.DataFrame(rows), SETUPS)
     assert table["total"].tolist() == ["0.2000* / 0.1000", "0.2000* / 0.3000*", "0.9000 / 0.9000"]
-    _, tex = write_table3(pd.DataFrame(rows), tmp_path)
+    _, tex = write_table3(pd.DataFrame(rows), tmp_path, SETUPS)
     assert r"\textbf{0.2000} / \textbf{0.3000}" in tex.read_text()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from dr_cli.cells import render_request
 from dr_cli.main import build_parser
+from dr_core.data.augment import FUNDUS_VIEWS
 from dr_core.errors import InputError
 from dr_core.models.setups import SETUPS
 from dr_core.pipeline.cells import Cell, build_cells
@@ -17,7 +18,7 @@ from dr_core.pipeline.estimate import Rates, estimate_cells
 from dr_core.pipeline.executors import ClusterExecutor, LocalExecutor
 from dr_core.pipeline.schedule import run_grid
 from dr_core.pipeline.study_toml import DEMO, DEMO_QUICK, read_config
-from dr_core.training.jobs.supervised import SupervisedRequest
+from dr_core.training.jobs.pretrain import PretrainRequest
 from dr_core.training.loop import LoopConfig
 from tests.core.pipeline.grid_commands import Words, copy, wait_to_be_cut_off
 
@@ -200,6 +201,41 @@ def test_a_fifth_set_up_starts_from_what_the_file_declares(tmp_path, line, sourc
     assert set(needs) <= set(cells)
 
 
+PRETRAININGS = """
+preset = "quick"
+[pretrain]
+epochs = 3
+queue = 32
+hidden = 64
+augmentation = "fundus"
+keep_every = 2
+[setups.iwne_fs]
+[setups.ours]
+label = "ours"
+pretraining = "byol"
+[setups.theirs]
+label = "theirs"
+pretraining = "moco"
+"""
+
+
+def test_a_study_pretrains_by_any_method_and_each_takes_the_options_that_it_has(tmp_path):
+    cells = {cell.name: cell for cell in build_cells(read_config(write(tmp_path, PRETRAININGS)), tmp_path / "out")}
+    byol, moco = cells["pretrain-byol-train"].request, cells["pretrain-moco-train"].request
+    assert (byol.method, byol.config.epochs, byol.config.hidden, byol.keep_every) == ("byol", 3, 64, 2)
+    assert (moco.config.queue, moco.config.augment, byol.config.augment) == (32, FUNDUS_VIEWS, FUNDUS_VIEWS)
+    assert "pretrain-byol-train" in cells["finetune-ours-f100-s0"].needs
+    words = render_request(byol)
+    assert words[words.index("--augmentation") + 1] == "fundus"
+    assert words[words.index("--keep-every") + 1] == "2"
+    for wrong, sentence in (
+        (PRETRAININGS.replace('"fundus"', '"fundas"'), "`pretrain.augmentation` must be one of moco, fundus"),
+        (PRETRAININGS.replace("keep_every = 2", "keep_every = -1"), "must be a whole number from 0 on"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            read_config(write(tmp_path, wrong))
+
+
 def test_changes_take_the_place_of_the_files_values(tmp_path):
     config = read_config(write(tmp_path, FIFTH.partition("[setups.swav]")[0]), ["seed=3", "data.draw.patients=7"])
     assert (config.seed, config.data.draw.patients) == (3, 7)
@@ -218,19 +254,20 @@ def test_the_demo_is_a_study_like_any_other(path, tmp_path):
 
 def test_each_request_is_a_command_that_asks_for_it(tmp_path):
     """What is rendered is parsed to the same numbers: the command line is written once and read by argparse."""
-    from dr_cli.cells import render_request
     from dr_cli.main import build_parser
 
     for cell in build_cells(read_config(DEMO), tmp_path):
         words = render_request(cell.request)
         options = build_parser(words).parse_args(words)
         if cell.kind in ("pretrain", "finetune"):
-            from dr_core.training.recipes import CONTRASTIVE, SUPERVISED, choose_finetuning
+            from dr_core.training.pretraining.registry import METHODS
+            from dr_core.training.recipes import choose_finetuning
 
             config = cell.request.config
-            recipes = {"pretrain": CONTRASTIVE if hasattr(config, "queue") else SUPERVISED}
-            base = choose_finetuning(options.preset, cell.request.setup) if cell.kind == "finetune" else None
-            base = base or recipes["pretrain"][options.preset]
+            if cell.kind == "finetune":
+                base = choose_finetuning(options.preset, cell.request.setup)
+            else:
+                base = METHODS[options.method].recipes[options.preset]
             given = {name: getattr(options, name, None) for name in vars(config)}
             assert replace(base, **{name: value for name, value in given.items() if value is not None}) == config
 
@@ -276,7 +313,8 @@ class _Instant:
 
 
 def cell(tmp_path, name, *needs, epochs=10, data=None):
-    request = SupervisedRequest(
+    request = PretrainRequest(
+        method="supervised",
         data=data or tmp_path / "out" / "data",
         out=tmp_path / "out" / "runs" / name,
         config=LoopConfig(epochs=epochs, learning_rate=1.0),

@@ -20,6 +20,7 @@ from dr_core.errors import InputError, Stopped
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.models.moco import MoCo
+from dr_core.models.simclr import nt_xent
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
 from dr_core.training.execution import Execution
 from dr_core.training.loop import train
@@ -77,6 +78,18 @@ def moco_step(norm_groups, wrap=lambda network: network, part=slice(None)):
     return {"loss": loss.detach(), "gradient": moco.encoder_q.fc[2].weight.grad, "queue": moco.queue.clone()}
 
 
+def simclr_step(wrap=lambda network: network, part=slice(None)):
+    """Loss and gradient after a step of NT-Xent on 8 images, or a part of them; without batch norm."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(48, 6))
+    views = torch.randn(2, 8, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    wrapped = wrap(network)
+    first, second = wrapped(torch.cat([views[0][part], views[1][part]])).chunk(2)
+    loss = nt_xent(first, second, 0.2)
+    loss.backward()
+    return {"loss": loss.detach(), "gradient": network[1].weight.grad}
+
+
 def main():
     out, rank = Path(sys.argv[1]), find_job().rank
     list(train(finetune_task(), CONFIG, RunFolder(out / f"run{rank}", {}, writes=rank == 0), CPU))
@@ -89,6 +102,7 @@ def main():
     list(train(finetune_task(), CONFIG, stops, CPU))
     half = slice(4 * rank, 4 * rank + 4)
     torch.save(moco_step(1, nn.parallel.DistributedDataParallel, half), out / f"moco{rank}.pt")
+    torch.save(simclr_step(nn.parallel.DistributedDataParallel, half), out / f"simclr{rank}.pt")
     try:
         for report in train(finetune_task(), CONFIG, RunFolder(out / "dies", {}, writes=rank == 0), CPU):
             if rank == 1 and report.step == 7:

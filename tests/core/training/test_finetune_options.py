@@ -15,7 +15,8 @@ from dr_core.models.checkpoint import load_model, save_model
 from dr_core.study.run_history import has_stalled
 from dr_core.training.classification import FinetuneTask, mean_auc_one_vs_rest, weigh_classes
 from dr_core.training.execution import Execution
-from dr_core.training.loop import LoopConfig, Trainer, recipe_values, train
+from dr_core.training.loop import LoopConfig, Trainer, train
+from dr_core.training.recipe_values import recipe_values
 from dr_core.training.run_folder import RunFolder
 from tests.core.training.job_member import CONFIG, CPU, PREPROCESSING, eyes, finetune_task
 

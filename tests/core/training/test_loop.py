@@ -1,5 +1,6 @@
-import dataclasses
 import json
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,17 @@ from dr_core.data.store import Store
 from dr_core.errors import InputError, Stopped
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo, load_model
-from dr_core.models.moco import MoCo
+from dr_core.models.projection import record_input
+from dr_core.models.setups import PRETRAINING_LABELS, SETUPS
 from dr_core.study.run_history import read_metrics
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
-from dr_core.training.contrastive import ContrastiveConfig, ContrastiveTask
+from dr_core.training.jobs.start import Start, build_start
 from dr_core.training.loop import LoopConfig, train
-from dr_core.training.recipes import CONTRASTIVE, FINETUNE
+from dr_core.training.pretraining.method import build_pretraining
+from dr_core.training.pretraining.registry import METHODS, describe_method
+from dr_core.training.pretraining.supervised import SupervisedConfig
+from dr_core.training.pretraining.task import SelfSupervisedTask, SupervisedTask
+from dr_core.training.recipes import FINETUNE
 from dr_core.training.run_folder import RunFolder, load_encoder
 
 PREPROCESSING = Preprocessing(size=32, crop="squash")
@@ -54,10 +60,29 @@ def finetune_task():
     )
 
 
-def contrastive_task():
-    moco = MoCo(build_backbone("resnet50_slim", 1, seed=1), dim=8, K=12, m=0.9, T=0.2)
-    config = ContrastiveConfig(epochs=3, learning_rate=1e-3, augment=AugmentConfig())
-    return ContrastiveTask(moco, bright_and_dark(24, 0), preprocessing=PREPROCESSING, config=config)
+SMALL = {
+    "moco": {"dim": 8, "queue": 12, "momentum": 0.9},
+    "simclr": {"dim": 8},
+    "byol": {"dim": 8, "hidden": 16},
+    "dino": {"dim": 16, "hidden": 16, "bottleneck": 8, "local_views": 1},
+}
+"""Method without labels -> what makes it small."""
+
+
+def pretrain_task(name="moco"):
+    method = METHODS[name]
+    if method.needs_labels:
+        store = bright_and_dark(40, 0)
+        store.index["label"] = store.index["grade"]
+        build = partial(build_backbone, "resnet50_slim", 5, seed=1)
+        config = SupervisedConfig(epochs=3, learning_rate=1e-3)
+        return SupervisedTask(build, "fc", store, preprocessing=PREPROCESSING, config=config)
+    config = replace(method.recipes["quick"], epochs=3, view_size=None, augment=AugmentConfig(), **SMALL[name])
+    build = partial(build_pretraining, method, "resnet50_slim", config, 32)
+    return SelfSupervisedTask(method, build, bright_and_dark(24, 0), preprocessing=PREPROCESSING, config=config)
+
+
+TASKS = [finetune_task, *(partial(pretrain_task, name) for name in METHODS)]
 
 
 def without_speed(path):
@@ -65,7 +90,7 @@ def without_speed(path):
     return [{name: value for name, value in line.items() if name not in speed} for line in read_metrics(path)]
 
 
-@pytest.mark.parametrize("make_task", [finetune_task, contrastive_task])
+@pytest.mark.parametrize("make_task", TASKS)
 def test_a_stopped_training_resumes_to_the_same_weights(tmp_path, make_task):
     whole = make_task()
     list(train(whole, CONFIG, RunFolder(tmp_path / "whole", {})))
@@ -94,7 +119,7 @@ class After:
         return self.left == 0
 
 
-@pytest.mark.parametrize("make_task", [finetune_task, contrastive_task])
+@pytest.mark.parametrize("make_task", [finetune_task, pretrain_task])
 @pytest.mark.parametrize("stops", [(1, 1), (3,), (5,), (7, 1)])
 def test_a_training_that_is_asked_to_stop_goes_on_at_the_next_step(tmp_path, make_task, stops):
     """In its first epoch twice, before a validation, in another epoch; what an epoch has measured is not lost."""
@@ -119,7 +144,7 @@ def test_a_finished_training_does_nothing(tmp_path):
 
 
 def test_the_epoch_with_the_best_validation_auc_is_kept(tmp_path):
-    config = dataclasses.replace(CONFIG, epochs=5)
+    config = replace(CONFIG, epochs=5)
     list(train(finetune_task(), config, RunFolder(tmp_path, {})))
     history = read_metrics(tmp_path / "metrics.jsonl")
     best = max(epoch["auc_referable_3"] for epoch in history)
@@ -129,8 +154,8 @@ def test_the_epoch_with_the_best_validation_auc_is_kept(tmp_path):
 
 
 def test_a_pretrained_encoder_is_taken_over_whole(tmp_path):
-    task = contrastive_task()
-    list(train(task, dataclasses.replace(CONFIG, epochs=1), RunFolder(tmp_path, {})))
+    task = pretrain_task()
+    list(train(task, replace(CONFIG, epochs=1), RunFolder(tmp_path, {})))
     network = build_backbone("resnet50_slim", 5, seed=9)
     head = network.fc.weight.clone()
     load_encoder(network, tmp_path, "encoder_q.")
@@ -142,6 +167,24 @@ def test_a_pretrained_encoder_is_taken_over_whole(tmp_path):
         load_encoder(network, tmp_path, "encoder_z.")
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_a_finetuning_starts_from_the_encoder_that_each_method_keeps(tmp_path, name):
+    task, about = pretrain_task(name), {"moco": {"queue": 12}, "supervised": {}}
+    folder = RunFolder(tmp_path, {"epochs": 0} | about.get(name, describe_method(METHODS[name])))
+    folder.begin({})
+    with torch.no_grad():  # so that a teacher differs from its student
+        for number, weight in enumerate(task.network.parameters()):
+            weight.mul_(1 + number % 7 / 100)
+    folder.save_state({"history": [], "network": task.network.state_dict()})
+    start = Start(source="run", path=tmp_path)
+    network = build_start(SETUPS["iwne_cl"], start, "resnet50_slim", 3).eval()
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    trained = task.network.eval()
+    kept = record_input(trained, "fc", images)[0] if name == "supervised" else trained.encode(images)[0]
+    assert torch.allclose(record_input(network, "fc", images)[0], kept, atol=1e-5)
+    assert network.fc.out_features == 5
+
+
 def test_other_settings_in_a_used_folder_are_refused(tmp_path):
     RunFolder(tmp_path, {"epochs": 3}).begin({})
     RunFolder(tmp_path, {"epochs": 3}).begin({})
@@ -151,7 +194,7 @@ def test_other_settings_in_a_used_folder_are_refused(tmp_path):
 
 def test_a_batch_larger_than_the_data_is_refused(tmp_path):
     with pytest.raises(InputError, match="40 images, fewer than a batch of 64"):
-        list(train(finetune_task(), dataclasses.replace(CONFIG, batch_size=64), RunFolder(tmp_path, {})))
+        list(train(finetune_task(), replace(CONFIG, batch_size=64), RunFolder(tmp_path, {})))
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step(tmp_path):
@@ -172,6 +215,14 @@ def test_recipes_are_the_papers():
     assert (paper["none"].epochs, paper["none"].learning_rate) == (500, 1e-4)
     assert (paper["imagenet"].epochs, paper["imagenet"].learning_rate) == (50, 1e-3)
     assert {recipe.optimizer for recipe in paper.values()} == {"adamw"}
-    moco = CONTRASTIVE["paper"]
+    moco = METHODS["moco"].recipes["paper"]
     assert (moco.dim, moco.queue, moco.momentum, moco.temperature) == (128, 65536, 0.999, 0.2)
     assert (moco.optimizer, moco.learning_rate, moco.batch_size, moco.weight_decay) == ("sgd", 0.03, 256, 1e-4)
+
+
+def test_every_method_has_a_name_for_people_and_a_paper():
+    assert list(PRETRAINING_LABELS) == list(METHODS)
+    for method in METHODS.values():
+        assert method.label == PRETRAINING_LABELS[method.name]
+        assert method.source
+        assert set(method.recipes) == {"paper", "quick"}

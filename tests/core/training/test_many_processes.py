@@ -13,7 +13,7 @@ from dr_core.training.execution import start_fabric
 from dr_core.training.loop import train
 from dr_core.training.run_folder import RunFolder
 from tests.conftest import find_free_port
-from tests.core.training.job_member import CONFIG, CPU, finetune_task, moco_step
+from tests.core.training.job_member import CONFIG, CPU, finetune_task, moco_step, simclr_step
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -94,6 +94,16 @@ def test_moco_on_two_devices_equals_two_groups_on_one(job):
     for part in parts:
         torch.testing.assert_close(part["gradient"], one["gradient"], rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(part["queue"], one["queue"], rtol=1e-4, atol=1e-5)
+
+
+def test_views_of_all_devices_are_candidates_and_gradients_are_those_of_the_whole_batch(job):
+    one = simclr_step()
+    parts = [torch.load(job / f"simclr{rank}.pt", weights_only=True) for rank in (0, 1)]
+    losses = [float(part["loss"]) for part in parts]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+    assert losses[0] == pytest.approx(float(one["loss"]), abs=1e-5)
+    for part in parts:
+        assert torch.allclose(part["gradient"], one["gradient"], atol=1e-5)
 
 
 def test_the_death_of_a_process_ends_the_others_with_a_sentence(job):

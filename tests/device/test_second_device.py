@@ -1,0 +1,192 @@
+"""Another device gives the CPU's numbers: a GPU where there is one, otherwise XLA's (`make test-device`)."""
+
+import copy
+import importlib.util
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torchvision.models.resnet import Bottleneck, ResNet
+
+from dr_core.analysis.attribution import Explainer
+from dr_core.analysis.attribution.rules import RULES
+from dr_core.analysis.spectrum import activation_eigenvalues, image_eigenvalues
+from dr_core.corruption import CORRUPTIONS, corrupt
+from dr_core.data.augment import AugmentConfig
+from dr_core.data.phantom import draw_phantom
+from dr_core.data.preprocessing import Preprocessing
+from dr_core.data.store import Store
+from dr_core.experiments.damage import RobustnessConfig, damage_eyes
+from dr_core.models.checkpoint import CheckpointInfo, LoadedModel
+from dr_core.models.moco import MoCo
+from dr_core.models.prediction import predict_shared
+from dr_core.training.classification import FinetuneConfig, FinetuneTask
+from dr_core.training.contrastive import ContrastiveConfig, ContrastiveTask
+from dr_core.training.execution import Share
+from dr_core.training.optimizer import build_optimizer
+from dr_core.training.task import Batch
+
+SIDE = 64
+LOCAL = Preprocessing(size=SIDE, contrast="local")
+VIEWS = AugmentConfig(crop_area=(0.5, 1.0), brightness=0.2, saturation=0.2, blur_chance=0.5, rotation_degrees=20)
+"""Without noise: each kind of device draws other numbers."""
+
+
+@pytest.fixture(scope="module")
+def device():
+    if torch.cuda.is_available():
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        return torch.device("cuda")
+    if importlib.util.find_spec("torch_xla") is None:
+        pytest.skip("there is no second device; `make test-device` makes an environment that has one")
+    import torch_xla
+    import torch_xla.experimental
+
+    torch_xla.experimental.eager_mode(True)  # operation by operation: graphs of whole steps take minutes to compile
+    return torch_xla.device()
+
+
+@pytest.fixture(scope="module")
+def eyes():
+    images = np.stack([draw_phantom(grade, SIDE, grade).image for grade in range(5)])
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+
+
+@pytest.fixture(scope="module")
+def store(eyes):
+    index = pd.DataFrame({"eye": list("abcde"), "patient": range(5), "grade": range(5)})
+    return Store(eyes.numpy(), index)
+
+
+class ShallowResNet(ResNet):
+    """Twelve layers of bottlenecks: what a deeper network has, in a fraction of the time."""
+
+    def __init__(self):
+        super().__init__(Bottleneck, [1, 1, 1, 1], num_classes=5, width_per_group=16)
+
+
+def build():
+    """Statistics as after a training, so that no layer's output is lost in rounding."""
+    torch.manual_seed(0)
+    network = ShallowResNet()
+    with torch.no_grad():
+        for _ in range(3):
+            network.train()(torch.randn(4, 3, SIDE, SIDE))
+    return network.eval()
+
+
+def loaded(network):
+    info = CheckpointInfo(
+        arch="resnet50_slim",
+        setup="a",
+        preprocessing=LOCAL,
+        validation_auc=0.5,
+        training_data="",
+        data_fingerprint="",
+    )
+    return LoadedModel(model=network, info=info)
+
+
+def assert_close(here, there, tolerance=1e-5):
+    here, there = here.detach().cpu(), there.detach().cpu()
+    assert (here - there).abs().max() <= tolerance * here.abs().max()
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_a_corruption(name, eyes, device):
+    here = corrupt(eyes, name, 3.5, range(5))
+    there = corrupt(eyes.to(device), name, 3.5, range(5))
+    assert there.device.type == device.type
+    assert (here.int() - there.cpu().int()).abs().max() <= 1
+
+
+def test_answers(eyes, device):
+    model = loaded(build())
+    (here,) = predict_shared({"a": model}, eyes.permute(0, 2, 3, 1).numpy()).values()
+    model.model.to(device)
+    for views in (eyes.permute(0, 2, 3, 1).numpy(), eyes.to(device)):
+        (there,) = predict_shared({"a": model}, views, batch_size=2, device=device).values()
+        np.testing.assert_allclose(there, here, rtol=1e-5, atol=1e-7)
+
+
+def test_robustness(store, device):
+    config = RobustnessConfig(corruptions=("fog", "motion_blur", "jpeg_compression"), severities=(3.0,))
+    model = loaded(build())
+    (here,) = damage_eyes("phantoms", {"a": model}, store, config)
+    model.model.to(device)
+    (there,) = damage_eyes("phantoms", {"a": model}, store, config, device=str(device))
+    answers = [f"p{grade}" for grade in range(5)]
+    np.testing.assert_allclose(there.rows[answers], here.rows[answers], atol=2e-3)  # a gray level of a damaged pixel
+
+
+def test_spectrum(eyes, device):
+    network = build()
+    inputs = LOCAL.standardize(eyes.float() / 255)
+    here, alone = activation_eigenvalues(network, [inputs]), image_eigenvalues(network, [inputs])
+    network.to(device)
+    there = activation_eigenvalues(network, [inputs.to(device)])
+    assert list(there) == list(here)
+    for layer, values in here.items():
+        assert_close(values, there[layer])
+    assert_close(alone, image_eigenvalues(network, [inputs.to(device)]))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_attribution(rule, eyes, device):
+    network, inputs = build(), LOCAL.standardize(eyes[2:4].float() / 255)
+    here = Explainer(network, rule).attribute(inputs, 3)
+    there = Explainer(network.to(device), rule).attribute(inputs.to(device), 3)
+    assert there.device.type == device.type
+    assert_close(here, there, 1e-4)
+
+
+def finetuning(store):
+    config = FinetuneConfig(epochs=1, learning_rate=1e-3, augment=VIEWS, class_weighting="inverse")
+    return FinetuneTask(build(), store, store, preprocessing=LOCAL, config=config, describe=None)
+
+
+def contrast(store):
+    config = ContrastiveConfig(epochs=1, learning_rate=1e-3, dim=8, queue=12, norm_groups=1, augment=VIEWS)
+    moco = MoCo(build(), config.dim, config.queue, 0.9)
+    return ContrastiveTask(moco, store, preprocessing=LOCAL, config=config, labeled=store)
+
+
+def train(task, device, state=None, steps=range(3)):
+    """Whole steps: augmentation, forward and backward pass, optimizer; gives losses and what a resumed one needs."""
+    network = task.network.to(device).train()
+    optimizer = build_optimizer(network, "sgd", 1e-3, 1e-4)
+    if state is not None:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+    losses = []
+    for step in steps:
+        images = task.read(np.arange(4)).to(device)
+        loss, _ = task.loss(network, images, Batch(rows=np.arange(4), size=4, seed=step, epoch=0, part=0, parts=1))
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.detach().cpu())
+    held_out = task.evaluate(Share())
+    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+    return torch.stack(losses), held_out, copy.deepcopy(state)
+
+
+@pytest.mark.parametrize("task", [finetuning, contrast])
+def test_training(task, store, device):
+    losses, held_out, state = train(task(store), "cpu")
+    there, held_out_there, state_there = train(task(store), device)
+    assert_close(losses, there)
+    assert held_out_there == pytest.approx(held_out, rel=1e-3, abs=1e-6)
+    for name, weights in state["network"].items():
+        torch.testing.assert_close(state_there["network"][name].cpu(), weights, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("task", [finetuning, contrast])
+def test_a_training_that_goes_on(task, store, device):
+    losses, held_out, whole = train(task(store), device)
+    _, _, begun = train(task(store), device, steps=range(2))
+    rest, held_out_again, resumed = train(task(store), device, begun, steps=range(2, 3))
+    assert torch.equal(rest, losses[2:])
+    assert held_out_again == held_out
+    assert all(torch.equal(resumed["network"][name].cpu(), weights.cpu()) for name, weights in whole["network"].items())
