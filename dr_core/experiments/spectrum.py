@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from dr_core.analysis.distribution import fit_distributions
-from dr_core.analysis.spectrum import ImageSpectra, SpectrumHooks, condition_number, count_rank
+from dr_core.analysis.image_spectra import ImageSpectra
+from dr_core.analysis.spectrum import SpectrumHooks, condition_number, count_rank
 from dr_core.data.contract import check_preparation
 from dr_core.data.store import Store, open_store
 from dr_core.errors import InputError

@@ -3,13 +3,13 @@ import pytest
 import torch
 from torch import nn
 
+from dr_core.analysis.image_spectra import image_eigenvalues
 from dr_core.analysis.spectrum import (
     Moments,
     SpectrumHooks,
     activation_eigenvalues,
     condition_number,
     count_rank,
-    image_eigenvalues,
     log_density,
     measured_layers,
 )
