@@ -72,8 +72,8 @@ class Moments:
 
     def _add_up(self) -> None:
         if self._rows and self.products is not None and self._begun is not None:
-            self.products += self._begun
-            self._begun.zero_()
+            # not in place: a sum may have begun in inference mode, and end outside of it
+            self.products, self._begun = self.products + self._begun, torch.zeros_like(self._begun)
             self._rows = 0
 
     def _move(self, shift: Tensor) -> None:
