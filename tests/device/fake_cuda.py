@@ -14,7 +14,7 @@ HOST_WORK = (
     "dr_core.corruption.noise._tabulate_poisson",
     "dr_core.data.augment.weigh_blur",
     "dr_core.training.classification.sample_parameters",
-    "dr_core.training.contrastive.sample_parameters",
+    "dr_core.training.pretraining.task.sample_parameters",
 )
 """What is worked out on the CPU from seeds and settings alone, and copied to the device afterwards."""
 

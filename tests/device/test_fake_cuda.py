@@ -1,5 +1,8 @@
 """No tensor on the wrong device, and nothing that waits for a GPU in the middle of a batch, found without one."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,10 +15,11 @@ from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo, LoadedModel
-from dr_core.models.moco import MoCo
 from dr_core.models.prediction import predict_shared
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
-from dr_core.training.contrastive import ContrastiveConfig, ContrastiveTask
+from dr_core.training.pretraining.method import build_pretraining
+from dr_core.training.pretraining.registry import METHODS
+from dr_core.training.pretraining.task import SelfSupervisedTask
 from dr_core.training.task import Batch
 from tests.device.fake_cuda import fake_cuda, on_fake_cuda
 
@@ -79,16 +83,19 @@ def test_finetuning_sends_no_pixels_and_waits_for_nothing(monkeypatch):
     assert seen.sent < 4000
 
 
-def test_moco_sends_no_pixels_and_waits_for_nothing(monkeypatch):
-    config = ContrastiveConfig(epochs=1, learning_rate=0.1, dim=8, queue=32, norm_groups=2)
-    task = ContrastiveTask(None, EYES, preprocessing=LOCAL, config=config)
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not method.needs_labels])
+def test_a_pretraining_sends_no_pixels_and_waits_for_nothing(name, monkeypatch):
+    method = METHODS[name]
+    config = replace(method.recipes["quick"], batch_size=8)
+    build_all = partial(build_pretraining, method, "resnet50_slim", config, 64)
+    task = SelfSupervisedTask(method, build_all, EYES, preprocessing=LOCAL, config=config)
     with fake_cuda(monkeypatch) as seen:
         images, batch = one_batch()
-        task.network = on_fake_cuda(lambda: MoCo(build(), config.dim, config.queue, norm_groups=2)).train()
+        task.network = on_fake_cuda(build_all).train()
         loss, _ = task.loss(task.network, images, batch)
     assert loss.device.type == "cuda"
     assert seen.fetched == []
-    assert seen.sent < 8000
+    assert seen.sent < 20_000
 
 
 def test_moments_of_a_batch_wait_for_nothing(monkeypatch):
