@@ -12,7 +12,7 @@ import time
 import torch
 from torch import nn
 
-from dr_core.analysis.spectrum import SpectrumHooks, convolutions
+from dr_core.analysis.spectrum import SpectrumHooks, measured_layers
 from dr_core.models.architectures import build_backbone
 
 TARGET = 0.40
@@ -47,7 +47,7 @@ def measure(model: nn.Module, batch: torch.Tensor, rounds: int) -> None:
             ours.append(clock(lambda: model(batch), batch))
         handles = [
             module.register_forward_hook(lambda _, __, output: kept.append(output.cpu()))
-            for module in convolutions(model).values()
+            for module in measured_layers(model).values()
         ]
         peer.append(clock(lambda: model(batch), batch))
         for handle in handles:

@@ -7,6 +7,7 @@ from typing import get_args
 from rich.table import Table
 
 from dr_cli.output import console, give, say
+from dr_core.data.grades import READINGS
 from dr_core.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Crop, Preprocessing
 from dr_core.models.heads import Outputs
 from dr_core.models.setups import Setup
@@ -14,6 +15,9 @@ from dr_core.study.importing import ImportPlan, ImportRequest, import_model, pla
 
 _SHOWN = 12
 """Weights of which a dry run names the tensors."""
+
+
+_OF_GRADES: dict[int | None, Outputs] = {5: "grades", 2: "referable"}
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
@@ -38,7 +42,15 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     head.add_argument(
         "--outputs",
         choices=get_args(Outputs),
-        help="grades: five logits; cumulative: four, of being worse; regression: the grade (default: by count)",
+        help="grades: five logits; cumulative: four, of being worse; regression: the grade; referable: one or two, of "
+        "a yes (default: by count)",
+    )
+    head.add_argument("--grades", type=int, choices=(5, 2), help="5: --outputs grades; 2: --outputs referable")
+    head.add_argument(
+        "--positive-from",
+        type=int,
+        choices=[reading.positive_from for reading in READINGS.values()],
+        help="lowest grade that the yes of --outputs referable means",
     )
     head.add_argument("--head", default="", metavar="NAME", help="its name in the file (default: found by its shape)")
     head.add_argument("--ignore", action="append", default=[], metavar="START", help="leave out names that begin so")
@@ -61,7 +73,8 @@ def _run(options: argparse.Namespace) -> int:
         preprocessing=Preprocessing(
             size=options.size, crop=options.crop, mean=tuple(options.mean), std=tuple(options.std)
         ),
-        outputs=options.outputs,
+        outputs=options.outputs or _OF_GRADES.get(options.grades),
+        positive_from=options.positive_from,
         head=options.head,
         ignore=tuple(options.ignore),
         expect=options.expect,

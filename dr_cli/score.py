@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dr_cli.output import give, say
 from dr_cli.progress import show_progress
+from dr_core.analysis.attribution import RULES
 from dr_core.analysis.operating_points import CRITERIA
 from dr_core.devices import resolve_device
 from dr_core.score.plan import ScoreConfig, plan_scoring
@@ -21,7 +22,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser.add_argument("--study", type=Path, required=True, help="the study's folder")
     parser.add_argument("--out", type=Path, required=True, help="the table, .csv; a .json beside it explains it")
     parser.add_argument("--setups", nargs="+", metavar="NAME", default=(), help="only these (default: all)")
-    parser.add_argument("--heatmaps", action="store_true", help="LRP heatmaps of severe DR as .png and .npz, too")
+    parser.add_argument("--heatmaps", action="store_true", help="heatmaps of severe DR as .png and .npz, too")
+    parser.add_argument("--rule", choices=RULES, default=default.rule, help="their attribution method (%(default)s)")
     parser.add_argument("--batch-size", type=int, help="photographs per forward pass (default: 16; on a GPU 64)")
     parser.add_argument("--device", default="auto", help="where the models run (default: auto, a GPU if there is one)")
     parser.add_argument(
@@ -48,6 +50,7 @@ def _run(options: argparse.Namespace) -> int:
     config = ScoreConfig(
         setups=tuple(options.setups),
         heatmaps=options.heatmaps,
+        rule=options.rule,
         batch_size=options.batch_size,
         device=resolve_device(options.device),
         processes=options.processes,

@@ -7,7 +7,7 @@ from dr_ui.views.explain import screen as explain
 
 def render(study: page.Study) -> None:
     """Inputs, then the heatmaps and how well they lie on the lesions."""
-    explain.show(study, inputs.choose())
+    explain.show(study, inputs.choose(study))
 
 
 page.show("Explain", "Did it look at the lesions?", render)

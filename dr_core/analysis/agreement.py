@@ -1,5 +1,6 @@
 """Do the models agree about one eye?"""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,8 +15,8 @@ class Agreement:
 
     Attributes:
         referable: Set-ups whose probability reaches the threshold.
-        not_referable: The others.
-        spread: Largest minus smallest probability among the models, 0..1.
+        not_referable: The others that answer.
+        spread: Largest minus smallest probability among the models, 0..1; NaN where none answers.
     """
 
     referable: tuple[str, ...]
@@ -39,12 +40,13 @@ def find_agreement(
         threshold: Probability from which a model calls the eye referable, 0..1; one for all, or one of each set-up.
 
     Returns:
-        The models on either side, in the order of `answers`.
+        The models on either side, in the order of `answers`; one that does not answer this reading is on neither.
     """
-    scores = {setup: float(referable_probability(softmax, referable_from)) for setup, softmax in answers.items()}
+    read = {setup: float(referable_probability(softmax, referable_from)) for setup, softmax in answers.items()}
+    scores = {setup: score for setup, score in read.items() if not math.isnan(score)}
     least = threshold if isinstance(threshold, Mapping) else dict.fromkeys(scores, threshold)
     return Agreement(
         referable=tuple(setup for setup, score in scores.items() if score >= least[setup]),
         not_referable=tuple(setup for setup, score in scores.items() if score < least[setup]),
-        spread=max(scores.values()) - min(scores.values()),
+        spread=max(scores.values()) - min(scores.values()) if scores else math.nan,
     )

@@ -152,6 +152,9 @@ def untrained_explainers(model: LoadedModel, rule: str) -> list[Explainer]:
     return [Explainer(build_untrained(model.model, arch, classes, number), rule) for number in range(UNTRAINED)]
 
 
+_TWO = ("negative", "positive")
+"""Outputs of a model that does not tell grades apart: its first one is not the grade `no DR`."""
+
 _MANY_PASSES = 10
 """Passes of a rule from which not every other grade is asked."""
 
@@ -164,7 +167,7 @@ def class_maps(
     Args:
         explainer: Of one model.
         inputs: Float (N, 3, H, W).
-        target: The grade that is asked about.
+        target: The output that is asked about.
         classes: Number of outputs.
         own: The map of the asked grade, (N, 3, H, W), where it has been drawn already.
 
@@ -183,9 +186,9 @@ def class_maps(
     if own is None:
         own = maps.pop(target) if target in maps else explainer.attribute(inputs, target)  # raises: says why
     found = {MAP: own}
-    if target != 0 and 0 in maps:
+    if target != 0 and 0 in maps and classes > len(_TWO):
         found["class-0"] = maps[0]
-    if maps and (len(others) > 1 or target == 0):
+    if maps and (len(others) > 1 or target == 0 or classes == len(_TWO)):
         found["class-others"] = torch.stack(list(maps.values())).mean(dim=0)
     return found
 
@@ -231,26 +234,31 @@ def control_maps(
         explainers: Set-up -> its explainer; all of one rule. One that the rule does not fit is missing.
         inputs: Set-up -> the model's inputs, float (N, 3, H, W).
         fields: Set-up -> field of view in these, bool (N, H, W).
-        target: The grade that is asked about.
+        target: The grade that is asked about, or `POSITIVE`.
         seed: Seed of the random map.
 
     Returns:
-        Set-up -> method -> relevance (N, 3, H, W): first `MAP`, then the keys of `CONTROLS` that exist for it. `MAP`
+        Set-up -> method -> relevance (N, 3, H, W): first `MAP`, then the keys of `CONTROLS` that exist for it; none
+        of a model that has no output for the target. `MAP`
         and the maps of other grades are missing where a model gives no answer, so that the others keep theirs;
         `why_no_map` says why. Untrained networks are missing where none can be built; `why_no_untrained` says why.
     """
     shared: dict[tuple[str, int, int], tuple[Tensor, dict[str, Tensor]]] = {}
-    found = {}
+    found: dict[str, dict[str, Tensor]] = {}
     rule = next((explainer.rule for explainer in explainers.values()), "alpha1_beta0")
     for setup, model in models.items():
         x, classes = inputs[setup], len(model.info.classes)
+        if not model.info.can_answer(target):
+            found[setup] = {}
+            continue
+        output = model.info.output_of(target)
         key = kind_of(model)
         if key not in shared or not torch.equal(shared[key][0], x):
-            shared[key] = x, untrained_maps(model, rule, x, target)
+            shared[key] = x, untrained_maps(model, rule, x, output)
         random = sample_random_relevance(tuple(x.shape), derive_seed(seed, setup)).to(x)
         drawn = {"random": random, **shared[key][1], "edges": trace_edges(x, fields[setup])}
         try:
-            maps = class_maps(explainers[setup], x, target, classes) if setup in explainers else {}
+            maps = class_maps(explainers[setup], x, output, classes) if setup in explainers else {}
         except InputError:
             maps = {}
         own = {MAP: maps.pop(MAP)} if maps else {}
@@ -274,10 +282,24 @@ def build_explainers(models: Mapping[str, LoadedModel], rule: str) -> dict[str, 
     return found
 
 
+def why_no_explainer(model: LoadedModel, rule: str) -> str | None:
+    """Say why a rule does not fit a model, or None if it does; raises InputError if the rule is unknown."""
+    RULES.find(rule)
+    return None if build_explainers({"": model}, rule) else _refusal(model, rule)
+
+
+def _refusal(model: LoadedModel, rule: str) -> str | None:
+    try:
+        Explainer(model.model, rule)
+    except InputError as error:
+        return str(error)
+    return None
+
+
 def why_no_map(model: LoadedModel, rule: str, inputs: Tensor, target: int) -> str | None:
     """Say why a model gives no map of an eye, or None if it gives one."""
     try:
-        Explainer(model.model, rule).attribute(inputs, target)
+        Explainer(model.model, rule).attribute(inputs, model.info.output_of(target))
     except InputError as error:
         return str(error)
     return None
@@ -296,7 +318,7 @@ def untrained_maps(model: LoadedModel, rule: str, inputs: Tensor, target: int) -
         model: The model.
         rule: Key of `RULES`.
         inputs: Float (N, 3, H, W).
-        target: The grade that is asked about.
+        target: The output that is asked about.
 
     Returns:
         `untrained-0` and so on -> relevance (N, 3, H, W); empty where none can be built, without those that give none.

@@ -16,6 +16,7 @@ from scipy import stats
 from torch import nn
 
 from dr_core.errors import InputError
+from dr_core.models.structure import stage_of
 
 INSENSITIVE = 0.80
 """Spearman correlation from which two maps are called alike."""
@@ -87,7 +88,8 @@ def randomize_cascade(model: nn.Module, seed: int, by_stage: bool = False) -> It
     Args:
         model: The network; it stays as it was.
         seed: Seed of the new weights.
-        by_stage: Whether to stop after whole stages of a ResNet (`fc`, `layer4` ... `conv1`) instead of every layer.
+        by_stage: Whether to stop after whole parts of the network (of a ResNet `fc`, `layer4` ... `conv1`) instead of
+            every layer.
 
     Yields:
         Name of the layer or stage that was randomized last, and the network with it and all later ones randomized. It
@@ -101,19 +103,14 @@ def randomize_cascade(model: nn.Module, seed: int, by_stage: bool = False) -> It
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + 1)
             module.reset_parameters()
-        last = number + 1 == len(layers) or stage_of(layers[number + 1][0]) != stage_of(name)
+        stage = stage_of(model, name)
+        last = number + 1 == len(layers) or stage_of(model, layers[number + 1][0]) != stage
         if last or not by_stage:
-            yield stage_of(name) if by_stage else name, current
+            yield stage if by_stage else name, current
 
 
 def _can_reset(module: nn.Module) -> bool:
     return callable(getattr(module, "reset_parameters", None))
-
-
-def stage_of(layer: str) -> str:
-    """Name of the stage of a ResNet that a layer belongs to, such as `layer3`; `conv1` holds its batch norm, too."""
-    first = layer.split(".")[0]
-    return "conv1" if first in ("conv1", "bn1") else first
 
 
 def describe_class_sensitivity(label: str, correlation: float | None) -> str:

@@ -72,8 +72,8 @@ class Moments:
 
     def _add_up(self) -> None:
         if self._rows and self.products is not None and self._begun is not None:
-            self.products += self._begun
-            self._begun.zero_()
+            # not in place: a sum may have begun in inference mode, and end outside of it
+            self.products, self._begun = self.products + self._begun, torch.zeros_like(self._begun)
             self._rows = 0
 
     def _move(self, shift: Tensor) -> None:
@@ -137,9 +137,16 @@ class Moments:
         return covariance if weight is None else weight.double() @ covariance @ weight.double().T
 
 
-def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
-    """Convolutions by name, as the module lists them; the forward pass may take another order."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
+Layer = nn.Conv2d | nn.Linear
+
+
+def measured_layers(model: nn.Module) -> dict[str, Layer]:
+    """Convolutions and linear layers by name, as the module lists them; the forward pass may take another order.
+
+    Linear layers are measured where they act on positions or tokens, each of which is a sample as the positions of a
+    convolution are; one that acts on whole images, as the last layer does, is left out when it is met.
+    """
+    return {name: module for name, module in model.named_modules() if isinstance(module, Layer)}
 
 
 class SpectrumHooks:
@@ -152,7 +159,7 @@ class SpectrumHooks:
 
     def __init__(self, model: nn.Module, *, centered: bool = True) -> None:
         self.centered = centered
-        self._modules = convolutions(model)
+        self._modules = measured_layers(model)
         self._moments: dict[str, Moments] = {}  # in the order of the forward pass
         self._handles: list[RemovableHandle] = []
 
@@ -164,15 +171,23 @@ class SpectrumHooks:
         return self
 
     def _add(self, name: str, incoming: Tensor, outgoing: Tensor) -> None:
-        module, moments = self._modules[name], self._moments.setdefault(name, Moments())
+        module = self._modules[name]
+        if isinstance(module, nn.Linear):
+            if outgoing.dim() > 2:
+                moments = self._moments.setdefault(name, Moments())
+                moments.add((incoming if self._from_input(module) else outgoing).movedim(-1, 1))
+            return
+        moments = self._moments.setdefault(name, Moments())
         if self._from_input(module):
             rows, columns = (int(step) for step in module.stride)
             moments.add(incoming[:, :, ::rows, ::columns])
         else:
             moments.add(outgoing)
 
-    def _from_input(self, module: nn.Conv2d) -> bool:
+    def _from_input(self, module: Layer) -> bool:
         """Whether the input's covariance is the cheaper way to the same result."""
+        if isinstance(module, nn.Linear):
+            return module.in_features < module.out_features and (self.centered or module.bias is None)
         plain = module.kernel_size == (1, 1) and module.groups == 1 and module.padding == (0, 0)
         # uncentered, a bias would enter as well
         return plain and module.in_channels < module.out_channels and (self.centered or module.bias is None)
@@ -188,14 +203,14 @@ class SpectrumHooks:
         return {name: moments.count for name, moments in self._moments.items()}
 
     def eigenvalues(self) -> dict[str, Tensor]:
-        """Falling eigenvalues, float64 (C,), of each convolution's output, in the order of the forward pass."""
+        """Falling eigenvalues, float64 (C,), of each layer's output, in the order of the forward pass."""
         if not self._moments:
             raise InputError("There is no image, or the network has no convolution.")
         found = {}
         for name, moments in self._moments.items():
             moments.reduce()
             module = self._modules[name]
-            weight = module.weight.detach()[:, :, 0, 0] if self._from_input(module) else None
+            weight = module.weight.detach().flatten(1) if self._from_input(module) else None
             covariance = moments.covariance(centered=self.centered, weight=weight)
             found[name] = torch.linalg.eigvalsh(covariance).flip(0).cpu()
         return found
@@ -203,7 +218,9 @@ class SpectrumHooks:
 
 @torch.inference_mode()
 def activation_eigenvalues(model: nn.Module, batches: Iterable[Tensor], *, centered: bool = True) -> dict[str, Tensor]:
-    """Eigenvalues of the covariance of the activations of every convolution, over all images and positions.
+    """Eigenvalues of the covariance of the activations of every layer, over all images and positions or tokens.
+
+    Layers are the convolutions and, in networks that have them there, linear layers on positions or tokens.
 
     With torch.distributed running, each rank gives its own batches and gets the result of all.
 
@@ -224,79 +241,6 @@ def activation_eigenvalues(model: nn.Module, batches: Iterable[Tensor], *, cente
         for batch in batches:
             model(batch)
         return hooks.eigenvalues()
-
-
-class ImageSpectra:
-    """While this context is open, one layer's eigenvalues within each image that passes the model are kept.
-
-    A layer of 64 channels has 64 eigenvalues over all images, but 64 more in every single one.
-
-    Args:
-        model: Any network; it is left as it was.
-        layer: Name of the convolution.
-
-    Raises:
-        InputError: If there is no such layer.
-    """
-
-    def __init__(self, model: nn.Module, layer: str = "conv1") -> None:
-        if layer not in convolutions(model):
-            raise InputError(f"The network has no convolution {layer!r}; it has {', '.join(convolutions(model))}.")
-        self._module = convolutions(model)[layer]
-        self._covariances: list[Tensor] = []
-
-    def __enter__(self) -> "ImageSpectra":
-        self._handle = self._module.register_forward_hook(self._keep)
-        return self
-
-    def _keep(self, _: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
-        vectors = output.flatten(2).double()
-        vectors = vectors - vectors.mean(dim=2, keepdim=True)
-        self._covariances.append(vectors @ vectors.mT / vectors.shape[2])
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._handle.remove()
-
-    def eigenvalues(self) -> Tensor:
-        """Falling eigenvalues, float64 (images, C).
-
-        Raises:
-            InputError: If no image has passed, or an activation is not finite.
-        """
-        if not self._covariances:
-            raise InputError("There is no image to compute a spectrum from.")
-        covariances = torch.cat(self._covariances)
-        if not bool(torch.isfinite(covariances).all()):
-            raise InputError("Some activations are not finite; the network or its input is broken.")
-        found: Tensor = torch.linalg.eigvalsh(covariances).flip(1)
-        return found.cpu()
-
-
-@torch.inference_mode()
-def image_eigenvalues(model: nn.Module, batches: Iterable[Tensor], layer: str = "conv1") -> Tensor:
-    """Eigenvalues of one layer's covariance within each image.
-
-    The covariance is C = 1 / P sum over positions p of (x_p - m)(x_p - m)', m the mean over the P positions.
-
-    Args:
-        model: The network.
-        batches: Float (N, 3, H, W).
-        layer: Name of the convolution.
-
-    Returns:
-        Float64 (images, C), falling.
-
-    Raises:
-        InputError: If there is no such layer or no image, or an activation is not finite.
-
-    Source: paper, section 4.2, which takes the eigenvalues over all eyes; one spectrum for each image is ours.
-    """
-    with ImageSpectra(model, layer) as spectra:
-        for batch in batches:
-            model(batch)
-        return spectra.eigenvalues()
 
 
 def count_rank(eigenvalues: Tensor | np.ndarray) -> int:

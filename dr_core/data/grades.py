@@ -15,6 +15,12 @@ GRADES: tuple[str, ...] = ("no DR", "mild", "moderate", "severe", "proliferative
 TARGET_GRADE = 3
 """The grade whose output neuron the paper explains: severe DR. Source: paper, section 4.4."""
 
+POSITIVE = len(GRADES)
+"""Stands among the grades that a heatmap can be asked about for the positive output of a model with two outputs."""
+
+TWO_OUTPUTS = "no answer, because this model has two outputs"
+"""What is said wherever a model that only tells positive eyes from others is asked about single grades."""
+
 Side = Literal["right", "left"]
 
 
@@ -115,7 +121,7 @@ class Reading:
         return is_referable(grades, self.positive_from)
 
     def score(self, probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-        """Probability of a positive eye, float (...), from float (..., 5), softmax over the grades 0..4."""
+        """Probability of a positive eye, float (...), from float (..., 5), as `referable_probability`."""
         return referable_probability(probabilities, self.positive_from)
 
 
@@ -243,14 +249,45 @@ def referable_probability(
     """Sum the probabilities of the referable grades.
 
     Args:
-        probabilities: Float (..., 5), softmax over the grades 0..4.
+        probabilities: Float (..., 5), softmax over the grades 0..4; NaN for a grade that the model does not tell apart
+            from the one below it, whose probability stands there (`spread_binary`).
         referable_from: Lowest referable grade.
 
     Returns:
-        Float (...), in [0, 1].
+        Float (...), in [0, 1]; NaN where the model does not tell the referable grades from the others.
 
     Source:
         Paper, section 3.1: classes 3-4 against 0-2.
     """
-    score: npt.NDArray[np.floating] = probabilities[..., referable_from:].sum(axis=-1)
-    return score
+    score = np.where(
+        np.isnan(probabilities[..., referable_from]), np.nan, np.nansum(probabilities[..., referable_from:], axis=-1)
+    )
+    return np.asarray(score, probabilities.dtype)
+
+
+def spread_binary(answers: npt.NDArray[np.floating], positive_from: ReferableFrom) -> npt.NDArray[np.floating]:
+    """Write the answers of a model with two outputs beside the grades, without inventing any.
+
+    The probability of all lower grades together stands at grade 0, that of the others at the lowest of them; the
+    grades between, which the model does not tell apart, are NaN.
+
+    Args:
+        answers: Float (..., 2), probabilities of the grades below `positive_from` and of those from it on.
+        positive_from: Lowest grade of the second.
+
+    Returns:
+        Float (..., 5).
+    """
+    spread = np.full((*answers.shape[:-1], len(GRADES)), np.nan, answers.dtype)
+    spread[..., 0], spread[..., positive_from] = answers[..., 0], answers[..., 1]
+    return spread
+
+
+def target_label(target: int) -> str:
+    """Name of what a heatmap is asked about: a grade, or the positive output of a model with two outputs."""
+    return "positive" if target == POSITIVE else GRADES[target]
+
+
+def tells_grades(probabilities: npt.NDArray[np.floating]) -> bool:
+    """Whether answers, float (..., 5), give each of the five grades its own probability."""
+    return not bool(np.isnan(probabilities).any())

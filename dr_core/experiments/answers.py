@@ -20,7 +20,7 @@ from dr_core.analysis.intervals import (
 )
 from dr_core.analysis.measures import FIVE_GRADES, MEASURES, GradedEyes, Measure, ReadEyes, measures_of
 from dr_core.data.fundus import read_fundus
-from dr_core.data.grades import GRADES, READINGS, Reading, supported_readings
+from dr_core.data.grades import GRADES, READINGS, Reading, supported_readings, tells_grades
 from dr_core.data.preprocessing import Preprocessing, standardize_color
 from dr_core.errors import InputError
 from dr_core.experiments.settings import describe
@@ -28,7 +28,9 @@ from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.prediction import predict_shared
 
 ANSWERS = [f"p{grade}" for grade in range(len(GRADES))]
-"""Columns of the softmax."""
+"""Columns of the softmax; of models with two outputs as `dr_core.data.grades.spread_binary` writes it."""
+
+_SUM_WITHIN = 1e-3
 
 RUN = ("setup", "seed", "fraction")
 """Columns that tell training runs apart; answers of a study's own seed alone may lack the last two."""
@@ -101,7 +103,7 @@ def summarize(predictions: pd.DataFrame, config: MeasureConfig | None = None) ->
     rows: list[dict[str, object]] = []
     for model, answers, draws in each_model(predictions, config):
         found = _measure_readings(answers, draws, config)
-        if is_graded(answers):
+        if answers_grades(answers):
             found += _measure_grades(answers, draws)
         rows += [model | row for row in found]
     return pd.DataFrame(rows)
@@ -124,7 +126,7 @@ def each_model(
 ) -> Iterator[tuple[dict[str, object], pd.DataFrame, PatientDraws]]:
     """Answers of each model on each data set; the patients of a data set are drawn alike for all models."""
     run = [column for column in RUN if column in predictions]
-    if bool(predictions[ANSWERS].isna().any(axis=None)):
+    if not are_probabilities(predictions):
         raise InputError("Some probabilities in the table of predictions are not numbers; compute it again.")
     if predictions.duplicated(["data", *run, "patient", "eye"]).any():
         raise InputError("The table of predictions holds an eye twice for one set-up; compute it again.")
@@ -142,9 +144,21 @@ def is_graded(answers: pd.DataFrame) -> bool:
     return bool((answers["grade"] >= 0).all())
 
 
+def are_probabilities(answers: pd.DataFrame) -> bool:
+    """Whether every row of softmax sums to 1, where that of a model with two outputs leaves some grades out."""
+    return bool((answers[ANSWERS].sum(axis=1) - 1).abs().le(_SUM_WITHIN).all())
+
+
+def answers_grades(answers: pd.DataFrame) -> bool:
+    """Whether five grades can be measured: the true ones are known, and the model tells each from the others."""
+    return is_graded(answers) and tells_grades(answers[ANSWERS].to_numpy(np.float64))
+
+
 def readings_of(answers: pd.DataFrame) -> tuple[Reading, ...]:
-    """The readings that the labels of these eyes support."""
-    return supported_readings(graded=is_graded(answers))
+    """The readings that the labels of these eyes support, and that a model of these rows answers."""
+    softmax = answers[ANSWERS].to_numpy(np.float64)
+    supported = supported_readings(graded=is_graded(answers))
+    return tuple(reading for reading in supported if not np.isnan(reading.score(softmax)).all())
 
 
 def read_answers(answers: pd.DataFrame, reading: str) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +169,7 @@ def read_answers(answers: pd.DataFrame, reading: str) -> tuple[np.ndarray, np.nd
         reading: Key of `READINGS`.
 
     Returns:
-        Labels, bool (N,), and scores, float64 (N,), 0..1.
+        Labels, bool (N,), and scores, float64 (N,), 0..1; NaN of a model that does not answer this reading.
 
     Raises:
         InputError: If the reading needs grades and only the presence of DR is known: no label stands in for another.
@@ -274,7 +288,7 @@ def compare_performance(predictions: pd.DataFrame, config: MeasureConfig | None 
                 raise InputError(
                     f"{first['setup']} and {second['setup']} were not asked about the same eyes of {data}."
                 )
-            for reading in readings_of(answers):
+            for reading in (one for one in readings_of(answers) if one in readings_of(others)):
                 about = first | {"other": second["setup"], "reading": reading.name}
                 rows.append(about | _compare(answers, others, draws, reading.name))
     return pd.DataFrame(rows)

@@ -79,7 +79,7 @@ def _ask(key: str, run: TrainingRun, store: Store, device: str) -> Iterator[pd.D
         eyes = eyes.assign(has_dr=eyes["grade"] > 0)[["eye", "patient", "grade", "has_dr"]]
         views = store.read(np.arange(start, start + len(eyes))).transpose(0, 2, 3, 1)
         rows = predict_table(key, {run.name: model}, views, eyes, device)
-        check_answers(f"The model of {run.name}", rows[ANSWERS].to_numpy(), len(ANSWERS))
+        check_answers(f"The model of {run.name}", rows[ANSWERS].to_numpy(), model.info)
         yield rows
 
 

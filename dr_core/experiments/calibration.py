@@ -20,7 +20,14 @@ from dr_core.analysis.intervals import warn_few
 from dr_core.analysis.measures import FIVE_GRADES
 from dr_core.data.store import Store
 from dr_core.errors import InputError
-from dr_core.experiments.answers import ANSWERS, MeasureConfig, each_model, is_graded, read_answers, readings_of
+from dr_core.experiments.answers import (
+    ANSWERS,
+    MeasureConfig,
+    answers_grades,
+    each_model,
+    read_answers,
+    readings_of,
+)
 from dr_core.experiments.asking import MISSING, name_answers, open_eyes_for, predict_runs, say_missing
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
 from dr_core.experiments.operating import join_points, list_points
@@ -60,7 +67,7 @@ def fit_calibrations(answers: pd.DataFrame, config: MeasureConfig | None = None)
             rows += [model | {"reading": reading.name} | row for row in _rows(found, labels, draws)]
         if len(reasons) == len(readings_of(mine)):
             raise InputError(reasons[0])
-        if is_graded(mine):
+        if answers_grades(mine):
             softmax, grades = mine[ANSWERS].to_numpy(np.float64), mine["grade"].to_numpy(int)
             found = cross_validate(softmax, grades, draws.patient, of_grades=True)
             rows += [model | {"reading": FIVE_GRADES} | row for row in _rows(found, grades, draws)]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from dr_core.analysis.attribution import Explainer
+from dr_core.analysis.controls import build_explainers
 from dr_core.analysis.localization import pool, relevance_mass_accuracy
 from dr_core.analysis.robustness import (
     correlate_heatmaps,
@@ -152,7 +153,7 @@ def move_heatmaps(
     """
     if not eyes or not models:
         raise InputError("Heatmaps under damage need at least one eye with masks and one trained model.")
-    explainers = {setup: Explainer(model.model) for setup, model in models.items()}
+    explainers = build_explainers(models, "alpha1_beta0")
     cells = list(product(config.corruptions, config.severities))
     for done, eye in enumerate(eyes, start=1):
         image = eye.read_image()
@@ -166,9 +167,8 @@ def move_heatmaps(
             mask = torch.from_numpy(
                 scale_mask(total, preprocessing.size, crop=preprocessing.crop, rule="touched", field=field)
             )
-            maps = _explain(explainers[setup], preprocessing.normalize(views.permute(0, 2, 3, 1).numpy()))
-            correlation = correlate_heatmaps(maps[:1].expand_as(maps), maps)
-            mass = relevance_mass_accuracy(maps, mask.expand_as(maps)).numpy()
+            inputs = preprocessing.normalize(views.permute(0, 2, 3, 1).numpy())
+            correlation, mass = _compare(explainers.get(setup), model, inputs, mask)
             about = {"data": data, "eye": eye.name, "setup": setup}
             for number, (name, severity) in enumerate([(CLEAN, 0.0), *cells]):
                 measured = {"rank_correlation": correlation[number], "mass": mass[number]}
@@ -176,6 +176,14 @@ def move_heatmaps(
         yield RobustnessReport(done=done, total=len(eyes), rows=pd.DataFrame(rows), share=float("nan"))
 
 
-def _explain(explainer: Explainer, inputs: Tensor) -> Tensor:
+def _compare(
+    explainer: Explainer | None, model: LoadedModel, inputs: Tensor, mask: Tensor
+) -> tuple[np.ndarray, np.ndarray]:
+    """Correlation of every heatmap with the first one, and its mass on the mask; NaN where the model has no heatmap."""
+    unknown = np.full(len(inputs), np.nan)
+    if explainer is None or not model.info.can_answer(TARGET_GRADE):
+        return unknown, unknown
     batches = inputs.split(16)  # type: ignore[no-untyped-call]
-    return torch.cat([pool(explainer.attribute(batch, TARGET_GRADE), "sum_pos") for batch in batches])
+    maps = torch.cat([pool(explainer.attribute(batch, TARGET_GRADE), "sum_pos") for batch in batches])
+    correlation = correlate_heatmaps(maps[:1].expand_as(maps), maps)
+    return np.asarray(correlation), relevance_mass_accuracy(maps, mask.expand_as(maps)).numpy()

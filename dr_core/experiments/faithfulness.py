@@ -13,7 +13,7 @@ from dr_core.analysis.attribution import RULES, Explainer
 from dr_core.analysis.controls import MAP, build_explainers, control_maps
 from dr_core.analysis.faithfulness import FILLS, Curves, PerturbationConfig, follow, perturb
 from dr_core.analysis.localization import POOLINGS, pool
-from dr_core.data.grades import TARGET_GRADE
+from dr_core.data.grades import POSITIVE, TARGET_GRADE
 from dr_core.errors import InputError
 from dr_core.experiments.answers import RUN
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
@@ -79,7 +79,7 @@ class FaithfulnessConfig:
     Attributes:
         rule: Key of `RULES`.
         pooling: Key of `POOLINGS`.
-        target: The grade whose probability is followed.
+        target: The grade whose probability is followed, or `POSITIVE`.
         fill: Key of `FILLS`.
         draws: Bootstrap draws over eyes.
         seed: Seed of the random order and the draws.
@@ -87,7 +87,7 @@ class FaithfulnessConfig:
 
     rule: str = describe("alpha1_beta0", "attribution method", choices=RULES)
     pooling: str = describe("sum_pos", "how the colors of a heatmap become one value", choices=POOLINGS)
-    target: int = describe(TARGET_GRADE, "the grade whose probability is followed")
+    target: int = describe(TARGET_GRADE, f"grade that is followed; {POSITIVE}: positive of two outputs", least=0)
     fill: str = describe("road", "how what is taken away is filled", choices=FILLS)
     draws: int = describe(1000, "bootstrap draws over eyes")
     seed: int = describe(0, "seed of the random order and the draws")
@@ -150,13 +150,14 @@ def measure_eye(
                     view.fields[setup],
                     config.perturbation,
                 ),
-                config.target,
+                models[setup].info.output_of(config.target),
                 config.perturbation,
             )
             for method in METHODS
             if method in maps[setup]
         }
         for setup in models
+        if MAP in maps[setup]
     }
 
 

@@ -67,6 +67,7 @@ def knock_out_eye(
             rows += [
                 {**about, **about_place, "measure": name, "before": float(values[0]), "after": float(values[number])}
                 for name, values in measures.items()
+                if not np.isnan(values[0])  # what a model with two outputs does not answer
             ]
     return rows
 

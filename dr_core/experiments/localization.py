@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from dr_core.analysis.attribution import Explainer
+from dr_core.analysis.attribution import RULES, Explainer
 from dr_core.analysis.bootstrap import bootstrap_medians, sample_patients
 from dr_core.analysis.controls import CONTROLS, MAP, build_explainers, control_maps, why_no_map
 from dr_core.analysis.drawn_intervals import drawn_interval
@@ -20,7 +20,7 @@ from dr_core.analysis.measures import MaskedHeatmaps, measures_of
 from dr_core.analysis.multiplicity import holm_adjusted
 from dr_core.analysis.robustness import bootstrap_means
 from dr_core.data.fundus import find_field_of_view
-from dr_core.data.grades import TARGET_GRADE, mask_names
+from dr_core.data.grades import POSITIVE, TARGET_GRADE, mask_names
 from dr_core.data.idrid import SegmentedEye, load_segmentation
 from dr_core.data.protocol import PROTOCOLS, Protocol, view_with_masks
 from dr_core.data.regions import find_regions
@@ -29,9 +29,10 @@ from dr_core.experiments.answers import RUN
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
 from dr_core.experiments.heatmap_spread import VIEW, spread_rows
 from dr_core.experiments.knockout import knock_out_eye, summarize_knockouts
+from dr_core.experiments.origins import read_present
 from dr_core.experiments.settings import describe
 from dr_core.experiments.step import Report, Step
-from dr_core.experiments.table3 import write_table3
+from dr_core.experiments.table3 import keep_paper_method, write_table3
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.seeds import derive_seed
 from dr_core.study.folder import Study
@@ -53,6 +54,8 @@ class LocalizeConfig:
         protocols: Keys of `PROTOCOLS`.
         poolings: Keys of `POOLINGS`; the paper's two.
         percentile: Of the recall; the paper's control rows imply 1.
+        rule: Key of `RULES`; the paper's is LRP alpha1-beta0.
+        target: The grade whose output is explained, or `POSITIVE`; the paper's is severe DR.
         controls: Controls of each knock-out, at different places.
         draws: Bootstrap draws over eyes.
         seed: Seed of the random control, of the knock-out's control and of the draws.
@@ -65,6 +68,8 @@ class LocalizeConfig:
         ("sum_pos", "l2_norm_sq"), "how the colors of a heatmap become one value", name="pooling", choices=POOLINGS
     )
     percentile: float = describe(1.0, "of the recall; the paper's controls imply 1", least=0, most=100)
+    rule: str = describe("alpha1_beta0", "attribution method", choices=RULES)
+    target: int = describe(TARGET_GRADE, f"grade that is explained; {POSITIVE}: positive of two outputs", least=0)
     controls: int = describe(5, "controls of each knock-out, at different positions", least=1)
     draws: int = describe(1000, "bootstrap draws over eyes", least=1)
     seed: int = describe(0, "seed of controls and draws", least=0)
@@ -100,7 +105,7 @@ def localize_eyes(
     """
     if not eyes or not models:
         raise InputError("Localization needs at least one eye with masks and one trained model.")
-    explainers = build_explainers(models, _RULE)
+    explainers = build_explainers(models, config.rule)
     for done, eye in enumerate(eyes, start=1):
         image = eye.read_image()
         masks = {mask: eye.read_mask(mask) for mask in mask_names()}
@@ -136,25 +141,22 @@ def _score_eye(
     }
     seed = derive_seed(config.seed, eye, protocol.name)
     rows: list[dict[str, object]] = []
-    for setup, maps in control_maps(models, explainers, inputs, fields, TARGET_GRADE, seed).items():
-        reason = "" if MAP in maps else why_no_map(models[setup], _RULE, inputs[setup], TARGET_GRADE) or ""
-        about_eye = {"eye": eye, "setup": setup, "protocol": protocol.name, "reason": ""}
+    for setup, maps in control_maps(models, explainers, inputs, fields, config.target, seed).items():
+        reason = "" if MAP in maps else why_no_map(models[setup], config.rule, inputs[setup], config.target) or ""
+        own = {"eye": eye, "setup": setup, "protocol": protocol.name, "rule": config.rule, "target": config.target}
+        about_eye = own | {"reason": ""}
         rows += [about_eye | row for row in spread_rows(maps, fields[setup], config.poolings)]
         drawn: dict[str, torch.Tensor | None] = {MAP: None, **maps}
         for method, relevance in drawn.items():
             for pooling in config.poolings:
-                about = {"eye": eye, "setup": setup, "protocol": protocol.name, "method": method, "pooling": pooling}
+                about = own | {"method": method, "pooling": pooling}
                 about["reason"] = "" if relevance is not None else reason
                 rows += _score_map(about, relevance, present, pooling, config.percentile)
     return rows
 
 
-_RULE = "alpha1_beta0"
-"""The paper's attribution method, section 3.4."""
-
-
 def _score_map(
-    about: dict[str, str],
+    about: dict[str, object],
     relevance: torch.Tensor | None,
     present: Mapping[str, np.ndarray],
     pooling: str,
@@ -188,7 +190,7 @@ def summarize_localization(scores: pd.DataFrame, config: LocalizeConfig) -> pd.D
         Rows as `RESULT_COLUMNS` describes `localization_summary`: mean and median with 95 % bootstrap intervals over
         eyes, and the mean of the random control on the same eyes, measured by the same pooling and score.
     """
-    keys = ["protocol", "lesion", *_run_columns(scores), "method", "pooling", "score"]
+    keys = [*_method_columns(scores), "protocol", "lesion", *_run_columns(scores), "method", "pooling", "score"]
     controlled = [key for key in keys if key != "method"]
     random = scores[scores["method"] == "random"]
     controls = random.groupby(controlled, sort=False)["value"].mean().to_dict()
@@ -228,6 +230,10 @@ def _reason_of(rows: pd.DataFrame) -> str:
     return reasons[0] if reasons else ""
 
 
+def _method_columns(rows: pd.DataFrame) -> list[str]:
+    return [column for column in ("rule", "target") if column in rows]
+
+
 def _run_columns(rows: pd.DataFrame) -> list[str]:
     return [column for column in RUN if column in rows]
 
@@ -244,7 +250,7 @@ def compare_setups(scores: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     runs = [column for column in _run_columns(scores) if column != "setup"]
-    keys = ["protocol", "lesion", *runs, "pooling", "score"]
+    keys = [*_method_columns(scores), "protocol", "lesion", *runs, "pooling", "score"]
     heatmaps = scores[scores["method"] == "lrp"]
     for key, part in heatmaps.groupby(keys, sort=False):
         wide = part.pivot_table(index="eye", columns="setup", values="value", sort=False)
@@ -268,7 +274,7 @@ def _plan(study: Study, inputs: Inputs, config: LocalizeConfig, device: str) -> 
         unit="eye",
         facts=(replace(config, draws=0), tuple(CONTROLS), inputs.digest()[SEGMENTED], [run.stamp for run in runs]),
         measure=partial(_measure, runs, eyes, config, device),
-        summarize=partial(_summarize, runs, config),
+        summarize=partial(_summarize, study, runs, config),
         export=partial(_export, study),
     )
     return [step]
@@ -291,9 +297,13 @@ def _measure(
 
 
 def _summarize(
-    runs: Sequence[TrainingRun], config: LocalizeConfig, measured: Mapping[str, pd.DataFrame]
+    study: Study, runs: Sequence[TrainingRun], config: LocalizeConfig, measured: Mapping[str, pd.DataFrame]
 ) -> dict[str, pd.DataFrame]:
     scores, knockouts = (name_runs(measured[name], runs) for name in ("localization", "knockout"))
+    if study.has_results("localization"):  # heatmaps of other methods, or of other grades, stay
+        old = read_present(study, "localization")
+        same = (old["rule"] == config.rule) & (old["target"] == config.target)
+        scores = pd.concat([old[~same], scores], ignore_index=True) if not same.all() else scores
     return {
         "localization": scores,
         "knockout": knockouts,
@@ -305,7 +315,7 @@ def _summarize(
 
 def _export(study: Study, tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
     """Table 3 is of the models in `checkpoints/`, as the paper's is of one training of each set-up."""
-    summary = study.select_checkpoint_rows(tables["localization_summary"])
+    summary = keep_paper_method(study.select_checkpoint_rows(tables["localization_summary"]))
     if len(summary):
         write_table3(summary, folder, study.setups)
 

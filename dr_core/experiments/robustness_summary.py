@@ -14,14 +14,15 @@ from dr_core.analysis.measures import (
     CorruptionErrors,
     DamagedEyes,
     GradedEyes,
+    Measure,
     ReadEyes,
     measures_of,
     under_damage,
 )
 from dr_core.analysis.robustness import bootstrap_means, score_difference
-from dr_core.data.grades import READINGS, Reading
+from dr_core.data.grades import READINGS, Reading, tells_grades
 from dr_core.errors import InputError
-from dr_core.experiments.answers import ANSWERS, RUN, find_grades_interval, find_interval
+from dr_core.experiments.answers import ANSWERS, RUN, are_probabilities, find_grades_interval, find_interval
 from dr_core.experiments.damage import CLEAN, RobustnessConfig
 from dr_core.models.setups import Setup
 
@@ -50,7 +51,7 @@ class _Grid:
 
 def _grids(rows: pd.DataFrame, config: RobustnessConfig) -> Iterator[_Grid]:
     """The grids of each data set, seed and fraction; the patients of a data set are drawn alike for all of them."""
-    if bool(rows[ANSWERS].isna().any(axis=None)):
+    if not are_probabilities(rows):
         raise InputError("Some probabilities of the damaged eyes are not numbers; compute them again.")
     keys = ["data", *(column for column in RUN if column != "setup" and column in rows)]
     for key, part in rows.groupby(keys, sort=False):
@@ -126,14 +127,22 @@ def _measure_cells(grid: _Grid, answers: np.ndarray) -> Iterator[dict[str, objec
     patients = len(grid.draws.times)
     for number, cell in enumerate(grid.cells):
         for measure, values in over_cells:
-            yield _row(cell, measure.name, measure.reading, drawn_interval(values[number], patients), len(grid.grades))
+            if not np.isnan(values[number]).all():  # a model with two outputs answers some of them
+                found = drawn_interval(values[number], patients)
+                yield _row(cell, measure.name, measure.reading, found, len(grid.grades))
         graded = GradedEyes(softmax=answers[number], grades=grid.grades, draws=grid.draws)
         for measure, reading in under_damage():
-            if reading == FIVE_GRADES:
-                found = find_grades_interval(measure, graded)
-            else:
-                found = find_interval(measure, _read(graded, READINGS[reading]))
-            yield _row(cell, measure.name, reading, found, len(grid.grades))
+            answered = _find(measure, reading, graded)
+            if answered is not None:
+                yield _row(cell, measure.name, reading, answered, len(grid.grades))
+
+
+def _find(measure: Measure, reading: str, eyes: GradedEyes) -> Interval | None:
+    """A measure of a reading or of the five grades; None where the model does not answer it."""
+    if reading == FIVE_GRADES:
+        return find_grades_interval(measure, eyes) if tells_grades(eyes.softmax) else None
+    read = _read(eyes, READINGS[reading])
+    return None if np.isnan(read.scores).all() else find_interval(measure, read)
 
 
 def _read(eyes: GradedEyes, reading: Reading) -> ReadEyes:

@@ -19,7 +19,7 @@ from dr_core.analysis.sanity import (
     spearman,
     structural_likeness,
 )
-from dr_core.data.grades import GRADES, TARGET_GRADE
+from dr_core.data.grades import GRADES, POSITIVE, TARGET_GRADE
 from dr_core.errors import InputError
 from dr_core.experiments.answers import RUN
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
@@ -40,11 +40,9 @@ from dr_core.study.folder import Study
 CASCADE, CLASSES = "cascade", "class"
 """Checks: stages randomized from the output to the input; maps of other grades."""
 
-LATE = "layer4"
-"""Stage after whose randomization a method's verdict is read: the last layer and the last stage are gone."""
-
-FIRST = "conv1"
-"""The last stage that is randomized: nothing of what was learned is left."""
+LATE, ALL = 1, -1
+"""Steps of the cascade after which a method's verdict is read: the last layer and the last stage are gone; nothing of
+what was learned is left."""
 
 TABLES: dict[str, dict[str, str]] = {
     "sanity": {
@@ -96,7 +94,9 @@ class SanityConfig:
         name="rule",
         choices=RULES,
     )
-    target: int = describe(TARGET_GRADE, "the grade whose map is held against the others")
+    target: int = describe(
+        TARGET_GRADE, f"grade whose map is held against the others; {POSITIVE}: positive of two outputs", least=0
+    )
     draws: int = describe(1000, "bootstrap draws over eyes")
     seed: int = describe(0, "seed of the new weights and the draws")
 
@@ -123,24 +123,27 @@ def check_sanity(
     total, done = len(config.rules) * len(models), 0
     for setup, model in models.items():
         for rule in config.rules:
-            rows = [
-                {"setup": setup, "rule": rule, **row} for row in _check_rule(model.model, rule, setup, views, config)
-            ]
+            if model.info.can_answer(config.target):
+                target = model.info.output_of(config.target)
+                found = _check_rule(model.model, rule, setup, views, target, config)
+            else:  # the table has no row of it; a page says why
+                found = iter(())
+            rows = [{"setup": setup, "rule": rule, **row} for row in found]
             done += 1
             yield MeasuredRows(done=done, total=total, rows=pd.DataFrame(rows, columns=MEASURED))
 
 
 def _check_rule(
-    model: nn.Module, rule: str, setup: str, views: Sequence[EyeInView], config: SanityConfig
+    model: nn.Module, rule: str, setup: str, views: Sequence[EyeInView], target: int, config: SanityConfig
 ) -> Iterator[dict[str, object]]:
-    own = [_map(model, rule, view.inputs[setup], config.target) for view in views]
+    own = [_map(model, rule, view.inputs[setup], target) for view in views]
     for stage, randomized in randomize_cascade(model, derive_seed(config.seed, "cascade") % 2**31, by_stage=True):
-        others = _maps(randomized, rule, [view.inputs[setup] for view in views], config.target)
+        others = _maps(randomized, rule, [view.inputs[setup] for view in views], target)
         for view, first, second in zip(views, own, others, strict=True):
             yield from _compare(view, setup, CASCADE, stage, first, second)
     classes = _count_classes(model, views[0].inputs[setup])
     for grade in range(classes):
-        if grade != config.target:
+        if grade != target:
             others = _maps(model, rule, [view.inputs[setup] for view in views], grade)
             for view, first, second in zip(views, own, others, strict=True):
                 yield from _compare(view, setup, CLASSES, str(grade), first, second)
@@ -200,10 +203,21 @@ def describe_sanity(summary: pd.DataFrame) -> dict[str, tuple[str, str]]:
     sentence = {}
     for rule, part in ranks.groupby("rule", sort=False):
         label = RULES[str(rule)].label
-        late = part[(part["check"] == CASCADE) & (part["step"] == LATE)]["value"].mean()
+        late = _after(part, LATE)
         other = part[part["check"] == CLASSES]["value"].mean()
         sentence[str(rule)] = describe_cascade(label, float(late)), describe_class_sensitivity(label, float(other))
     return sentence
+
+
+def _after(rows: pd.DataFrame, step: int) -> float:
+    """Mean over set-ups and eyes after a step of the cascade, whose stages each network names; NaN where none is."""
+    cascade, runs = rows[rows["check"] == CASCADE], [column for column in RUN if column in rows]
+    values = []
+    for _, part in cascade.groupby(runs, sort=False):
+        steps = list(dict.fromkeys(part["step"]))
+        if len(steps) > LATE:
+            values.append(part.loc[part["step"] == steps[step], "value"].mean())
+    return float(pd.Series(values, dtype=float).mean())
 
 
 def arrange_sanity(summary: pd.DataFrame) -> pd.DataFrame:
@@ -219,12 +233,11 @@ def arrange_sanity(summary: pd.DataFrame) -> pd.DataFrame:
     ranks = summary[summary["measure"] == "spearman"]
     rows = []
     for rule, part in ranks.groupby("rule", sort=False):
-        cascade = part[part["check"] == CASCADE].groupby("step")["value"].mean()
         rows.append(
             {
                 "method": RULES[str(rule)].label,
-                "late": cascade.get(LATE, np.nan),
-                "all": cascade.get(FIRST, np.nan),
+                "late": _after(part, LATE),
+                "all": _after(part, ALL),
                 "grades": part[part["check"] == CLASSES]["value"].mean(),
                 "n": int(part["n"].max()),
             }

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from dr_core.analysis.distribution import fit_distributions
-from dr_core.analysis.spectrum import ImageSpectra, SpectrumHooks, condition_number, count_rank
+from dr_core.analysis.image_spectra import ImageSpectra
+from dr_core.analysis.spectrum import SpectrumHooks, condition_number, count_rank
 from dr_core.data.contract import check_preparation
 from dr_core.data.store import Store, open_store
 from dr_core.errors import InputError
@@ -20,6 +21,7 @@ from dr_core.experiments.origins import join_rows
 from dr_core.experiments.settings import describe
 from dr_core.experiments.step import Report, Step
 from dr_core.models.checkpoint import LoadedModel, load_model, read_info
+from dr_core.models.structure import is_stem, stage_of
 from dr_core.study.digests import digest_store
 from dr_core.study.folder import Study
 from dr_core.study.runs import TrainingRun, name_runs, runs_with_all_labels
@@ -87,7 +89,7 @@ def _measure_runs(
                 yield Report(done=done, total=total)
             found = hooks.eigenvalues()
             tables = {
-                "spectrum": _summarize(found, hooks.samples()),
+                "spectrum": _summarize(model.model, found, hooks.samples()),
                 "eigenvalues": _list_eigenvalues(found),
                 "distributions": _fit(next(iter(found.values())).numpy(), None, config.seed),
             }
@@ -130,10 +132,10 @@ def _pass(model: LoadedModel, images: np.ndarray, device: str) -> None:
     network(batch.to(device).contiguous(memory_format=torch.channels_last))
 
 
-def _summarize(found: dict[str, Tensor], samples: dict[str, int]) -> pd.DataFrame:
+def _summarize(network: nn.Module, found: dict[str, Tensor], samples: dict[str, int]) -> pd.DataFrame:
     rows = []
     for position, (layer, values) in enumerate(found.items()):
-        stage = layer.split(".")[0] if layer.startswith("layer") else "stem"
+        stage = "stem" if is_stem(network, layer) else stage_of(network, layer)
         row = {"layer": layer, "place": position, "stage": stage, "channels": len(values), "samples": samples[layer]}
         rows.append(row | {"rank": count_rank(values), "condition": condition_number(values)})
     return pd.DataFrame(rows)

@@ -64,5 +64,5 @@ def load_start(study: Study, run: TrainingRun, start: Start, device: str) -> Loa
         InputError: As `build_start`, or if the run's checkpoint is damaged.
     """
     info = read_info(run.path)
-    network = build_start(study.setups[run.setup], start, info.arch, run.seed)
+    network = build_start(study.setups[run.setup], start, info.arch, run.seed, info.preprocessing.size)
     return LoadedModel(network.eval().requires_grad_(False).to(device), info)

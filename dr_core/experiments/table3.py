@@ -8,10 +8,20 @@ import numpy as np
 import pandas as pd
 
 from dr_core.analysis.controls import CONTROLS, MAP
-from dr_core.data.grades import lesion_code
+from dr_core.data.grades import TARGET_GRADE, lesion_code
 from dr_core.experiments.heatmap_spread import VIEW
 from dr_core.files import csv_of, replacing
 from dr_core.models.setups import Setup
+
+PAPER_RULE = "alpha1_beta0"
+"""The paper's attribution method. Source: paper, section 3.4."""
+
+
+def keep_paper_method(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table of localization that are of the paper's method and target grade, as all of older tables."""
+    if "rule" not in rows:
+        return rows
+    return rows[(rows["rule"] == PAPER_RULE) & (rows["target"] == TARGET_GRADE)]
 
 
 def write_table3(summary: pd.DataFrame, folder: Path, setups: Mapping[str, Setup]) -> list[Path]:

@@ -1,5 +1,6 @@
 """Architectures: torchvision's ResNets, a slim one that a laptop can train, and any of timm's where it is installed."""
 
+import copy
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from dr_core.errors import InputError
@@ -90,10 +92,12 @@ def find_architecture(name: str) -> Architecture:
     """Look an architecture up.
 
     Args:
-        name: Key of `ARCHITECTURES`, or `timm/` and the name of one of timm's models, such as `timm/convnext_tiny`.
+        name: Key of `ARCHITECTURES`, or `timm/` and the name of one of timm's models, such as `timm/convnext_tiny`;
+            behind a colon how its features are pooled, where that is not timm's own way for it, such as
+            `timm/vit_large_patch16_224:avg`.
 
     Raises:
-        InputError: If there is none of this name, or timm is not installed.
+        InputError: If there is none of this name, timm is not installed, or the network cannot be pooled so.
     """
     if name in ARCHITECTURES or not name.startswith(TIMM):
         return ARCHITECTURES.find(name)
@@ -107,7 +111,7 @@ def _describe_timm(name: str) -> Architecture:
     """One of timm's architectures, described from its published configuration; no weights are fetched."""
     import timm
 
-    model = name.removeprefix(TIMM)
+    model, _, pool = name.removeprefix(TIMM).partition(":")
     config = timm.get_pretrained_cfg(model) if timm.is_model(model) else None
     if config is None:
         near = timm.list_models(f"*{model.split('.')[0][:12]}*")[:3]
@@ -116,15 +120,23 @@ def _describe_timm(name: str) -> Architecture:
 
     def build(classes: int, size: int) -> nn.Module:
         options: dict[str, Any] = {"img_size": size} if sized else {}
+        options |= {"global_pool": pool} if pool else {}
         network: nn.Module = timm.create_model(model, num_classes=classes, **options)
         return network
 
-    with torch.device("meta"):
-        transformer = hasattr(build(1, config.input_size[-1]), "patch_embed")
+    try:
+        with torch.device("meta"):
+            transformer = hasattr(build(1, config.input_size[-1]), "patch_embed")
+    except (AssertionError, TypeError, ValueError) as error:
+        raise InputError(
+            f"timm cannot pool {model!r} by {pool!r} ({error}); leave out what is behind the colon."
+        ) from error
     heads = config.classifier or "head"
     head = heads if isinstance(heads, str) else heads[0]
     family: Family = "transformer" if transformer else "convolutional"
-    return Architecture(name=name, label=f"{model} (timm)", family=family, build=build, head=head)
+    return Architecture(
+        name=name, label=f"{model}{f', {pool} pooling' if pool else ''} (timm)", family=family, build=build, head=head
+    )
 
 
 def build_network(arch: str, classes: int, seed: int = 0, size: int = 224) -> nn.Module:
@@ -169,35 +181,61 @@ def build_without_weights(arch: str, classes: int, size: int) -> nn.Module:
     Raises:
         InputError: As `find_architecture`.
     """
-    known = find_architecture(arch)
-    with torch.device("meta"):
-        network = known.build(classes, size)
+    empty = _build_empty(arch, classes, size)
+    return find_architecture(arch).build(classes, size) if empty is None else copy.deepcopy(empty)
+
+
+@lru_cache(maxsize=8)
+def _build_empty(arch: str, classes: int, size: int) -> nn.Module | None:
+    """A network on the device `meta`, kept since each of its layers takes time; None where it holds other tensors."""
+    with torch.device("meta"), _Uninitialized():
+        network = find_architecture(arch).build(classes, size)
     stored = network.state_dict()
-    if all(name in stored for name, _ in network.named_buffers()):
-        return network
-    return known.build(classes, size)
+    return network if all(name in stored for name, _ in network.named_buffers()) else None
 
 
-def replace_head(model: ResNet, classes: int, seed: int = 0) -> ResNet:
-    """Give a backbone a new, randomly initialized last layer, in place.
+class _Uninitialized(TorchFunctionMode):
+    """While it is open, weights are not drawn: without memory there is nothing to fill."""
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - whatever the function gives
+        if getattr(function, "__module__", "") == "torch.nn.init":
+            return args[0] if args else (kwargs or {})["tensor"]
+        return function(*args, **(kwargs or {}))
+
+
+def replace_head(model: nn.Module, classes: int, seed: int = 0, head: str = "fc") -> nn.Module:
+    """Give a network a new, randomly initialized last layer, in place.
 
     Args:
-        model: A network of this module, or its like with an `fc` of type `nn.Linear` or an MLP that begins with one.
+        model: A network whose last layer is an `nn.Linear`, or an MLP that begins with one.
         classes: Number of outputs of the new layer.
         seed: Seed of the new layer's weights.
+        head: Path of the last layer.
 
     Returns:
         The same network.
     """
-    features = feature_count(model)
+    features = feature_count(model, head)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model.fc = nn.Linear(features, classes)
+        model.set_submodule(head, nn.Linear(features, classes))
     return model
 
 
-def feature_count(model: ResNet) -> int:
-    """Number of pooled features that enter the last layer."""
-    first = model.fc[0] if isinstance(model.fc, nn.Sequential) else model.fc
-    assert isinstance(first, nn.Linear)  # for the type checker: both heads begin so
+def feature_count(model: nn.Module, head: str = "fc") -> int:
+    """Number of pooled features that enter the last layer.
+
+    Raises:
+        InputError: If that is not linear.
+    """
+    last = model.get_submodule(head)
+    first = last[0] if isinstance(last, nn.Sequential) else last
+    if not isinstance(first, nn.Linear):
+        raise InputError(f"The last layer of the network must be linear, not {type(first).__name__}.")
     return first.in_features

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dr_core.data.fundus import find_field_of_view
-from dr_core.data.grades import GRADES
+from dr_core.data.grades import GRADES, POSITIVE, ReferableFrom, spread_binary, target_label
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import MaskRule, scale_mask
 from dr_core.errors import InputError
@@ -54,6 +54,7 @@ class CheckpointInfo:
         schema: Version of the header.
         outputs: What the last layer gives; anything but a logit for each grade becomes one by a rule of
             `dr_core.models.heads`.
+        positive_from: Lowest grade of the second of two outputs; 0 where it answers about each of the five grades.
     """
 
     arch: str
@@ -67,6 +68,35 @@ class CheckpointInfo:
     versions: dict[str, str] = field(default_factory=lambda: software_versions())
     schema: int = SCHEMA
     outputs: Outputs = "grades"
+    positive_from: ReferableFrom | Literal[0] = 0
+
+    def spread(self, answers: np.ndarray) -> np.ndarray:
+        """Write probabilities of the outputs, float (..., classes), beside the grades, (..., 5): `spread_binary`."""
+        return spread_binary(answers, self.positive_from) if self.positive_from else answers
+
+    def output_of(self, target: int) -> int:
+        """Number of the output that answers for a grade, or for `POSITIVE`.
+
+        Raises:
+            InputError: If there is none: no output stands in for another.
+        """
+        number = 1 if self.positive_from and target == POSITIVE else target
+        if (target == POSITIVE) != bool(self.positive_from) or not 0 <= number < len(self.classes):
+            has = " and ".join(self.classes) if self.positive_from else f"the grades 0 to {len(self.classes) - 1}"
+            count = "two" if self.positive_from else str(len(self.classes))
+            raise InputError(
+                f"No answer for {target_label(target)!r}, because this model has {count} outputs, {has}; ask about "
+                "one of them."
+            )
+        return number
+
+    def can_answer(self, target: int) -> bool:
+        """Whether an output answers for a grade, or for `POSITIVE`."""
+        try:
+            self.output_of(target)
+        except InputError:
+            return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -74,7 +104,7 @@ class LoadedModel:
     """A model ready to answer: evaluation mode, float32, no gradients, on the CPU.
 
     Attributes:
-        model: The network; float (N, 3, S, S) -> logits (N, classes).
+        model: The network; float (N, 3, S, S) -> logits (N, classes), classes as `info` names them.
         info: What the checkpoint's header says.
     """
 
@@ -140,6 +170,8 @@ def save_model(path: Path, model: nn.Module, info: CheckpointInfo, *, half: bool
     values = dataclasses.asdict(info)
     if info.outputs == "grades":
         del values["outputs"]  # versions that know no other heads read it, too
+    if not info.positive_from:
+        del values["positive_from"]
     header = json.dumps(values, sort_keys=True)
     with replacing(path) as temporary:
         try:
@@ -266,6 +298,9 @@ def _check_info(info: CheckpointInfo) -> None:
         raise ValueError("classes")
     if info.outputs not in OUTPUT_COUNTS:
         raise ValueError("outputs")
+    positive, groups = (1, 2, 3, 4) if info.outputs == "referable" else (0,), len(info.classes)
+    if info.positive_from not in positive or (info.positive_from and groups != OUTPUT_COUNTS["referable"]):
+        raise ValueError("positive_from")
 
 
 _MAX_CLASSES = 1000

@@ -9,11 +9,16 @@ from torch import Tensor, nn
 
 from dr_core.data.grades import GRADES
 
-Outputs = Literal["grades", "cumulative", "regression"]
-"""What the last layer gives: a logit for each grade; four logits, of "worse than grade 0, 1, 2, 3"; or the grade
-itself, a number from 0 to 4."""
+Outputs = Literal["grades", "cumulative", "regression", "referable"]
+"""What the last layer gives: a logit for each grade; four logits, of "worse than grade 0, 1, 2, 3"; the grade itself, a
+number from 0 to 4; or two logits, of the grades below a certain one and of that grade and the worse ones."""
 
-OUTPUT_COUNTS: Mapping[Outputs, int] = {"grades": len(GRADES), "cumulative": len(GRADES) - 1, "regression": 1}
+OUTPUT_COUNTS: Mapping[Outputs, int] = {
+    "grades": len(GRADES),
+    "cumulative": len(GRADES) - 1,
+    "regression": 1,
+    "referable": 2,
+}
 
 _LEAST = 1e-12
 """Probability that stands for none, so that its logarithm is finite; no softmax changes by more than this."""
@@ -80,5 +85,26 @@ class GradeLogits(nn.Module):
 
 
 def wrap_head(network: nn.Module, outputs: Outputs) -> nn.Module:
-    """A network that gives logits of the grades, whatever its last layer gives."""
-    return network if outputs == "grades" else GradeLogits(network, outputs)
+    """A network that gives logits whose softmax are probabilities, whatever its last layer gives.
+
+    Those of all five grades, but of two outputs those of two groups of grades, which is all that it knows.
+    """
+    return GradeLogits(network, outputs) if outputs in _RULES else network
+
+
+def name_groups(positive_from: int) -> tuple[str, str]:
+    """Names of the two groups of grades that a model with two outputs tells apart."""
+    first, last = positive_from - 1, len(GRADES) - 1
+    return (f"grades 0-{first}" if first else "grade 0", f"grades {positive_from}-{last}")
+
+
+def double_logit(tensor: Tensor) -> Tensor:
+    """Last layer's weight or bias of one logit -> that of two, -z / 2 and z / 2, whose softmax is the same sigmoid.
+
+    Args:
+        tensor: Float (1, ...).
+
+    Returns:
+        Float (2, ...).
+    """
+    return torch.cat([-tensor / 2, tensor / 2])

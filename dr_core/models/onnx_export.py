@@ -179,6 +179,7 @@ def _compare(runtime: ModuleType, model: LoadedModel, content: bytes) -> float:
     levels = np.linspace(64, 256, _CHECKED_EYES)[:, None, None, None]
     views = (np.random.default_rng(0).random((_CHECKED_EYES, size, size, 3)) * levels).astype(np.uint8)
     expected = predict_views(model, views)
+    expected = expected[:, ~np.isnan(expected).any(axis=0)]  # two outputs stand beside the grades that they do not tell
     options = runtime.SessionOptions()
     options.log_severity_level = 3  # errors
     session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

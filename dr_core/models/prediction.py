@@ -26,13 +26,13 @@ def predict_views(
         device: Where the model lies.
 
     Returns:
-        Float64 (N, 5), softmax over the grades 0..4.
+        Float64 (N, 5), softmax over the grades 0..4; of a model with two outputs as `spread_binary` writes it.
 
     Raises:
         InputError: If the answers are no probabilities; the sentence says why there is no answer.
     """
     answers = predict_shared({"": model}, views, batch_size, device)[""]
-    check_answers(f"The model of {model.info.setup}", answers, len(model.info.classes))
+    check_answers(f"The model of {model.info.setup}", answers, model.info)
     return answers
 
 
@@ -53,8 +53,8 @@ def predict_shared(
         device: Where the models lie.
 
     Returns:
-        Name -> float64 (N, 5), softmax over the grades 0..4; not checked, so that one broken model does not silence
-        the others: `dr_core.models.validity.check_answers` is for the caller, model by model.
+        Name -> float64 (N, 5), as `predict_views`; not checked, so that one broken model does not silence the others:
+        `dr_core.models.validity.check_answers` is for the caller, model by model.
     """
     size = batch_size or (_CPU_BATCH if torch.device(device).type == "cpu" else _DEVICE_BATCH)
     pixels = views if isinstance(views, Tensor) else torch.from_numpy(np.ascontiguousarray(views)).permute(0, 3, 1, 2)
@@ -68,7 +68,9 @@ def predict_shared(
                 inputs[preprocessing] = preprocessing.standardize(batch).contiguous(memory_format=torch.channels_last)
             parts[name].append(torch.softmax(model.model(inputs[preprocessing]).double(), dim=1))
     return {  # fetched once all is asked for, so that a device need not be waited for in between
-        name: torch.cat(answers).cpu().numpy() if answers else np.empty((0, len(models[name].info.classes)))
+        name: models[name].info.spread(
+            torch.cat(answers).cpu().numpy() if answers else np.empty((0, len(models[name].info.classes)))
+        )
         for name, answers in parts.items()
     }
 
@@ -83,7 +85,7 @@ def predict_photographs(models: Mapping[str, LoadedModel], images: Iterable[np.n
         images: Photographs, each uint8 (H, W, 3) RGB, of any size.
 
     Returns:
-        Set-up name -> float64 (N, 5), softmax over the grades 0..4.
+        Set-up name -> float64 (N, 5), as `predict_views`.
     """
     photographs = list(images)
     views = {model.info.preprocessing: None for model in models.values()}

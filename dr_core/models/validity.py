@@ -5,11 +5,13 @@ other models' answers, a table carries it as text; it never becomes a number.
 """
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dr_core.data.grades import GRADES
 from dr_core.errors import InputError
 
 CONSERVED_WITHIN = 0.05
@@ -29,10 +31,15 @@ def check_weights(name: str, tensors: Mapping[str, Tensor]) -> None:
         InputError: If one is not finite, or a running variance is negative.
     """
     for key, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if tensor.is_floating_point() and not _is_finite(tensor):
             raise InputError(f"{name} is broken: its weights {key!r} hold values that are no numbers; train it again.")
         if key.endswith("running_var") and bool((tensor < 0).any()):
             raise InputError(f"{name} is broken: its variances {key!r} are below 0; train it again.")
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    """Whether all numbers are finite; their sum in double precision is so for all but the largest of doubles."""
+    return bool(torch.isfinite(tensor.sum(dtype=torch.float64))) or bool(torch.isfinite(tensor).all())
 
 
 def check_identity(name: str, found: str, expected: str) -> None:
@@ -52,20 +59,34 @@ def check_identity(name: str, found: str, expected: str) -> None:
         )
 
 
-def check_answers(name: str, answers: np.ndarray, classes: int) -> None:
+class AnswerShape(Protocol):
+    """What is known of a model's answers, such as the header of its checkpoint says."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+
+    @property
+    def positive_from(self) -> int:
+        """Lowest grade of the second of two outputs; 0 where it answers about each grade."""
+
+
+def check_answers(name: str, answers: np.ndarray, about: AnswerShape) -> None:
     """Refuse answers that are no probabilities.
 
     Args:
         name: What to call the model.
-        answers: Float (N, classes), softmax.
-        classes: Number of classes.
+        answers: Float (N, classes), softmax; of a model with two outputs (N, 5), as `spread_binary` writes it.
+        about: What the model answers.
 
     Raises:
         InputError: If the shape is another, a value is not finite or outside 0..1, or a row does not sum to 1.
     """
+    classes = len(GRADES) if about.positive_from else len(about.classes)
     if answers.ndim != 2 or answers.shape[1] != classes:
         shape = " x ".join(map(str, answers.shape))
         raise InputError(f"{name} gives {shape} numbers where it should give {classes} for each eye; train it again.")
+    answers = answers[:, [0, about.positive_from]] if about.positive_from else answers
     is_share = np.isfinite(answers).all() and (answers >= 0).all() and (answers <= 1 + _SUM_WITHIN).all()
     if not is_share or (abs(answers.sum(axis=1) - 1) > _SUM_WITHIN).any():
         raise InputError(f"{name} gives answers that are no probabilities; its weights are broken, train it again.")

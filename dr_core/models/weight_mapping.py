@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,9 @@ _FURTHER = ("convnext_tiny", "efficientnet_b0", "densenet121", "vit_small_patch1
 """Architectures of timm among which the nearest one is looked for."""
 
 _SHOWN = 5
+
+_DECODERS = ("decoder", "mask_token", "projection", "predictor", "contrastive_head.")
+"""Beginnings of names of what pretrainings put behind an encoder, which are no last layers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +125,10 @@ def _find_head(
     layers = [
         name.removesuffix(".weight")
         for name, full in found.items()
-        if name.endswith(".weight") and name not in own and tuple(tensors[full].shape[1:]) == width
+        if name.endswith(".weight")
+        and name not in own
+        and tuple(tensors[full].shape[1:]) == width
+        and not name.startswith(_DECODERS)
     ]
     return layers[0] if len(layers) == 1 else ""
 
@@ -145,6 +152,44 @@ def fill_network(network: nn.Module, tensors: Mapping[str, Tensor], mapping: Wei
     network.load_state_dict(state, assign=True)
 
 
+_BESIDE = ("head.", "fc.", "classifier.", *_DECODERS)
+"""Beginnings of names of what pretrainings put beside an encoder, and of last layers for other classes."""
+
+
+def fill_encoder(network: nn.Module, tensors: Mapping[str, Tensor], head: str) -> None:
+    """Give a network the weights of a pretraining, all but its last layer, in place.
+
+    Args:
+        network: The network, with weights.
+        tensors: Name -> tensor, as the file of the pretraining has them.
+        head: Path of the network's last layer.
+
+    Raises:
+        InputError: If a weight before the last layer is missing or of another shape, or the file holds weights that are
+            neither the network's nor those of a head or decoder.
+    """
+    mapping = map_weights(network, tensors, head=head)
+    own = f"{head}."
+    missing = tuple(name for name in mapping.missing if not name.startswith(own))
+    unexpected = tuple(name for name in mapping.unexpected if not name.startswith((own, *_BESIDE)))
+    reshaped = {name: shapes for name, shapes in mapping.reshaped.items() if not name.startswith(own)}
+    left = replace(mapping, missing=missing, unexpected=unexpected, reshaped=reshaped)
+    if not left.fits:
+        raise InputError(f"The weights do not fit: {'; '.join(left.differences())}.")
+    state = {name: tensors[full] for name, full in mapping.names.items() if not name.startswith(own)}
+    network.load_state_dict(state, strict=False)
+
+
+@lru_cache(maxsize=32)
+def _count_shapes(arch: str, size: int) -> Counter[tuple[int, ...]] | None:
+    """How often each shape occurs among an architecture's weights; None where it cannot be built."""
+    try:
+        network = build_without_weights(arch, 1, size)
+    except (InputError, ValueError, AssertionError, RuntimeError):  # timm is not installed; not made for this size
+        return None
+    return Counter(tuple(tensor.shape) for tensor in network.state_dict().values() if tensor.dim() > 1)
+
+
 def find_nearest(tensors: Mapping[str, Tensor], size: int) -> str:
     """The architecture whose weights have the most shapes in common with a file's; empty where none has half of them.
 
@@ -153,13 +198,9 @@ def find_nearest(tensors: Mapping[str, Tensor], size: int) -> str:
     given = Counter(tuple(tensor.shape) for tensor in tensors.values() if tensor.dim() > 1)
     scores: dict[str, float] = {}
     for name in (*ARCHITECTURES, *(f"timm/{model}" for model in _FURTHER)):
-        try:
-            network = build_without_weights(name, 1, size)
-        except InputError:  # timm is not installed
+        own = _count_shapes(name, size)
+        if own is None:
             continue
-        except (ValueError, AssertionError, RuntimeError):  # not made for this size
-            continue
-        own = Counter(tuple(tensor.shape) for tensor in network.state_dict().values() if tensor.dim() > 1)
         scores[name] = sum((own & given).values()) / max(sum((own | given).values()), 1)
     best = max(scores, key=lambda name: scores[name])
     return best if scores[best] > 0.5 else ""

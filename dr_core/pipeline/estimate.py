@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from dr_core.data.splits import VALIDATION_SHARE
 from dr_core.data.store import open_store
 from dr_core.experiments.registry import find_experiment
-from dr_core.models.architectures import build_backbone
+from dr_core.models.architectures import build_network
 from dr_core.pipeline.cells import Cell
 from dr_core.pipeline.config import StudyConfig
 from dr_core.pipeline.measures import cost_of
@@ -66,12 +66,12 @@ def time_network(arch: str, size: int, device: Literal["cpu", "cuda"], batch_siz
     """Time a few batches of a network; loading and augmentation come on top of it, a few percent on a GPU.
 
     Args:
-        arch: Key of `ARCHITECTURES`.
+        arch: As in `find_architecture`.
         size: Side of the images in pixels.
         device: `"cpu"` or `"cuda"`.
         batch_size: Images a batch.
     """
-    network = build_backbone(arch, 5, 0).to(device, memory_format=torch.channels_last)
+    network = build_network(arch, 5, 0, size).to(device).to(memory_format=torch.channels_last)
     images = torch.zeros(batch_size, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
     labels = torch.zeros(batch_size, dtype=torch.long, device=device)
 

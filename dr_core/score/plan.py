@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import dr_core
+from dr_core.analysis.attribution import RULES
+from dr_core.analysis.controls import why_no_explainer
 from dr_core.analysis.operating_points import CRITERIA, HALF
 from dr_core.data.grades import GRADES, TARGET_GRADE, referable_readings
 from dr_core.data.photographs import HEATMAPS, Photograph, find_photographs
@@ -22,7 +24,7 @@ from dr_core.study.folder import Study
 SCORE_COLUMNS: dict[str, str] = {
     "path": "photograph, from the folder that was given; the name alone of a file that was given",
     "setup": "set-up that answers; empty where the photograph could not be read",
-    "grade": "the most probable ICDR grade, 0..4",
+    "grade": "the most probable ICDR grade, 0..4; empty, as all that a model with two outputs does not answer",
     **{f"p{grade}": f"softmax of grade {grade}, {name}" for grade, name in enumerate(GRADES)},
     "referable_3": "p3 + p4: the paper's reading, severe or worse",
     "referable_2": "p2 + p3 + p4: the ICDR standard, moderate or worse",
@@ -58,7 +60,8 @@ class ScoreConfig:
 
     Attributes:
         setups: Set-ups that answer; none stands for all that have a checkpoint.
-        heatmaps: Whether LRP heatmaps are written.
+        heatmaps: Whether heatmaps are written.
+        rule: Attribution method of the heatmaps, a key of `RULES`.
         batch_size: Photographs per forward pass; None takes 16 on a processor and 64 elsewhere.
         device: Where the models run.
         processes: Processes that decode, beside the models.
@@ -68,6 +71,7 @@ class ScoreConfig:
 
     setups: tuple[str, ...] = ()
     heatmaps: bool = False
+    rule: str = "alpha1_beta0"
     batch_size: int | None = None
     device: str = "cpu"
     processes: int = 2
@@ -76,6 +80,7 @@ class ScoreConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done, before anything is done."""
+        RULES.find(self.rule)
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"The batch size must be at least 1, not {self.batch_size}.")
         if self.processes < 1:
@@ -156,7 +161,7 @@ def plan_scoring(study: Study, given: Sequence[Path], out: Path, config: ScoreCo
         reasons = " ".join(refused.values())
         raise InputError(reasons or f"The study {study.name} has no trained model yet.")
     for setup, model in models.items():
-        if len(model.info.classes) != len(GRADES):
+        if not model.info.positive_from and len(model.info.classes) != len(GRADES):
             raise InputError(f"{setup} knows {len(model.info.classes)} classes, not the five grades; leave it out.")
         model.model.to(config.device)
     thresholds = _find_thresholds(study, config)
@@ -211,10 +216,19 @@ def _describe(
         "given": hashlib.sha256("\n".join(roots).encode("utf-8", "surrogateescape")).hexdigest()[:16],
         "models": {setup: _describe_model(study, setup, model) for setup, model in models.items()},
         "device": config.device.partition(":")[0],
-        "heatmaps": {"rule": "alpha1_beta0", "grade": TARGET_GRADE} if config.heatmaps else None,
+        "heatmaps": _describe_heatmaps(models, config) if config.heatmaps else None,
         "versions": versions,
         "columns": SCORE_COLUMNS,
     }
+
+
+def _describe_heatmaps(models: Mapping[str, LoadedModel], config: ScoreConfig) -> dict[str, Any]:
+    """What the heatmaps show; of models that have none, why."""
+    about: dict[str, Any] = {"rule": config.rule, "grade": TARGET_GRADE}
+    groups = {setup: model.info.classes[1] for setup, model in models.items() if model.info.positive_from}
+    reasons = {setup: why_no_explainer(model, config.rule) for setup, model in models.items()}
+    left_out = {setup: reason for setup, reason in reasons.items() if reason}
+    return about | ({"of_two_outputs": groups} if groups else {}) | ({"left_out": left_out} if left_out else {})
 
 
 def _describe_model(study: Study, setup: str, model: LoadedModel) -> dict[str, Any]:
@@ -226,7 +240,8 @@ def _describe_model(study: Study, setup: str, model: LoadedModel) -> dict[str, A
         "contrast": preprocessing.contrast,
     }
     trained = {"training_data": model.info.training_data, "data_fingerprint": model.info.data_fingerprint}
-    return {"sha256": digest_file(study.checkpoint_path(setup))} | about | trained
+    only = {"answers": f"{' and '.join(model.info.classes)} alone"} if model.info.positive_from else {}
+    return {"sha256": digest_file(study.checkpoint_path(setup))} | about | trained | only
 
 
 def _check_ours(scoring: Scoring) -> None:

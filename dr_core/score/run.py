@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from dr_core.analysis.attribution import Explainer
-from dr_core.data.grades import GRADES, TARGET_GRADE, referable_probability
+from dr_core.analysis.controls import build_explainers
+from dr_core.data.grades import POSITIVE, TARGET_GRADE, referable_probability, tells_grades
 from dr_core.data.photographs import Photograph, PhotographView, view_photographs
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
@@ -92,9 +93,7 @@ def run_scoring(scoring: Scoring, shard: Shard) -> Iterator[ScoreReport]:
 def _ask(scoring: Scoring, batches: list[list[Photograph]]) -> Iterator[tuple[list[Photograph], list[list[Row]]]]:
     """Decode in other processes, answer in this one, batch after batch: the rows of each photograph."""
     preprocessings = list(dict.fromkeys(_view_preprocessing(model) for model in scoring.models.values()))
-    explainers = (
-        {setup: Explainer(model.model) for setup, model in scoring.models.items()} if scoring.config.heatmaps else {}
-    )
+    explainers = build_explainers(scoring.models, scoring.config.rule) if scoring.config.heatmaps else {}
     for batch, viewed in zip(batches, view_photographs(batches, preprocessings, scoring.config.processes), strict=True):
         readable = {n: view for n, view in enumerate(viewed) if isinstance(view, PhotographView)}
         seen = list(readable.values())
@@ -117,7 +116,7 @@ def _view_preprocessing(model: LoadedModel) -> Preprocessing:
 
 
 def _answer(scoring: Scoring, stacks: Mapping[Preprocessing, np.ndarray]) -> dict[str, np.ndarray]:
-    """Set-up -> float64 (N, 5), softmax over the grades."""
+    """Set-up -> float64 (N, 5), as `predict_shared`."""
     answers: dict[str, np.ndarray] = {}
     for preprocessing, views in stacks.items():
         alike = {setup: model for setup, model in scoring.models.items() if _view_preprocessing(model) == preprocessing}
@@ -143,13 +142,13 @@ def _rows(
     rows: list[Row] = []
     for setup, model in scoring.models.items():
         answer, part = answers[setup], view.parts[preprocessings.index(_view_preprocessing(model))]
-        if reason := _find_fault(setup, answer):
+        if reason := _find_fault(model, answer):
             rows.append({"path": name, "setup": setup} | quality | {"reason": reason})
             continue
         edges = ("crop_left", "crop_top", "crop_width", "crop_height")
         rows.append(
-            {"path": name, "setup": setup, "grade": int(answer.argmax())}
-            | {f"p{grade}": _digits(value) for grade, value in enumerate(answer)}
+            {"path": name, "setup": setup}
+            | _give_grades(answer)
             | {f"referable_{start}": _digits(referable_probability(answer, start)) for start in (3, 2)}
             | _apply_point(scoring, setup, answer)
             | {edge: round(share, 4) for edge, share in zip(edges, part, strict=True)}
@@ -161,27 +160,34 @@ def _rows(
     ]
 
 
+def _give_grades(answer: np.ndarray) -> Row:
+    """The likeliest grade and the probability of each; nothing of a model that does not tell them apart."""
+    if not tells_grades(answer):
+        return {}
+    return {"grade": int(answer.argmax())} | {f"p{grade}": _digits(value) for grade, value in enumerate(answer)}
+
+
 def _apply_point(scoring: Scoring, setup: str, answer: np.ndarray) -> Row:
     """Threshold of the operating point, and whether the answer, float (5,), reaches it, for each reading."""
     row: Row = {}
     for start, of_setup in scoring.thresholds.items():
         score = float(referable_probability(answer, start))  # type: ignore[arg-type]
-        if setup in of_setup:
+        if setup in of_setup and not np.isnan(score):
             row |= {f"threshold_{start}": _digits(of_setup[setup]), f"flagged_{start}": int(score >= of_setup[setup])}
     return row
 
 
-def _find_fault(setup: str, answer: np.ndarray) -> str:
+def _find_fault(model: LoadedModel, answer: np.ndarray) -> str:
     """Why an answer, float (5,), may not be given; empty where it may."""
     try:
-        check_answers(f"The model of {setup}", answer[None], len(GRADES))
+        check_answers(f"The model of {model.info.setup}", answer[None], model.info)
     except InputError as error:
         return str(error)
     return ""
 
 
 def _digits(probability: Any) -> str:  # noqa: ANN401 - numpy has many names for a number
-    return f"{probability:.6f}"
+    return "" if np.isnan(probability) else f"{probability:.6f}"
 
 
 def _write_maps(
@@ -195,22 +201,26 @@ def _write_maps(
     at_once = _EXPLAINED_AT_ONCE if scoring.config.device == "cpu" else scoring.config.batch
     for start in range(0, len(seen), at_once):
         part = slice(start, start + at_once)
-        relevances = {}
-        for setup, model in scoring.models.items():
+        relevances, reasons = {}, {}
+        for setup, explainer in explainers.items():
+            model = scoring.models[setup]
             inputs = model.info.preprocessing.normalize(stacks[_view_preprocessing(model)][part]).to(
                 scoring.config.device
             )
-            relevances[setup] = explainers[setup].attribute(inputs, TARGET_GRADE).float().cpu().numpy()
+            output = model.info.output_of(POSITIVE if model.info.positive_from else TARGET_GRADE)
+            try:
+                relevances[setup] = explainer.attribute(inputs, output).float().cpu().numpy()
+            except InputError as error:
+                reasons[setup] = str(error)
         for n, (photograph, view) in enumerate(zip(photographs[part], seen[part], strict=True)):
-            places = {
-                setup: preprocessings.index(_view_preprocessing(model)) for setup, model in scoring.models.items()
-            }
+            places = {setup: preprocessings.index(_view_preprocessing(scoring.models[setup])) for setup in relevances}
             write_heatmaps(
                 scoring.heatmaps / photograph.name,
                 {setup: view.views[number] for setup, number in places.items()},
                 {setup: found[n] for setup, found in relevances.items()},
                 {setup: view.parts[number] for setup, number in places.items()},
-                TARGET_GRADE,
+                {setup: POSITIVE if scoring.models[setup].info.positive_from else TARGET_GRADE for setup in relevances},
+                reasons,
             )
 
 

@@ -1,22 +1,24 @@
 """Bringing a lab's own checkpoint into a study: read without trust, mapped, checked, and only then written."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from dr_core.data.fundus import read_fundus
-from dr_core.data.grades import GRADES
+from dr_core.data.grades import GRADES, ReferableFrom
 from dr_core.data.intake.table import read_label_table
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 from dr_core.files import digest_file, locked
 from dr_core.models.architectures import build_without_weights, find_architecture
-from dr_core.models.checkpoint import CheckpointInfo, LoadedModel, load_model, save_model
-from dr_core.models.heads import OUTPUT_COUNTS, Outputs, wrap_head
+from dr_core.models.checkpoint import CheckpointInfo, LoadedModel, read_info, save_model
+from dr_core.models.heads import OUTPUT_COUNTS, Outputs, double_logit, name_groups, wrap_head
 from dr_core.models.prediction import predict_photographs
 from dr_core.models.setups import Setup, declare_setups
 from dr_core.models.validity import check_weights
@@ -47,6 +49,7 @@ class ImportRequest:
         ignore: Beginnings of names in the file that are left out knowingly.
         expect: Table `path`, `p0` to `p4` of photographs and the answers that the model must give.
         training_data: What it was trained on, one line for people.
+        positive_from: Lowest grade that the yes of a head with one or two outputs means; None for other heads.
     """
 
     file: Path
@@ -59,6 +62,7 @@ class ImportRequest:
     ignore: Sequence[str] = ()
     expect: Path | None = None
     training_data: str = "eyes that are not known here"
+    positive_from: ReferableFrom | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,25 +108,46 @@ def plan_import(request: ImportRequest) -> ImportPlan:
         InputError: If the file cannot be read, the architecture is unknown, or the last layer answers something else
             than grades.
     """
-    return _plan(request, read_weights_file(request.file))
+    return _plan(request, *_read(request.file))
 
 
-def _plan(request: ImportRequest, file: WeightsFile) -> ImportPlan:
+def _read(path: Path) -> tuple[WeightsFile, str]:
+    """A file's weights and its SHA-256, which is taken meanwhile."""
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        digest = worker.submit(digest_file, path) if path.is_file() else None
+        file = read_weights_file(path)  # raises where there is none
+    assert digest is not None  # for the type checker
+    return file, digest.result()
+
+
+def _plan(request: ImportRequest, file: WeightsFile, digest: str) -> ImportPlan:
     known, size = find_architecture(request.arch), request.preprocessing.size
-    outputs = request.outputs or "grades"
+    outputs = request.outputs or ("grades" if request.positive_from is None else "referable")
+    _check_reading(request, outputs)
     mapping = _map(request, file, OUTPUT_COUNTS[outputs], known.head)
     given = _count_outputs(file, mapping, known.head)
-    if request.outputs is None and given and given != OUTPUT_COUNTS["grades"]:
+    if outputs == "grades" and request.outputs is None and given and given != OUTPUT_COUNTS["grades"]:
         outputs = _outputs_of(request, given)
         mapping = _map(request, file, OUTPUT_COUNTS[outputs], known.head)
+    elif outputs == "referable" and given == 1:
+        mapping = _map(request, file, 1, known.head)
     nearest = "" if mapping.fits else find_nearest(file.tensors, size)
     return ImportPlan(
         mapping=mapping,
         outputs=outputs,
-        digest=digest_file(request.file),
+        digest=digest,
         notes=(*file.notes, *mapping.notes),
         nearest="" if nearest == request.arch else nearest,
     )
+
+
+def _check_reading(request: ImportRequest, outputs: Outputs) -> None:
+    """A yes means certain grades, and only a yes does."""
+    if (outputs == "referable") == (request.positive_from is None):
+        raise InputError(
+            "Of a head that says yes or no, and of no other, the lowest grade must be given that its yes means: 2 for "
+            "moderate DR or worse (ICDR), 3 for severe DR or worse, 1 for any DR."
+        )
 
 
 def _map(request: ImportRequest, file: WeightsFile, outputs: int, head: str) -> WeightMapping:
@@ -143,12 +168,13 @@ def _outputs_of(request: ImportRequest, count: int) -> Outputs:
     about = f"The last layer of {request.file} gives {count} number{'s' * (count > 1)}"
     if count == 1:
         raise InputError(
-            f"{about}, which may be the grade itself or the probability of disease; say that it is the outputs "
-            "`regression` if it is the grade."
+            f"{about}, which may be the grade itself or the probability of disease; say that the outputs are "
+            "`regression` if it is the grade, and `referable` if it is the logit of a yes."
         )
     if count == 2:
         raise InputError(
-            f"{about}, a yes or no; the five grades are compared here, and are not invented from two answers."
+            f"{about}, a yes or no; say that the outputs are `referable`, and the lowest grade that its yes means. The "
+            "five grades are not invented from two answers."
         )
     raise InputError(
         f"{about}, not the {len(GRADES)} grades; finetune a set-up that starts from this file in place of importing it."
@@ -169,8 +195,8 @@ def import_model(request: ImportRequest) -> ImportReport:
             the answers are not those expected. Nothing is written then.
     """
     _check_name(request)
-    file = read_weights_file(request.file)
-    plan = _plan(request, file)
+    file, digest = _read(request.file)
+    plan = _plan(request, file, digest)
     model = _build(request, file, plan)
     compared, difference = compare_answers(model, request.expect) if request.expect is not None else (0, float("nan"))
     checkpoint = _write(request, model)
@@ -197,9 +223,11 @@ def _build(request: ImportRequest, file: WeightsFile, plan: ImportPlan) -> Loade
     if not plan.mapping.fits:
         differences = "; ".join(plan.mapping.differences())
         near = f" By its shapes it is most like {plan.nearest}." if plan.nearest else ""
+        if any(name.startswith("fc_norm.") for name in plan.mapping.unexpected) and ":" not in request.arch:
+            near += f" Its tokens are averaged before the last layer: name the architecture {request.arch}:avg."
         raise InputError(f"{request.file} does not hold a {request.arch}: {differences}.{near} Nothing was written.")
     network = build_without_weights(request.arch, OUTPUT_COUNTS[plan.outputs], request.preprocessing.size)
-    fill_network(network, file.tensors, plan.mapping)
+    fill_network(network, _two_logits(request, file, plan), plan.mapping)
     renamed = {name: full for name, full in plan.mapping.names.items() if full != plan.mapping.prefix + name}
     info = CheckpointInfo(
         arch=request.arch,
@@ -219,9 +247,20 @@ def _build(request: ImportRequest, file: WeightsFile, plan: ImportPlan) -> Loade
             }
         },
         outputs=plan.outputs,
+        classes=name_groups(request.positive_from) if request.positive_from else GRADES,
+        positive_from=request.positive_from or 0,
     )
     model = wrap_head(network, plan.outputs).eval().requires_grad_(False)
     return LoadedModel(model, info)
+
+
+def _two_logits(request: ImportRequest, file: WeightsFile, plan: ImportPlan) -> Mapping[str, Tensor]:
+    """The file's tensors, the last layer of one logit doubled where a yes or no is wanted."""
+    head = find_architecture(request.arch).head
+    if plan.outputs != "referable" or _count_outputs(file, plan.mapping, head) != 1:
+        return file.tensors
+    names = [plan.mapping.names.get(f"{head}.{part}") for part in ("weight", "bias")]
+    return {**file.tensors, **{name: double_logit(file.tensors[name]) for name in names if name}}
 
 
 def compare_answers(model: LoadedModel, table: Path) -> tuple[int, float]:
@@ -229,7 +268,8 @@ def compare_answers(model: LoadedModel, table: Path) -> tuple[int, float]:
 
     Args:
         model: The model.
-        table: CSV with the columns `path` (from the table's folder), and `p0` to `p4`.
+        table: CSV with the columns `path` (from the table's folder), and `p0` to `p4`; of a model that says yes or no
+            `path` and `p`, the probability of yes.
 
     Returns:
         Number of photographs, and the largest difference of a probability.
@@ -238,7 +278,8 @@ def compare_answers(model: LoadedModel, table: Path) -> tuple[int, float]:
         InputError: If the table or a photograph cannot be read, or a probability differs by more than
             `EXPECTED_WITHIN`.
     """
-    columns = [f"p{grade}" for grade in range(len(GRADES))]
+    yes = model.info.positive_from
+    columns = ["p"] if yes else [f"p{grade}" for grade in range(len(GRADES))]
     rows = read_label_table(table, ["path", *columns]).frame
     if rows.empty:
         raise InputError(f"{table} holds no photograph; give at least one with its answers.")
@@ -247,6 +288,7 @@ def compare_answers(model: LoadedModel, table: Path) -> tuple[int, float]:
         raise InputError(f"{table} holds answers that are no numbers; write probabilities such as 0.25.")
     images = (read_fundus(table.parent / name) for name in rows["path"])
     answers = predict_photographs({"": model}, images)[""]
+    answers = answers[:, [yes]] if yes else answers
     differences = np.abs(answers - expected).max(axis=1)
     worst = int(differences.argmax())
     if differences[worst] > EXPECTED_WITHIN:
@@ -267,7 +309,7 @@ def _write(request: ImportRequest, model: LoadedModel) -> Path:
         checkpoint.parent.mkdir(exist_ok=True)
         try:
             save_model(checkpoint, model.model, model.info)
-            load_model(checkpoint, setup=request.setup.name)  # what cannot be read back is not kept
+            read_info(checkpoint)  # what cannot be read back is not kept
         except InputError:
             checkpoint.unlink(missing_ok=True)
             raise

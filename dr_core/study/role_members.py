@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from dr_core.data.contract import read_preparation
 from dr_core.data.duplicates import digest_pictures, hash_pictures
@@ -35,6 +36,8 @@ MASKED = "photographs with lesion masks"
 
 HASHES = [f"hash{number}" for number in range(4)]
 EYE_COLUMNS = ["eye", "patient", "picture", "title", *HASHES]
+VIEW_COLUMNS = ["size", "crop"]
+"""How the pictures were brought to size, in tables since they record it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,8 @@ class Member:
         role: The role.
         title: Data set that the store was prepared from; empty for drawn eyes.
         fingerprint: Digest of the store.
-        eyes: Rows with `eye`, `patient`, `picture` (digest of the stored pixels) and the perceptual hash.
+        eyes: Rows with `eye`, `patient`, `picture` (digest of the stored pixels), the perceptual hash, and `size` and
+            `crop` at which the picture was taken.
     """
 
     role: Role
@@ -65,8 +69,14 @@ class Member:
 
 
 def find_views(study: Path, folders: Sequence[Path] = ()) -> tuple[Preprocessing, ...]:
-    """Sizes and crops at which a study knows eyes: as its models take them, and as stores that come to it hold them."""
+    """Sizes and crops at which a study knows eyes.
+
+    As its models take them, as the stores hold them that have a role in it already, and as those that come to it do.
+    """
     found = set()
+    for table in (*(study / FOLDER).glob("*.parquet"), *(folder / EYES for folder in folders)):
+        if table.is_file():
+            found |= _recorded_views(table)
     for path in study.glob("checkpoints/*.safetensors"):
         with suppress(InputError):  # a broken one is refused where it is asked
             found.add(_bare(read_info(path).preprocessing))
@@ -74,6 +84,16 @@ def find_views(study: Path, folders: Sequence[Path] = ()) -> tuple[Preprocessing
         prepared = read_preparation(folder, open_store(folder))
         found.add(Preprocessing(size=prepared["size"], crop=prepared["crop"]))
     return tuple(sorted(found, key=lambda view: (view.size, view.crop)))
+
+
+def _recorded_views(table: Path) -> set[Preprocessing]:
+    """Sizes and crops that a table of eyes records; none where it is of before, or damaged, which its reader says."""
+    with suppress(OSError, ValueError, KeyError, pa.lib.ArrowException, InputError):
+        rows = read_parquet(table)
+        if set(VIEW_COLUMNS) <= set(rows):
+            distinct = rows[VIEW_COLUMNS].drop_duplicates().itertuples(index=False, name=None)
+            return {Preprocessing(size=int(size), crop=crop) for size, crop in distinct}
+    return set()
 
 
 def _bare(preprocessing: Preprocessing) -> Preprocessing:
@@ -98,7 +118,7 @@ def read_member(study: Path, role: Role, data: Path, views: Sequence[Preprocessi
     fingerprint = digest_photographs(data) if masked else digest_store(data)
     title = MASKED if masked else str(read_header(data).get("title", ""))
     known = next(iter((study / FOLDER).glob(f"*-{fingerprint}.parquet")), None)
-    if known is not None:
+    if known is not None and not (masked and set(views) - _recorded_views(known)):
         eyes = read_parquet(known)
     else:
         eyes = _look_at_photographs(data, views) if masked else describe_store(data)
@@ -111,7 +131,9 @@ def describe_store(data: Path) -> pd.DataFrame:
     index = store.index
     eyes = index["eye"].astype(str) if "eye" in index else pd.Series(np.arange(len(index)).astype(str))
     table = _describe_pictures(eyes.to_numpy(), store.images, str(read_header(data).get("title", "")))
-    return table.assign(patient=(index["patient"].astype(str) if "patient" in index else eyes).to_numpy())
+    prepared = read_preparation(data, store)
+    patients = (index["patient"].astype(str) if "patient" in index else eyes).to_numpy()
+    return table.assign(patient=patients, size=prepared["size"], crop=prepared["crop"])
 
 
 def _describe_pictures(eyes: np.ndarray, images: np.ndarray, title: str) -> pd.DataFrame:
@@ -128,9 +150,10 @@ def _look_at_photographs(folder: Path, views: Sequence[Preprocessing]) -> pd.Dat
     for view in views:
         images = [view_eye(folder, eye.image_path.relative_to(folder).as_posix(), view) for eye in eyes]
         shape = (len(eyes), 3, view.size, view.size)
-        tables.append(_describe_pictures(names, np.array(images, np.uint8).reshape(shape), MASKED))
+        table = _describe_pictures(names, np.array(images, np.uint8).reshape(shape), MASKED)
+        tables.append(table.assign(size=view.size, crop=view.crop))
     if not tables:  # a study without a model, which cannot measure them
-        return pd.DataFrame(columns=EYE_COLUMNS)
+        return pd.DataFrame(columns=[*EYE_COLUMNS, *VIEW_COLUMNS])
     return pd.concat(tables, ignore_index=True)
 
 

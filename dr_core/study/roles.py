@@ -161,7 +161,7 @@ def register_roles(study: Path, members: Sequence[Member]) -> None:
     folder = study / FOLDER
     for member in members:
         path = folder / f"{member.role}-{member.fingerprint}.parquet"
-        if not path.is_file():
+        if not path.is_file() or len(read_parquet(path)) < len(member.eyes):  # photographs looked at in more views
             folder.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
                 member.eyes.to_parquet(temporary, index=False)

@@ -2,6 +2,8 @@
 
 import math
 
+from dr_core.data.grades import TARGET_GRADE
+
 RUN_COLUMNS = {
     "setup": "set-up of the training run that was measured",
     "seed": "seed of that training run",
@@ -130,11 +132,11 @@ SCHEMAS: dict[str, dict[str, str]] = {
     "spectrum": {
         "data": "key of the data set, as in study.json",
         **RUN_COLUMNS,
-        "layer": "name of the convolution",
+        "layer": "name of the convolution, or of the linear layer on positions or tokens, in the network",
         "place": "place of the layer in the forward pass, from 0",
-        "stage": "part of the network: stem, layer1 to layer4",
+        "stage": "part of the network: stem, then its own stages or blocks, such as layer1 to layer4",
         "channels": "number of channels",
-        "samples": "number of positions that the covariance rests on",
+        "samples": "number of positions or tokens that the covariance rests on",
         "rank": "eigenvalues above rounding",
         "condition": "eq. 1: |99.9th percentile| / |90th percentile|, numpy's linear percentile; NaN for rank 0",
     },
@@ -188,7 +190,9 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "eye": "name of the eye",
         **RUN_COLUMNS,
         "protocol": "how eye and mask were brought to model size",
-        "method": "lrp (alpha1-beta0 from the severe neuron), or its control, such as random or untrained-0",
+        "method": "lrp for the map itself, whatever its rule, or its control, such as random or untrained-0",
+        "rule": "attribution method of the map",
+        "target": "grade whose output is explained, 0 to 4; 5: the positive output of a model with two outputs",
         "pooling": "how the channels were pooled",
         "lesion": "lesion of the mask; eyes without it have no row; view: the whole field of view",
         "score": "mass accuracy (eq. 2), rank accuracy (CLEVR-XAI), recall (eq. 3 by its controls); of view: entropy",
@@ -201,6 +205,8 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "lesion": "as in localization",
         **RUN_COLUMNS,
         "method": "as in localization",
+        "rule": "as in localization",
+        "target": "as in localization",
         "pooling": "as in localization",
         "score": "as in localization",
         "statistic": "mean or median over the eyes that have the lesion",
@@ -214,6 +220,8 @@ SCHEMAS: dict[str, dict[str, str]] = {
     "localization_tests": {
         "protocol": "as in localization",
         "lesion": "as in localization",
+        "rule": "as in localization",
+        "target": "as in localization",
         "pooling": "as in localization",
         "score": "as in localization",
         **RUN_COLUMNS,
@@ -312,12 +320,14 @@ SCHEMAS: dict[str, dict[str, str]] = {
 """Columns of each table in `results/`, with what they hold."""
 
 
+_PAPER_METHOD: dict[str, str | float] = {"rule": "alpha1_beta0", "target": TARGET_GRADE}
+
 NOT_YET_KNOWN: dict[str, dict[str, str | float]] = {
     "performance": {"warning": ""},
     "comparisons": {"p_clusters": math.nan, "warning": ""},
-    "localization": {"reason": ""},
-    "localization_summary": {"reason": ""},
-    "localization_tests": {"p_holm": math.nan},
+    "localization": {"reason": "", **_PAPER_METHOD},
+    "localization_summary": {"reason": "", **_PAPER_METHOD},
+    "localization_tests": {"p_holm": math.nan, **_PAPER_METHOD},
     "knockout": {"unlike": math.nan, "weight": math.nan},
     "knockout_summary": {"left_out": 0, "unlike": math.nan},
     "robustness_summary": {"warning": ""},

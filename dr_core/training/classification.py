@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from torch import Tensor, nn
-from torchvision.models.resnet import ResNet
 
 from dr_core.data.augment import FUNDUS, AugmentConfig, augment, sample_parameters
 from dr_core.data.grades import GRADES, referable_readings
@@ -64,7 +63,7 @@ class ClassificationTask:
 
     def __init__(
         self,
-        network: ResNet,
+        network: nn.Module,
         train: Store,
         validation: Store,
         *,
@@ -150,7 +149,7 @@ class FinetuneTask(ClassificationTask):
 
     def __init__(
         self,
-        network: ResNet,
+        network: nn.Module,
         train: Store,
         validation: Store,
         *,

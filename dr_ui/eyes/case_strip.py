@@ -95,11 +95,12 @@ def _count(number: int) -> str:
 
 
 def _describe(eye: Eye, facts: CaseFacts | None, point: OperatingPoint) -> Case:
-    if facts is None or not facts.answers:
+    answered = point.answered(facts.answers) if facts is not None else {}
+    if facts is None or not answered:
         return Case(eye, facts)
-    agreement = find_agreement(facts.answers, point.reading.positive_from, point.thresholds(facts.answers))
-    highest = max(float(point.score(softmax)) for softmax in facts.answers.values())
-    return Case(eye, facts, len(agreement.referable), len(facts.answers), highest, agreement.spread)
+    agreement = find_agreement(answered, point.reading.positive_from, point.thresholds(answered))
+    highest = max(float(point.score(softmax)) for softmax in answered.values())
+    return Case(eye, facts, len(agreement.referable), len(answered), highest, agreement.spread)
 
 
 def select_cases(cases: Sequence[Case], filters: Sequence[str], text: str, order: str) -> list[Case]:

@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 
 from dr_core.analysis.agreement import Agreement
-from dr_core.data.grades import GRADES, Reading, referable_readings
+from dr_core.data.grades import GRADES, TWO_OUTPUTS, Reading, referable_readings, tells_grades
 from dr_core.models.setups import Setup
 from dr_core.publish.palette import GRADE_RAMP
 from dr_ui.parts.operating_point import OperatingPoint, referable_grades
@@ -30,14 +30,23 @@ def cards_html(
 
 
 def _card(setup: Setup, softmax: np.ndarray, point: OperatingPoint) -> str:
-    best, label = int(softmax.argmax()), escape(setup.label)
+    label = escape(setup.label)
     readings = "".join(_reading(setup.name, softmax, reading, point) for reading in referable_readings())
     return (
         f'<section class="lens-card {setup_class(setup.name)}" aria-label="{label}">'
         f'<h2 title="{escape(setup.summary)}">{label}</h2>'
+        f"{_grades(softmax)}{readings}</section>"
+    )
+
+
+def _grades(softmax: np.ndarray) -> str:
+    """The likeliest grade and the bars of all; of a model that does not tell grades apart, that it does not."""
+    if not tells_grades(softmax):
+        return f'<p class="lens-answer">–</p><p class="lens-sure">Single grades: {TWO_OUTPUTS}.</p>'
+    best = int(softmax.argmax())
+    return (
         f'<p class="lens-answer">{GRADES[best]}</p>'
-        f'<p class="lens-sure">grade {best}, {100 * softmax[best]:.0f} %</p>'
-        f"{_bars(softmax)}{readings}</section>"
+        f'<p class="lens-sure">grade {best}, {100 * softmax[best]:.0f} %</p>{_bars(softmax)}'
     )
 
 
@@ -57,6 +66,8 @@ def _bars(softmax: np.ndarray) -> str:
 
 def _reading(setup: str, softmax: np.ndarray, reading: Reading, point: OperatingPoint) -> str:
     score, threshold = float(reading.score(softmax)), point.threshold_of(setup)
+    if np.isnan(score):
+        return f'<p class="lens-other" title="{TWO_OUTPUTS}">grades {escape(reading.label)} <span>no answer</span></p>'
     word = "▲ referable" if score >= threshold else "▽ not referable"
     if reading != point.reading:
         if point.chosen:  # the threshold was chosen for the other reading's score
@@ -79,17 +90,26 @@ def agreement_html(agreement: Agreement, point: OperatingPoint, setups: Mapping[
     return (
         f'<div class="lens-agree"><p role="status">{agreement_sentence(agreement, setups)}</p><p class="lens-small">'
         f"Large number: the model's probability that the eye has grade {point.grades}, 0 to 1; referable from the "
-        f"{point.range}, the mark on the line. Highest and lowest probability differ by "
-        f"{agreement.spread:.2f}. Bars: probability of each grade in %, 0 no DR to 4 proliferative.</p></div>"
+        f"{point.range}, the mark on the line. {spread_sentence(agreement)}"
+        "Bars: probability of each grade in %, 0 no DR to 4 proliferative.</p></div>"
     )
 
 
+def spread_sentence(agreement: Agreement) -> str:
+    """How far the probabilities of several models lie apart; empty where none answers."""
+    if np.isnan(agreement.spread):
+        return ""
+    return f"Highest and lowest probability differ by {agreement.spread:.2f}. "
+
+
 def agreement_sentence(agreement: Agreement, setups: Mapping[str, Setup]) -> str:
-    """Who says referable and who does not, as HTML."""
+    """Who says referable and who does not, as HTML; a model that does not answer the reading is not counted."""
     positive, negative = (
         [escape(setups[name].label) for name in side] for side in (agreement.referable, agreement.not_referable)
     )
     count = len(positive) + len(negative)
+    if not count:
+        return "<b>No model answers by this reading.</b>"
     if agreement.unanimous:
         answer = "referable" if positive else "not referable"
         return f"<b>All {count} models agree: {answer}.</b>" if count > 1 else f"<b>The one model says: {answer}.</b>"

@@ -8,9 +8,9 @@ import pandas as pd
 
 from dr_core.analysis.calibration import FittedMap
 from dr_core.analysis.conformal import SET_METHODS, conformal_sets, describe_set, fit_thresholds
-from dr_core.data.grades import GRADES
+from dr_core.data.grades import GRADES, TWO_OUTPUTS, tells_grades
 from dr_core.errors import InputError
-from dr_core.experiments.answers import ANSWERS, is_graded
+from dr_core.experiments.answers import ANSWERS, answers_grades
 from dr_core.experiments.calibration import chosen_maps
 from dr_core.study.folder import DataSet, Study
 from dr_ui.parts.operating_point import OperatingPoint
@@ -46,7 +46,7 @@ def grade_sets(study: Study, data: str, answers: Mapping[str, np.ndarray]) -> di
     method, found = next(iter(SET_METHODS.values())), {}
     for setup, softmax in answers.items():
         rows = pd.DataFrame() if stored is None else stored[(stored["data"] == data) & (stored["setup"] == setup)]
-        if rows.empty or not is_graded(rows):
+        if rows.empty or not answers_grades(rows):
             continue
         try:
             given = rows[ANSWERS].to_numpy(np.float64), rows["grade"].to_numpy(int)
@@ -72,7 +72,7 @@ def answer_html(study: Study, answers: Mapping[str, np.ndarray], point: Operatin
     sets = grade_sets(study, data.key, {setup: softmax[None] for setup, softmax in answers.items()})
     rows = "".join(
         f"<tr><th>{escape(study.setups[setup].label)}</th><td>{_probability(maps, setup, point, softmax)}</td>"
-        f"<td>{describe_set(sets[setup][0], GRADES) if setup in sets else 'too few eyes'}</td></tr>"
+        f"<td>{_set(sets, setup, softmax)}</td></tr>"
         for setup, softmax in answers.items()
     )
     title = escape(data.label or data.title)
@@ -85,9 +85,17 @@ def answer_html(study: Study, answers: Mapping[str, np.ndarray], point: Operatin
     )
 
 
+def _set(sets: Mapping[str, np.ndarray], setup: str, softmax: np.ndarray) -> str:
+    if setup in sets:
+        return describe_set(sets[setup][0], GRADES)
+    return "too few eyes" if tells_grades(softmax) else TWO_OUTPUTS
+
+
 def _probability(maps: Mapping[str, FittedMap], setup: str, point: OperatingPoint, softmax: np.ndarray) -> str:
     fitted = maps.get(setup)
     raw = float(point.score(softmax))
+    if np.isnan(raw):
+        return TWO_OUTPUTS
     if fitted is None:
         return f"not calibrated ({raw:.2f})"
     return f"{float(fitted.apply(np.array([raw]))[0]):.2f} (raw {raw:.2f})"

@@ -8,10 +8,21 @@ from html import escape
 import numpy as np
 
 from dr_core.analysis.agreement import find_agreement
+from dr_core.analysis.attribution import RULES
 from dr_core.analysis.explanation import describe_explanation
 from dr_core.corruption import CORRUPTIONS, IMAGENET_C
 from dr_core.data.fundus import encode_jpeg
-from dr_core.data.grades import GRADES, TARGET_GRADE, TOTAL, Reading, referable_readings, total_lesions
+from dr_core.data.grades import (
+    GRADES,
+    POSITIVE,
+    TARGET_GRADE,
+    TOTAL,
+    TWO_OUTPUTS,
+    Reading,
+    referable_readings,
+    tells_grades,
+    total_lesions,
+)
 from dr_core.files import digest_file
 from dr_core.models.checkpoint import software_versions
 from dr_core.models.setups import Setup
@@ -22,16 +33,25 @@ from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import no_answer, photograph
+from dr_ui.parts.answer_cards import spread_sentence
 from dr_ui.parts.operating_point import OperatingPoint, referable_grades
-from dr_ui.views.explain import controls, heatmaps, localization_scores
+from dr_ui.views.explain import controls, engines, heatmaps, localization_scores
 from dr_ui.views.explain.heatmaps import OWN, Question
 from dr_ui.views.explain.localization_scores import asked_of
 from dr_ui.views.robustness import damaged_eye
 
 _SEVERITY = 3.0
 _HEATMAP_SIDE = 320
-_QUESTION = Question(rule="alpha1_beta0", target=TARGET_GRADE, pooling="sum_pos", protocol=OWN)
-"""As the paper explains: LRP alpha1-beta0 from the severe neuron, the positive sum of the colors."""
+
+
+def _choose_question(study: Study) -> Question:
+    """As the paper explains where a model can: LRP alpha1-beta0 from the severe neuron, the positive sum of the colors.
+
+    Of networks that it does not fit the first method that does; of models with two outputs alone the positive one.
+    """
+    graded = any(not model.info.positive_from for model in cache.models(study).values())
+    target = TARGET_GRADE if graded else POSITIVE
+    return Question(rule=engines.fitting_rules(study)[0], target=target, pooling="sum_pos", protocol=OWN)
 
 
 def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) -> str:
@@ -48,19 +68,20 @@ def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) ->
     eye = specimen.eye
     answers, look, judgement = cache.answers(eye, study), cache.look(eye, study), cache.judgement(eye, study)
     no_answer.require_answers(study, answers)
-    found = heatmaps.ask(specimen, study, _QUESTION)
+    question = _choose_question(study)
+    found = heatmaps.ask(specimen, study, question)
     agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
-    yes, all_of = len(agreement.referable), len(answers)
+    yes, all_of = len(agreement.referable), len(point.answered(answers))
     body = (
         f"<h1>{escape(eye.name)}</h1>"
         f"<div class='top'>{_picture(look.taken, 'the eye as taken')}<div>"
         f"<table>{_answers(study, answers, point)}</table>"
         f"<p><b>{yes} of {all_of} models say referable</b> (grades {point.grades}, from the {point.range}; "
-        f"operating point: {escape(point.label)}); "
-        f"highest and lowest probability differ by {agreement.spread:.2f}.</p>{no_answer.reasons_html(study, answers)}"
+        f"operating point: {escape(point.label)}). "
+        f"{spread_sentence(agreement)}</p>{no_answer.reasons_html(study, answers)}"
         f"{photograph.quality_html(look, judgement, _description(specimen, look))}</div></div>"
-        f"<h2>Where they look for severe DR (LRP alpha1-beta0)</h2>{_maps(study, specimen, found)}"
-        f"{_scores(study, specimen)}"
+        f"<h2>Where they look for {_DISEASE[question.target]} ({escape(RULES[question.rule].label)})</h2>"
+        f"{_maps(study, specimen, found)}{_scores(study, specimen, question)}"
         f"<h2>{len(IMAGENET_C)} corruptions at severity {_SEVERITY:.0f}: score of grades {point.grades}</h2>"
         f"{_scan(study, specimen, answers, point)}{_caveats(study)}"
     )
@@ -81,17 +102,21 @@ def _answers(study: Study, answers: Mapping[str, np.ndarray], point: OperatingPo
     heads = "".join(f"<th>grades {referable_grades(reading)}</th>" for reading in referable_readings())
     rows = ""
     for setup, softmax in answers.items():
-        best = int(softmax.argmax())
-        bars = "".join(
-            f"<i style='width:{100 * share:.1f}%;background:{color}'></i>"
-            for share, color in zip(softmax, GRADE_RAMP, strict=True)
-        )
         readings = "".join(_reading(setup, softmax, reading, point) for reading in referable_readings())
-        rows += (
-            f"<tr><th>{_label(study.setups[setup])}</th><td>{GRADES[best]}, {100 * softmax[best]:.0f} %</td>"
-            f"<td class='bars'>{bars}</td>{readings}</tr>"
-        )
+        rows += f"<tr><th>{_label(study.setups[setup])}</th>{_grades(softmax)}{readings}</tr>"
     return f"<tr><th></th><th>most likely</th><th>grades 0 (light) to 4 (dark)</th>{heads}</tr>{rows}"
+
+
+def _grades(softmax: np.ndarray) -> str:
+    """Cells of the likeliest grade and of the bars; of a model that does not tell grades apart, that it does not."""
+    if not tells_grades(softmax):
+        return f"<td colspan='2'>{TWO_OUTPUTS}</td>"
+    best = int(softmax.argmax())
+    bars = "".join(
+        f"<i style='width:{100 * share:.1f}%;background:{color}'></i>"
+        for share, color in zip(softmax, GRADE_RAMP, strict=True)
+    )
+    return f"<td>{GRADES[best]}, {100 * softmax[best]:.0f} %</td><td class='bars'>{bars}</td>"
 
 
 def _label(setup: Setup) -> str:
@@ -102,6 +127,8 @@ def _label(setup: Setup) -> str:
 
 def _reading(setup: str, softmax: np.ndarray, reading: Reading, point: OperatingPoint) -> str:
     score = float(reading.score(softmax))
+    if np.isnan(score):
+        return "<td>no answer</td>"
     if point.chosen and reading != point.reading:  # its threshold was chosen for the other reading's score
         return f"<td>{score:.2f}</td>"
     return f"<td>{'▲' if score >= point.threshold_of(setup) else '▽'} {score:.2f}</td>"
@@ -128,9 +155,12 @@ def _draw(view: np.ndarray, heatmap: np.ndarray, end: float) -> bytes:
     return encode_jpeg(overlay.render_overlay(view, heatmap, end), _HEATMAP_SIDE)
 
 
-def _scores(study: Study, specimen: Specimen) -> str:
+_DISEASE = {TARGET_GRADE: "severe DR", POSITIVE: "the positive grades of each model"}
+
+
+def _scores(study: Study, specimen: Specimen, question: Question) -> str:
     """Where each heatmap's relevance lies, beside its strongest control, and what may be said of it."""
-    maps = controls.controls(specimen, study, _QUESTION)
+    maps = controls.controls(specimen, study, question)
     prepared, preprocessings = heatmaps.prepare(specimen, study, OWN), heatmaps.ways_of(study, OWN)
     known = specimen.masked and all(
         prepared.masks[preprocessing].get(TOTAL) is not None for preprocessing in preprocessings.values()
@@ -140,7 +170,7 @@ def _scores(study: Study, specimen: Specimen) -> str:
         setup: prepared.masks[preprocessings[setup]][TOTAL] if known else prepared.regions[preprocessings[setup]].disc
         for setup in maps
     }
-    row = localization_scores.measure_controlled(code, name, maps, masks, asked_of(study, specimen, _QUESTION))
+    row = localization_scores.measure_controlled(code, name, maps, masks, asked_of(study, specimen, question))
     if known and row.empty:
         return "<p>No lesion is marked in this eye.</p>"
     sentences = "".join(f"<p>{escape(describe_explanation(one), quote=False)}</p>" for one in row.explanations.values())
@@ -149,7 +179,7 @@ def _scores(study: Study, specimen: Specimen) -> str:
 
 
 def _scan(study: Study, specimen: Specimen, clean: Mapping[str, np.ndarray], point: OperatingPoint) -> str:
-    before = {setup: float(point.score(softmax)) for setup, softmax in clean.items()}
+    before = {setup: float(point.score(softmax)) for setup, softmax in point.answered(clean).items()}
     rows = [f"<tr><th>clean</th>{''.join(f'<td>{score:.2f}</td>' for score in before.values())}</tr>"]
     for name in IMAGENET_C:
         found = damaged_eye.damage(specimen.eye, study, ((name, _SEVERITY),)).answers

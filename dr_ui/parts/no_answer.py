@@ -1,9 +1,14 @@
 """Set-ups that give no answer about an eye, and why, beside the answers of the others."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from html import escape
 
+import streamlit as st
+
+from dr_core.data.grades import TWO_OUTPUTS
 from dr_core.errors import InputError
+from dr_core.models.checkpoint import read_info
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.shell import missing
@@ -16,11 +21,32 @@ def reasons_html(study: Study, answered: Collection[str]) -> str:
         study: The study.
         answered: Set-ups whose answers are shown.
     """
-    return "".join(
+    return limits_html(study) + "".join(
         f'<p class="lens-warning" role="alert">No answer of {escape(study.setups[setup].label)}, because: '
         f"{escape(reason)}</p>"
         for setup, reason in cache.unanswered(study, answered).items()
     )
+
+
+def limits_html(study: Study) -> str:
+    """A sentence for each model with two outputs: what it answers, and that it answers nothing else."""
+    return "".join(
+        f'<p class="lens-small">{escape(study.setups[setup].label)} tells {" from ".join(groups)}. About single '
+        f"grades and other readings: {TWO_OUTPUTS}.</p>"
+        for setup, groups in _groups(cache.study_stamp(study), study).items()
+    )
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _groups(stamp: cache.Stamp, _study: Study) -> dict[str, tuple[str, ...]]:
+    """Set-up with two outputs -> the groups of grades that it tells apart."""
+    found = {}
+    for setup in filter(_study.has_checkpoint, _study.setups):
+        with suppress(InputError):  # a broken one is refused where it is asked
+            info = read_info(_study.checkpoint_path(setup))
+            if info.positive_from:
+                found[setup] = info.classes
+    return found
 
 
 def require_answers(study: Study, answered: Collection[str]) -> None:

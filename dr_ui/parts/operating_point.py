@@ -61,8 +61,12 @@ class OperatingPoint:
         return dict(self.chosen).get(setup, self.threshold)
 
     def score(self, softmax: np.ndarray) -> np.ndarray:
-        """Probability of a referable grade, float (...), from softmax (..., 5)."""
+        """Probability of a referable grade, float (...), from softmax (..., 5); NaN where the model gives none."""
         return np.asarray(self.reading.score(softmax))
+
+    def answered(self, answers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The answers, set-up -> softmax (..., 5), of the models that answer this reading."""
+        return {setup: softmax for setup, softmax in answers.items() if not np.isnan(self.score(softmax)).any()}
 
     def thresholds(self, setups: Mapping[str, object]) -> dict[str, float]:
         """Threshold of each set-up of a mapping."""

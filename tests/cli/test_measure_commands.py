@@ -12,9 +12,9 @@ def study_path(tmp_path_factory):
     return make_study(tmp_path_factory.mktemp("measured") / "study").path
 
 
-def write_store(folder, n=30, size=64, grades=None):
+def write_store(folder, n=30, size=64, grades=None, seed=0):
     folder.mkdir()
-    np.save(folder / "images.npy", np.random.default_rng(0).integers(0, 256, (n, 3, size, size), np.uint8))
+    np.save(folder / "images.npy", np.random.default_rng(seed).integers(0, 256, (n, 3, size, size), np.uint8))
     grades = np.arange(n) % 5 if grades is None else grades
     eyes = [f"eye-{number}" for number in range(n)]
     sides = np.where(np.arange(n) % 2, "left", "right")

@@ -22,6 +22,7 @@ NOTHING_TO_COMPUTE = {
         "kind_of",
         "untrained_explainers",
         "untrained_maps",
+        "why_no_explainer",
         "why_no_map",
         "why_no_untrained",
     },
@@ -34,8 +35,9 @@ NOTHING_TO_COMPUTE = {
     "intervals.py": {"warn_few"},  # likewise
     "localization.py": {"why_undefined"},  # gives the reason of a NaN
     "measures.py": {"find_measure", "measure_label", "measures_of", "under_damage"},  # look measures up
-    "sanity.py": {"describe_cascade", "describe_class_sensitivity", "stage_of"},  # say things in words, name a stage
-    "spectrum.py": {"convolutions"},  # lists layers
+    "sanity.py": {"describe_cascade", "describe_class_sensitivity"},  # say things in words
+    "spectrum.py": {"measured_layers"},  # lists layers
+    "attribution/attn_lrp.py": {"why_unfit"},  # names layers
 }
 """Public functions without mathematics: module -> names."""
 

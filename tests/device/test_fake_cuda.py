@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from dr_core.analysis.spectrum import ImageSpectra, SpectrumHooks
+from dr_core.analysis.image_spectra import ImageSpectra
+from dr_core.analysis.spectrum import SpectrumHooks
 from dr_core.corruption import CORRUPTIONS, corrupt
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store

@@ -13,7 +13,8 @@ from torchvision.models.resnet import Bottleneck, ResNet
 
 from dr_core.analysis.attribution import Explainer
 from dr_core.analysis.attribution.rules import RULES
-from dr_core.analysis.spectrum import activation_eigenvalues, image_eigenvalues
+from dr_core.analysis.image_spectra import image_eigenvalues
+from dr_core.analysis.spectrum import activation_eigenvalues
 from dr_core.corruption import CORRUPTIONS, corrupt
 from dr_core.data.augment import AugmentConfig
 from dr_core.data.phantom import draw_phantom

@@ -36,7 +36,7 @@ class Explainer:
         rule: A key of `RULES`.
 
     Attributes:
-        engine: `"fast"`, `"zennit"` or `"captum"`.
+        engine: `"fast"`, `"own"`, `"zennit"` or `"captum"`.
         reason: Why it is not the fast one for a rule that has one, otherwise None.
 
     Raises:
@@ -47,7 +47,7 @@ class Explainer:
         self.rule = rule
         self._rule = RULES.find(rule)
         if lack := self._rule.why_unfit(model):
-            raise _no_answer(self._rule, lack, f"choose a rule that needs less than {self._rule.needs}")
+            raise _no_answer(self._rule, lack, "choose a method that fits it, such as integrated gradients")
         unknown = why_unknown(model)
         self.reason = unknown if rule in _FAST else None
         with torch.inference_mode(False):
@@ -56,6 +56,8 @@ class Explainer:
                 _check_conservation(private, self._rule)
             self._fast = Alpha1Beta0(private) if rule in _FAST and isinstance(private, ResNet) and not unknown else None
             self._slow = None if self._fast is not None else self._rule.make(private)
+            guarded = bool(unknown) and self._rule.family == "LRP"
+            self._guard = ZennitRule(private, Z_PLUS, ["bias"]) if guarded else None
         self._classes = _count_outputs(model)
         self._type = next((weight.dtype for weight in model.parameters()), torch.float32)
         self._lock = threading.Lock()
@@ -64,7 +66,7 @@ class Explainer:
     def _name_engine(self) -> str:
         if self._fast is not None:
             return "fast"
-        return "captum" if self._rule.family in ("feature maps", "perturbation") else "zennit"
+        return {"perturbation": "captum", "feature maps": "own", "AttnLRP": "own"}.get(self._rule.family, "zennit")
 
     @property
     def shares_forward(self) -> bool:
@@ -112,7 +114,7 @@ class Explainer:
         with torch.inference_mode(False):  # an answer needs gradients, whatever the caller does about its own
             inputs = images.detach().clone()
             try:
-                maps = self._run(inputs, starts)
+                maps = self._run(inputs, starts, targets[0])
             except RuntimeError as error:
                 if is_device_failure(error):
                     raise
@@ -122,11 +124,13 @@ class Explainer:
             _check_map(self._rule, relevance)
         return maps
 
-    def _run(self, images: Tensor, starts: Sequence[Start]) -> list[Tensor]:
+    def _run(self, images: Tensor, starts: Sequence[Start], targets: Tensor) -> list[Tensor]:
         if self._fast is not None:
             return self._fast.attribute(images, starts)
         assert self._slow is not None  # for the type checker: there is one or the other
         with self._lock:
+            if self._guard is not None:
+                _check_arrival(self._guard(images, RULES["alpha1_beta0"].start(targets)), self._rule)
             return [self._slow(images, start) for start in starts]
 
     def _check_images(self, images: Tensor) -> None:
@@ -178,6 +182,15 @@ def _check_map(rule: AttributionRule, relevance: Tensor) -> None:
     wrong = sums[(sums < least) | (sums > 1 + TOLERANCE)]
     if len(wrong):
         raise _no_answer(rule, f"of relevance 1 at the output {wrong[0]:.3g} arrives at the input", "use another rule")
+
+
+def _check_arrival(arrived: Tensor, rule: AttributionRule) -> None:
+    """Raise InputError where, of these very eyes, relevance is lost or made although no bias absorbs any."""
+    sums = arrived.double().flatten(1).sum(dim=1)
+    wrong = sums[~((sums - 1).abs() <= TOLERANCE)]
+    if len(wrong):
+        reason = f"of relevance 1 at the output {wrong[0]:.3g} arrives at the input, although no bias absorbs any"
+        raise _no_answer(rule, reason, "choose a rule that follows the gradient or occludes")
 
 
 def _check_conservation(model: nn.Module, rule: AttributionRule) -> None:

@@ -6,7 +6,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import ResNet
 from zennit.composites import (
     EpsilonGammaBox,
     EpsilonPlus,
@@ -18,16 +17,15 @@ from zennit.composites import (
 from zennit.core import Composite
 from zennit.rules import AlphaBeta, Epsilon, Gamma, ZPlus
 from zennit.torchvision import ResNetCanonizer
-from zennit.types import AvgPool, BatchNorm, Linear, MaxPool
+from zennit.types import Linear
 
-from dr_core.analysis.attribution import libraries
+from dr_core.analysis.attribution import feature_maps, libraries
+from dr_core.analysis.attribution.attn_lrp import LINEAR_GAMMA, PATCH_GAMMA, AttnLrp
 from dr_core.analysis.attribution.libraries import Attribute, MakeComposite, Start, ZennitRule
+from dr_core.analysis.attribution.needs import LACKS, Need
 from dr_core.registry import Registry
 
-Need = Literal["any network", "ReLU", "layers known to LRP", "ResNet"]
-"""What a rule asks of the network."""
-
-Family = Literal["LRP", "gradient", "feature maps", "perturbation"]
+Family = Literal["LRP", "AttnLRP", "gradient", "feature maps", "perturbation"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +64,7 @@ class AttributionRule:
 
     def why_unfit(self, model: nn.Module) -> str | None:
         """Say what a network lacks for this rule, or None if it fits."""
-        return _LACKS[self.needs](model)
+        return LACKS[self.needs](model)
 
     def start(self, targets: Tensor) -> Start:
         """What the relevance starts from: 1 at the target; with `contrast`, minus its share at every other output.
@@ -82,38 +80,6 @@ class AttributionRule:
             return weights
 
         return start
-
-
-def _lack_nothing(model: nn.Module) -> None:
-    return None
-
-
-def _lack_relu(model: nn.Module) -> str | None:
-    return None if any(isinstance(module, nn.ReLU) for module in model.modules()) else "it has no ReLU"
-
-
-def _lack_resnet(model: nn.Module) -> str | None:
-    return None if isinstance(model, ResNet) else f"it is a {type(model).__name__}, not a ResNet"
-
-
-_LRP_KNOWS = (Linear, BatchNorm, AvgPool, MaxPool, nn.ReLU, nn.ReLU6, nn.Dropout, nn.Flatten, nn.Identity)
-"""Layers through which zennit's rules pass relevance on; of activations those that let positive values pass as such."""
-
-
-def _lack_lrp(model: nn.Module) -> str | None:
-    layers = [module for module in model.modules() if not list(module.children())]
-    strange = sorted({type(layer).__name__ for layer in layers if not isinstance(layer, _LRP_KNOWS)})
-    if strange:
-        return f"it has layers that LRP has no rule for ({', '.join(strange)})"
-    return None if any(isinstance(layer, Linear) for layer in layers) else "it has no convolution or linear layer"
-
-
-_LACKS: dict[str, Callable[[nn.Module], str | None]] = {
-    "any network": _lack_nothing,
-    "ReLU": _lack_relu,
-    "layers known to LRP": _lack_lrp,
-    "ResNet": _lack_resnet,
-}
 
 
 def _by_layer(*rules: tuple[object, Callable[..., object]]) -> MakeComposite:
@@ -165,6 +131,20 @@ def _lrp(name: str, label: str, help: str, source: str, composite: MakeComposite
         make=lambda model: ZennitRule(model, composite),
         composite=composite,
         **about,
+    )
+
+
+def _attn_lrp(name: str, label: str, help: str, *, gamma: bool) -> AttributionRule:
+    return AttributionRule(
+        name=name,
+        label=label,
+        help=help,
+        family="AttnLRP",
+        source="Achtibat et al. 2024, ICML, arXiv:2402.05602",
+        signed=True,
+        needs="layers known to AttnLRP",
+        passes=4,
+        make=lambda model: AttnLrp(model, gamma),
     )
 
 
@@ -239,6 +219,19 @@ _RULES = (
         conserves=True,
         absorbs=False,
     ),
+    _attn_lrp(
+        "attn_lrp",
+        "AttnLRP",
+        "LRP epsilon through attention, normalization and smooth activations, each with its own rule.",
+        gamma=False,
+    ),
+    _attn_lrp(
+        "attn_lrp_gamma",
+        "AttnLRP gamma",
+        f"AttnLRP with contributions of the output's own sign strengthened, by {PATCH_GAMMA} in convolutions and "
+        f"{LINEAR_GAMMA} in linear layers.",
+        gamma=True,
+    ),
     AttributionRule(
         name="gradient_x_input",
         label="gradient x input",
@@ -290,20 +283,31 @@ _RULES = (
         family="feature maps",
         source="Selvaraju et al. 2017, ICCV, arXiv:1610.02391",
         signed=False,
-        needs="ResNet",
+        needs="feature maps",
         passes=3,
-        make=libraries.GradCam,
+        make=feature_maps.GradCam,
     ),
     AttributionRule(
         name="layer_cam",
         label="LayerCAM",
-        help="Feature maps of the second stage, each place weighted by its own positive slope.",
+        help="Feature maps of an eighth of the eye's side, each position weighted by its own positive slope.",
         family="feature maps",
         source="Jiang et al. 2021, IEEE TIP 30:5875-5888",
         signed=False,
-        needs="ResNet",
+        needs="feature maps",
         passes=3,
-        make=libraries.LayerCam,
+        make=feature_maps.LayerCam,
+    ),
+    AttributionRule(
+        name="attention_rollout",
+        label="attention rollout",
+        help="How much of each patch reaches the last layer by the attention alone; the same for every grade.",
+        family="feature maps",
+        source="Abnar and Zuidema 2020, ACL, arXiv:2005.00928",
+        signed=False,
+        needs="attention",
+        passes=2,
+        make=feature_maps.AttentionRollout,
     ),
     AttributionRule(
         name="occlusion",

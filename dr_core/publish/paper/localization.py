@@ -12,6 +12,7 @@ from itertools import product
 import numpy as np
 
 from dr_core.data.grades import lesion_code
+from dr_core.experiments.table3 import keep_paper_method
 from dr_core.publish.paper.claim import (
     FOUR,
     INITIALIZATIONS,
@@ -67,7 +68,7 @@ class _Cell:
 
 def scores_by_run(tables: Tables) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
     """(Lesion, pooling, score, method) -> set-up -> float64 (runs, eyes), NaN in eyes that a run lacks."""
-    rows = tables["localization"]
+    rows = keep_paper_method(tables["localization"])
     kept = rows[(rows["protocol"] == "paper") & (rows["fraction"] == 100) & rows["setup"].isin(FOUR)]
     kept = kept.assign(number=np.unique(kept["eye"], return_inverse=True)[1])
     keys = ["lesion", "pooling", "score", "method", "setup", "seed"]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dr_core.analysis.intervals import auc_influence
-from dr_core.data.grades import PAPER_READING
+from dr_core.data.grades import PAPER_READING, ReferableFrom, referable_probability
 from dr_core.publish.paper.claim import (
     FOUR,
     INITIALIZATIONS,
@@ -30,7 +30,7 @@ _CLOSELY, _MARGINAL = 0.02, 0.03
 _HALF = 1.959964
 """Standard errors in half of a 95 % interval of a normal law."""
 
-_LOWEST = 3
+_LOWEST: ReferableFrom = 3
 """Lowest positive grade of the paper's reading."""
 
 
@@ -146,7 +146,10 @@ def _extend(setup: str, part: Measured, apart: Sequence[tuple[str, int, float]])
 def _influences(answers: pd.DataFrame) -> AnswersInfluence:
     if not len(answers):
         return _NO_ANSWERS
-    scored = answers.assign(score=answers[[f"p{grade}" for grade in range(_LOWEST, 5)]].sum(axis=1))
+    softmax = answers[[f"p{grade}" for grade in range(5)]].to_numpy(float)
+    scored = answers.assign(score=referable_probability(softmax, _LOWEST)).dropna(subset="score")
+    if not len(scored):
+        return _NO_ANSWERS
     eyes = ["patient", "eye", "grade"]
     wide = scored.pivot_table(index=eyes, columns=["setup", "seed", "fraction"], values="score", aggfunc="first")
     wide = wide.dropna()

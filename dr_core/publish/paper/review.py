@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from dr_core.experiments.table3 import keep_paper_method
 from dr_core.publish.paper import localization, performance, representations, robustness
 from dr_core.publish.paper.claim import FOUR, Claim, Tables
 from dr_core.publish.paper.error_rates import ErrorRates, find_error_rates
@@ -162,7 +163,7 @@ def compare_table3(study: Study) -> pd.DataFrame:
     paper = table3().rename(columns={"value": "paper"})
     if not study.has_results("localization_summary"):
         return pd.DataFrame(columns=[*keys, "paper", "value", "low", "high", "n", "inside"])
-    mine = study.read_checkpoint_results("localization_summary")
+    mine = keep_paper_method(study.read_checkpoint_results("localization_summary"))
     mine = mine[(mine["protocol"] == "paper") & (mine["n"] > 0)]
     both = paper.merge(mine[[*keys, "value", "low", "high", "n"]], on=keys, how="inner")
     return both.assign(inside=both["paper"].between(both["low"], both["high"]))

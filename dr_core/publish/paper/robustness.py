@@ -55,6 +55,7 @@ def measure_damage(rows: pd.DataFrame) -> Damaged | None:
         None where no eye was damaged.
     """
     kept = rows[rows["corruption"].isin(IMAGENET_C) & rows["setup"].isin(FOUR) & (rows["fraction"] == 100)]
+    kept = kept[kept["p4"].notna() & kept["p3"].notna() & kept["p2"].notna() & kept["p1"].notna()]
     if kept.empty:
         return None
     answers = kept[[f"p{grade}" for grade in range(5)]].to_numpy(float)

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from torchvision.models.resnet import ResNet
+from torch import nn
 
 from dr_core.data.contract import check_preparation
 from dr_core.data.preprocessing import Contrast
 from dr_core.data.splits import SplitBy, split_validation, take_fraction
 from dr_core.data.store import fingerprint_store, read_header
 from dr_core.devices import find_job
-from dr_core.models.architectures import build_backbone
+from dr_core.models.architectures import build_network
 from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.models.setups import SETUPS, Setup
 from dr_core.study.eyes import open_graded
@@ -85,10 +85,19 @@ def find_setup(study: Path, name: str) -> Setup:
 def plan_finetuning(request: FinetuneRequest) -> Plan:
     """Measure what a finetuning would take, from a few timed steps; nothing is written or fetched."""
     if request.start.source == "published":
-        network = build_backbone(request.arch, CLASSES)
+        network = build_network(request.arch, CLASSES, size=_side(request))
     else:
-        network = build_start(request.setup, request.start, request.arch, request.config.seed)
+        network = _build_start(request)
     return measure_plan(_build_task(request, network), request.config, request.execution)
+
+
+def _side(request: FinetuneRequest) -> int:
+    """Side of the eyes in pixels."""
+    return int(open_graded(request.data).store.images.shape[-1])
+
+
+def _build_start(request: FinetuneRequest) -> nn.Module:
+    return build_start(request.setup, request.start, request.arch, request.config.seed, _side(request))
 
 
 def finetune(request: FinetuneRequest, should_stop: Callable[[], bool] = never) -> Iterator[TrainingReport]:
@@ -109,7 +118,7 @@ def finetune(request: FinetuneRequest, should_stop: Callable[[], bool] = never) 
     members = _take_roles(request)
     request = dataclasses.replace(request, config=settle(request.config, request.execution.device))
     validation = request.validation
-    task = _build_task(request, build_start(request.setup, request.start, request.arch, request.config.seed))
+    task = _build_task(request, _build_start(request))
     about = {
         "arch": request.arch,
         "setup": request.setup.name,
@@ -139,7 +148,7 @@ def _take_roles(request: FinetuneRequest) -> tuple[Member, ...]:
     return take_roles(request.study, wanted, allow_overlap=request.allow_overlap)[0]
 
 
-def _build_task(request: FinetuneRequest, network: ResNet) -> FinetuneTask:
+def _build_task(request: FinetuneRequest, network: nn.Module) -> FinetuneTask:
     store, config, seed = open_graded(request.data).store, request.config, request.config.seed
     preprocessing = describe_preprocessing(request.data, store, request.contrast)
     if request.validation is None:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from torch import nn
 from torchvision.models.resnet import ResNet
 
 from dr_core.devices import find_job
 from dr_core.errors import InputError
 from dr_core.files import digest_file
-from dr_core.models.architectures import build_backbone, replace_head
+from dr_core.models.architectures import build_network, find_architecture, replace_head
 from dr_core.models.imagenet_weights import (
     EXTERNAL,
     DownloadReport,
@@ -21,6 +22,8 @@ from dr_core.models.imagenet_weights import (
     start_from,
 )
 from dr_core.models.setups import Setup
+from dr_core.models.weight_mapping import fill_encoder
+from dr_core.models.weights_file import read_weights_file
 from dr_core.seeds import derive_seed
 from dr_core.study.run_history import METRICS, read_metrics
 from dr_core.training.jobs.stores import CLASSES
@@ -99,27 +102,38 @@ def obtain_weights(setup: Setup) -> Iterator[DownloadReport]:
         time.sleep(1.0)  # the launcher ends this process if the one that fetches fails
 
 
-def build_start(setup: Setup, start: Start, arch: str, seed: int) -> ResNet:
+def build_start(setup: Setup, start: Start, arch: str, seed: int, size: int = 224) -> nn.Module:
     """The network that a set-up's finetuning starts from, with a new last layer of five outputs.
 
     Args:
         setup: The set-up.
         start: Where it starts from.
-        arch: Key of `ARCHITECTURES`.
+        arch: As in `find_architecture`.
         seed: Seed of the random weights and of the last layer.
+        size: Side of the eyes in pixels, for architectures that are built for one.
 
     Raises:
         InputError: If the pretraining is not finished, or its weights are missing, damaged or of another architecture.
     """
-    network = build_backbone(arch, CLASSES, derive_seed(seed, "weights", setup.initialization))
+    network = build_network(arch, CLASSES, derive_seed(seed, "weights", setup.initialization), size)
+    head = find_architecture(arch).head
     if start.source == "run" and start.path is not None:
         state = RunFolder.read_config(start.path)
         done = len(read_metrics(start.path / METRICS))
         if done < state.get("epochs", done):
             raise InputError(f"The pretraining in {start.path} has done {done} of {state['epochs']} epochs.")
-        load_encoder(network, start.path, recognize_method(state).encoder)
+        load_encoder(network, start.path, recognize_method(state).encoder, head)
+    elif start.source == "file" and start.path is not None and not _is_known(setup, network):
+        fill_encoder(network, read_weights_file(start.path).tensors, head)
     elif start.source != "random":
+        if not isinstance(network, ResNet):
+            raise InputError(f"The published weights are of a ResNet-50, not of {arch}; name a file of its weights.")
         form = EXTERNAL.get(setup.pretraining) or replace(EXTERNAL["supervised"], title=f"weights of {setup.label}")
         path = start.path or cache_folder() / form.file_name
         start_from(network, read_weights(form, path), str(path))
-    return replace_head(network, CLASSES, derive_seed(seed, "head"))
+    return replace_head(network, CLASSES, derive_seed(seed, "head"), head)
+
+
+def _is_known(setup: Setup, network: nn.Module) -> bool:
+    """Whether a file of a set-up's weights has the form in which their authors published them."""
+    return setup.pretraining in EXTERNAL and isinstance(network, ResNet)

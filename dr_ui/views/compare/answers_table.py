@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
-from dr_core.data.grades import GRADES, referable_readings
+from dr_core.data.grades import GRADES, TWO_OUTPUTS, referable_readings, tells_grades
 from dr_core.study.digests import digest_of
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, case_facts
@@ -37,11 +38,12 @@ def _rows(study: Study, eye: Eye, facts: CaseFacts, point: OperatingPoint) -> It
             continue
         softmax = facts.answers.get(name)
         row: dict[str, object] = {"eye": eye.name, "setup": setup.label}
-        row |= {f"p{grade}": None if softmax is None else float(softmax[grade]) for grade in range(len(GRADES))}
-        row["grade"] = None if softmax is None else int(softmax.argmax())
+        graded = softmax if softmax is not None and tells_grades(softmax) else None
+        row |= {f"p{grade}": None if graded is None else float(graded[grade]) for grade in range(len(GRADES))}
+        row["grade"] = None if graded is None else int(graded.argmax())
         threshold = point.threshold_of(name)
         for reading in referable_readings():
-            score = None if softmax is None else float(reading.score(softmax))
+            score = None if softmax is None or np.isnan(reading.score(softmax)) else float(reading.score(softmax))
             grades = referable_grades(reading)
             row[f"p {grades}"] = score
             applies = reading == point.reading or not point.chosen
@@ -49,4 +51,5 @@ def _rows(study: Study, eye: Eye, facts: CaseFacts, point: OperatingPoint) -> It
         row |= {"threshold": threshold, "operating point": point.label}
         row |= {"quality": "; ".join(facts.warnings) or "no warning", "level": facts.level}
         row["checkpoint"] = digest_of(study.checkpoint_path(name))
-        yield row | {"reason": facts.error or ("" if softmax is not None else silent.get(name, "no answer"))}
+        partly = "" if graded is not None or softmax is None else f"single grades and other readings: {TWO_OUTPUTS}"
+        yield row | {"reason": facts.error or (partly if softmax is not None else silent.get(name, "no answer"))}

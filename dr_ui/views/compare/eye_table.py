@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dr_core.analysis.agreement import find_agreement
-from dr_core.data.grades import GRADES
+from dr_core.data.grades import GRADES, tells_grades
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import case_facts, chosen
@@ -88,6 +88,9 @@ def _with_progress(eyes: Sequence[Eye]) -> Iterator[Eye]:
 def _row(answers: Mapping[str, np.ndarray], point: OperatingPoint, setups: Mapping[str, Setup]) -> dict[str, object]:
     agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
     scores = {f"P {setups[setup].label}": float(point.score(softmax)) for setup, softmax in answers.items()}
-    grades = {f"grade {setups[setup].label}": GRADES[int(softmax.argmax())] for setup, softmax in answers.items()}
-    count: dict[str, object] = {"say referable": f"{len(agreement.referable)} of {len(answers)}"}
+    grades = {
+        f"grade {setups[setup].label}": GRADES[int(softmax.argmax())] if tells_grades(softmax) else "no answer"
+        for setup, softmax in answers.items()
+    }
+    count: dict[str, object] = {"say referable": f"{len(agreement.referable)} of {len(point.answered(answers))}"}
     return count | scores | grades

@@ -49,7 +49,7 @@ def measure(study: Study, graded: Sequence[tuple[Eye, int]], point: OperatingPoi
         own patient, and what to be careful about.
     """
     rows = []
-    facts = [(case_facts.find_facts(eye, study).answers, grade) for eye, grade in graded]
+    facts = [(point.answered(case_facts.find_facts(eye, study).answers), grade) for eye, grade in graded]
     for name, setup in study.setups.items():
         answered = [(answers[name], grade) for answers, grade in facts if name in answers]
         if not answered:

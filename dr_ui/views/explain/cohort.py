@@ -7,13 +7,15 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
+from dr_core.analysis.attribution import RULES
 from dr_core.analysis.control_regions import LEAST_PLACED, MOST_UNLIKE
 from dr_core.analysis.controls import MAP
 from dr_core.analysis.localization import POOLINGS
-from dr_core.data.grades import LESIONS
+from dr_core.data.grades import LESIONS, TARGET_GRADE, target_label
 from dr_core.data.protocol import PROTOCOLS
 from dr_core.experiments.knockout import BEYOND
 from dr_core.experiments.localization import list_scores
+from dr_core.experiments.table3 import PAPER_RULE
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.parts import style
@@ -51,8 +53,25 @@ def _choose(summary: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         pooling = st.selectbox("Channel pooling", keys, key="cohort_pooling", format_func=_pooling_title)
     with places[3]:
         statistic = st.selectbox("Over the eyes", ["mean", "median"], key="cohort_statistic")
+    summary = _choose_method(summary)
     kept = (summary["score"] == score) & (summary["protocol"] == protocol) & (summary["pooling"] == pooling)
     return summary[kept & (summary["statistic"] == statistic)], statistic
+
+
+def _choose_method(summary: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one attribution method and target; a choice where the study has several, the paper's first."""
+    known = list(summary[["rule", "target"]].drop_duplicates().itertuples(index=False, name=None))
+    known.sort(key=lambda pair: pair != (PAPER_RULE, TARGET_GRADE))
+    chosen = known[0]
+    if len(known) > 1:
+        chosen = st.selectbox("Attribution method", known, key="cohort_rule", format_func=_method_title) or known[0]
+    mine: pd.DataFrame = summary[(summary["rule"] == chosen[0]) & (summary["target"] == chosen[1])]
+    return mine
+
+
+def _method_title(pair: tuple[str, int]) -> str:
+    rule, target = pair
+    return f"{RULES[rule].label if rule in RULES else rule}, asked about {target_label(int(target))}"
 
 
 def _pooling_title(key: str) -> str:

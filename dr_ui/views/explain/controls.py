@@ -54,7 +54,7 @@ def _controls(
         note = why_no_untrained(model, question.rule) or ""
         group = (kind_of(model), preprocessing)
         if group not in untrained:
-            drawn = untrained_maps(model, question.rule, inputs, question.target)
+            drawn = untrained_maps(model, question.rule, inputs, model.info.output_of(question.target))
             drawn["random"] = sample_random_relevance(tuple(inputs.shape), 0)
             drawn["edges"] = trace_edges(inputs, torch.from_numpy(prepared.regions[preprocessing].field)[None])
             untrained[group] = _ranked(drawn, question.pooling)

@@ -5,25 +5,43 @@ from collections.abc import Mapping
 import streamlit as st
 import torch
 
-from dr_core.analysis.attribution import Explainer
+from dr_core.analysis.attribution import RULES, Explainer
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.shell.device import each, model_device
 
 
-def attribute(study: Study, rule: str, inputs: Mapping[str, torch.Tensor], target: int) -> dict[str, torch.Tensor]:
-    """Set-up -> relevance of its inputs, as the model takes them, for a grade's output, float32 (N, 3, S, S)."""
+def attribute(
+    study: Study, rule: str, inputs: Mapping[str, torch.Tensor], target: int
+) -> dict[str, torch.Tensor | str]:
+    """Set-up -> relevance of its inputs for a grade's output, float32 (N, 3, S, S), or why it gives none."""
 
-    def ask_all(device: str) -> dict[str, torch.Tensor]:
-        explainers = {setup: explainer(study, setup, rule, device) for setup in inputs}
+    def ask_all(device: str) -> dict[str, torch.Tensor | str]:
+        loaded = cache.models(study, device)
 
-        def explain(setup: str) -> torch.Tensor:
-            return explainers[setup].attribute(inputs[setup].to(device), target).detach().float().cpu()
+        def explain(setup: str) -> torch.Tensor | str:
+            try:
+                output = loaded[setup].info.output_of(target)
+                found = explainer(study, setup, rule, device).attribute(inputs[setup].to(device), output)
+            except InputError as error:
+                return str(error)
+            return found.detach().float().cpu()
 
         return each(inputs, explain)
 
     return model_device().run(ask_all)
+
+
+def fitting_rules(study: Study) -> list[str]:
+    """Attribution methods that fit at least one model of a study, in the registry's order; all where it has none."""
+    return _fitting(cache.study_stamp(study), study) or list(RULES)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _fitting(stamp: cache.Stamp, _study: Study) -> list[str]:
+    networks = [model.model for model in cache.models(_study).values()]
+    return [name for name, rule in RULES.items() if any(rule.why_unfit(one) is None for one in networks)]
 
 
 def explainer(study: Study, setup: str, rule: str, device: str = "cpu") -> Explainer:

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from dr_core.analysis.controls import CONTROLS, MAP
 from dr_core.analysis.faithfulness import Curves, PerturbationConfig, describe_faithfulness, follow, perturb
-from dr_core.data.grades import GRADES
+from dr_core.data.grades import target_label
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.experiments.faithfulness import METHODS
 from dr_core.models.setups import Setup
@@ -70,7 +70,8 @@ def _follow(key: str, stamp: cache.Stamp, question: Question, _specimen: Specime
         pooled, field = maps[setups[0]].pooled[method], prepared.regions[preprocessing].field
         perturbed = perturb(prepared.inputs[preprocessing][0], pooled, field, _CONFIG)
         asked = perturbed.contiguous(memory_format=torch.channels_last)
-        found = each(setups, lambda one, x=asked: follow(models[one].model, x, question.target, _CONFIG))  # type: ignore[misc]
+        outputs = {one: models[one].info.output_of(question.target) for one in setups}
+        found = each(setups, lambda one, x=asked, at=outputs: follow(models[one].model, x, at[one], _CONFIG))  # type: ignore[misc]
         for setup, by_method in found.items():
             curves[setup][method] = by_method
         bar.progress(done / len(jobs), text="Taking away what the heatmaps mark ...")  # a switched-off page stops here
@@ -127,6 +128,6 @@ def _figure(followed: Followed, question: Question, known: Mapping[str, Setup]) 
                 )
     figure.update_xaxes(title="taken away (%)")
     figure.update_yaxes(range=[0, 1.02])
-    figure.update_yaxes(title=f"P({GRADES[question.target]})", col=1)
+    figure.update_yaxes(title=f"P({target_label(question.target)})", col=1)
     figure.update_layout(height=260, margin={"l": 10, "r": 10, "t": 30, "b": 10})
     return figure

@@ -14,7 +14,7 @@ from dr_core.analysis.controls import class_maps
 from dr_core.analysis.localization import pool
 from dr_core.data.fundus import FieldOfView, encode_jpeg, find_landmarks
 from dr_core.data.fundus.field_of_view import cut_square, square_of
-from dr_core.data.grades import GRADES, LESIONS, lesion_code, total_lesions
+from dr_core.data.grades import LESIONS, lesion_code, total_lesions
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import PROTOCOLS, MaskRule, scale_mask
 from dr_core.data.regions import Regions, find_regions
@@ -205,7 +205,7 @@ class Question:
 
     Attributes:
         rule: Key of the attribution rules.
-        target: The grade whose output is explained.
+        target: The grade whose output is explained, or `POSITIVE`.
         pooling: Key of the poolings: how three colors become one value.
         protocol: `OWN`, or the key of the protocol whose view the models are shown.
     """
@@ -272,24 +272,15 @@ def _relevances(
 
         def explain(setup: str) -> torch.Tensor | str:
             try:
-                _check_grade(_study, setup, asked.target)
+                output = cache.models(_study)[setup].info.output_of(asked.target)
                 found = engines.explainer(_study, setup, asked.rule, device)
-                return found.attribute(inputs[preprocessings[setup]].to(device), asked.target).float().cpu()
+                return found.attribute(inputs[preprocessings[setup]].to(device), output).float().cpu()
             except InputError as error:
                 return str(error)
 
         return each(preprocessings, explain)
 
     return model_device().run(ask_all)
-
-
-def _check_grade(study: Study, setup: str, target: int) -> None:
-    classes = len(cache.models(study)[setup].info.classes)
-    if target >= classes:
-        raise InputError(
-            f"No answer, because {study.setups[setup].label} has no output for grade {target}, {GRADES[target]}; it "
-            f"knows the grades 0 to {classes - 1}."
-        )
 
 
 @st.cache_resource(max_entries=3, show_spinner=False, scope="session")
@@ -307,10 +298,10 @@ def maps_by_class(
 
     def ask_all(device: str) -> dict[str, dict[str, torch.Tensor]]:
         def explain(setup: str) -> dict[str, torch.Tensor]:
-            classes, x = len(models[setup].info.classes), inputs[preprocessings[setup]].to(device)
-            found_maps = class_maps(
-                engines.explainer(_study, setup, asked.rule, device), x, asked.target, classes, own[setup]
-            )
+            info, x = models[setup].info, inputs[preprocessings[setup]].to(device)
+            output, classes = info.output_of(asked.target), len(info.classes)
+            explainer = engines.explainer(_study, setup, asked.rule, device)
+            found_maps = class_maps(explainer, x, output, classes, own[setup])
             return {method: relevance.float().cpu() for method, relevance in found_maps.items()}
 
         return each(own, explain)

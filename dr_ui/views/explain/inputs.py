@@ -8,13 +8,14 @@ import streamlit as st
 
 from dr_core.analysis.attribution import RULES
 from dr_core.analysis.localization import POOLINGS
-from dr_core.data.grades import GRADES, LESIONS, TARGET_GRADE, TOTAL, lesion_code, lesion_label, total_lesions
+from dr_core.data.grades import GRADES, LESIONS, POSITIVE, TARGET_GRADE, TOTAL, lesion_code, lesion_label, total_lesions
 from dr_core.data.protocol import PROTOCOLS
-from dr_ui.eyes import masked_eye
+from dr_core.study.folder import Study
+from dr_ui.eyes import cache, masked_eye
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import style
 from dr_ui.shell.navigation import kept_input
-from dr_ui.views.explain import heatmaps
+from dr_ui.views.explain import engines, heatmaps
 from dr_ui.views.explain.heatmaps import Question
 
 _Value = TypeVar("_Value")
@@ -52,7 +53,16 @@ def _choose_lesions() -> tuple[str, ...]:
     return tuple(name for name, lesion in LESIONS.items() if lesion.code in (codes or []))
 
 
-def choose() -> Choice:
+def _targets(study: Study) -> list[int]:
+    """What the models can be asked about: grades where one tells them apart, the positive output where one has two."""
+    loaded = cache.models(study).values()
+    grades = [TARGET_GRADE, *(grade for grade in reversed(range(len(GRADES))) if grade != TARGET_GRADE)]
+    positive = [POSITIVE] if any(model.info.positive_from for model in loaded) else []
+    graded = not loaded or any(not model.info.positive_from for model in loaded)
+    return (grades if graded else []) + positive
+
+
+def choose(study: Study) -> Choice:
     """Draw the inputs."""
     specimen = masked_eye.choose_masked_eye()
     places = st.columns([2.3, 2.2, 1.9, 1.8, 1.3], gap="small", vertical_alignment="bottom")
@@ -61,15 +71,16 @@ def choose() -> Choice:
     with places[1]:
         rule = _select(
             "Attribution method",
-            list(RULES),
+            rules := engines.fitting_rules(study),
             "rule",
             rule_title,
-            " ".join(f"{rule.label}: {rule.help}" for rule in RULES.values()),
+            " ".join(f"{RULES[rule].label}: {RULES[rule].help}" for rule in rules)
+            + " Methods that fit no model of this study are left out.",
         )
     with places[2]:
         target = _select(
             "Target grade",
-            [TARGET_GRADE, *(grade for grade in reversed(range(len(GRADES))) if grade != TARGET_GRADE)],
+            _targets(study),
             "target",
             grade_title,
             "The heatmap shows what speaks for this grade. The paper asks about severe DR.",
@@ -109,7 +120,7 @@ def pooling_title(pooling: str) -> str:
 
 def grade_title(grade: int) -> str:
     """Name of a grade with its number."""
-    return f"grade {grade}: {GRADES[grade]}"
+    return "positive (models with two outputs)" if grade == POSITIVE else f"grade {grade}: {GRADES[grade]}"
 
 
 def _choose_details() -> tuple[str, float]:

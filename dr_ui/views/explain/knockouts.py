@@ -9,7 +9,8 @@ import numpy as np
 import streamlit as st
 
 from dr_core.analysis.knockout import KINDS, Kind, PaintedEye, knock_out_all
-from dr_core.data.grades import GRADES, TOTAL, lesion_code, referable_probability
+from dr_core.data.grades import TOTAL, lesion_code, referable_probability, target_label
+from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
@@ -93,13 +94,20 @@ def _changes(study: Study, painted: PaintedEye, target: int) -> dict[str, dict[s
         preprocessing: np.stack([preprocessing.to_model_view(picture, painted.field) for picture in pictures])
         for preprocessing in preprocessings
     }
-    found: dict[str, dict[str, np.ndarray]] = {f"P({GRADES[target]})": {}, "P(referable: grades 2 to 4)": {}}
+    found: dict[str, dict[str, np.ndarray]] = {f"P({target_label(target)})": {}, "P(referable: grades 2 to 4)": {}}
     for setup, answers in cache.predict(study, views).items():
-        known = target < answers.shape[1]
-        asked = answers[:, target] if known else np.full(len(answers), np.nan)
+        asked = _asked(cache.models(study)[setup].info, answers, target)
         for measure, values in zip(found, (asked, referable_probability(answers, _REFERABLE)), strict=True):
             found[measure][setup] = values[1:] - values[0]
     return found
+
+
+def _asked(info: CheckpointInfo, answers: np.ndarray, target: int) -> np.ndarray:
+    """Probability of what is asked about, float64 (N,); NaN where the model has no output for it."""
+    if not info.can_answer(target):
+        return np.full(len(answers), np.nan)
+    output = info.output_of(target)
+    return answers[:, info.positive_from if output and info.positive_from else output]
 
 
 def _table_html(falls: list[Fall], setups: Mapping[str, Setup]) -> str:
@@ -137,6 +145,8 @@ def _cell_html(kind: Kind, change: float, controls: np.ndarray) -> str:
         return f"<td>{signed(change)}</td>"
     if not len(controls):
         return f"<td>{signed(change)}<small>no control</small></td>"
+    if math.isnan(change):
+        return f"<td>{signed(change)}</td>"
     low, high = float(controls.min()), float(controls.max())
     mark = ' class="lens-used"' if round(change, 2) < round(low, 2) else ""
     return f"<td{mark}>{signed(change)}<small>{signed(low)} to {signed(high)}</small></td>"

@@ -12,10 +12,11 @@ import torch
 from dr_core.analysis.controls import CONTROLS, MAP
 from dr_core.analysis.explanation import Explanation, Shares, describe_all, explain_map
 from dr_core.analysis.localization import pool_random_relevance
-from dr_core.data.grades import GRADES, lesion_code, total_lesions
+from dr_core.data.grades import lesion_code, target_label, total_lesions
 from dr_core.data.regions import Regions
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
+from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import charts, style
 from dr_ui.views.explain import heatmaps
@@ -94,6 +95,7 @@ class Asked:
 
 def asked_of(study: Study, specimen: Specimen, question: Question) -> Asked:
     """What is explained of each set-up of a study that knows the grade."""
+    models = cache.models(study)
     answers = heatmaps.probabilities(specimen, study, question.protocol)
     prepared, preprocessings = (
         heatmaps.prepare(specimen, study, question.protocol),
@@ -101,9 +103,11 @@ def asked_of(study: Study, specimen: Specimen, question: Question) -> Asked:
     )
     return Asked(
         setups=study.setups,
-        grade=GRADES[question.target],
+        grade=target_label(question.target),
         probabilities={
-            setup: float(answer[question.target]) for setup, answer in answers.items() if question.target < len(answer)
+            setup: float(answer[models[setup].info.output_of(question.target)])
+            for setup, answer in answers.items()
+            if models[setup].info.can_answer(question.target)
         },
         regions={setup: prepared.regions[preprocessing] for setup, preprocessing in preprocessings.items()},
     )

@@ -12,6 +12,7 @@ from dr_core.analysis.controls import MAP
 from dr_core.analysis.sanity import describe_class_sensitivity, spearman
 from dr_core.data.grades import GRADES, LESIONS, total_lesions
 from dr_core.data.preprocessing import Preprocessing
+from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.parts import charts, eye_report_button, viewer
@@ -72,11 +73,13 @@ def _engine_notes(study: Study, rule: str) -> list[str]:
 def _scene(study: Study, choice: Choice, prepared: Prepared, found: heatmaps.Answers) -> Scene:
     asked = choice.question
     answers = heatmaps.probabilities(choice.specimen, study, asked.protocol)
-    preprocessings = heatmaps.ways_of(study, asked.protocol)
+    preprocessings, models = heatmaps.ways_of(study, asked.protocol), cache.models(study)
     panels = [
         Panel(
             label=study.setups[setup].label,
-            note="no answer" if setup in found.reasons else _probability(asked.target, answers[setup]),
+            note="no answer"
+            if setup in found.reasons
+            else _probability(asked.target, answers[setup], models[setup].info),
             color=study.setups[setup].color,
             line=study.setups[setup].css_line,
             heatmap=found.pictures.get(setup),
@@ -99,8 +102,9 @@ def _scene(study: Study, choice: Choice, prepared: Prepared, found: heatmaps.Ans
     )
 
 
-def _probability(grade: int, softmax: np.ndarray) -> str:
-    return f"P({GRADES[grade]}) {100 * softmax[grade]:.0f} %"
+def _probability(target: int, answers: np.ndarray, info: CheckpointInfo) -> str:
+    output = info.output_of(target)
+    return f"P({info.classes[output] if info.positive_from else GRADES[target]}) {100 * answers[output]:.0f} %"
 
 
 def _show_scores(study: Study, choice: Choice, prepared: Prepared, region: Region | None) -> None:

@@ -26,7 +26,8 @@ def show(study: Study, mine: pd.DataFrame, reading: str) -> None:
         mine: Rows of its table `predictions` about one data set.
         reading: Which eyes count as positive.
     """
-    scored = mine.assign(score=read_answers(mine, reading)[1])
+    scored = mine.assign(score=read_answers(mine, reading)[1]).dropna(subset="score")
+    mine = mine.loc[scored.index]
     graded = is_graded(mine)
     scored["truth"] = [
         _truth(grade, has_dr, graded=graded) for grade, has_dr in zip(mine["grade"], mine["has_dr"], strict=True)

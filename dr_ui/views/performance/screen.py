@@ -12,13 +12,13 @@ from dr_cli.commands import render_remedy
 from dr_core.analysis.bootstrap import sample_patients
 from dr_core.analysis.discrimination import Operation, Referral, operate, refer_unsure
 from dr_core.analysis.grading import count_confusion, measure_calibration
-from dr_core.data.grades import GRADES
+from dr_core.data.grades import GRADES, TWO_OUTPUTS
 from dr_core.errors import Remedy
-from dr_core.experiments.answers import ANSWERS, is_graded, read_answers, readings_of
+from dr_core.experiments.answers import ANSWERS, answers_grades, is_graded, read_answers, readings_of
 from dr_core.models.setups import Setup
 from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
-from dr_ui.parts import charts, roc_chart, tables
+from dr_ui.parts import charts, no_answer, roc_chart, tables
 from dr_ui.parts.roc_chart import Answers
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
@@ -53,6 +53,8 @@ def show_page(study: Study) -> None:
         )
     answers = {str(setup): read_answers(rows, reading) for setup, rows in mine.groupby("setup")}
     answers = {setup: answers[setup] for setup in study.setups if setup in answers}
+    answers = {setup: one for setup, one in answers.items() if not np.isnan(one[1]).any()}
+    st.html(no_answer.limits_html(study))
     labels = next(iter(answers.values()))[0]
     if not 0 < labels.sum() < len(labels):
         st.warning(f"{reading}: all {len(labels)} eyes are of one class, so that no model can be measured on them.")
@@ -161,7 +163,12 @@ def _show_grades(study: Study, mine: pd.DataFrame, answers: Answers, reading: st
     left, right = st.columns([2.2, 1], gap="medium")
     with left:
         if is_graded(mine):
-            _show_confusion(mine, [study.setups[name] for name in answers])
+            told_apart = {str(name): answers_grades(rows) for name, rows in mine.groupby("setup")}
+            graded = [setup for name, setup in study.setups.items() if told_apart.get(name)]
+            if graded:
+                _show_confusion(mine, graded)
+            else:
+                st.info(f"Five grades: {TWO_OUTPUTS}.")
         else:
             st.info("The true grades of these eyes are not known, only whether they have DR.")
     with right:

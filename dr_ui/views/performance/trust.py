@@ -11,6 +11,7 @@ from dr_core.analysis.calibration import FittedMap
 from dr_core.analysis.drawn_intervals import drawn_interval
 from dr_core.analysis.grading import Calibration, measure_calibration
 from dr_core.analysis.intervals import Interval, proportion_interval
+from dr_core.data.grades import TWO_OUTPUTS, tells_grades
 from dr_core.experiments.answers import ANSWERS, is_graded
 from dr_core.experiments.calibration import chosen_maps
 from dr_core.models.setups import Setup
@@ -44,7 +45,11 @@ def show(study: Study, mine: pd.DataFrame, answers: Answers, reading: str) -> No
             missing.show_missing_table(study, "calibrations")
     with st.expander("How much is gained by passing on the eyes of which a model is least sure?"):
         stamp, data = result_tables.results_stamp(study), str(mine["data"].iloc[0])
-        tables.show(_abstention_table(stamp, data, tuple(answers), study, mine), "abstention")
+        asked = tuple(setup for setup in answers if tells_grades(mine.loc[mine["setup"] == setup, ANSWERS].to_numpy()))
+        if not asked:
+            st.info(f"Wrong grades: {TWO_OUTPUTS}.")
+            return
+        tables.show(_abstention_table(stamp, data, asked, study, mine), "abstention")
         st.caption(
             "AURC: mean share of wrong grades over all shares of eyes that are answered, with its 95 % interval by "
             "patients; lower is better. `at random` is the share of wrong grades, `best possible` passes every wrong "

@@ -150,7 +150,9 @@ def _condition_figure(study: Study, layers: pd.DataFrame, panels: list[str]) -> 
             row=panels.index(setup.initialization) + 1,
             col=1,
         )
-    for number, (stage, places) in enumerate(_one_setup(layers).groupby("stage", sort=False)["place"]):
+    alike = layers.groupby("setup")["layer"].agg(tuple).nunique() == 1
+    stages = _one_setup(layers).groupby("stage", sort=False)["place"] if alike else ()
+    for number, (stage, places) in enumerate(stages):
         figure.add_vrect(
             x0=places.min() - 0.5,
             x1=places.max() + 0.5,

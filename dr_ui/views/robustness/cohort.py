@@ -220,7 +220,7 @@ def _show_measures(study: Study, summary: pd.DataFrame, data: str, chosen: str) 
     moved = result_tables.load_table(study, "robustness_heatmaps")
     if moved is not None:
         for level in sorted(set(moved["severity"]) - {0.0}):
-            part = moved[moved["severity"] == level].groupby("setup")["rank_correlation"].mean()
+            part = moved[moved["severity"] == level].groupby("setup")["rank_correlation"].mean().dropna()
             title = (
                 f"heatmap's rank correlation with the clean one, severity {level:g}, {moved['eye'].nunique()} real eyes"
             )

@@ -130,23 +130,25 @@ class Moved:
     correlation: float
 
 
-def move(eye: Eye, study: Study, steps: Steps, target: int) -> dict[str, Moved]:
-    """Set-up -> how LRP's heatmap from a grade's output moves."""
+def move(eye: Eye, study: Study, steps: Steps, target: int) -> dict[str, Moved | str]:
+    """Set-up -> how LRP's heatmap from a grade's output moves, or why it has none."""
     return _move(eye.key, cache.study_stamp(study), steps, target, eye, study)
 
 
 @st.cache_data(max_entries=32, show_spinner=False, scope="session")
-def _move(key: str, stamp: cache.Stamp, steps: Steps, target: int, _eye: Eye, _study: Study) -> dict[str, Moved]:
+def _move(key: str, stamp: cache.Stamp, steps: Steps, target: int, _eye: Eye, _study: Study) -> dict[str, Moved | str]:
     preprocessings = {setup: model.info.preprocessing for setup, model in cache.models(_study).items()}
     pairs = {
         preprocessing: np.stack([view, _apply(view, steps, _eye)])
         for preprocessing, view in cache.look(_eye, _study).views.items()
     }
     inputs = {setup: preprocessing.normalize(pairs[preprocessing]) for setup, preprocessing in preprocessings.items()}
-    relevances = engines.attribute(_study, "alpha1_beta0", inputs, target)
-    maps = {setup: pool(relevance, "sum_pos") for setup, relevance in relevances.items()}
-    end = overlay.shared_scale_end(one.numpy() for pair in maps.values() for one in pair)
-    return {setup: _compare(pair, pairs[preprocessings[setup]], end) for setup, pair in maps.items()}
+    found = engines.attribute(_study, "alpha1_beta0", inputs, target)
+    maps = {setup: pool(one, "sum_pos") for setup, one in found.items() if isinstance(one, torch.Tensor)}
+    end = overlay.shared_scale_end(one.numpy() for pair in maps.values() for one in pair) if maps else 1.0
+    moved: dict[str, Moved | str] = {setup: one for setup, one in found.items() if isinstance(one, str)}
+    moved |= {setup: _compare(pair, pairs[preprocessings[setup]], end) for setup, pair in maps.items()}
+    return {setup: moved[setup] for setup in found}
 
 
 def _compare(maps: torch.Tensor, views: np.ndarray, end: float) -> Moved:

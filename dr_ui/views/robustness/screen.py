@@ -11,10 +11,9 @@ from plotly.subplots import make_subplots
 
 from dr_core.analysis.robustness import find_flips
 from dr_core.corruption import CORRUPTIONS, FAMILIES, MAX_SEVERITY
-from dr_core.data.grades import GRADES, TARGET_GRADE
+from dr_core.data.grades import TARGET_GRADE
 from dr_core.models.setups import Setup
 from dr_core.publish import overlay
-from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, case_list, chosen
 from dr_ui.eyes.cache import Eye
@@ -22,13 +21,11 @@ from dr_ui.parts import charts, no_answer, style, swipe
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.shell.navigation import kept_input
 from dr_ui.views.compare import screen as compare
-from dr_ui.views.robustness import cohort, damaged_eye
+from dr_ui.views.robustness import cohort, damage_cards, damaged_eye
+from dr_ui.views.robustness.damage_cards import Softmax
 from dr_ui.views.robustness.damaged_eye import Steps
 
 _NOTHING = "nothing more"
-
-Softmax = Mapping[str, np.ndarray]
-"""Set-up -> softmax, float64 (..., 5)."""
 
 
 def show(study: Study) -> None:
@@ -83,7 +80,7 @@ def _play(study: Study, eye: Eye, point: OperatingPoint) -> None:
         st.html(f'<p class="lens-small">{escape(CORRUPTIONS[name].description)}</p>')
     with models:
         st.html(
-            _cards_html(clean.answers, answers, point, study.setups)
+            damage_cards.damage_cards_html(clean.answers, answers, point, study.setups)
             + _summary_html(clean.answers, answers, point, study.setups)
             + no_answer.reasons_html(study, answers)
         )
@@ -148,42 +145,10 @@ def _label(steps: Steps) -> str:
     return ", then ".join(f"{CORRUPTIONS[name].label} {severity:g}" for name, severity in steps)
 
 
-def _cards_html(clean: Softmax, damaged: Softmax, point: OperatingPoint, setups: Mapping[str, Setup]) -> str:
-    cards = "".join(_card(setups[name], clean[name], damaged[name], point) for name in damaged)
-    return f'<div class="lens-cards lens-damage">{cards}</div>'
-
-
-def _card(setup: Setup, clean: np.ndarray, damaged: np.ndarray, point: OperatingPoint) -> str:
-    before, after = float(point.score(clean)), float(point.score(damaged))
-    threshold = point.threshold_of(setup.name)
-    flipped = bool(find_flips(np.array([before]), np.array([after]), threshold)[0])
-    word = "▲ referable" if after >= threshold else "▽ not referable"
-    best, label = int(damaged.argmax()), escape(setup.label)
-    flip = '<p class="lens-flip">⚠ decision flips</p>' if flipped else '<p class="lens-sure">as on the clean eye</p>'
-    return (
-        f'<section class="lens-card {style.setup_class(setup.name)}" aria-label="{label}"><h2>{label}</h2>'
-        f'<p class="lens-sure">{GRADES[best]}, {100 * damaged[best]:.0f} %</p>{_bars(clean, damaged)}'
-        f'<p class="lens-verdict">{word}</p><p class="lens-sure"><b>{after:.2f}</b>, clean {before:.2f}</p>{flip}'
-        "</section>"
-    )
-
-
-def _bars(clean: np.ndarray, damaged: np.ndarray) -> str:
-    shares = ", ".join(f"{grade} {100 * share:.0f} %" for grade, share in zip(GRADES, damaged, strict=True))
-    bars = "".join(
-        f'<div title="{grade}: {100 * now:.0f} %, clean {100 * before:.0f} %">'
-        f'<b style="bottom:{44 * before:.0f}px"></b>'
-        f'<span style="height:{max(1.0, 44 * now):.0f}px;background:{color}"></span></div>'
-        for grade, before, now, color in zip(GRADES, clean, damaged, GRADE_RAMP, strict=True)
-    )
-    axis = "".join(f"<div>{number}</div>" for number in range(len(GRADES)))
-    return (
-        f'<div class="lens-bars" role="img" aria-label="Probability of each grade: {shares}">{bars}</div>'
-        f'<div class="lens-axis" aria-hidden="true">{axis}</div>'
-    )
-
-
 def _summary_html(clean: Softmax, damaged: Softmax, point: OperatingPoint, setups: Mapping[str, Setup]) -> str:
+    damaged = point.answered(damaged)
+    if not damaged:
+        return '<p class="lens-sentence" role="status"><b>No model answers by this reading.</b></p>'
     changes = {name: float(point.score(damaged[name]) - point.score(clean[name])) for name in damaged}
     flipped = [
         escape(setups[name].label)
@@ -201,6 +166,7 @@ def _summary_html(clean: Softmax, damaged: Softmax, point: OperatingPoint, setup
 
 def _curve_figure(curves: Softmax, point: OperatingPoint, severity: float, setups: Mapping[str, Setup]) -> go.Figure:
     figure = go.Figure()
+    curves = point.answered(curves)
     for name, softmax in curves.items():
         scores, setup = point.score(softmax), setups[name]
         label, line = charts.chart_text(setup.label), charts.setup_line(setup)
@@ -230,7 +196,12 @@ def _show_heatmaps(study: Study, eye: Eye, steps: Steps) -> None:
     st.html(f'<div class="lens-cards">{cards}</div><p class="lens-small">{overlay.scale_bar_html()}</p>')
 
 
-def _heatmaps_card(setup: Setup, found: damaged_eye.Moved) -> str:
+def _heatmaps_card(setup: Setup, found: damaged_eye.Moved | str) -> str:
+    if isinstance(found, str):
+        return (
+            f'<section class="lens-card {style.setup_class(setup.name)}"><h2>{escape(setup.label)}</h2>'
+            f'<p class="lens-sure">{escape(found)}</p></section>'
+        )
     pictures = "".join(
         f'<figure><img src="data:image/jpeg;base64,{base64.b64encode(picture).decode()}" alt="{name}">'
         f"<figcaption>{name}</figcaption></figure>"
@@ -282,9 +253,10 @@ _ACROSS = 4
 
 
 def _scan_figure(clean: Softmax, grid: Softmax, point: OperatingPoint, setups: Mapping[str, Setup]) -> go.Figure:
+    grid = point.answered(grid)
     figure = make_subplots(
-        rows=-(-len(grid) // _ACROSS),
-        cols=min(len(grid), _ACROSS),
+        rows=max(1, -(-len(grid) // _ACROSS)),
+        cols=max(1, min(len(grid), _ACROSS)),
         shared_yaxes=True,
         horizontal_spacing=0.02,
         vertical_spacing=0.08,

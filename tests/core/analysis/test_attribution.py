@@ -124,7 +124,10 @@ def state(model):
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
-@pytest.mark.parametrize("rule", RULES)
+OF_RESNETS = [name for name in RULES if name != "attention_rollout"]
+
+
+@pytest.mark.parametrize("rule", OF_RESNETS)
 def test_the_model_stays_as_it_was(rule):
     model = build("resnet50_slim")
     model.conv1.weight.requires_grad_(True)
@@ -141,7 +144,7 @@ def test_the_model_stays_as_it_was(rule):
     assert model.conv1.weight.grad is None
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", OF_RESNETS)
 def test_every_rule_gives_a_map_of_the_image(rule):
     images = inputs(2, 64)
     explainer = Explainer(build("resnet50_slim"), rule)
@@ -198,8 +201,8 @@ def test_an_unknown_network_falls_back_to_zennit_and_says_so():
     assert explainer.engine == "zennit"
     assert "not a ResNet" in explainer.reason
     assert explainer.attribute(inputs(1, 64), 3).shape == (1, 3, 64, 64)
-    with pytest.raises(InputError, match=r"No answer from Grad-CAM, because it is a VGG, not a ResNet"):
-        Explainer(model, "grad_cam")
+    with pytest.raises(InputError, match=r"No answer from attention rollout, because a VGG has no attention"):
+        Explainer(model, "attention_rollout")
 
 
 LRP = [name for name, rule in RULES.items() if rule.family == "LRP"]

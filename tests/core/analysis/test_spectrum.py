@@ -3,24 +3,25 @@ import pytest
 import torch
 from torch import nn
 
+from dr_core.analysis.image_spectra import image_eigenvalues
 from dr_core.analysis.spectrum import (
     Moments,
+    SpectrumHooks,
     activation_eigenvalues,
     condition_number,
-    convolutions,
     count_rank,
-    image_eigenvalues,
     log_density,
+    measured_layers,
 )
 from dr_core.errors import InputError
-from dr_core.models.architectures import build_backbone
+from dr_core.models.architectures import build_backbone, build_network
 from tests.conftest import find_free_port
 
 
 def all_at_once(model, images, centered=True):
     """Keep every activation, then numpy's own covariance."""
     kept, handles = {}, []
-    for name, module in convolutions(model).items():
+    for name, module in measured_layers(model).items():
         handles.append(module.register_forward_hook(lambda _, __, output, name=name: kept.update({name: output})))
     with torch.inference_mode():
         model(images)
@@ -28,10 +29,31 @@ def all_at_once(model, images, centered=True):
         handle.remove()
     found = {}
     for name, output in kept.items():
-        vectors = output.double().transpose(0, 1).flatten(1).numpy()
+        if output.dim() == 2:  # the last layer, of which a whole image is one sample
+            continue
+        rows = output.movedim(1, -1) if isinstance(measured_layers(model)[name], nn.Conv2d) else output
+        vectors = rows.double().flatten(0, -2).T.numpy()
         covariance = np.cov(vectors, bias=True) if centered else vectors @ vectors.T / vectors.shape[1]
         found[name] = np.linalg.eigvalsh(np.atleast_2d(covariance))[::-1]
     return found
+
+
+@pytest.mark.parametrize(("arch", "size"), [("timm/test_vit", 160), ("timm/test_convnext", 64)])
+@pytest.mark.parametrize("centered", [True, False])
+def test_tokens_and_positions_are_samples_in_networks_with_linear_layers(arch, size, centered):
+    model = build_network(arch, 5, seed=1, size=size).double().eval()
+    images = torch.randn(4, 3, size, size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = all_at_once(model, images, centered)
+    with SpectrumHooks(model, centered=centered) as hooks:
+        for batch in images.split(3):
+            model(batch)
+        found, samples = hooks.eigenvalues(), hooks.samples()
+    assert list(found) == list(expected)
+    for name, values in found.items():
+        assert np.abs(values.numpy() - expected[name]).max() <= 1e-9 * expected[name][0]
+    if arch == "timm/test_vit":
+        assert samples["blocks.0.mlp.fc1"] == 4 * 101  # patches of 16 px and the class token
+        assert "head" not in found
 
 
 @pytest.mark.parametrize("centered", [True, False])
@@ -43,7 +65,7 @@ def test_any_batch_size_equals_all_at_once(centered, batch):
     found = activation_eigenvalues(model, images.split(batch), centered=centered)
     assert list(found) == list(expected)  # the order of the forward pass
     for name, values in found.items():
-        assert values.shape == (convolutions(model)[name].out_channels,)
+        assert values.shape == (measured_layers(model)[name].out_channels,)
         assert np.abs(values.numpy() - expected[name]).max() <= 1e-9 * expected[name][0]
 
 

@@ -146,7 +146,7 @@ BAD = {
     ),
     "binary.pth": (
         lambda path, state: torch.save(state | new_head(2), path),
-        "gives 2 numbers, a yes or no",
+        "gives 2 numbers, a yes or no; say that the outputs are `referable`",
     ),
     "one.pth": (
         lambda path, state: torch.save(state | new_head(1), path),

@@ -152,5 +152,38 @@ def test_photographs_with_masks_are_test_eyes_known_by_their_pictures(tmp_path):
     assign_role(study, "training", training)
     with pytest.raises(InputError, match=r"1 of its pictures \(IDRiD_01\) are used for training"):
         take_roles(study, [("test", masked), ("test", write(tmp_path / "t", ["z"], seed=5))])
-    register_roles(study, take_roles(study, [("test", masked)])[0])  # no model and no store says at which size
+    register_roles(study, take_roles(study, [("test", masked)], allow_overlap=True)[0])
     assert {member.role for member in read_roles(study)} == {"training", "test"}
+
+
+def write_training(folder, view, preparation):
+    write(folder, ["a", "b"], images=np.stack([view, view // 2]))
+    (folder / "store.json").write_text(json.dumps({"title": "Mine", "crop": preparation.crop}))
+    return folder
+
+
+@pytest.mark.parametrize(("size", "crop"), [(64, "squash"), (48, "field_of_view")])
+def test_photographs_with_masks_are_recognized_in_training_stores_of_any_preparation(tmp_path, size, crop):
+    """The study has no model, or one of another size: what its training eyes went through stands in their role."""
+    masked, study, preparation = tmp_path / "segmented", tmp_path / "study", Preprocessing(size=size, crop=crop)
+    list(draw_segmented(masked, 2, size=96, seed=0))
+    (first, _) = sorted(masked.rglob("IDRiD_*.jpg"))
+    view = view_eye(masked, first.relative_to(masked).as_posix(), preparation)
+    assign_role(study, "training", write_training(tmp_path / "train", view, preparation))
+    with pytest.raises(InputError, match=r"1 of its pictures \(IDRiD_01\) are used for training"):
+        take_roles(study, [("test", masked)])
+
+
+def test_photographs_that_have_a_role_are_looked_at_again_when_a_store_of_another_size_is_there(tmp_path):
+    masked, study, preparation = tmp_path / "segmented", tmp_path / "study", Preprocessing(size=64, crop="squash")
+    list(draw_segmented(masked, 1, size=96, seed=0))
+    (first,) = sorted(masked.rglob("IDRiD_*.jpg"))
+    assign_role(study, "test", write(tmp_path / "other", ["z"], seed=5))
+    assign_role(study, "test", masked)
+    view = view_eye(masked, first.relative_to(masked).as_posix(), preparation)
+    assign_role(study, "calibration", write_training(tmp_path / "own", view, preparation))
+    with pytest.raises(InputError, match=r"are used for calibration"):
+        assign_role(study, "test", masked)
+    assert len(assign_role(study, "test", masked, allow_overlap=True)) == 1
+    (again,) = (member for member in read_roles(study) if "photographs" in member.title)
+    assert len(again.eyes) == 2
