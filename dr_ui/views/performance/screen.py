@@ -22,7 +22,7 @@ from dr_ui.parts import charts, no_answer, roc_chart, tables
 from dr_ui.parts.roc_chart import Answers
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
-from dr_ui.views.performance import disagreement, few_labels, groups, measures, trust
+from dr_ui.views.performance import disagreement, few_labels, groups, measures, patients, trust
 
 _DRAWS = 200
 """Bootstrap draws of what is drawn while somebody waits."""
@@ -54,7 +54,8 @@ def show_page(study: Study) -> None:
     answers = {str(setup): read_answers(rows, reading) for setup, rows in mine.groupby("setup")}
     answers = {setup: answers[setup] for setup in study.setups if setup in answers}
     answers = {setup: one for setup, one in answers.items() if not np.isnan(one[1]).any()}
-    st.html(no_answer.limits_html(study))
+    if limits := no_answer.limits_html(study):
+        st.html(limits)
     labels = next(iter(answers.values()))[0]
     if not 0 < labels.sum() < len(labels):
         st.warning(f"{reading}: all {len(labels)} eyes are of one class, so that no model can be measured on them.")
@@ -87,13 +88,21 @@ def _show_more(
     study: Study, mine: pd.DataFrame, answers: Answers, points: Mapping[str, Operation], reading: str
 ) -> None:
     apart, numbers, grades, parts, referral, holds = st.tabs(
-        ["Disagreement", "All measures", "Five grades", "Subgroups", "Selective referral", "Calibration and sets"]
+        [
+            "Disagreement",
+            "All measures",
+            "Five grades",
+            "Subgroups and patients",
+            "Selective referral",
+            "Calibration and sets",
+        ]
     )
     with numbers:
         measures.show(study, mine, reading)
     with parts:
         _show_groups(study, mine, points, reading)
         groups.show(study, str(mine["data"].iloc[0]), reading)
+        patients.show(study, mine, reading)
     with holds:
         trust.show(study, mine, answers, reading)
     with grades:
