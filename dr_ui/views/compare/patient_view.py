@@ -111,7 +111,7 @@ def _score(softmax: np.ndarray | None, point: OperatingPoint) -> float:
 def _row(label: str, scores: Mapping[str, float], threshold: float | None) -> dict[str, str]:
     answer = answer_patient(scores, math.inf if threshold is None else threshold)
     eyes = {name: "no answer" if math.isnan(score) else f"{score:.2f}" for name, score in scores.items()}
-    return {"set-up": label, **eyes, "patient": _patient(answer, threshold)}
+    return {"set-up": label, "patient": _patient(answer, threshold), **eyes}
 
 
 def _patient(answer: PatientAnswer, threshold: float | None) -> str:

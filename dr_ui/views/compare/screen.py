@@ -85,7 +85,7 @@ def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
 def _show_links(eye: Eye) -> None:
     """Links to damage and heatmaps; the session goes along, with its uploads, threshold and reading."""
     query = choice.query_of(eye)
-    for column, (page, label) in zip(st.columns([1, 1, 1.2]), _NEXT_PAGES.items(), strict=False):
+    for column, (page, label) in zip(st.columns([1.4, 1, 0.8]), _NEXT_PAGES.items(), strict=False):
         with column:
             st.page_link(page, label=label, query_params=query)
 
