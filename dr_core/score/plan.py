@@ -185,7 +185,7 @@ def plan_scoring(study: Study, given: Sequence[Path], out: Path, config: ScoreCo
 
 
 def _find_thresholds(study: Study, config: ScoreConfig) -> dict[int, dict[str, float]]:
-    found = {
+    found: dict[int, dict[str, float]] = {
         reading.positive_from: find_thresholds(study, config.criterion, config.chosen_on, reading.name)
         for reading in referable_readings()
     }

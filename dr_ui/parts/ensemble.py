@@ -9,7 +9,7 @@ from dr_core.data.grades import GRADES
 from dr_ui.parts.operating_point import OperatingPoint
 
 
-def answer_html(answers: Mapping[str, np.ndarray], point: OperatingPoint) -> str:
+def mean_html(answers: Mapping[str, np.ndarray], point: OperatingPoint) -> str:
     """What the mean says; empty where fewer than two models tell the grades apart.
 
     Args:

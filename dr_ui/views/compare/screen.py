@@ -75,7 +75,7 @@ def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
             + within.note_html(study, judgement, point)
             + answer_cards.cards_html(answers, point, study.setups, grayed=judgement.is_outside)
             + answer_cards.agreement_html(agreement, point, study.setups)
-            + ensemble.answer_html(answers, point)
+            + ensemble.mean_html(answers, point)
             + calibrated.answer_html(study, answers, point)
             + _missing_html(study, set(answers))
         )
