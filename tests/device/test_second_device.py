@@ -10,10 +10,6 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
-
-if importlib.util.find_spec("torch_xla"):  # XLA's tensors cannot be made or moved in inference mode
-    torch.inference_mode = lambda mode=True: torch.no_grad() if mode else torch.enable_grad()
-
 from torchvision.models.resnet import Bottleneck, ResNet
 
 from dr_core.analysis.attribution import Explainer
