@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dr_cli.main import COMMANDS, build_parser
+from dr_core.experiments.registry import EXPERIMENTS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -36,6 +37,10 @@ def read(path):
     return path.read_text(encoding="utf-8").replace("\\\n", " ")
 
 
+ALL_COMMANDS = set(COMMANDS) | {name for name in EXPERIMENTS if name != "performance"}
+"""Those of the program and of experiments; performance is measured by `evaluate`."""
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_link_leads_somewhere(document):
     for target, anchor in LINK.findall(read(document)):
@@ -56,7 +61,7 @@ def test_every_command_and_option_that_is_named_exists():
     seen = 0
     for document in DOCUMENTS:
         for command, rest in COMMAND.findall(read(document)):
-            assert command in COMMANDS, f"{document.name}: {command}"
+            assert command in ALL_COMMANDS, f"{document.name}: {command}"
             known = options_of(build_parser([command]))
             own = rest.split(" -- ")[0]
             for option in re.findall(r"(?<=\s)--[a-z][a-z-]*", own):
@@ -67,4 +72,4 @@ def test_every_command_and_option_that_is_named_exists():
 
 def test_every_command_is_documented():
     text = "".join(read(document) for document in DOCUMENTS)
-    assert {command for command, _ in COMMAND.findall(text)} == set(COMMANDS)
+    assert {command for command, _ in COMMAND.findall(text)} == ALL_COMMANDS
