@@ -44,6 +44,9 @@ def test_every_page_opens(imported, page, monkeypatch):
     if page in ("home.py", "1_Compare.py", "3_Explain.py"):
         assert "Lab grades" in text
         assert "Lab cumulative" in text
+    if page == "home.py":
+        assert text.count("<span>eyes</span>") == 2
+        assert text.count("<span>eyes, 2-4 (ICDR)</span>") == 1  # its AUC is of another reading than the others'
     if page == "1_Compare.py":
         assert "Single grades: no answer, because this model has two outputs." in text
         assert "Lab referable tells grades 0-1 from grades 2-4." in text
