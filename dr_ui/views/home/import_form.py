@@ -110,23 +110,13 @@ def _ask() -> dict[str, str]:
             accept_new_options=True,
             help="One of these, or timm/NAME where installed.",
         )
-        outputs = st.selectbox(
-            "Outputs of the last layer",
-            [_BY_COUNT, *get_args(Outputs)],
-            help="grades: five logits; cumulative: four, of being worse; regression: the grade as a number; referable: "
-            "one or two, of yes or no.",
-        )
+        outputs = _ask_outputs()
         size = st.number_input("Input, px", 16, 4096, 224)
     with third:
         crop = st.selectbox("Crop", get_args(Crop), format_func=lambda name: name.replace("_", " "))
         mean = st.text_input("Mean of red, green, blue", " ".join(map(str, IMAGENET_MEAN)))
         std = st.text_input("Standard deviation", " ".join(map(str, IMAGENET_STD)))
-    reading = st.selectbox(
-        "Reading that referable outputs answer",
-        [_NO_READING, *READINGS],
-        help="The grades that the yes of a last layer with one or two outputs means. Such a model answers this reading "
-        "alone; nothing is said of single grades.",
-    )
+    reading = _ask_reading()
     origin, method = st.columns(2, gap="medium")
     initialization = origin.text_input("First weights", "none", help="none, imagenet, or another source in a word.")
     pretraining = method.text_input("Pretraining", "none", help="none, supervised, moco, dino, ...")
@@ -135,8 +125,8 @@ def _ask() -> dict[str, str]:
         "label": label or name,
         "trained": trained,
         "arch": arch or "",
-        "outputs": outputs or _BY_COUNT,
-        "reading": reading or _NO_READING,
+        "outputs": outputs,
+        "reading": reading,
         "size": str(size),
         "crop": crop or "",
         "mean": mean,
@@ -144,6 +134,26 @@ def _ask() -> dict[str, str]:
         "initialization": initialization,
         "pretraining": pretraining,
     }
+
+
+def _ask_outputs() -> str:
+    outputs = st.selectbox(
+        "Outputs of the last layer",
+        [_BY_COUNT, *get_args(Outputs)],
+        help="grades: five logits; cumulative: four, of being worse; regression: the grade as a number; referable: "
+        "one or two, of yes or no.",
+    )
+    return outputs or _BY_COUNT
+
+
+def _ask_reading() -> str:
+    reading = st.selectbox(
+        "Reading that referable outputs answer",
+        [_NO_READING, *READINGS],
+        help="The grades that the yes of a last layer with one or two outputs means. Such a model answers this reading "
+        "alone; nothing is said of single grades.",
+    )
+    return reading or _NO_READING
 
 
 def _read_fields(fields: dict[str, str]) -> _Asked:
