@@ -22,7 +22,7 @@ from dr_ui.parts import charts, no_answer, roc_chart, tables
 from dr_ui.parts.roc_chart import Answers
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
-from dr_ui.views.performance import disagreement, few_labels, groups, measures, trust
+from dr_ui.views.performance import disagreement, few_labels, groups, measures, patients, trust
 
 _DRAWS = 200
 """Bootstrap draws of what is drawn while somebody waits."""
@@ -90,13 +90,21 @@ def _show_more(
     study: Study, mine: pd.DataFrame, answers: Answers, points: Mapping[str, Operation], reading: str
 ) -> None:
     apart, numbers, grades, parts, referral, holds = st.tabs(
-        ["Disagreement", "All measures", "Five grades", "Subgroups", "Selective referral", "Calibration and sets"]
+        [
+            "Disagreement",
+            "All measures",
+            "Five grades",
+            "Subgroups and patients",
+            "Selective referral",
+            "Calibration and sets",
+        ]
     )
     with numbers:
         measures.show(study, mine, reading)
     with parts:
         _show_groups(study, mine, points, reading)
         groups.show(study, str(mine["data"].iloc[0]), reading)
+        patients.show(study, mine, reading)
     with holds:
         trust.show(study, mine, answers, reading)
     with grades:
