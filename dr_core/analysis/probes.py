@@ -11,52 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from dr_core.errors import InputError
-from dr_core.models.heads import GradeLogits
+from dr_core.models.structure import list_blocks
 
 _FOLDS = 4
 _PENALTY = 0.1
 """Inverse strength of the ridge penalty: there are more features than eyes."""
-
-
-def list_blocks(model: nn.Module) -> dict[str, nn.Module]:
-    """Name the blocks of a network as the network does, from the input to the output.
-
-    A block is a member of a sequence of modules that holds two layers with weights or more, and no such sequence of
-    blocks itself: a residual block of a ResNet or of ConvNeXt, an inverted bottleneck of EfficientNet, a layer of a
-    DenseNet's dense block, an attention block of a ViT.
-
-    Args:
-        model: The network, perhaps behind another head.
-
-    Raises:
-        InputError: If the model has none.
-    """
-    model = model.network if isinstance(model, GradeLogits) else model
-    members = {
-        f"{path}.{name}" if path else name: module
-        for path, sequence in model.named_modules()
-        if isinstance(sequence, _SEQUENCES)
-        for name, module in sequence.named_children()
-        if not isinstance(module, _SEQUENCES) and _count_layers(module) > 1
-    }
-    blocks = {
-        name: module for name, module in members.items() if not any(other.startswith(f"{name}.") for other in members)
-    }
-    if not blocks:
-        raise InputError(
-            f"A {type(model).__name__} has no blocks that could be named; no analysis by block is possible."
-        )
-    return blocks
-
-
-_SEQUENCES = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-
-
-def _count_layers(module: nn.Module) -> int:
-    """Number of modules inside that have weights of their own."""
-    return sum(
-        1 for part in module.modules() if part is not module and any(True for _ in part.parameters(recurse=False))
-    )
 
 
 def average_positions(features: Tensor) -> Tensor:

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from dr_core.analysis.probes import average_positions, list_blocks
+from dr_core.analysis.probes import average_positions
 from dr_core.errors import InputError
+from dr_core.models.structure import list_blocks
 
 FEWEST_EYES = 4
 """Eyes of which unbiased HSIC exists: it divides by n (n - 3)."""

@@ -51,8 +51,8 @@ TABLES: dict[str, dict[str, str]] = {
         "seed": "seed of its training run",
         "fraction": "share of the labels that the run used, in percent",
         "rule": "attribution method",
-        "check": "cascade: stages randomized from the output on; class: another grade asked about",
-        "step": "last stage that was randomized, or the other grade",
+        "check": "cascade: stages randomized from the output on; class: another output asked about",
+        "step": "last stage that was randomized, or the other grade; of two outputs the grades of the other one",
         "measure": "spearman inside the field of view, or ssim; against the map of the trained network and the target",
         "value": "-1 to 1, 1 = the same map; NaN where one of the two is no answer",
     },
@@ -123,35 +123,28 @@ def check_sanity(
     total, done = len(config.rules) * len(models), 0
     for setup, model in models.items():
         for rule in config.rules:
-            if model.info.can_answer(config.target):
-                target = model.info.output_of(config.target)
-                found = _check_rule(model.model, rule, setup, views, target, config)
-            else:  # the table has no row of it; a page says why
-                found = iter(())
+            answers = model.info.can_answer(config.target)  # of others the table has no row; a page says why
+            found = _check_rule(model, rule, setup, views, config) if answers else ()
             rows = [{"setup": setup, "rule": rule, **row} for row in found]
             done += 1
             yield MeasuredRows(done=done, total=total, rows=pd.DataFrame(rows, columns=MEASURED))
 
 
 def _check_rule(
-    model: nn.Module, rule: str, setup: str, views: Sequence[EyeInView], target: int, config: SanityConfig
+    loaded: LoadedModel, rule: str, setup: str, views: Sequence[EyeInView], config: SanityConfig
 ) -> Iterator[dict[str, object]]:
+    model, target = loaded.model, loaded.info.output_of(config.target)
     own = [_map(model, rule, view.inputs[setup], target) for view in views]
     for stage, randomized in randomize_cascade(model, derive_seed(config.seed, "cascade") % 2**31, by_stage=True):
         others = _maps(randomized, rule, [view.inputs[setup] for view in views], target)
         for view, first, second in zip(views, own, others, strict=True):
             yield from _compare(view, setup, CASCADE, stage, first, second)
-    classes = _count_classes(model, views[0].inputs[setup])
-    for grade in range(classes):
-        if grade != target:
-            others = _maps(model, rule, [view.inputs[setup] for view in views], grade)
+    for output, name in enumerate(loaded.info.classes):
+        if output != target:
+            others = _maps(model, rule, [view.inputs[setup] for view in views], output)
+            step = name if loaded.info.positive_from else str(output)
             for view, first, second in zip(views, own, others, strict=True):
-                yield from _compare(view, setup, CLASSES, str(grade), first, second)
-
-
-def _count_classes(model: nn.Module, inputs: Tensor) -> int:
-    result: int = model(inputs).shape[1]
-    return result
+                yield from _compare(view, setup, CLASSES, step, first, second)
 
 
 def _map(model: nn.Module, rule: str, inputs: Tensor, target: int) -> np.ndarray | None:
@@ -247,7 +240,9 @@ def arrange_sanity(summary: pd.DataFrame) -> pd.DataFrame:
 
 def name_step(check: str, step: str) -> str:
     """Name a step for people."""
-    return f"asked about “{GRADES[int(step)]}”" if check == CLASSES else f"randomized down to {step}"
+    if check != CLASSES:
+        return f"randomized down to {step}"
+    return f"asked about “{GRADES[int(step)] if step.isdigit() else step}”"
 
 
 def _plan(study: Study, inputs: Inputs, config: SanityConfig, device: str) -> list[Step]:

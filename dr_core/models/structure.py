@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import ResNet
 
+from dr_core.errors import InputError
 from dr_core.models.heads import GradeLogits
 
-_CONTAINERS = (nn.Sequential, nn.ModuleList)
+_SEQUENCES = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 def bare_network(model: nn.Module) -> nn.Module:
@@ -29,17 +30,60 @@ def list_units(model: nn.Module) -> dict[str, nn.Module]:
         model: Any network.
 
     Returns:
-        Name in the network -> module: `layer1.0` of a ResNet, `stages.0` of a ConvNeXt, `blocks.0` of a ViT.
+        Name in the network, without what stands before it behind another head -> module: `layer1.0` of a ResNet,
+        `stages.0` of a ConvNeXt, `blocks.0` of a ViT.
     """
-    network, prefix = bare_network(model), "" if bare_network(model) is model else "network."
     found: dict[str, nn.Module] = {}
-    for name, child in network.named_children():
-        parts = list(child.named_children()) if isinstance(child, _CONTAINERS) else []
+    for name, child in bare_network(model).named_children():
+        parts = list(child.named_children()) if isinstance(child, _SEQUENCES) else []
         if len(parts) > 1 and any(list(module.children()) for _, module in parts):
-            found |= {f"{prefix}{name}.{part}": module for part, module in parts}
+            found |= {f"{name}.{part}": module for part, module in parts}
         else:
-            found[f"{prefix}{name}"] = child
+            found[name] = child
     return found
+
+
+def list_blocks(model: nn.Module) -> dict[str, nn.Module]:
+    """Name the blocks of a network, the smallest of its units, from the input to the output.
+
+    A block is a member of a sequence of modules that holds two layers with weights or more, and no such sequence of
+    blocks itself: a residual block of a ResNet or of ConvNeXt, an inverted bottleneck of EfficientNet, a layer of a
+    DenseNet's dense block, an attention block of a ViT. Stem and head are none.
+
+    Args:
+        model: The network, perhaps behind another head.
+
+    Raises:
+        InputError: If the model has none.
+    """
+    network = bare_network(model)
+    members = {
+        f"{path}.{name}" if path else name: module
+        for path, sequence in network.named_modules()
+        if isinstance(sequence, _SEQUENCES)
+        for name, module in sequence.named_children()
+        if not isinstance(module, _SEQUENCES) and _count_layers(module) > 1
+    }
+    blocks = {
+        name: module for name, module in members.items() if not any(other.startswith(f"{name}.") for other in members)
+    }
+    if not blocks:
+        raise InputError(
+            f"A {type(network).__name__} has no blocks that could be named; no analysis by block is possible."
+        )
+    return blocks
+
+
+def _count_layers(module: nn.Module) -> int:
+    """Number of modules inside that have weights of their own."""
+    return sum(
+        1 for part in module.modules() if part is not module and any(True for _ in part.parameters(recurse=False))
+    )
+
+
+def _own_name(model: nn.Module, layer: str) -> str:
+    """Name of a layer in the network that stands behind a rule for its last layer."""
+    return layer if bare_network(model) is model else layer.removeprefix("network.")
 
 
 def stage_of(model: nn.Module, layer: str) -> str:
@@ -48,8 +92,9 @@ def stage_of(model: nn.Module, layer: str) -> str:
     A ResNet's are `conv1` (with its batch norm), `layer1` to `layer4` and `fc`; of other networks those of
     `list_units`, where all that stands behind the last unit of a sequence is one part, the head.
     """
+    layer = _own_name(model, layer)
     if isinstance(bare_network(model), ResNet):
-        first = layer.removeprefix("network.").split(".")[0]
+        first = layer.split(".")[0]
         return "conv1" if first in ("conv1", "bn1") else first
     units = list(list_units(model))
     unit = next((name for name in units if layer == name or layer.startswith(f"{name}.")), layer)
@@ -59,8 +104,9 @@ def stage_of(model: nn.Module, layer: str) -> str:
 
 def is_stem(model: nn.Module, layer: str) -> bool:
     """Whether a layer lies before the first stage or block of its network."""
+    layer = _own_name(model, layer)
     if isinstance(bare_network(model), ResNet):
-        return not layer.removeprefix("network.").startswith("layer")
+        return not layer.startswith("layer")
     units = list(list_units(model))
     first = next((number for number, name in enumerate(units) if name.split(".")[-1].isdigit()), 0)
     return any(layer == name or layer.startswith(f"{name}.") for name in units[:first])

@@ -22,6 +22,9 @@ _FURTHER = ("convnext_tiny", "efficientnet_b0", "densenet121", "vit_small_patch1
 
 _SHOWN = 5
 
+_AVERAGED = frozenset({"ema", "teacher"})
+"""Words in a prefix that mean a moving average of weights."""
+
 _DECODERS = ("decoder", "mask_token", "projection", "predictor", "contrastive_head.")
 """Beginnings of names of what pretrainings put behind an encoder, which are no last layers."""
 
@@ -103,7 +106,10 @@ def map_weights(
 
 
 def find_prefix(own: Mapping[str, object], given: Mapping[str, object]) -> str:
-    """What stands before a network's names in a file: of all that do, what most of them bear; the first in the file."""
+    """What stands before a network's names in a file: of all that do, what most of them bear.
+
+    Of several with as many, averaged weights come first, which are what their authors evaluate; then the file's order.
+    """
     anchors = list(own)[:_ANCHORS]
     candidates = dict.fromkeys(
         name.removesuffix(anchor)
@@ -112,7 +118,11 @@ def find_prefix(own: Mapping[str, object], given: Mapping[str, object]) -> str:
         if name == anchor or name.endswith(f".{anchor}")
     )
     counts = {prefix: sum(f"{prefix}{name}" in given for name in own) for prefix in candidates}
-    return max(counts, key=lambda prefix: counts[prefix], default="")
+    return max(counts, key=lambda prefix: (counts[prefix], not _AVERAGED.isdisjoint(_split(prefix))), default="")
+
+
+def _split(prefix: str) -> list[str]:
+    return prefix.replace("_", ".").split(".")
 
 
 def _find_head(

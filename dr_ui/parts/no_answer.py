@@ -21,15 +21,20 @@ def reasons_html(study: Study, answered: Collection[str]) -> str:
         study: The study.
         answered: Set-ups whose answers are shown.
     """
-    return limits_html(study) + "".join(
+    return _limits_html(study) + "".join(
         f'<p class="lens-warning" role="alert">No answer of {escape(study.setups[setup].label)}, because: '
         f"{escape(reason)}</p>"
         for setup, reason in cache.unanswered(study, answered).items()
     )
 
 
-def limits_html(study: Study) -> str:
-    """A sentence for each model with two outputs: what it answers, and that it answers nothing else."""
+def show_limits(study: Study) -> None:
+    """Say of each model with two outputs what it answers, and that it answers nothing else."""
+    if sentences := _limits_html(study):  # Streamlit refuses to show nothing
+        st.html(sentences)
+
+
+def _limits_html(study: Study) -> str:
     return "".join(
         f'<p class="lens-small">{escape(study.setups[setup].label)} tells {" from ".join(groups)}. About single '
         f"grades and other readings: {TWO_OUTPUTS}.</p>"

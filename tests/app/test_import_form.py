@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from dr_core.data.grades import READINGS
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.models.architectures import build_backbone
 from dr_core.models.setups import Setup
@@ -49,13 +50,17 @@ def labeled(widgets, label):
     return next(one for one in widgets if one.label == label)
 
 
-def checked(app, content, name="lab_swav", arch="resnet18", mean="0.5 0.5 0.5"):
+def checked(app, content, name="lab_swav", arch="resnet18", mean="0.5 0.5 0.5", outputs=None, reading=None):
     labeled(app.file_uploader, "Weights").set_value([("mine.pth", content, "application/octet-stream")])
     labeled(app.text_input, "Name").set_value(name)
     labeled(app.text_input, "Label on pages").set_value("SwAV *of the lab*")
     labeled(app.selectbox, "Architecture").set_value(arch)
     labeled(app.number_input, "Input, px").set_value(64)
     labeled(app.text_input, "Mean of red, green, blue").set_value(mean)
+    if outputs:
+        labeled(app.selectbox, "Outputs of the last layer").set_value(outputs)
+    if reading:
+        labeled(app.selectbox, "Reading that referable outputs answer").set_value(reading)
     labeled(app.button, "Check: how do the weights fit?").click()
     return app.run()
 
@@ -90,6 +95,28 @@ def test_the_mapping_is_shown_first_and_written_on_request_alone(study):
         imported.load_model("lab_swav").model.conv1.weight, build_backbone("resnet18", 5, 3).conv1.weight
     )
     assert not list(Path(tempfile.gettempdir()).iterdir())
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_head_that_says_yes_or_no_is_imported_with_the_reading_it_answers(study, count):
+    content = weights(build_backbone("resnet18", count, 3).state_dict())
+    refused = checked(page_at("home.py").run(), content, outputs="referable")
+    assert "the lowest grade must be given that its yes means" in refused.error[0].value
+    refused = checked(page_at("home.py").run(), content, outputs="regression", reading="any DR")
+    assert "of no other" in refused.error[0].value
+    app = checked(page_at("home.py").run(), content, outputs="referable", reading="grades 2-4 against 0-1")
+    assert not app.exception
+    assert not app.error
+    assert "tells grades 0-1 from grades 2-4" in " ".join(one.value for one in app.caption)
+    next(button for button in app.button if button.label == "Import it").click().run()
+    assert not app.exception
+    info = open_study(study).load_model("lab_swav").info
+    assert (info.outputs, info.positive_from, info.classes) == ("referable", 2, ("grades 0-1", "grades 2-4"))
+
+
+def test_every_reading_is_offered(study):
+    offered = labeled(page_at("home.py").run().selectbox, "Reading that referable outputs answer").options
+    assert offered[1:] == list(READINGS)
 
 
 class Evil:

@@ -1,5 +1,6 @@
 """A study of imported models alone opens every page: what needs a training run says so."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from dr_core.data.grades import POSITIVE
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.models.architectures import build_backbone, build_network
 from dr_core.models.setups import Setup
+from dr_core.study.folder import open_study, write_study_info
 from dr_core.study.importing import ImportRequest, import_model
 from tests.app.page_driver import html_of, page_at
 from tests.cli.test_measure_commands import write_store
@@ -44,6 +46,9 @@ def test_every_page_opens(imported, page, monkeypatch):
     if page in ("home.py", "1_Compare.py", "3_Explain.py"):
         assert "Lab grades" in text
         assert "Lab cumulative" in text
+    if page == "home.py":
+        assert text.count("<span>eyes</span>") == 2
+        assert text.count("<span>eyes, 2-4 (ICDR)</span>") == 1  # its AUC is of another reading than the others'
     if page == "1_Compare.py":
         assert "Single grades: no answer, because this model has two outputs." in text
         assert "Lab referable tells grades 0-1 from grades 2-4." in text
@@ -79,6 +84,21 @@ def tokens(tmp_path_factory):
     return folder / "study"
 
 
+def test_explain_opens_with_a_method_that_fits_the_models_asked_first(tokens, tmp_path, monkeypatch):
+    """The first of the registry fits a model with two outputs alone, which nobody has asked yet."""
+    study = shutil.copytree(tokens, tmp_path / "study")
+    torch.save(build_backbone("resnet18", 2, 0).state_dict(), tmp_path / "yes.pth")
+    setup, size = Setup(name="lab_yes", label="Lab yes or no"), Preprocessing(size=64)
+    request = ImportRequest(file=tmp_path / "yes.pth", study=study, setup=setup, arch="resnet18", preprocessing=size)
+    import_model(replace(request, positive_from=2))
+    monkeypatch.setenv("DR_STUDY", str(study))
+    app = page_at("3_Explain.py").run(timeout=300)
+    assert not app.exception
+    assert not app.error
+    assert app.selectbox(key="rule").options[0] == "AttnLRP"
+    assert "LRP alpha1-beta0" in app.selectbox(key="rule").options
+
+
 @pytest.mark.parametrize("page", ["1_Compare.py", "2_Robustness.py", "3_Explain.py"])
 def test_a_network_of_tokens_is_asked_by_what_fits_it(tokens, page, monkeypatch):
     monkeypatch.setenv("DR_STUDY", str(tokens))
@@ -95,3 +115,16 @@ def test_a_network_of_tokens_is_asked_by_what_fits_it(tokens, page, monkeypatch)
         app.toggle(key="lrp").set_value(True).run(timeout=300)
         assert not app.exception
         assert "No answer from LRP alpha1-beta0, because it has layers that LRP has no rule for" in html_of(app)
+
+
+def test_of_models_that_do_not_answer_a_reading_performance_says_so(imported, tmp_path, monkeypatch):
+    """A study of one model that tells grades 0-1 from 2-4 has no answer about grades 3-4, and says why."""
+    study = shutil.copytree(imported, tmp_path / "study")
+    info = open_study(study).info
+    write_study_info(study, replace(info, setups=tuple(one for one in info.setups if one.name == "lab_referable")))
+    monkeypatch.setenv("DR_STUDY", str(study))
+    app = page_at("5_Performance.py").run(timeout=300)
+    assert not app.exception
+    assert not app.error
+    said = " ".join(one.value for one in app.info) + html_of(app)
+    assert "no answer, because this model has two outputs" in said

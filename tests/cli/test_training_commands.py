@@ -112,7 +112,11 @@ def test_published_weights_start_a_finetuning(eyes, tmp_path, setup, capsys):
     assert finetune(eyes, tmp_path / "study", *options, setup=setup) == 0
     capsys.readouterr()
     assert finetune(eyes, tmp_path / "study", "--weights", str(path), setup=setup) == 2
-    assert "another architecture" in capsys.readouterr().err  # the slim network is no ResNet-50
+    assert "of another shape: " in capsys.readouterr().err  # the slim network is no ResNet-50
+    other = {"ifi_fs": "ifi_cl", "ifi_cl": "ifi_fs"}[setup]
+    path = path.rename(tmp_path / "resnet50-0676ba61.pth") if setup == "ifi_fs" else path
+    assert finetune(eyes, tmp_path / "study", "--weights", str(path), setup=other) == 2
+    assert "holds weights of another pretraining" in capsys.readouterr().err
 
 
 def test_offline_the_missing_weights_are_named(eyes, tmp_path, monkeypatch, capsys):

@@ -26,7 +26,7 @@ NOTHING_TO_COMPUTE = {
         "why_no_map",
         "why_no_untrained",
     },
-    "probes.py": {"list_blocks", "pool_features", "strongest_block"},  # choose layers
+    "probes.py": {"pool_features", "strongest_block"},  # choose layers
     "faithfulness.py": {"describe_faithfulness", "perturb", "take_away"},  # fill pictures, say things in words
     "discrimination.py": {"check_scores"},  # checks arguments
     "explanation.py": {"describe_all", "describe_explanation", "find_best"},  # put shares into words

@@ -126,7 +126,7 @@ def _check_one_size(method: Method, config: SelfSupervisedConfig, arch: str, sid
     scales = {view.scale for view in method.views(config)}
     if config.view_size not in (None, side) or scales != {1.0}:
         raise InputError(
-            f"{arch} takes images of one size: leave `view_size` out, since the store's are {side} px, and set "
+            f"{arch} takes images of one size: set `view_size` to {side}, the side of the store's images, and "
             "`local_views` to 0 where the method has them."
         )
 

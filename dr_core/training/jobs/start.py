@@ -1,8 +1,8 @@
 """Where a set-up's finetuning starts from: declared, never guessed, and built in one function."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +21,7 @@ from dr_core.models.imagenet_weights import (
     read_weights,
     start_from,
 )
-from dr_core.models.setups import Setup
+from dr_core.models.setups import PRETRAINING_LABELS, Setup
 from dr_core.models.weight_mapping import fill_encoder
 from dr_core.models.weights_file import read_weights_file
 from dr_core.seeds import derive_seed
@@ -123,17 +123,26 @@ def build_start(setup: Setup, start: Start, arch: str, seed: int, size: int = 22
         if done < state.get("epochs", done):
             raise InputError(f"The pretraining in {start.path} has done {done} of {state['epochs']} epochs.")
         load_encoder(network, start.path, recognize_method(state).encoder, head)
-    elif start.source == "file" and start.path is not None and not _is_known(setup, network):
-        fill_encoder(network, read_weights_file(start.path).tensors, head)
-    elif start.source != "random":
+    elif start.source == "file" and start.path is not None:
+        tensors = read_weights_file(start.path).tensors
+        _check_pretraining(setup, start.path, tensors)
+        fill_encoder(network, tensors, head)
+    elif start.source == "published":
         if not isinstance(network, ResNet):
             raise InputError(f"The published weights are of a ResNet-50, not of {arch}; name a file of its weights.")
-        form = EXTERNAL.get(setup.pretraining) or replace(EXTERNAL["supervised"], title=f"weights of {setup.label}")
-        path = start.path or cache_folder() / form.file_name
+        form = EXTERNAL[setup.pretraining]
+        path = cache_folder() / form.file_name
         start_from(network, read_weights(form, path), str(path))
     return replace_head(network, CLASSES, derive_seed(seed, "head"), head)
 
 
-def _is_known(setup: Setup, network: nn.Module) -> bool:
-    """Whether a file of a set-up's weights has the form in which their authors published them."""
-    return setup.pretraining in EXTERNAL and isinstance(network, ResNet)
+def _check_pretraining(setup: Setup, path: Path, names: Iterable[str]) -> None:
+    """Refuse the weights of another pretraining than the set-up's, where the file shows whose they are."""
+    published = {form.file_name: name for name, form in EXTERNAL.items()}
+    queries = any("encoder_q" in name.split(".") for name in names)
+    shown = published.get(path.name, "moco" if queries else setup.pretraining)
+    if setup.pretraining in EXTERNAL and shown != setup.pretraining:
+        raise InputError(
+            f"{path} holds weights of another pretraining ({PRETRAINING_LABELS[shown]}) than that of {setup.label} "
+            f"({PRETRAINING_LABELS[setup.pretraining]}); name the file that belongs to the set-up."
+        )

@@ -1,12 +1,14 @@
 """Explainers shared by all sessions: one for each model and attribution method."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import streamlit as st
 import torch
 
-from dr_core.analysis.attribution import RULES, Explainer
+from dr_core.analysis.attribution import RULES, AttributionRule, Explainer
+from dr_core.data.grades import TARGET_GRADE
 from dr_core.errors import InputError
+from dr_core.models.checkpoint import LoadedModel
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.shell.device import each, model_device
@@ -34,14 +36,24 @@ def attribute(
 
 
 def fitting_rules(study: Study) -> list[str]:
-    """Attribution methods that fit at least one model of a study, in the registry's order; all where it has none."""
+    """Attribution methods that fit at least one model of a study; all where it has none.
+
+    Those that fit most of the models that a page asks first (about the paper's target, where any answers it) come
+    first, so that it opens with heatmaps where there can be some; then the registry's order.
+    """
     return _fitting(cache.study_stamp(study), study) or list(RULES)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
 def _fitting(stamp: cache.Stamp, _study: Study) -> list[str]:
-    networks = [model.model for model in cache.models(_study).values()]
-    return [name for name, rule in RULES.items() if any(rule.why_unfit(one) is None for one in networks)]
+    loaded = list(cache.models(_study).values())
+    asked = [model for model in loaded if model.info.can_answer(TARGET_GRADE)] or loaded
+    fitting = [name for name, rule in RULES.items() if _count_fitting(rule, loaded)]
+    return sorted(fitting, key=lambda name: -_count_fitting(RULES[name], asked))
+
+
+def _count_fitting(rule: AttributionRule, models: Iterable[LoadedModel]) -> int:
+    return sum(rule.why_unfit(model.model) is None for model in models)
 
 
 def explainer(study: Study, setup: str, rule: str, device: str = "cpu") -> Explainer:

@@ -15,10 +15,11 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from dr_core.data.grades import READINGS, ReferableFrom
 from dr_core.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Crop, Preprocessing
 from dr_core.errors import InputError
 from dr_core.models.architectures import ARCHITECTURES
-from dr_core.models.heads import Outputs
+from dr_core.models.heads import Outputs, name_groups
 from dr_core.models.setups import MAX_SETUPS, Setup, declare_setups
 from dr_core.study.folder import Study
 from dr_core.study.importing import ImportPlan, ImportRequest, import_model, plan_import
@@ -33,6 +34,7 @@ SETTING = "DR_ALLOW_IMPORT"
 _ENDINGS = ["pth", "pt", "tar", "ckpt", "bin", "safetensors"]
 _CHECKED, _DONE = "import_checked", "import_done"
 _BY_COUNT = "by their number"
+_NO_READING = "– (five grades)"
 
 
 def show(study: Study) -> None:
@@ -62,6 +64,7 @@ class _Asked:
     arch: str
     preprocessing: Preprocessing
     outputs: Outputs | None
+    positive_from: ReferableFrom | None
     training_data: str
 
 
@@ -89,7 +92,7 @@ def _show_form(study: Study) -> None:
     known = st.session_state.get(_CHECKED)
     if known is None or known[0] != key:
         return
-    _show_plan(known[1])
+    _show_plan(known[1], asked.positive_from)
     if known[1].mapping.fits and st.button("Import it", type="primary"):
         _import(study, file, asked)
 
@@ -107,12 +110,13 @@ def _ask() -> dict[str, str]:
             accept_new_options=True,
             help="One of these, or timm/NAME where installed.",
         )
-        outputs = st.selectbox("Outputs of the last layer", [_BY_COUNT, *get_args(Outputs)])
+        outputs = _ask_outputs()
         size = st.number_input("Input, px", 16, 4096, 224)
     with third:
         crop = st.selectbox("Crop", get_args(Crop), format_func=lambda name: name.replace("_", " "))
         mean = st.text_input("Mean of red, green, blue", " ".join(map(str, IMAGENET_MEAN)))
         std = st.text_input("Standard deviation", " ".join(map(str, IMAGENET_STD)))
+    reading = _ask_reading()
     origin, method = st.columns(2, gap="medium")
     initialization = origin.text_input("First weights", "none", help="none, imagenet, or another source in a word.")
     pretraining = method.text_input("Pretraining", "none", help="none, supervised, moco, dino, ...")
@@ -121,7 +125,8 @@ def _ask() -> dict[str, str]:
         "label": label or name,
         "trained": trained,
         "arch": arch or "",
-        "outputs": outputs or _BY_COUNT,
+        "outputs": outputs,
+        "reading": reading,
         "size": str(size),
         "crop": crop or "",
         "mean": mean,
@@ -129,6 +134,26 @@ def _ask() -> dict[str, str]:
         "initialization": initialization,
         "pretraining": pretraining,
     }
+
+
+def _ask_outputs() -> str:
+    outputs = st.selectbox(
+        "Outputs of the last layer",
+        [_BY_COUNT, *get_args(Outputs)],
+        help="grades: five logits; cumulative: four, of being worse; regression: the grade as a number; referable: "
+        "one or two, of yes or no.",
+    )
+    return outputs or _BY_COUNT
+
+
+def _ask_reading() -> str:
+    reading = st.selectbox(
+        "Reading that referable outputs answer",
+        [_NO_READING, *READINGS],
+        help="The grades that the yes of a last layer with one or two outputs means. Such a model answers this reading "
+        "alone; nothing is said of single grades.",
+    )
+    return reading or _NO_READING
 
 
 def _read_fields(fields: dict[str, str]) -> _Asked:
@@ -148,6 +173,7 @@ def _read_fields(fields: dict[str, str]) -> _Asked:
             std=_read_numbers("standard deviation", fields["std"]),
         ),
         outputs=next((one for one in get_args(Outputs) if one == fields["outputs"]), None),
+        positive_from=READINGS[fields["reading"]].positive_from if fields["reading"] in READINGS else None,
         training_data=fields["trained"] or "eyes that are not known here",
     )
 
@@ -177,11 +203,12 @@ def _request(study: Study, path: Path, asked: _Asked) -> ImportRequest:
         arch=asked.arch,
         preprocessing=asked.preprocessing,
         outputs=asked.outputs,
+        positive_from=asked.positive_from,
         training_data=asked.training_data,
     )
 
 
-def _show_plan(plan: ImportPlan) -> None:
+def _show_plan(plan: ImportPlan, positive_from: ReferableFrom | None) -> None:
     """The mapping, before anything is written."""
     differences = plan.mapping.differences()
     for sentence in (*plan.notes, *differences):
@@ -191,7 +218,9 @@ def _show_plan(plan: ImportPlan) -> None:
     names = pd.DataFrame(list(plan.mapping.names.items()), columns=["weight", "tensor in the file"])
     st.dataframe(names, hide_index=True, height=200, key="import_mapping")
     state = "Every weight is found" if plan.mapping.fits else "It does not fit, and nothing can be imported"
-    st.caption(f"{state}. The last layer gives {plan.outputs}. SHA-256 of the file: {plan.digest}")
+    gives = "gives {}" if positive_from is None else "tells {} from {}"
+    named = gives.format(*(name_groups(positive_from) if positive_from else [plan.outputs]))
+    st.caption(f"{state}. The last layer {named}. SHA-256 of the file: {plan.digest}")
 
 
 def _import(study: Study, file: UploadedFile, asked: _Asked) -> None:

@@ -6,7 +6,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from dr_core.data.grades import READINGS
+from dr_core.data.grades import PAPER_READING, READINGS
 from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.models.setups import Setup
 from dr_core.study.digests import Stamp, stamp_of
@@ -40,7 +40,7 @@ def show_models(study: Study) -> None:
         f'<div class="lens-cards">{cards}</div>'
         '<p class="lens-small lens-key"><b>AUC</b>: how often a sick eye is ranked above a healthy one; 1 is perfect, '
         "0.5 (the mark on each line) is guessing. In brackets the 95 % interval. Sick: grades 3-4, or any DR if "
-        "ungraded.</p>"
+        "ungraded, where the line names no others.</p>"
     )
     if measured is None:
         missing.show_missing_table(study, "performance")
@@ -99,25 +99,33 @@ def _validated(auc: float) -> str:
 def _figures(study: Study, setup: str, measured: pd.DataFrame | None) -> str:
     if measured is None:
         return ""
-    mine = measured[(measured["setup"] == setup) & (measured["measure"] == "auc")]
-    return "".join(_figure(data, mine[mine["data"] == data.key]) for data in study.info.data if data.role == "test")
+    areas = measured[measured["measure"] == "auc"]
+    figures = ""
+    for data in study.info.data:
+        if data.role == "test":
+            rows = areas[areas["data"] == data.key]
+            graded = not set(rows["reading"]).isdisjoint(name for name in READINGS if READINGS[name].needs_grades)
+            figures += _figure(data, rows[rows["setup"] == setup], graded=graded)
+    return figures
 
 
-def _figure(data: DataSet, measured: pd.DataFrame) -> str:
-    """One AUC with its interval, in figures and on a line from 0 to 1."""
+def _figure(data: DataSet, measured: pd.DataFrame, *, graded: bool) -> str:
+    """One AUC with its interval, in figures and on a line from 0 to 1; its reading is named where the key lacks it."""
     reading = next((name for name in READINGS if name in set(measured["reading"])), "")
     rows = measured[measured["reading"] == reading].to_dict("records")
     if not rows:
         return ""
     value, low, high = (float(rows[0][column]) for column in ("value", "low", "high"))
+    other = f", {READINGS[reading].label}" if graded and reading != PAPER_READING else ""
+    label = escape(f"{data.label or data.title}{other}")
     if math.isnan(value + low + high):
-        return f'<p class="lens-fact"><span>{escape(data.label or data.title)}</span>cannot be measured</p>'
+        return f'<p class="lens-fact"><span>{label}</span>cannot be measured</p>'
     meaning = "better than guessing" if low > _GUESSING else "cannot be told from guessing"
     meaning = "worse than guessing" if high < _GUESSING else meaning
     return (
         f'<p class="lens-fact" title="AUC, {reading}: {escape(data.title)}, {rows[0]["n"]} eyes, '
         f'{rows[0]["positives"]} of them positive. With 95 % confidence {meaning}.">'
-        f"<span>{escape(data.label or data.title)}</span>"
+        f"<span>{label}</span>"
         f"<b>{value:.3f}</b><small>({low:.2f} to {high:.2f})</small></p>"
         f'<div class="lens-range" aria-hidden="true"><i style="left:{100 * low:.1f}%;'
         f'width:{100 * (high - low):.1f}%"></i><b style="left:{100 * value:.1f}%"></b></div>'

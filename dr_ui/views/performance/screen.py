@@ -54,8 +54,10 @@ def show_page(study: Study) -> None:
     answers = {str(setup): read_answers(rows, reading) for setup, rows in mine.groupby("setup")}
     answers = {setup: answers[setup] for setup in study.setups if setup in answers}
     answers = {setup: one for setup, one in answers.items() if not np.isnan(one[1]).any()}
-    if limits := no_answer.limits_html(study):
-        st.html(limits)
+    no_answer.show_limits(study)
+    if not answers:
+        st.info(f"{reading}: {TWO_OUTPUTS}.")
+        return
     labels = next(iter(answers.values()))[0]
     if not 0 < labels.sum() < len(labels):
         st.warning(f"{reading}: all {len(labels)} eyes are of one class, so that no model can be measured on them.")

@@ -59,7 +59,7 @@ def show_page(study: Study) -> None:
                 study,
                 result_tables.load_table(study, "image_distributions" if single else "distributions"),
                 data,
-                names[0],
+                " or ".join(dict.fromkeys(layers.groupby("setup", sort=False)["layer"].first())),
             )
     similarity.show(study)
     pretrainings.show(study)
@@ -124,7 +124,7 @@ def _show_conditions(study: Study, layers: pd.DataFrame, title: str) -> None:
     panels = list(dict.fromkeys(setup.initialization for setup, _ in _by_setup(study, layers)))
     figure = _condition_figure(study, layers, panels)
     charts.show(figure, "conditions", max(530, 200 * len(panels)), titled=True)
-    _explain_conditions(layers, title)
+    _explain_conditions(study, layers, title)
 
 
 def _condition_figure(study: Study, layers: pd.DataFrame, panels: list[str]) -> go.Figure:
@@ -174,18 +174,28 @@ def _one_setup(layers: pd.DataFrame) -> pd.DataFrame:
     return result
 
 
-def _explain_conditions(layers: pd.DataFrame, title: str) -> None:
-    one = _one_setup(layers)
+def _explain_conditions(study: Study, layers: pd.DataFrame, title: str) -> None:
     text = (
         f"On {title}. Condition number: how much the strongest directions outweigh the rest (99.9th over 90th "
         "percentile, numpy's linear). Lower means that the layer uses many directions; 1 is the least."
     )
-    thin = sorted(set(one[one["samples"] < one["channels"]]["layer"]))
-    if thin:
-        text += f" Fewer positions than channels, so that the rank is limited: {', '.join(thin)}."
-    if (layers["rank"] == 0).any():
-        text += f" Constant, rank 0, not drawn: {', '.join(sorted(set(layers[layers['rank'] == 0]['layer'])))}."
+    if thin := _list_layers(study, layers[layers["samples"] < layers["channels"]]):
+        text += f" Fewer positions than channels, so that the rank is limited: {thin}."
+    if constant := _list_layers(study, layers[layers["rank"] == 0]):
+        text += f" Constant, rank 0, not drawn: {constant}."
     st.caption(text)
+
+
+def _list_layers(study: Study, layers: pd.DataFrame) -> str:
+    """Layers by their names, or how many of each set-up where there are many."""
+    names = sorted(set(layers["layer"]))
+    if len(names) <= _NAMED:
+        return ", ".join(names)
+    return ", ".join(f"{rows['layer'].nunique()} layers of {setup.label}" for setup, rows in _by_setup(study, layers))
+
+
+_NAMED = 8
+"""Layers that are named one by one."""
 
 
 def _show_densities(study: Study, values: pd.DataFrame) -> None:
@@ -211,7 +221,14 @@ def _show_densities(study: Study, values: pd.DataFrame) -> None:
     st.caption(
         "Density of the eigenvalues on a logarithmic axis. A hump far left of the largest values: many directions "
         "carry next to no activity. The largest ones, the tail of the paper's Figure 3b, can be read in the rank plot."
+        + _name_absent(study, values)
     )
+
+
+def _name_absent(study: Study, values: pd.DataFrame) -> str:
+    """The set-ups that have no curve, such as those of an architecture whose layers bear other names."""
+    absent = [setup.label for name, setup in study.setups.items() if name not in set(values["setup"])]
+    return f" No layer of this name was measured in {', '.join(absent)}." if absent else ""
 
 
 _DECADES = 12

@@ -58,7 +58,7 @@ def _compare_pairs(measured: pd.DataFrame, labels: dict[str, str]) -> str:
     """The section's answer: the pairs that are the most and the least alike, and the block where they part."""
     pairs = _pair_values(measured, labels)
     if pairs.empty:
-        return "There are no two set-ups whose blocks could be compared."
+        return "No two set-ups have blocks of the same names; the blocks of two are compared each with each."
     means = pairs.mean(axis=1)
     lowest = pairs.mean(axis=0).idxmin()
     least = "" if len(means) == 1 else f", {escape(str(means.idxmin()))} the least ({means.min():.2f})"
@@ -74,6 +74,9 @@ _ALL_PAIRS = 4
 
 
 def _show_maps(study: Study, measured: pd.DataFrame, labels: dict[str, str]) -> None:
+    if _pair_values(measured, labels).empty:  # of other architectures: their blocks bear other names
+        _show_blocks(measured, labels)
+        return
     left, right = st.columns([1, 1], gap="medium")
     with left:
         pairs = _pair_values(measured, labels)
@@ -84,24 +87,29 @@ def _show_maps(study: Study, measured: pd.DataFrame, labels: dict[str, str]) -> 
             st.caption("The same block of two set-ups.")
             charts.show(_draw(pairs, "block", ""), "similarity_setups", max(260, 120 + 38 * len(pairs)))
     with right:
-        names = list(labels)
-        first = st.selectbox("Blocks of", names, **kept_input("similarity_of"), format_func=labels.__getitem__)
-        second = st.selectbox(
-            "with those of",
-            names,
-            index=min(1, len(names) - 1),
-            **kept_input("similarity_with"),
-            format_func=labels.__getitem__,
-        )
-        first, second = first or names[0], second or names[0]
-        rows = measured[(measured["setup"] == first) & (measured["other"] == second)]
-        if rows.empty:
-            st.info("These two set-ups have no blocks that could be compared.")
-            return
-        grid = rows.pivot_table(index="block", columns="other_block", values="value", sort=False)
-        grid = grid.reindex(index=list(dict.fromkeys(rows["block"])), columns=list(dict.fromkeys(rows["other_block"])))
-        figure = _draw(grid, f"block of {labels[second]}", f"block of {labels[first]}")
-        charts.show(figure, "similarity_blocks", 420)
+        _show_blocks(measured, labels)
+
+
+def _show_blocks(measured: pd.DataFrame, labels: dict[str, str]) -> None:
+    """Each block of one set-up with each of another, which the user chooses."""
+    names = list(labels)
+    first = st.selectbox("Blocks of", names, **kept_input("similarity_of"), format_func=labels.__getitem__)
+    second = st.selectbox(
+        "with those of",
+        names,
+        index=min(1, len(names) - 1),
+        **kept_input("similarity_with"),
+        format_func=labels.__getitem__,
+    )
+    first, second = first or names[0], second or names[0]
+    rows = measured[(measured["setup"] == first) & (measured["other"] == second)]
+    if rows.empty:
+        st.info("These two set-ups have no blocks that could be compared.")
+        return
+    grid = rows.pivot_table(index="block", columns="other_block", values="value", sort=False)
+    grid = grid.reindex(index=list(dict.fromkeys(rows["block"])), columns=list(dict.fromkeys(rows["other_block"])))
+    figure = _draw(grid, f"block of {labels[second]}", f"block of {labels[first]}")
+    charts.show(figure, "similarity_blocks", 420)
 
 
 def _draw(grid: pd.DataFrame, across: str, down: str) -> go.Figure:

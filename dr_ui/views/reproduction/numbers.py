@@ -48,10 +48,18 @@ def show(study: Study, findings: Sequence[Finding]) -> None:
         )
 
 
+def _show_absent(study: Study, table: str) -> None:
+    """Why nothing can stand beside the paper's numbers: nothing was measured, or nothing that the paper has."""
+    if study.has_results(table):
+        st.info("No answer, because nothing that was measured is of the paper's set-ups, by its method and protocol.")
+    else:
+        missing.show_missing_table(study, table)
+
+
 def _show_table2(study: Study) -> None:
     rows = compare_table2(study)
     if rows.empty:
-        missing.show_missing_table(study, "distributions")
+        _show_absent(study, "distributions")
         return
     shown = pd.DataFrame(
         {
@@ -84,7 +92,7 @@ def _span(ends: tuple[float, float]) -> str:
 def _show_table3(study: Study) -> None:
     rows = compare_table3(study)
     if rows.empty:
-        missing.show_missing_table(study, "localization_summary")
+        _show_absent(study, "localization_summary")
         return
     inside, eyes = int(rows["inside"].sum()), int(rows["n"].max())
     lrp = rows[rows["method"] == "lrp"]

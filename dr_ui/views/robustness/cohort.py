@@ -15,7 +15,7 @@ from dr_core.experiments.robustness import CLEAN, RobustnessConfig, compare_pair
 from dr_core.models.setups import Setup
 from dr_core.publish.paper.wording import describe_other_setups
 from dr_core.study.folder import Study
-from dr_ui.parts import charts, reference, style
+from dr_ui.parts import charts, no_answer, reference, style
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
 
@@ -44,6 +44,7 @@ def show(study: Study) -> None:
     pairs = _pairs(study, differences)
     title, eyes = escape(result_tables.data_title(study, data)), int(summary["n"].max())
     st.html(f"{_sentences(differences, pairs)}<p class='lens-small'>{_CLEARLY}{title}, {eyes} eyes.</p>")
+    no_answer.show_limits(study)
     if pairs:
         chart, notes = st.columns([4, 1.3], gap="medium")
         with chart:

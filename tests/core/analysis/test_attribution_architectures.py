@@ -224,7 +224,10 @@ def test_integrated_gradients_equal_captums_of_many_steps():
 def test_a_head_of_another_kind_keeps_its_maps():
     model = wrap_head(build_backbone("resnet18", 4, seed=1), "cumulative").eval()
     assert Explainer(model, "grad_cam").attribute(eyes("resnet18").float(), 0).abs().sum() > 0
-    assert list(list_units(model))[:1] == ["network.conv1"]
+    assert list(list_units(model)) == list(list_units(model.network))
+    assert stage_of(model, "network.layer3.1.conv2") == "layer3"
+    behind = wrap_head(network("timm/test_convnext"), "cumulative")
+    assert stage_of(behind, "network.stages.1.blocks.0.mlp.fc1") == "stages.1"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from dr_core.analysis.probes import (
     average_positions,
     control_directions,
     find_direction,
-    list_blocks,
     measure_effect,
     measure_slopes,
     pool_features,
@@ -18,6 +17,8 @@ from dr_core.analysis.probes import (
 from dr_core.errors import InputError
 from dr_core.experiments.concepts import MEASURED, ConceptsConfig, probe_concepts
 from dr_core.models.architectures import build_backbone, build_network
+from dr_core.models.heads import wrap_head
+from dr_core.models.structure import list_blocks, list_units
 
 GENERATOR = np.random.default_rng(0)
 PRESENT = np.arange(80) % 2 == 0
@@ -79,6 +80,9 @@ def test_blocks_of_any_network_bear_its_own_names_and_pass_in_their_order(arch, 
     assert len(blocks) == count
     assert list(blocks)[-1] == last
     assert all(model.get_submodule(name) is block for name, block in blocks.items())
+    units = list(list_units(model))
+    assert all(any(f"{name}.".startswith(f"{unit}.") for unit in units) for name in blocks)  # each lies in one unit
+    assert list(list_blocks(wrap_head(model, "cumulative"))) == list(blocks)
     hooks = [block.register_forward_hook(lambda *_, name=name: order.append(name)) for name, block in blocks.items()]
     features = pool_features(model, torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
     for hook in hooks:

@@ -1,12 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from dr_core.analysis.controls import MAP
+from dr_core.data.grades import POSITIVE
 from dr_core.data.phantom import draw_phantom
 from dr_core.errors import InputError
 from dr_core.experiments import faithfulness, sanity
 from dr_core.experiments.explained_eyes import average_over_eyes
+from dr_core.models.architectures import build_network
+from dr_core.models.checkpoint import LoadedModel
+from dr_core.models.heads import name_groups
 
 
 class DrawnEye:
@@ -58,6 +64,20 @@ def test_sanity_is_summarized_and_said(checked):
     assert "which grade is asked" in said["alpha1_beta0"][1]
     assert sanity.name_step("class", "0") == "asked about “no DR”"
     assert sanity.name_step("cascade", "layer4") == "randomized down to layer4"
+
+
+def test_of_two_outputs_the_other_one_is_named_by_its_grades(models):
+    """Neither is a grade: the first of them is not `no DR`."""
+    info = replace(models["ifi_cl"].info, outputs="referable", classes=name_groups(3), positive_from=3)
+    binary = LoadedModel(build_network("resnet50_slim", 2, 0).eval(), info)
+    config = sanity.SanityConfig(rules=("gradient_x_input",), target=POSITIVE, draws=5)
+    rows = pd.concat([one.rows for one in sanity.check_sanity({"binary": binary, **models}, EYES[:1], config)])
+    assert set(rows["setup"]) == {"binary"}
+    (step,) = set(rows.loc[rows["check"] == sanity.CLASSES, "step"])
+    assert sanity.name_step(sanity.CLASSES, step) == "asked about “grades 0-2”"
+    assert np.isfinite(sanity.arrange_sanity(sanity.summarize_sanity(rows, config))["grades"]).all()
+    asked_for_a_grade = replace(config, target=3)
+    assert all(one.rows.empty for one in sanity.check_sanity({"binary": binary}, EYES[:1], asked_for_a_grade))
 
 
 @pytest.fixture(scope="module")

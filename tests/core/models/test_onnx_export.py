@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 
 from dr_cli.main import main
+from dr_core.data.grades import GRADES
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
@@ -16,13 +17,13 @@ from dr_core.files import digest_file
 from dr_core.models import onnx_export
 from dr_core.models.architectures import build_network
 from dr_core.models.checkpoint import CheckpointInfo, load_model, save_model
-from dr_core.models.heads import OUTPUT_COUNTS, wrap_head
+from dr_core.models.heads import OUTPUT_COUNTS, name_groups, wrap_head
 from dr_core.models.onnx_export import WITHIN, describe_model, export_onnx
 from dr_core.models.prediction import predict_photographs
 from dr_core.publish.sharing.export import export_setup
 
 
-def save(path, arch, outputs="grades", size=64, **eye):
+def save(path, arch, outputs="grades", size=64, positive_from=0, **eye):
     network = wrap_head(build_network(arch, OUTPUT_COUNTS[outputs], size=size), outputs).eval()
     info = CheckpointInfo(
         arch=arch,
@@ -32,6 +33,8 @@ def save(path, arch, outputs="grades", size=64, **eye):
         training_data="nothing",
         data_fingerprint="",
         outputs=outputs,
+        classes=name_groups(positive_from) if positive_from else GRADES,
+        positive_from=positive_from,
     )
     save_model(path, network, info)
     return path
@@ -77,6 +80,20 @@ def test_heads_of_other_kinds_give_the_grades_probabilities(outputs, tmp_path):
     answers = run(report.file, np.random.default_rng(0).normal(size=(3, 3, 64, 64)).astype(np.float32))
     assert answers.shape == (3, 5)
     assert abs(answers.sum(axis=1) - 1).max() < WITHIN
+
+
+def test_a_head_that_says_yes_or_no_gives_its_two_probabilities_and_names_them(tmp_path):
+    checkpoint = save(tmp_path / "lab.safetensors", "resnet18", "referable", positive_from=2, crop="squash")
+    report = export_onnx(checkpoint, "lab", tmp_path / "lab.onnx")
+    assert report.difference <= WITHIN
+    about = json.loads(report.description.read_text())
+    assert about["classes"] == ["grades 0-1", "grades 2-4"]
+    assert about["output"]["shape"] == ["N", 2]
+    eye = draw_phantom(3, size=96, seed=0).image
+    (answers,) = run(report.file, by_the_description(about, eye))
+    expected = predict_photographs({"lab": load_model(checkpoint)}, [eye])["lab"][0]
+    assert answers == pytest.approx(expected[[0, 2]], abs=WITHIN)  # the others are grades that it does not tell apart
+    assert np.isnan(expected[[1, 3, 4]]).all()
 
 
 def test_the_file_holds_its_description_and_is_the_same_again(tmp_path):

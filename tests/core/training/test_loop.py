@@ -11,7 +11,7 @@ from dr_core.data.augment import AugmentConfig
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store
 from dr_core.errors import InputError, Stopped
-from dr_core.models.architectures import build_backbone
+from dr_core.models.architectures import build_backbone, find_architecture
 from dr_core.models.checkpoint import CheckpointInfo, load_model
 from dr_core.models.projection import record_input
 from dr_core.models.setups import PRETRAINING_LABELS, SETUPS
@@ -69,7 +69,7 @@ SMALL = {
 """Method without labels -> what makes it small."""
 
 
-def pretrain_task(name="moco"):
+def pretrain_task(name="moco", arch="resnet50_slim"):
     method = METHODS[name]
     if method.needs_labels:
         store = bright_and_dark(40, 0)
@@ -78,7 +78,7 @@ def pretrain_task(name="moco"):
         config = SupervisedConfig(epochs=3, learning_rate=1e-3)
         return SupervisedTask(build, "fc", store, preprocessing=PREPROCESSING, config=config)
     config = replace(method.recipes["quick"], epochs=3, view_size=None, augment=AugmentConfig(), **SMALL[name])
-    build = partial(build_pretraining, method, "resnet50_slim", config, 32)
+    build = partial(build_pretraining, method, arch, config, 32)
     return SelfSupervisedTask(method, build, bright_and_dark(24, 0), preprocessing=PREPROCESSING, config=config)
 
 
@@ -167,22 +167,34 @@ def test_a_pretrained_encoder_is_taken_over_whole(tmp_path):
         load_encoder(network, tmp_path, "encoder_z.")
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_a_finetuning_starts_from_the_encoder_that_each_method_keeps(tmp_path, name):
-    task, about = pretrain_task(name), {"moco": {"queue": 12}, "supervised": {}}
+ENCODERS = [*((name, "resnet50_slim") for name in METHODS)]
+ENCODERS += [
+    (name, arch)
+    for name in ("moco", "simclr", "dino")
+    for arch in ("timm/test_vit", "timm/test_convnext", "timm/test_efficientnet")
+]
+
+
+@pytest.mark.parametrize("source", ["run", "file"])
+@pytest.mark.parametrize(("name", "arch"), ENCODERS)
+def test_a_finetuning_starts_from_the_encoder_that_each_method_keeps(tmp_path, name, arch, source):
+    """Whether its run folder is named or the state in it as a file of weights."""
+    if arch.startswith("timm/"):
+        pytest.importorskip("timm")
+    task, about = pretrain_task(name, arch), {"moco": {"queue": 12}, "supervised": {}}
     folder = RunFolder(tmp_path, {"epochs": 0} | about.get(name, describe_method(METHODS[name])))
     folder.begin({})
     with torch.no_grad():  # so that a teacher differs from its student
         for number, weight in enumerate(task.network.parameters()):
             weight.mul_(1 + number % 7 / 100)
     folder.save_state({"history": [], "network": task.network.state_dict()})
-    start = Start(source="run", path=tmp_path)
-    network = build_start(SETUPS["iwne_cl"], start, "resnet50_slim", 3).eval()
+    start = Start(source=source, path=tmp_path if source == "run" else tmp_path / "last.ckpt")
+    network, head = build_start(SETUPS["iwne_cl"], start, arch, 3, size=32).eval(), find_architecture(arch).head
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     trained = task.network.eval()
     kept = record_input(trained, "fc", images)[0] if name == "supervised" else trained.encode(images)[0]
-    assert torch.allclose(record_input(network, "fc", images)[0], kept, atol=1e-5)
-    assert network.fc.out_features == 5
+    assert torch.allclose(record_input(network, head, images)[0], kept, atol=1e-5)
+    assert network.get_submodule(head).out_features == 5
 
 
 def test_other_settings_in_a_used_folder_are_refused(tmp_path):
