@@ -37,8 +37,8 @@ def read(path):
     return path.read_text(encoding="utf-8").replace("\\\n", " ")
 
 
-ALL_COMMANDS = set(COMMANDS) | {name for name in EXPERIMENTS if name != "performance"}
-"""Those of the program and of experiments; performance is measured by `evaluate`."""
+ALL_COMMANDS = set(COMMANDS) | {experiment.key for experiment in EXPERIMENTS.values()}
+"""Those of the program and of experiments."""
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
