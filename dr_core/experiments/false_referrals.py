@@ -142,7 +142,7 @@ def find_rates(table: pd.DataFrame, reading: str, findings: Sequence[str]) -> di
     for name in dict.fromkeys(findings):
         mine = rows[rows["finding"] == name]
         if len(mine):
-            label = LEVELS[name].label if name in LEVELS else f"where '{INPUT_CHECKS[name].label}' fails"
+            label = LEVELS[name].label if name in LEVELS else INPUT_CHECKS[name].label
             shares = float(mine["value"].min()), float(mine["value"].max())
             about = {"data": str(mine["data"].iloc[0]), "label": label}
             found[name] = FalseReferrals(**about, lowest=shares[0], highest=shares[1], eyes=int(mine["n"].iloc[0]))

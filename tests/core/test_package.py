@@ -61,7 +61,9 @@ def test_nothing_else_is_in_it(wheel):
 
 def test_it_asks_for_what_requirements_txt_pins(wheel):
     metadata = email.message_from_bytes(wheel.read(f"{INFO}/METADATA"))
-    extras = {name: f"requirements-{name}.txt" for name in ("timm", "heif", "completion", "tensorboard", "onnx", "hub", "dev")}
+    extras = {
+        name: f"requirements-{name}.txt" for name in ("timm", "heif", "completion", "tensorboard", "onnx", "hub", "dev")
+    }
     asked = {None: set(), **{extra: set() for extra in extras}}
     for line in metadata.get_all("Requires-Dist"):
         requirement, _, marker = line.partition("; extra == ")

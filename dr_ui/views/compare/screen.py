@@ -72,7 +72,7 @@ def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
             evidence.sentence_html(study, point)
             + within.note_html(study, judgement, point)
             + answer_cards.cards_html(answers, point, study.setups, grayed=judgement.is_outside)
-            + answer_cards.agreement_html(agreement, point, study.setups)
+            + answer_cards.agreement_html(agreement, point, study.setups, grayed=judgement.is_outside)
             + calibrated.answer_html(study, answers, point)
             + _missing_html(study, set(answers))
         )
@@ -82,7 +82,7 @@ def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
 def _show_links(eye: Eye) -> None:
     """Links to damage and heatmaps; the session goes along, with its uploads, threshold and reading."""
     query = choice.query_of(eye)
-    for column, (page, label) in zip(st.columns([1, 1, 1.2]), _NEXT_PAGES.items(), strict=False):
+    for column, (page, label) in zip(st.columns([1.4, 1, 0.6]), _NEXT_PAGES.items(), strict=False):
         with column:
             st.page_link(page, label=label, query_params=query)
 
