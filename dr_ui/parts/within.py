@@ -36,9 +36,9 @@ def _rates(study: Study, judgement: Judgement, point: OperatingPoint) -> str:
     within = rates.pop("within", None)
     if within is None or not rates:
         return ""
-    shown = "; ".join(f"{escape(one.label)}: {one.text}" for one in rates.values())
+    shown = "".join(f", {one.text} with the warning “{escape(one.label)}”" for one in rates.values())
     title = (
         f"Photographs: {escape(result_tables.data_title(study, within.data))}. Thresholds of 90 % specificity on those "
         "without a warning; the lowest and the highest of the set-ups."
     )
-    return f' <span title="{title}">Healthy eyes referred: no warning: {within.text}; {shown}.</span>'
+    return f' <span title="{title}">Healthy eyes that the models refer: {within.text} without a warning{shown}.</span>'

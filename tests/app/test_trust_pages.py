@@ -121,7 +121,8 @@ def test_a_warning_says_why_and_what_it_means_for_healthy_eyes():
     study, point = open_study(DEMO), default_operating_point()
     doubtful = within.note_html(study, judge([INPUT_CHECKS["compressed"]], {}), point)
     assert INPUT_CHECKS["compressed"].sentence in doubtful
-    assert "no warning: 10 % (of 188); JPEG blocks: " in doubtful
+    assert "refer: 10\N{NO-BREAK SPACE}% (of 188) without a warning, " in doubtful
+    assert "with the warning “JPEG blocks”" in doubtful
     assert "other_cameras" not in doubtful  # the data set has a name for people
     outside = within.note_html(study, judge([INPUT_CHECKS["dark"], INPUT_CHECKS["no_fundus"]], {}), point)
     assert outside.index(INPUT_CHECKS["no_fundus"].sentence) > 0  # the worst reason stands beside the answers
