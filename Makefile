@@ -37,7 +37,8 @@ proxy: .venv/dev.stamp chromium  ## the app behind nginx, with TLS and a base pa
 	tests/proxy/run.sh
 
 test-device: build/device.stamp  ## compare a second device with the CPU: PyTorch's XLA, in an environment of its own (7 GB)
-	PJRT_DEVICE=CPU OMP_NUM_THREADS=1 build/device/bin/python -m pytest tests/device -W ignore
+	PJRT_DEVICE=CPU OMP_NUM_THREADS=1 build/device/bin/python -m pytest \
+		-p tests.device.without_inference_mode tests/device -W ignore --timeout 900
 
 OTHER_TORCH ?= 2.11.0
 OTHER_TORCHVISION ?= 0.26.0

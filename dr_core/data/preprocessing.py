@@ -126,7 +126,8 @@ def local_contrast(pixels: Tensor) -> Tensor:
     Source: The idea is Graham 2015 (Kaggle diabetic retinopathy competition report), who subtracts the local
         mean; dividing by it and by the eye's own contrast is ours.
     """
-    bright = (pixels.amax(dim=1, keepdim=True) > _SURROUND / 255).to(pixels.dtype)
+    # between two gray levels, so that no device's rounding decides about one
+    bright = (pixels.amax(dim=1, keepdim=True) > (_SURROUND + 0.5) / 255).to(pixels.dtype)
     field = 1 - F.max_pool2d(1 - bright, 5, stride=1, padding=2)  # without the half-dark rim
     height, width = pixels.shape[-2:]
     small = (max(1, height // _POOL), max(1, width // _POOL))

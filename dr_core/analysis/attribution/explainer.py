@@ -203,7 +203,8 @@ def _check_conservation(model: nn.Module, rule: AttributionRule) -> None:
     probe = torch.randn(1, 3, _PROBE_SIDE, _PROBE_SIDE, generator=generator).to(weight)
     remedy = "choose a rule that follows the gradient or occludes"
     try:
-        arrived = ZennitRule(model, Z_PLUS, ["bias"])(probe, RULES["alpha1_beta0"].start(torch.zeros(1).long()))
+        target = torch.zeros(1, dtype=torch.long, device=probe.device)
+        arrived = ZennitRule(model, Z_PLUS, ["bias"])(probe, RULES["alpha1_beta0"].start(target))
     except RuntimeError as error:
         if is_device_failure(error):
             raise
