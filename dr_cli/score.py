@@ -38,6 +38,10 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser.add_argument(
         "--chosen-on", default="", help="key of the eyes of the study on which its thresholds were chosen"
     )
+    parser.add_argument("--ensemble", action="store_true", help="the mean of the set-ups as one more model, too")
+    parser.add_argument(
+        "--flips", action="store_true", help="answers are means over the view and its three flips (four times the work)"
+    )
     parser.add_argument("--shard", help="one part of the photographs, such as 2/8 (default: the job's rank, or all)")
     parser.set_defaults(run=_run)
 
@@ -56,6 +60,8 @@ def _run(options: argparse.Namespace) -> int:
         processes=options.processes,
         criterion=options.criterion,
         chosen_on=options.chosen_on,
+        ensemble=options.ensemble,
+        flips=options.flips,
     )
     shard = parse_shard(options.shard)
     scoring = plan_scoring(open_study(options.study), options.images, options.out, config)

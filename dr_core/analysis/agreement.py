@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dr_core.data.grades import ReferableFrom, referable_probability
+from dr_core.data.grades import ReferableFrom, referable_probability, tells_grades
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,22 @@ class Agreement:
     def unanimous(self) -> bool:
         """Whether all models say the same."""
         return not self.referable or not self.not_referable
+
+
+def mean_answer(answers: Mapping[str, np.ndarray]) -> tuple[np.ndarray, int] | None:
+    """The models taken together as one (deep ensemble): p(y) = 1/M sum over m of p_m(y).
+
+    Args:
+        answers: Set-up -> softmax over the grades, float (5,).
+
+    Returns:
+        The mean, float64 (5,), and the number M of models in it; those that do not tell single grades apart are left
+        out. None with fewer than two models.
+
+    Source: Lakshminarayanan et al. 2017, NeurIPS 30, section 2.4.
+    """
+    told_apart = [np.asarray(softmax, np.float64) for softmax in answers.values() if tells_grades(softmax)]
+    return (np.mean(told_apart, axis=0), len(told_apart)) if len(told_apart) > 1 else None
 
 
 def find_agreement(

@@ -280,28 +280,6 @@ def operate_at(scores: np.ndarray, labels: np.ndarray, specificities: Sequence[f
     return points
 
 
-def operate_from(scores: np.ndarray, labels: np.ndarray, threshold: float) -> Operation:
-    """Count what happens where an eye is called positive from a given threshold on.
-
-    Args:
-        scores: Float (N,), higher means more likely positive.
-        labels: Bool (N,).
-        threshold: The threshold, as one that was chosen on other eyes.
-
-    Raises:
-        InputError: If a score is NaN.
-    """
-    scores, labels = check_scores(scores, labels)
-    called = scores >= threshold
-    return Operation(
-        threshold=threshold,
-        true_positives=int((called & labels).sum()),
-        false_negatives=int((~called & labels).sum()),
-        false_positives=int((called & ~labels).sum()),
-        true_negatives=int((~called & ~labels).sum()),
-    )
-
-
 @dataclass(frozen=True)
 class Referral:
     """What happens when a model passes its least sure eyes to a person.

@@ -301,10 +301,10 @@ def wilson(value: float, n: float, z: float = 1.959964) -> tuple[float, float]:
     return float(max(0.0, middle - half)), float(min(1.0, middle + half))
 
 
-def warn_few(labels: np.ndarray) -> str:
-    """Say in words that a class has too few eyes for a sure interval; empty where it has enough."""
+def warn_few(labels: np.ndarray, unit: str = "eyes") -> str:
+    """Say in words that a class has too few eyes, or other units, for a sure interval; empty where it has enough."""
     labels = np.asarray(labels, bool)
     for name, count in (("positive", int(labels.sum())), ("negative", int((~labels).sum()))):
         if count < FEW_POSITIVES:
-            return f"only {count} {name} eyes"
+            return f"only {count} {name} {unit}"
     return ""

@@ -1,5 +1,7 @@
 """From eyes to patients: the worse eye decides, and an eye that cannot be judged leaves the other."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,3 +65,36 @@ def join_eyes(
         judged=np.bincount(where, judged, len(names)).astype(int),
         eyes=np.bincount(where, minlength=len(names)),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatientAnswer:
+    """One model's answer about one patient.
+
+    Attributes:
+        score: The highest score of the judged eyes, 0..1; NaN where none could be judged.
+        referable: Whether the patient is referable; None where that cannot be told.
+        unjudged: The eyes that could not be judged.
+    """
+
+    score: float
+    referable: bool | None
+    unjudged: tuple[str, ...]
+
+
+def answer_patient(scores: Mapping[str, float], threshold: float) -> PatientAnswer:
+    """One patient's answer, S = max over judged eyes i of s_i: referable where S reaches the threshold.
+
+    Below it the patient is not referable only if every eye was judged: an eye without an answer clears nobody.
+
+    Args:
+        scores: Name of an eye -> score, 0..1; NaN where it cannot be judged.
+        threshold: Score from which an eye is referable.
+
+    Source: as `join_eyes`.
+    """
+    judged = {eye: score for eye, score in scores.items() if not math.isnan(score)}
+    unjudged = tuple(eye for eye in scores if eye not in judged)
+    score = max(judged.values(), default=math.nan)
+    referable = True if score >= threshold else None if unjudged or not judged else False
+    return PatientAnswer(score=score, referable=referable, unjudged=unjudged)

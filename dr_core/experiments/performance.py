@@ -19,6 +19,7 @@ from dr_core.experiments.false_referrals import measure_false_referrals
 from dr_core.experiments.groups import check_columns, measure_groups
 from dr_core.experiments.operating import join_points, list_points
 from dr_core.experiments.origins import join_rows, read_present
+from dr_core.experiments.patients import summarize_patients
 from dr_core.experiments.step import Step
 from dr_core.study.digests import digest_store
 from dr_core.study.eyes import list_eyes
@@ -109,9 +110,10 @@ def _measure(study: Study, predictions: pd.DataFrame, config: MeasureConfig) -> 
     whole = predictions
     if "fraction" in predictions:
         whole = predictions[predictions["fraction"] == ALL_LABELS].reset_index(drop=True)
+    measured = [summarize(whole, config), summarize_patients(whole, config)]
     return {
         "predictions": predictions,
-        "performance": summarize(whole, config),
+        "performance": pd.concat([part for part in measured if len(part)], ignore_index=True),
         "comparisons": compare_performance(whole, config),
         "operating_points": join_points(study, list_points(whole, config)),
     }

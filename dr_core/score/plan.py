@@ -23,7 +23,7 @@ from dr_core.study.folder import Study
 
 SCORE_COLUMNS: dict[str, str] = {
     "path": "photograph, from the folder that was given; the name alone of a file that was given",
-    "setup": "set-up that answers; empty where the photograph could not be read",
+    "setup": "set-up that answers, or ensemble, the mean of them; empty where the photograph could not be read",
     "grade": "the most probable ICDR grade, 0..4; empty, as all that a model with two outputs does not answer",
     **{f"p{grade}": f"softmax of grade {grade}, {name}" for grade, name in enumerate(GRADES)},
     "referable_3": "p3 + p4: the paper's reading, severe or worse",
@@ -50,6 +50,9 @@ SCORE_COLUMNS: dict[str, str] = {
 SCHEMA = 1
 """Version of the table and of what stands beside it."""
 
+ENSEMBLE = "ensemble"
+"""In the column of the set-ups: the mean of all that answer."""
+
 _AUTHOR = "DR Lens score"
 _CPU_BATCH, _DEVICE_BATCH = 16, 64
 
@@ -67,6 +70,8 @@ class ScoreConfig:
         processes: Processes that decode, beside the models.
         criterion: What the operating point was chosen for, such as `"specificity 0.9"`.
         chosen_on: Key of the eyes on which it was chosen; empty for the probability of one half, chosen on none.
+        ensemble: Whether the mean of the set-ups answers as one more model.
+        flips: Whether each answer is the mean over the view and its flips (left-right, up-down, both).
     """
 
     setups: tuple[str, ...] = ()
@@ -77,6 +82,8 @@ class ScoreConfig:
     processes: int = 2
     criterion: str = HALF
     chosen_on: str = ""
+    ensemble: bool = False
+    flips: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done, before anything is done."""
@@ -164,6 +171,8 @@ def plan_scoring(study: Study, given: Sequence[Path], out: Path, config: ScoreCo
         if not model.info.positive_from and len(model.info.classes) != len(GRADES):
             raise InputError(f"{setup} knows {len(model.info.classes)} classes, not the five grades; leave it out.")
         model.model.to(config.device)
+    if config.ensemble:
+        _check_ensemble(study, models)
     thresholds = _find_thresholds(study, config)
     header = _describe(study, given, models, config) | {"operating_point": _describe_point(config, thresholds)}
     scoring = Scoring(out, photographs, models, header, config, refused, thresholds)
@@ -176,10 +185,23 @@ def plan_scoring(study: Study, given: Sequence[Path], out: Path, config: ScoreCo
 
 
 def _find_thresholds(study: Study, config: ScoreConfig) -> dict[int, dict[str, float]]:
-    return {
+    found: dict[int, dict[str, float]] = {
         reading.positive_from: find_thresholds(study, config.criterion, config.chosen_on, reading.name)
         for reading in referable_readings()
     }
+    if config.ensemble and config.criterion == HALF:  # other thresholds were chosen for each model, none for their mean
+        found = {start: of_setup | {ENSEMBLE: CRITERIA[HALF].value} for start, of_setup in found.items()}
+    return found
+
+
+def _check_ensemble(study: Study, models: Mapping[str, LoadedModel]) -> None:
+    if ENSEMBLE in study.setups:
+        raise InputError(f"The study has a set-up named {ENSEMBLE}, so that the mean cannot bear that name.")
+    told_apart = [setup for setup, model in models.items() if not model.info.positive_from]
+    if len(told_apart) < 2:
+        raise InputError(
+            f"The mean of the set-ups needs two models that tell the five grades apart, not {len(told_apart)}."
+        )
 
 
 def _describe_point(config: ScoreConfig, thresholds: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
@@ -217,6 +239,8 @@ def _describe(
         "models": {setup: _describe_model(study, setup, model) for setup, model in models.items()},
         "device": config.device.partition(":")[0],
         "heatmaps": _describe_heatmaps(models, config) if config.heatmaps else None,
+        "ensemble": config.ensemble,
+        "flips": config.flips,
         "versions": versions,
         "columns": SCORE_COLUMNS,
     }
@@ -280,6 +304,8 @@ def _identity(header: Mapping[str, Any]) -> dict[str, Any]:
         "device": header["device"],
         "heatmaps": header["heatmaps"],
         "operating point": header.get("operating_point"),
+        "ensemble": header.get("ensemble", False),
+        "flips": header.get("flips", False),
         "versions": versions,
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dr_core.analysis.agreement import mean_answer
 from dr_core.analysis.attribution import Explainer
 from dr_core.analysis.controls import build_explainers
 from dr_core.data.grades import POSITIVE, TARGET_GRADE, referable_probability, tells_grades
@@ -19,11 +20,14 @@ from dr_core.models.prediction import predict_shared
 from dr_core.models.validity import check_answers
 from dr_core.score.heatmaps import write_heatmaps
 from dr_core.score.journal import Row, cut_half_line, journal_line, read_journals
-from dr_core.score.plan import SCORE_COLUMNS, Scoring
+from dr_core.score.plan import ENSEMBLE, SCORE_COLUMNS, Scoring
 from dr_core.study.shards import Shard
 
 _EXPLAINED_AT_ONCE = 4
 """Eyes of one LRP pass on a processor: it keeps every activation of a ResNet-50."""
+
+_FLIPS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+"""Steps through the rows and the columns of a view; the first leaves it as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +124,9 @@ def _answer(scoring: Scoring, stacks: Mapping[Preprocessing, np.ndarray]) -> dic
     answers: dict[str, np.ndarray] = {}
     for preprocessing, views in stacks.items():
         alike = {setup: model for setup, model in scoring.models.items() if _view_preprocessing(model) == preprocessing}
-        answers |= predict_shared(alike, views, scoring.config.batch, scoring.config.device)
+        seen = [views[:, ::down, ::right] for down, right in (_FLIPS if scoring.config.flips else _FLIPS[:1])]
+        found = [predict_shared(alike, one, scoring.config.batch, scoring.config.device) for one in seen]
+        answers |= {setup: np.mean([one[setup] for one in found], axis=0) for setup in alike}
     return answers
 
 
@@ -140,24 +146,35 @@ def _rows(
         "error": "",
     }
     rows: list[Row] = []
+    given: dict[str, np.ndarray] = {}
     for setup, model in scoring.models.items():
         answer, part = answers[setup], view.parts[preprocessings.index(_view_preprocessing(model))]
         if reason := _find_fault(model, answer):
             rows.append({"path": name, "setup": setup} | quality | {"reason": reason})
             continue
+        given[setup] = answer
         edges = ("crop_left", "crop_top", "crop_width", "crop_height")
         rows.append(
             {"path": name, "setup": setup}
-            | _give_grades(answer)
-            | {f"referable_{start}": _digits(referable_probability(answer, start)) for start in (3, 2)}
-            | _apply_point(scoring, setup, answer)
+            | _give_answer(scoring, setup, answer)
             | {edge: round(share, 4) for edge, share in zip(edges, part, strict=True)}
             | quality
             | {"checkpoint": scoring.header["models"][setup]["sha256"][:12], "reason": ""}
         )
+    if scoring.config.ensemble:
+        mean = mean_answer(given)
+        found = _give_answer(scoring, ENSEMBLE, mean[0]) if mean else {}
+        reason = "" if mean else "fewer than two set-ups answer"
+        rows.append({"path": name, "setup": ENSEMBLE} | found | quality | {"reason": reason})
     return rows + [
         {"path": name, "setup": setup} | quality | {"reason": reason} for setup, reason in scoring.refused.items()
     ]
+
+
+def _give_answer(scoring: Scoring, setup: str, answer: np.ndarray) -> Row:
+    """Grades and readings of an answer, float (5,), and what the operating point makes of them."""
+    referable: Row = {f"referable_{start}": _digits(referable_probability(answer, start)) for start in (3, 2)}
+    return _give_grades(answer) | referable | _apply_point(scoring, setup, answer)
 
 
 def _give_grades(answer: np.ndarray) -> Row:

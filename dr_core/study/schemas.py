@@ -57,8 +57,8 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "value": "the value on all eyes",
         "low": "lower end of the 95 % interval by patients (docs/methods.md says which for each measure)",
         "high": "upper end",
-        "n": "number of eyes",
-        "positives": "number of positive eyes; -1 where a measure has none",
+        "n": "number of eyes; of patient AUC, of patients by their worse eye",
+        "positives": "number of positive eyes or patients; -1 where a measure has none",
         "warning": "why the interval deserves caution, such as fewer than ten positive eyes; empty where it does not",
     },
     "operating_points": {

@@ -1,9 +1,10 @@
-"""Grades that the user knows for the photographs of this session, from a table of their own."""
+"""Grades, patients and sides that the user knows for the photographs of this session, from a table of their own."""
 
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from dr_core.data.intake.fellow_eyes import PatientEye, find_fellows, find_patient_eye
 from dr_core.data.intake.given_grades import GivenGrades, read_given_grades
 from dr_core.errors import InputError
 from dr_ui.eyes.cache import Eye
@@ -20,10 +21,11 @@ def offer_grade_table(eyes: Sequence[Eye]) -> None:
     """
     with st.expander("Known grades (CSV)"):
         st.file_uploader(
-            "A table with the columns image and grade",
+            "A table with the columns image and grade, also patient and side",
             type=["csv", "tsv", "txt"],
             key=_FILE,
-            help="Then the list shows how the models do on these eyes. The table stays in memory.",
+            help="Then the list shows how the models do on these eyes, and Compare both eyes of a patient together. "
+            "The table stays in memory.",
         )
         try:
             given = _read(eyes)
@@ -40,12 +42,38 @@ def known_grades(eyes: Sequence[Eye]) -> list[int]:
     Args:
         eyes: The eyes of the case list.
     """
-    try:
-        given = _read(eyes)
-    except InputError:
-        given = None  # the uploader says why
+    given = _read_if_right(eyes)
     grades = given.grades if given else {}
     return [_known_grade(eye, grades) for eye in eyes]
+
+
+def patient_eyes(eyes: Sequence[Eye], eye: Eye) -> list[tuple[Eye, PatientEye]]:
+    """The photographs of the list that are of the same patient, right eyes first; empty where the eye has no fellow.
+
+    Args:
+        eyes: The eyes of the case list.
+        eye: One of them.
+    """
+    given = _read_if_right(eyes)
+    # the user's patient 7 is not a study's, and one photograph may be there under two names
+    mine = [one for one in eyes if _source(one) == _source(eye)]
+    stated = (given.patients, given.sides) if given and eye.file is not None else (None, None)
+    owners = [find_patient_eye(one.name, *stated) for one in mine]
+    at = next((number for number, one in enumerate(mine) if (one.key, one.name) == (eye.key, eye.name)), None)
+    fellows = [] if at is None else find_fellows(at, owners)
+    return [(mine[number], owner) for number in fellows if (owner := owners[number]) is not None]
+
+
+def _source(eye: Eye) -> str:
+    """Where an eye comes from: the key of the study's data set, or empty for uploads."""
+    return eye.link.partition("/")[0]
+
+
+def _read_if_right(eyes: Sequence[Eye]) -> GivenGrades | None:
+    try:
+        return _read(eyes)
+    except InputError:
+        return None  # the uploader says why
 
 
 def _known_grade(eye: Eye, given: Mapping[str, int]) -> int:

@@ -177,6 +177,10 @@ _CSS = """
 .lens-photo { background: #0b0b0d; border-radius: .4rem; padding: 6px; display: flex;
   justify-content: center; align-items: center; height: 330px; }
 .lens-photo img { width: 100%; height: 100%; object-fit: contain; }
+.lens-patient { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: .4rem; }
+.lens-patient figure { margin: 0; }
+.lens-patient .lens-photo { height: 190px; }
+.lens-patient figcaption { font-size: .82rem; text-align: center; overflow-wrap: anywhere; }
 .lens-quality { font-size: .82rem; margin: 0; }
 .lens-warning { font-size: .85rem; border-left: 4px solid #E69F00; padding: .1rem .6rem; margin: .35rem 0 0; }
 .lens-sentence { font-size: 1.05rem; margin: 0; min-height: 1.6rem; }

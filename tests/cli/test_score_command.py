@@ -21,6 +21,7 @@ from dr_core.experiments.experiment import Inputs
 from dr_core.experiments.operating import find_thresholds
 from dr_core.experiments.performance import PERFORMANCE
 from dr_core.files import held
+from dr_core.models.prediction import predict_views
 from dr_core.models.setups import SETUPS
 from dr_core.score import plan, run
 from dr_core.study.shards import Shard, parse_shard
@@ -278,6 +279,28 @@ def test_a_broken_model_gives_no_grades(photographs, tiny_study, tmp_path, monke
     rows = read(tmp_path / "results.csv")
     assert [row["setup"] for row in rows] == list(tiny_study.setups)
     assert all(row["grade"] + row["p0"] == "" and "no probabilities" in row["reason"] for row in rows)
+
+
+def test_the_mean_and_flips_are_asked_for(photographs, tiny_study, tmp_path, capsys):
+    out, names = tmp_path / "mean.csv", ("iwne_fs", "ifi_cl")
+    one = photographs / "0.jpg"
+    assert main(command(one, tiny_study, out, "--ensemble", "--flips", "--setups", *names)) == 0
+    rows = {row["setup"]: row for row in read(out)}
+    assert list(rows) == [*names, "ensemble"]
+    model = tiny_study.load_model("iwne_fs")
+    view = model.info.preprocessing.to_model_view(read_fundus(one))
+    flipped = np.stack([view, view[:, ::-1], view[::-1], view[::-1, ::-1]])
+    expected = predict_views(model, flipped).mean(axis=0)
+    columns = [f"p{grade}" for grade in range(5)]
+    found = {setup: np.array([float(row[column]) for column in columns]) for setup, row in rows.items()}
+    np.testing.assert_allclose(found["iwne_fs"], expected, atol=2e-6)
+    np.testing.assert_allclose(found["ensemble"], (found["iwne_fs"] + found["ifi_cl"]) / 2, atol=2e-6)
+    assert rows["ensemble"]["threshold_3"] == "0.500000"
+    assert rows["ensemble"]["checkpoint"] == ""
+    assert main(command(one, tiny_study, out, "--ensemble", "--setups", *names)) == 2
+    assert "flips differ" in capsys.readouterr().err
+    assert main(command(one, tiny_study, tmp_path / "one.csv", "--ensemble", "--setups", "ifi_cl")) == 2
+    assert "needs two models" in capsys.readouterr().err
 
 
 def test_an_operating_point_is_applied_by_name(tmp_path):

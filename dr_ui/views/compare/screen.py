@@ -12,6 +12,7 @@ from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import (
     answer_cards,
     calibrated,
+    ensemble,
     evidence,
     eye_report_button,
     no_answer,
@@ -22,7 +23,7 @@ from dr_ui.parts import (
 )
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.shell import missing
-from dr_ui.views.compare import answers_table, eye_table, list_measures
+from dr_ui.views.compare import answers_table, eye_table, list_measures, patient_view
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def show_answers(study: Study, choice: CompareInputs) -> None:
     if eye is not None:
         case_list.show_in_link(eye)
         _show_eye(study, choice.point, eye)
+        patient_view.show(study, choice.eyes, eye, choice.point)
         list_measures.show(study, choice.eyes, choice.point)
         take_figure.offer_table(answers_table.make_table(study, choice.eyes, choice.point), "answers")
 
@@ -73,6 +75,7 @@ def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
             + within.note_html(study, judgement, point)
             + answer_cards.cards_html(answers, point, study.setups, grayed=judgement.is_outside)
             + answer_cards.agreement_html(agreement, point, study.setups, grayed=judgement.is_outside)
+            + ("" if judgement.is_outside else ensemble.mean_html(answers, point))
             + calibrated.answer_html(study, answers, point)
             + _missing_html(study, set(answers))
         )
@@ -82,7 +85,7 @@ def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
 def _show_links(eye: Eye) -> None:
     """Links to damage and heatmaps; the session goes along, with its uploads, threshold and reading."""
     query = choice.query_of(eye)
-    for column, (page, label) in zip(st.columns([1.4, 1, 0.6]), _NEXT_PAGES.items(), strict=False):
+    for column, (page, label) in zip(st.columns([1.4, 1, 0.8]), _NEXT_PAGES.items(), strict=False):
         with column:
             st.page_link(page, label=label, query_params=query)
 

@@ -10,8 +10,9 @@ from plotly.subplots import make_subplots
 
 from dr_cli.commands import render_remedy
 from dr_core.analysis.bootstrap import sample_patients
-from dr_core.analysis.discrimination import Operation, Referral, operate, operate_from, refer_unsure
+from dr_core.analysis.discrimination import Operation, Referral, operate, refer_unsure
 from dr_core.analysis.grading import count_confusion, measure_calibration
+from dr_core.analysis.operating_points import operate_from
 from dr_core.data.grades import GRADES, READINGS, TWO_OUTPUTS
 from dr_core.errors import Remedy
 from dr_core.experiments.answers import ANSWERS, answers_grades, is_graded, read_answers, readings_of
@@ -23,7 +24,7 @@ from dr_ui.parts.plain_text import plain
 from dr_ui.parts.roc_chart import Answers
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
-from dr_ui.views.performance import disagreement, few_labels, groups, measures, trust
+from dr_ui.views.performance import disagreement, few_labels, groups, measures, patients, trust
 
 _DRAWS = 200
 """Bootstrap draws of what is drawn while somebody waits."""
@@ -104,13 +105,21 @@ def _show_more(
     study: Study, mine: pd.DataFrame, answers: Answers, points: Mapping[str, Operation], reading: str
 ) -> None:
     apart, numbers, grades, parts, referral, holds = st.tabs(
-        ["Disagreement", "All measures", "Five grades", "Subgroups", "Selective referral", "Calibration and sets"]
+        [
+            "Disagreement",
+            "All measures",
+            "Five grades",
+            "Subgroups and patients",
+            "Selective referral",
+            "Calibration and sets",
+        ]
     )
     with numbers:
         measures.show(study, mine, reading)
     with parts:
         _show_groups(study, mine, points, reading)
         groups.show(study, str(mine["data"].iloc[0]), reading)
+        patients.show(study, mine, reading)
     with holds:
         trust.show(study, mine, answers, reading)
     with grades:

@@ -15,7 +15,6 @@ from dr_core.analysis.discrimination import (
     measure_separation,
     operate,
     operate_at,
-    operate_from,
     refer_unsure,
     roc_points,
 )
@@ -197,13 +196,3 @@ def test_operating_points_equal_counting_one_by_one():
             int(part.sum()) for part in counted
         ]
         assert point.specificity >= asked
-
-
-def test_what_a_given_threshold_reaches_is_counted():
-    scores, labels = np.array([0.1, 0.4, 0.4, 0.8]), np.array([False, False, True, True])
-    found = operate_from(scores, labels, 0.4)
-    assert (found.true_positives, found.false_negatives, found.false_positives, found.true_negatives) == (2, 0, 1, 1)
-    assert (found.sensitivity, found.specificity) == (1, 0.5)
-    assert operate_from(scores, labels, 1.1).sensitivity == 0
-    with pytest.raises(InputError):
-        operate_from(np.array([np.nan, 1]), labels[1:3], 0.5)

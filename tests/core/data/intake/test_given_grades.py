@@ -34,3 +34,16 @@ def test_semicolons_and_columns_between_are_taken():
 def test_what_cannot_be_told_is_refused_with_all_rows(table, names, sentence):
     with pytest.raises(InputError, match=sentence):
         read_given_grades(table, names)
+
+
+def test_patients_and_sides_come_with_grades_or_without():
+    table = b"image,grade,patient,side\na.jpg,0,P7,OD\nb.png,3,P7,left\nd.1,2,,\n"
+    given = read_given_grades(table, NAMES)
+    assert given.patients == {"a.jpg": "P7", "b.png": "P7"}
+    assert given.sides == {"a.jpg": "right", "b.png": "left"}
+    assert given.grades == {"a.jpg": 0, "b.png": 3, "d.1.png": 2}
+    assert "2 of 4 photographs have a patient." in given.notes
+    alone = read_given_grades(b"image;subject_id\na;1\nb;1\n", NAMES)
+    assert (alone.grades, alone.patients, alone.sides) == ({}, {"a.jpg": "1", "b.png": "1"}, {})
+    with pytest.raises(InputError, match="row 2: the side 'both' is neither right nor left"):
+        read_given_grades(b"image,patient,side\na,1,both\n", NAMES)

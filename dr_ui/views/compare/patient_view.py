@@ -1,0 +1,137 @@
+"""Both eyes of a patient side by side, and each model's answer about the patient: the worse eye counts."""
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dr_core.analysis.agreement import mean_answer
+from dr_core.analysis.patient_level import PatientAnswer, answer_patient
+from dr_core.data.intake.fellow_eyes import PatientEye
+from dr_core.study.folder import Study
+from dr_ui.eyes import cache, case_facts, truth
+from dr_ui.eyes.cache import Eye
+from dr_ui.parts import tables
+from dr_ui.parts.operating_point import OperatingPoint
+
+_WORDS = {True: "▲ referable", False: "▽ not referable", None: "○ no answer"}
+
+
+def show(study: Study, eyes: Sequence[Eye], eye: Eye, point: OperatingPoint) -> None:
+    """Draw the patient of the chosen eye; nothing where the case list has no other eye of the patient.
+
+    Args:
+        study: The study.
+        eyes: The eyes of the case list.
+        eye: The chosen eye.
+        point: The operating point.
+    """
+    fellows = truth.patient_eyes(eyes, eye)
+    if not fellows:
+        return
+    names = _name_eyes(fellows)
+    silent = {name: _why_silent(study, one) for name, (one, _) in zip(names, fellows, strict=True)}
+    patient = fellows[0][1].patient
+    with st.container(key="patient_view"):
+        st.html(f'<h2 class="lens-h2">Patient {escape(patient)}: the worse eye counts</h2>')
+        pictures, answers = st.columns([1.8, 3.2], gap="small")
+        with pictures:
+            st.html(_pictures_html(study, dict(zip(names, fellows, strict=True)), silent))
+        with answers:
+            tables.show(
+                _table(study, dict(zip(names, (one for one, _ in fellows), strict=True)), silent, point), "patient"
+            )
+            st.caption(_sentence(silent, point))
+
+
+def _name_eyes(fellows: Sequence[tuple[Eye, PatientEye]]) -> list[str]:
+    """Each photograph by its side; by its name, where the side is not known or is there twice."""
+    sides = [owner.side for _, owner in fellows]
+    return [
+        f"{owner.side} eye" if owner.side and sides.count(owner.side) == 1 else f"{owner.side} {eye.name}".strip()
+        for eye, owner in fellows
+    ]
+
+
+def _why_silent(study: Study, eye: Eye) -> str:
+    """Why an eye cannot be judged; empty where it can."""
+    facts = case_facts.find_facts(eye, study)
+    if facts.error:
+        return facts.error
+    judgement = cache.judgement(eye, study)
+    return f"it is {judgement.level.label}" if judgement.is_outside else ""
+
+
+def _pictures_html(study: Study, fellows: Mapping[str, tuple[Eye, PatientEye]], silent: Mapping[str, str]) -> str:
+    """The photographs as one faces the patient: the right eye on the left."""
+    shown = "".join(
+        f"<figure>{_picture_html(study, eye, name)}<figcaption>{escape(name)}"
+        f"{' · cannot be judged' if silent[name] else ''}</figcaption></figure>"
+        for name, (eye, _) in fellows.items()
+    )
+    return f'<div class="lens-patient">{shown}</div>'
+
+
+def _picture_html(study: Study, eye: Eye, name: str) -> str:
+    if case_facts.find_facts(eye, study).error:
+        return '<div class="lens-photo"></div>'
+    source = base64.b64encode(cache.look(eye, study).taken).decode()
+    return f'<div class="lens-photo"><img src="data:image/jpeg;base64,{source}" alt="{escape(name)}"></div>'
+
+
+def _table(study: Study, eyes: Mapping[str, Eye], silent: Mapping[str, str], point: OperatingPoint) -> pd.DataFrame:
+    """A row for each model and one for their mean: the probability of each eye, and the patient's answer."""
+    answers = {
+        name: {} if silent[name] else dict(case_facts.find_facts(eye, study).answers) for name, eye in eyes.items()
+    }
+    rows = [
+        _row(
+            setup.label,
+            {name: _score(found.get(key), point) for name, found in answers.items()},
+            point.threshold_of(key),
+        )
+        for key, setup in study.setups.items()
+        if any(key in found for found in answers.values())
+    ]
+    means = {name: mean_answer(found) for name, found in answers.items()}
+    if any(means.values()):
+        scores = {name: _score(mean[0] if mean else None, point) for name, mean in means.items()}
+        rows.append(_row("mean of the models", scores, None if point.chosen else point.threshold))
+    return pd.DataFrame(rows)
+
+
+def _score(softmax: np.ndarray | None, point: OperatingPoint) -> float:
+    return math.nan if softmax is None else float(point.score(softmax))
+
+
+def _row(label: str, scores: Mapping[str, float], threshold: float | None) -> dict[str, str]:
+    answer = answer_patient(scores, math.inf if threshold is None else threshold)
+    eyes = {name: "no answer" if math.isnan(score) else f"{score:.2f}" for name, score in scores.items()}
+    return {"set-up": label, "patient": _patient(answer, threshold), **eyes}
+
+
+def _patient(answer: PatientAnswer, threshold: float | None) -> str:
+    if math.isnan(answer.score):
+        return _WORDS[None]
+    if threshold is None:
+        return f"{answer.score:.2f}, no threshold was chosen for the mean"
+    unsure = f" ({', '.join(answer.unjudged)}: no answer)" if answer.unjudged else ""
+    word = "○ not cleared" if answer.referable is None else _WORDS[answer.referable]
+    return f"{word}, {answer.score:.2f}{unsure}"
+
+
+def _sentence(silent: Mapping[str, str], point: OperatingPoint) -> str:
+    """What the numbers are, and which eye cannot be judged."""
+    reasons = "".join(
+        f" The {name} cannot be judged: {reason.rstrip('.')}." for name, reason in silent.items() if reason
+    )
+    cleared = " The patient is referable where the other eye is, and is not cleared where it is not." if reasons else ""
+    return (
+        f"Probability of grades {point.grades}, 0 to 1; the patient's is that of the worse eye, referable from the "
+        f"{point.range}. Which eyes belong together follows from the names of the photographs or from your table."
+        f"{reasons}{cleared}"
+    )
