@@ -5,7 +5,7 @@ eyes (`labels.csv` with `file`, `set`, `grade`, `any_dr`, `patient`), each set i
 
     python benchmarks/trust.py [FOLDER OF REAL EYES] [--write]
 
-`--write` stores the false referrals of healthy photographs in the demo study.
+`--write` stores the false referrals of healthy photographs and the AUC on graded ones in the demo study.
 """
 
 import argparse
@@ -25,19 +25,23 @@ from dr_core.data.fundus import assess_quality, find_field_of_view, read_fundus
 from dr_core.data.fundus.checks import NOT_FUNDUS
 from dr_core.data.fundus.quality import Quality
 from dr_core.errors import InputError
-from dr_core.experiments.answers import ANSWERS, MeasureConfig, predict_table
+from dr_core.experiments.answers import ANSWERS, MeasureConfig, predict_table, summarize_aucs
 from dr_core.experiments.calibration import fit_calibrations
 from dr_core.experiments.false_referrals import TABLE, find_rates, measure_false_referrals
 from dr_core.experiments.operating import list_points
 from dr_core.experiments.registry import find_experiment
 from dr_core.study.digests import digest_of
 from dr_core.study.folder import Study, open_study
+from dr_core.study.runs import ALL_LABELS
 
 ROOT = Path(__file__).parents[1]
 HALVES = 50
 
 PICTURES, FIRST_SEED = 60, 1000
 """Drawn pictures of each kind, and the first of their seeds; seeds below 100 guided the checks."""
+
+FEWEST_GRADED = 100
+"""Graded photographs of a set under which nothing but its warnings is measured."""
 
 NAMED = ("textures", "text", "faces", "OCT slices", "gray noise")
 """Kinds of which 99 % should be caught; the others are reported beside them."""
@@ -110,6 +114,21 @@ def report_points(data: str, answers: pd.DataFrame) -> None:
             report(
                 "operating point", data=data, setup=row.setup, reading=row.reading, criterion=row.criterion, **reached
             )
+
+
+def report_separation(study: Study, answers: pd.DataFrame, *, write: bool) -> None:
+    """AUC of each set of photographs with five grades."""
+    counts = answers[answers["grade"] >= 0].groupby("data")["eye"].nunique()
+    graded = answers[answers["data"].isin(counts[counts >= FEWEST_GRADED].index) & (answers["grade"] >= 0)]
+    rows = summarize_aucs(graded.assign(seed=study.info.seed, fraction=ALL_LABELS).reset_index(drop=True))
+    for row in rows.itertuples(index=False):
+        auc = [round(float(value), 3) for value in (row.value, row.low, row.high)]
+        report("AUC", data=row.data, setup=row.setup, reading=row.reading, n=row.n, auc=auc[0], interval=auc[1:])
+    if write:
+        stored = study.read_results("performance")
+        kept = stored[~stored["data"].isin(set(rows["data"]))]
+        joined = pd.concat([kept, rows.assign(**digests_of(study, rows))], ignore_index=True)
+        study.write_results("performance", joined, study.read_provenance("performance"))
 
 
 def report_sets(data: str, answers: pd.DataFrame) -> None:
@@ -195,7 +214,7 @@ def report_false_referrals(study: Study, folder: Path, labels: pd.DataFrame, *, 
         report("healthy photographs", picture=name, eyes=len(found), levels=levels)
         parts.append((answers, warnings))
     answers, warnings = (pd.concat(column) for column in zip(*parts, strict=True))
-    answers = answers.assign(data=FALSE_REFERRAL_DATA, seed=study.info.seed, fraction=100)
+    answers = answers.assign(data=FALSE_REFERRAL_DATA, seed=study.info.seed, fraction=ALL_LABELS)
     rows = measure_false_referrals(answers.reset_index(drop=True), warnings)
     for reading in rows["reading"].unique():
         for finding, rate in find_rates(rows, reading, list(rows["finding"].unique())).items():
@@ -223,7 +242,7 @@ def main() -> None:
     """Print everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("real", type=Path, nargs="?", default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--write", action="store_true", help="store the false referrals in the demo study")
+    parser.add_argument("--write", action="store_true", help="store false referrals and AUC in the demo study")
     parser.add_argument("--only", choices=["warnings"], help="leave out what the models' answers are measured for")
     options = parser.parse_args()
     study = open_study(ROOT / "assets" / "demo_study")
@@ -250,8 +269,9 @@ def main() -> None:
     answers = answers.assign(data=list(labels["set"]) * answers["setup"].nunique())
     if options.only:
         return
+    report_separation(study, answers, write=options.write)
     for name, rows in answers[answers["grade"] >= 0].groupby("data"):
-        if rows["eye"].nunique() >= 100:
+        if rows["eye"].nunique() >= FEWEST_GRADED:
             report_everything(name, rows.reset_index(drop=True))
 
 

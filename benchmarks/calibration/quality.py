@@ -1,4 +1,4 @@
-"""Print the quantiles that the thresholds of `dr_core.data.fundus.quality` come from.
+"""Print the quantiles that the thresholds of `dr_core.data.fundus.checks` come from.
 
     python benchmarks/calibration/quality.py --eyes DIR [DIR ...]
 
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dr_core.data.fundus import Quality, assess_quality, find_field_of_view, read_fundus
-from dr_core.data.fundus import quality as thresholds
+from dr_core.data.fundus import checks as thresholds
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 
@@ -62,9 +62,8 @@ def print_table(name: str, verdicts: list[Quality]) -> None:
     print(f"\n{name} (n = {len(verdicts)})")
     print(" " * 20 + "".join(f"{f'{100 * q:g} %':>9}" for q in _QUANTILES))
     for figure in fields(Quality):
-        if figure.name != "warnings":
-            values = [getattr(verdict, figure.name) for verdict in verdicts]
-            print(f"{figure.name:<20}" + "".join(f"{value:9.3f}" for value in np.quantile(values, _QUANTILES)))
+        values = [float(getattr(verdict, figure.name)) for verdict in verdicts]
+        print(f"{figure.name:<20}" + "".join(f"{value:9.3f}" for value in np.quantile(values, _QUANTILES)))
     given = Counter(warning for verdict in verdicts for warning in verdict.warnings)
     for warning, count in given.most_common():
         print(f"  {count:4d} x {warning}")
@@ -87,7 +86,7 @@ def main() -> None:
         print_table(name, [assess_quality(eye, find_field_of_view(eye)) for eye in damaged])
     print("\nthresholds now")
     for name in sorted(vars(thresholds)):
-        if name.startswith(("MIN_", "MAX_", "VESSELS_")):
+        if name.startswith(("MIN_", "MAX_")):
             print(f"  {name} = {getattr(thresholds, name)}")
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from dr_core.analysis.bootstrap import PatientDraws
-from dr_core.analysis.discrimination import check_scores
+from dr_core.analysis.discrimination import Operation, check_scores
 from dr_core.analysis.intervals import Interval, proportion_interval
 from dr_core.errors import InputError
 from dr_core.registry import Registry
@@ -170,3 +170,25 @@ def _threshold_interval(
     ]
     low, high = np.percentile(chosen, [2.5, 97.5])
     return float(low), float(high)
+
+
+def operate_from(scores: np.ndarray, labels: np.ndarray, threshold: float) -> Operation:
+    """Count what happens where an eye is called positive from a given threshold on.
+
+    Args:
+        scores: Float (N,), higher means more likely positive.
+        labels: Bool (N,).
+        threshold: The threshold, as one that was chosen on other eyes.
+
+    Raises:
+        InputError: If a score is NaN.
+    """
+    scores, labels = check_scores(scores, labels)
+    called = scores >= threshold
+    return Operation(
+        threshold=threshold,
+        true_positives=int((called & labels).sum()),
+        false_negatives=int((~called & labels).sum()),
+        false_positives=int((called & ~labels).sum()),
+        true_negatives=int((~called & ~labels).sum()),
+    )

@@ -118,9 +118,10 @@ class FalseReferrals:
 
     @property
     def text(self) -> str:
-        """Such as "10 to 14 % (of 350)"."""
+        """Such as "10 to 14 % (of 350)"; number and sign stay on one line."""
         low, high = f"{100 * self.lowest:.0f}", f"{100 * self.highest:.0f}"
-        return f"{low} % (of {self.eyes})" if low == high else f"{low} to {high} % (of {self.eyes})"
+        shares = low if low == high else f"{low} to {high}"
+        return f"{shares}\N{NO-BREAK SPACE}% (of {self.eyes})"
 
 
 def find_rates(table: pd.DataFrame, reading: str, findings: Sequence[str]) -> dict[str, FalseReferrals]:
@@ -142,7 +143,7 @@ def find_rates(table: pd.DataFrame, reading: str, findings: Sequence[str]) -> di
     for name in dict.fromkeys(findings):
         mine = rows[rows["finding"] == name]
         if len(mine):
-            label = LEVELS[name].label if name in LEVELS else f"where '{INPUT_CHECKS[name].label}' fails"
+            label = LEVELS[name].label if name in LEVELS else INPUT_CHECKS[name].label
             shares = float(mine["value"].min()), float(mine["value"].max())
             about = {"data": str(mine["data"].iloc[0]), "label": label}
             found[name] = FalseReferrals(**about, lowest=shares[0], highest=shares[1], eyes=int(mine["n"].iloc[0]))

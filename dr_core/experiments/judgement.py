@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dr_core.analysis.feature_distance import LIMITS, FeatureReference
-from dr_core.data.fundus.checks import InputCheck, Level, worst_level
+from dr_core.data.fundus.checks import LEVELS, InputCheck, Level, worst_level
 
 FAR = "far_features"
 """Name of the finding that follows from the features."""
@@ -33,7 +33,7 @@ class Judgement:
 
     Attributes:
         level: The worst level of all reasons.
-        reasons: What speaks against an answer; empty where nothing does.
+        reasons: What speaks against an answer, the worst first; empty where nothing does.
     """
 
     level: Level
@@ -61,6 +61,7 @@ def judge(findings: Sequence[InputCheck], distances: Mapping[str, float]) -> Jud
             f"eyes are, up to {max(beyond.values()):.1f} times as far: the network has seen few like it."
         )
         reasons.append(Reason(name=FAR, sentence=sentence, level="doubtful"))
+    reasons.sort(key=lambda reason: -LEVELS[reason.level].rank)
     return Judgement(level=worst_level([reason.level for reason in reasons]), reasons=tuple(reasons))
 
 

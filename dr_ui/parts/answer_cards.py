@@ -1,5 +1,6 @@
 """The models' answers about one eye: a card for each, and whether they agree."""
 
+import re
 from collections.abc import Mapping
 from html import escape
 
@@ -85,14 +86,29 @@ def _reading(setup: str, softmax: np.ndarray, reading: Reading, point: Operating
     )
 
 
-def agreement_html(agreement: Agreement, point: OperatingPoint, setups: Mapping[str, Setup]) -> str:
-    """One sentence on whether the models agree, and what the numbers are."""
+def agreement_html(
+    agreement: Agreement, point: OperatingPoint, setups: Mapping[str, Setup], *, grayed: bool = False
+) -> str:
+    """One sentence on whether the models agree, and what the numbers are.
+
+    Args:
+        agreement: Who says referable.
+        point: The operating point.
+        setups: The study's set-ups.
+        grayed: Whether the eye is outside what the models know: then they may agree, and it means nothing.
+    """
+    sentence = agreement_sentence(agreement, setups)
+    if grayed:
+        sentence = f"Not to be used: {_PLAIN.sub('', sentence)}"
     return (
-        f'<div class="lens-agree"><p role="status">{agreement_sentence(agreement, setups)}</p><p class="lens-small">'
+        f'<div class="lens-agree"><p role="status">{sentence}</p><p class="lens-small">'
         f"Large number: the model's probability that the eye has grade {point.grades}, 0 to 1; referable from the "
         f"{point.range}, the mark on the line. {spread_sentence(agreement)}"
         "Bars: probability of each grade in %, 0 no DR to 4 proliferative.</p></div>"
     )
+
+
+_PLAIN = re.compile(r"</?b>")
 
 
 def spread_sentence(agreement: Agreement) -> str:

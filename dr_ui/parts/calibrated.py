@@ -31,13 +31,16 @@ def calibration_eyes(study: Study) -> DataSet | None:
     return next((data for data in study.info.data if data.key == key), None)
 
 
-def grade_sets(study: Study, data: str, answers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def grade_sets(
+    study: Study, data: str, answers: Mapping[str, np.ndarray], *, by_class: bool = False
+) -> dict[str, np.ndarray]:
     """Sets of grades of each set-up, from the stored answers about calibration eyes.
 
     Args:
         study: The study.
         data: Key of the calibration eyes.
         answers: Set-up -> softmax, float (N, 5).
+        by_class: Whether the share holds for the eyes of each grade, not only for all together.
 
     Returns:
         Set-up -> bool (N, 5); a set-up without enough graded calibration eyes is left out.
@@ -50,7 +53,7 @@ def grade_sets(study: Study, data: str, answers: Mapping[str, np.ndarray]) -> di
             continue
         try:
             given = rows[ANSWERS].to_numpy(np.float64), rows["grade"].to_numpy(int)
-            thresholds = fit_thresholds(method, *given, COVERAGE, by_class=False)
+            thresholds = fit_thresholds(method, *given, COVERAGE, by_class=by_class)
         except InputError:  # too few eyes: the other figures stand
             continue
         found[setup] = conformal_sets(method, softmax, thresholds)

@@ -1,6 +1,6 @@
 """The operating point: from which probability of which grades each model's answer counts as referable."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,7 +115,7 @@ def _choose_threshold(study: Study, reading: Reading) -> OperatingPoint:
             [OWN, *known],
             index=[OWN, *known].index(default),
             format_func=lambda key: _label(study, key),
-            **kept_input("point"),
+            **kept_input(POINT),
             help="Each model's threshold was chosen for a stated share on stated eyes; on eyes of another kind the "
             "share is another. A threshold of 0.50 was chosen on no eyes.",
         )
@@ -136,6 +136,42 @@ def _choose_threshold(study: Study, reading: Reading) -> OperatingPoint:
         point = OperatingPoint(reading, threshold)
     st.caption(f"now: {point.label}")
     return point
+
+
+POINT = "point"
+"""Key of the choice of a point by name, on every page that has one."""
+
+
+def choose_stored(
+    study: Study, reading: Reading, setups: Collection[str], own: str, slider: str
+) -> tuple[str, dict[str, float]]:
+    """Draw the choice among the stored points that each of these models has, or a point of the page's own.
+
+    Args:
+        study: The study.
+        reading: The reading.
+        setups: Names of the set-ups.
+        own: What the page's own point is called.
+        slider: Key of its slider: where the link names its value, the page's own point is meant.
+
+    Returns:
+        Name of the point, and set-up -> threshold; both empty for the page's own.
+    """
+    stored = {key: found for key, found in _stored_points(study, reading).items() if set(setups) <= set(found)}
+    options = [OWN, *stored]
+    if st.session_state.get(POINT, OWN) not in options:
+        del st.session_state[POINT]  # chosen where another reading or other models were shown
+    calibrated = next((key for key in stored if _is_calibrated(study, key)), OWN)
+    key = st.selectbox(
+        "Operating point",
+        options,
+        index=options.index(OWN if slider in st.query_params else calibrated),
+        format_func=lambda key: own if key == OWN else _label(study, key),
+        **kept_input(POINT),
+        help="From which probability on an eye counts as positive. A point by name has a threshold for each model, "
+        "chosen for a stated share on stated eyes; on these eyes the share is what is measured here.",
+    )
+    return (_label(study, key), stored[key]) if key in stored else ("", {})
 
 
 _BETWEEN = " on "

@@ -62,8 +62,8 @@ def quality_html(look: Look, judgement: Judgement, note: str) -> str:
     )
     warnings += "".join(f'<p class="lens-small">{escape(text)}</p>' for text in look.notes)
     return (
-        f'<p class="lens-quality" title="{figures}">{words}<br>{note}<br>This eye is <b>{judgement.level.label}</b>.'
-        f"</p>{warnings}"
+        f'<p class="lens-quality" title="{figures}">{words}<br>{note}<br>'
+        f"checks of the picture: <b>{judgement.level.label}</b></p>{warnings}"
     )
 
 

@@ -88,6 +88,9 @@ _CSS = """
 
 .lens-grayed .lens-card { filter: grayscale(1); border-style: dashed; }
 .lens-grayed .lens-bars, .lens-grayed .lens-meter { opacity: .45; }
+.lens-grayed .lens-card .lens-answer, .lens-grayed .lens-card .lens-verdict { font-weight: 400; font-size: .9rem;
+  color: color-mix(in srgb, currentColor 65%, transparent); }
+.lens-grayed .lens-card .lens-verdict b { font-weight: 400; font-size: .9rem; }
 .lens-cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(max(9.5rem, 20%), 1fr));
   gap: .7rem; }
 .lens-card { border: 1px solid color-mix(in srgb, currentColor 24%, transparent);

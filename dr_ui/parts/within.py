@@ -17,27 +17,28 @@ def note_html(study: Study, judgement: Judgement, point: OperatingPoint) -> str:
         judgement: The judgement about the eye.
         point: The operating point, whose reading counts.
     """
-    if not judgement.level.rank:
-        return ""
     level = judgement.level
+    if not level.rank:
+        return ""
+    reason = next(reason for reason in judgement.reasons if reason.level == level.name)
     return (
-        f'<p class="lens-warning" role="status"><b>{escape(level.label.capitalize())}.</b> {escape(level.sentence)}'
-        f"{_rates(study, judgement, point)}</p>"
+        f'<p class="lens-warning" role="status"><b>{escape(level.label.capitalize())}.</b> {escape(reason.sentence)} '
+        f"{escape(level.sentence)}{'' if judgement.is_outside else _rates(study, judgement, point)}</p>"
     )
 
 
 def _rates(study: Study, judgement: Judgement, point: OperatingPoint) -> str:
+    """How many healthy eyes with such warnings were referred, beside those without one; empty where not measured."""
     table = result_tables.load_table(study, TABLE)
     if table is None or table.empty:
         return ""
-    names = [reason.name for reason in judgement.reasons]
-    rates = find_rates(table, point.reading.name, [*names, judgement.level.name, "within"])
+    rates = find_rates(table, point.reading.name, ["within", *(reason.name for reason in judgement.reasons)])
     within = rates.pop("within", None)
     if within is None or not rates:
         return ""
-    shown = "; ".join(f"{escape(one.label)} {one.text}" for one in rates.values())
-    return (
-        f" Of the healthy eyes of {escape(result_tables.data_title(study, within.data))}, at thresholds of 90 % "
-        "specificity on those without a warning: without one the "
-        f"models refer {within.text}; {shown}."
+    shown = "".join(f", {one.text} with the warning “{escape(one.label)}”" for one in rates.values())
+    title = (
+        f"Photographs: {escape(result_tables.data_title(study, within.data))}. Thresholds of 90 % specificity on those "
+        "without a warning; the lowest and the highest of the set-ups."
     )
+    return f' <span title="{title}">Healthy eyes that the models refer: {within.text} without a warning{shown}.</span>'

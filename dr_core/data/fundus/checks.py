@@ -81,20 +81,20 @@ LEVELS: Registry[Level] = Registry(
     (
         Level(
             name="within",
-            label="within what the models know",
+            label="no warning",
             sentence="Nothing that was checked speaks against the answer.",
             rank=0,
         ),
         Level(
             name="doubtful",
-            label="doubtful",
+            label="doubtful answer",
             sentence="The answer can be worse than what was measured on other eyes.",
             rank=1,
         ),
         Level(
             name="outside",
             label="outside what the models know",
-            sentence="The answer is no answer about an eye: it stands in gray.",
+            sentence="What the models answer says nothing about an eye: it stands in gray.",
             rank=2,
         ),
     ),
@@ -108,7 +108,7 @@ class InputCheck:
 
     Attributes:
         name: Name in tables and tests.
-        label: What is checked, for people.
+        label: What such a picture is, in a few words.
         sentence: What a user reads where it applies.
         level: Name of the level that it leads to.
         applies: From the figures of a picture to whether it applies.
@@ -177,72 +177,70 @@ INPUT_CHECKS: Registry[InputCheck] = Registry(
     (
         InputCheck(
             name="field_missing",
-            label="field of view found",
+            label="no field of view",
             sentence=FIELD_MISSING,
             level="doubtful",
             applies=lambda quality: not _found(quality),
         ),
-        InputCheck(name="blurred", label="sharp", sentence=BLURRED, level="doubtful", applies=_is_blurred),
+        InputCheck(name="blurred", label="blurred", sentence=BLURRED, level="doubtful", applies=_is_blurred),
         InputCheck(
             name="dark",
-            label="bright enough",
+            label="dark",
             sentence=DARK,
             level="doubtful",
             applies=lambda quality: quality.luminance < MIN_LUMINANCE,
         ),
         InputCheck(
             name="overexposed",
-            label="not overexposed",
+            label="overexposed",
             sentence=OVEREXPOSED,
             level="doubtful",
             applies=lambda quality: quality.red_saturated > MAX_RED_SATURATED or quality.white > MAX_WHITE,
         ),
         InputCheck(
             name="not_round",
-            label="round field of view",
+            label="field not round",
             sentence=NOT_ROUND,
             level="doubtful",
             applies=lambda quality: not _is_round(quality) and not _is_montage(quality),
         ),
         InputCheck(
             name="cropped",
-            label="whole field of view",
+            label="field cut off",
             sentence=CROPPED,
             level="doubtful",
             applies=lambda quality: _found(quality) and quality.visible < MIN_VISIBLE and _is_round(quality),
         ),
         InputCheck(
             name="montage",
-            label="a single photograph",
+            label="montage",
             sentence=MONTAGE,
             level="outside",
             applies=_is_montage,
         ),
         InputCheck(
             name="written",
-            label="nothing written on it",
+            label="written on",
             sentence=WRITTEN,
             level="doubtful",
             applies=lambda quality: quality.letters >= MIN_LETTERS,
         ),
         InputCheck(
             name="compressed",
-            label="not heavily compressed",
+            label="JPEG blocks",
             sentence=COMPRESSED,
             level="doubtful",
             applies=lambda quality: quality.blockiness > MAX_BLOCKINESS and quality.block_size >= MIN_BLOCK,
         ),
-        InputCheck(name="gray", label="in color", sentence=GRAY, level="outside", applies=is_gray_fundus),
+        InputCheck(name="gray", label="gray", sentence=GRAY, level="outside", applies=is_gray_fundus),
         InputCheck(
             name="inverted",
-            label="a positive",
+            label="negative",
             sentence=INVERTED,
             level="outside",
             applies=lambda quality: quality.negative,
         ),
-        InputCheck(
-            name="no_fundus", label="a fundus photograph", sentence=NOT_FUNDUS, level="outside", applies=_is_no_fundus
-        ),
+        InputCheck(name="no_fundus", label="no fundus", sentence=NOT_FUNDUS, level="outside", applies=_is_no_fundus),
     ),
 )
 """The checks that need the picture alone, in the order in which they are read; `dr_core.experiments.judgement` adds the

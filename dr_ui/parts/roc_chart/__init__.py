@@ -18,6 +18,9 @@ from dr_core.models.setups import Setup
 STOPS = tuple(round(0.01 * stop, 2) for stop in range(101))
 """Specificities on which the point can stand."""
 
+SPECIFICITY = "specificity"
+"""Key of the slider that the point moves and that moves the point."""
+
 _FOLDER = Path(__file__).parent
 _CORNERS = 400
 """Most corners of a ROC curve that are drawn."""
@@ -28,22 +31,29 @@ Answers = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Set-up -> labels, bool (N,), and scores, float (N,) in 0..1."""
 
 
-def show(answers: Answers, setups: Mapping[str, Setup], specificity: str, key: str) -> None:
+def show(
+    answers: Answers, setups: Mapping[str, Setup], key: str, *, released: tuple[str, str], chosen: Sequence[Operation]
+) -> None:
     """Show the curves, the point, and each model's confusion matrix there.
 
     Args:
         answers: Labels and scores of each set-up.
         setups: The study's set-ups.
-        specificity: Key of the slider that the point moves and that moves the point.
         key: Name of this chart on the page.
+        released: Key of the choice of an operating point, and its value once the user moves the point; the slider with
+            the key `specificity` follows.
+        chosen: Each model's operation at a point that was chosen by name; empty where the slider rules.
     """
 
     def move_slider() -> None:
         moved = st.session_state[key].get("moved")
         if moved is not None:
-            st.session_state[specificity] = min(max(round(float(moved), 2), STOPS[0]), STOPS[-1])
+            st.session_state[SPECIFICITY] = min(max(round(float(moved), 2), STOPS[0]), STOPS[-1])
+            st.session_state[released[0]] = released[1]
 
-    data = {"models": message(answers, setups), "stop": STOPS.index(round(float(st.session_state[specificity]), 2))}
+    stop = STOPS.index(round(float(st.session_state[SPECIFICITY]), 2))
+    data = {"models": message(answers, setups), "stop": stop, "released": released}
+    data["chosen"] = [_point(point) for point in chosen]
     _component()(data=data, key=key, on_moved_change=move_slider)
 
 
@@ -67,7 +77,8 @@ def _model(setup: Setup, scores: np.ndarray, labels: np.ndarray, stops: Sequence
 
 
 def _point(point: Operation) -> tuple[float | None, int, int, int, int]:
-    threshold = point.threshold if np.isfinite(point.threshold) else None  # JSON knows no infinity
+    # JSON knows no infinity; above 1 a stored threshold flags no eye
+    threshold = point.threshold if point.threshold <= 1 else None
     return threshold, point.true_positives, point.false_negatives, point.false_positives, point.true_negatives
 
 

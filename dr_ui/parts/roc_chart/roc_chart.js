@@ -13,6 +13,7 @@ export default function (component) {
   state.tell = (stop) => {
     const link = new URL(window.location.href); // the slider writes the link only where it is moved itself
     link.searchParams.set("specificity", stop / 100);
+    link.searchParams.set(...state.released);
     window.history.replaceState(window.history.state, "", link);
     setTriggerValue("moved", stop / 100);
   };
@@ -22,7 +23,7 @@ export default function (component) {
     Object.assign(state, { curves, models: data.models });
     build(root, state);
   }
-  state.stop = data.stop;
+  Object.assign(state, { stop: data.stop, chosen: data.chosen, released: data.released });
   move(root, state);
 }
 
@@ -65,6 +66,7 @@ function build(root, state) {
     const step = { ArrowLeft: 1, ArrowUp: 1, ArrowRight: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
     if (!step) return;
     event.preventDefault();
+    state.chosen = [];
     state.stop = Math.min(100, Math.max(0, state.stop + step));
     move(root, state);
     clearTimeout(state.later);
@@ -80,21 +82,24 @@ function follow(root, state, svg, event) {
   const scale = Math.min(area.width / 384, area.height / 352); // the drawing keeps its shape inside its box
   const inside = (event.clientX - area.left - (area.width - 384 * scale) / 2) / scale;
   const rate = (inside - BOX.left) / BOX.width;
+  state.chosen = []; // a point that was chosen by name is left once it is moved
   state.stop = Math.min(100, Math.max(0, Math.round(100 * (1 - rate))));
   move(root, state);
 }
 
 function move(root, state) {
   const asked = state.stop / 100;
+  const points = state.chosen.length ? state.chosen : state.models.map((model) => model.points[state.stop]);
+  for (const mark of [state.rule, state.grip]) mark.style.visibility = state.chosen.length ? "hidden" : "visible";
   for (const end of ["x1", "x2"]) state.rule.setAttribute(end, x(1 - asked));
   state.grip.setAttribute("x", x(1 - asked) - 6);
   state.svg.setAttribute("aria-valuenow", asked);
-  state.models.forEach((model, at) => {
-    const [, truePositives, falseNegatives, falsePositives, trueNegatives] = model.points[state.stop];
+  state.models.forEach((_, at) => {
+    const [, truePositives, falseNegatives, falsePositives, trueNegatives] = points[at];
     state.dots[at].setAttribute("cx", x(falsePositives / (falsePositives + trueNegatives)));
     state.dots[at].setAttribute("cy", y(truePositives / (truePositives + falseNegatives)));
   });
-  root.querySelector(".cards").replaceChildren(...state.models.map((model) => card(model, model.points[state.stop])));
+  root.querySelector(".cards").replaceChildren(...state.models.map((model, at) => card(model, points[at])));
 }
 
 function card(model, [threshold, truePositives, falseNegatives, falsePositives, trueNegatives]) {

@@ -12,13 +12,15 @@ from dr_cli.commands import render_remedy
 from dr_core.analysis.bootstrap import sample_patients
 from dr_core.analysis.discrimination import Operation, Referral, operate, refer_unsure
 from dr_core.analysis.grading import count_confusion, measure_calibration
-from dr_core.data.grades import GRADES, TWO_OUTPUTS
+from dr_core.analysis.operating_points import operate_from
+from dr_core.data.grades import GRADES, READINGS, TWO_OUTPUTS
 from dr_core.errors import Remedy
 from dr_core.experiments.answers import ANSWERS, answers_grades, is_graded, read_answers, readings_of
 from dr_core.models.setups import Setup
 from dr_core.publish.palette import GRADE_RAMP
 from dr_core.study.folder import Study
-from dr_ui.parts import charts, no_answer, roc_chart, tables
+from dr_ui.parts import charts, no_answer, operating_point, roc_chart, tables
+from dr_ui.parts.plain_text import plain
 from dr_ui.parts.roc_chart import Answers
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
@@ -34,23 +36,12 @@ def show_page(study: Study) -> None:
     if predictions is None or predictions.empty:
         missing.show_missing_table(study, "predictions")
         return
-    first, second, third = st.columns([1.2, 1.4, 1.6], gap="medium")
+    first, second, third, fourth = st.columns([1.1, 0.9, 1.4, 1.2], gap="medium")
     with first:
         data = result_tables.choose_data(study, list(dict.fromkeys(predictions["data"])))
     mine = predictions[predictions["data"] == data]
     with second:
         reading = _choose_reading(mine)
-    with third:
-        specificity = st.slider(
-            "Operating point: specificity of at least",
-            0.0,
-            1.0,
-            0.9,
-            0.01,
-            **kept_input("specificity"),
-            help="Share of negative eyes that are not flagged, 0 to 1. It moves the point on every curve; the "
-            "point can be dragged in the chart, too.",
-        )
     answers = {str(setup): read_answers(rows, reading) for setup, rows in mine.groupby("setup")}
     answers = {setup: answers[setup] for setup in study.setups if setup in answers}
     answers = {setup: one for setup, one in answers.items() if not np.isnan(one[1]).any()}
@@ -58,18 +49,44 @@ def show_page(study: Study) -> None:
     if not answers:
         st.info(f"{reading}: {TWO_OUTPUTS}.")
         return
+    with third:
+        name, chosen = operating_point.choose_stored(
+            study, READINGS[reading], list(answers), "a specificity on these eyes", roc_chart.SPECIFICITY
+        )
+    with fourth:
+        specificity = _choose_specificity(named=bool(name))
     labels = next(iter(answers.values()))[0]
     if not 0 < labels.sum() < len(labels):
         st.warning(f"{reading}: all {len(labels)} eyes are of one class, so that no model can be measured on them.")
         return
-    points = {setup: operate(scores, truth, specificity) for setup, (truth, scores) in answers.items()}
+    points = {
+        setup: operate_from(scores, truth, chosen[setup]) if name else operate(scores, truth, specificity)
+        for setup, (truth, scores) in answers.items()
+    }
     left, right = st.columns([1, 2.05], gap="medium")
     with left:
         few_labels.show(study, result_tables.load_table(study, "fractions"), data, reading)
     with right:
-        st.markdown("**ROC**: drag the point; sensitivity against the false positive rate")
-        roc_chart.show(answers, study.setups, "specificity", "operating")
+        moved = f"at {plain(name)}, as measured on these eyes" if name else "drag the point"
+        st.markdown(f"**ROC**: {moved}; sensitivity against the false positive rate")
+        released = (operating_point.POINT, operating_point.OWN)
+        named = list(points.values()) if name else []
+        roc_chart.show(answers, study.setups, "operating", released=released, chosen=named)
     _show_more(study, mine, answers, points, reading)
+
+
+def _choose_specificity(*, named: bool) -> float:
+    return st.slider(
+        "Specificity of at least",
+        0.0,
+        1.0,
+        0.9,
+        0.01,
+        **kept_input(roc_chart.SPECIFICITY),
+        disabled=named,
+        help="Share of negative eyes that are not flagged, 0 to 1. It moves the point on every curve; the "
+        "point can be dragged in the chart, too, which leaves a point that was chosen by name.",
+    )
 
 
 def _choose_reading(mine: pd.DataFrame) -> str:

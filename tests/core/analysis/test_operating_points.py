@@ -5,7 +5,7 @@ import pytest
 
 from dr_core.analysis.bootstrap import sample_patients
 from dr_core.analysis.discrimination import operate
-from dr_core.analysis.operating_points import CRITERIA, Criterion, choose_threshold, reach_points
+from dr_core.analysis.operating_points import CRITERIA, Criterion, choose_threshold, operate_from, reach_points
 from dr_core.errors import InputError
 
 SCORES = np.array([0.1, 0.2, 0.3, 0.4, 0.35, 0.5, 0.8, 0.9])
@@ -68,3 +68,13 @@ def test_where_no_eye_may_be_flagged_none_is():
     threshold = choose_threshold(scores, labels, Criterion(kind="specificity", value=0.9))
     assert threshold > 1.0
     assert not (scores >= threshold).any()
+
+
+def test_what_a_given_threshold_reaches_is_counted():
+    scores, labels = np.array([0.1, 0.4, 0.4, 0.8]), np.array([False, False, True, True])
+    found = operate_from(scores, labels, 0.4)
+    assert (found.true_positives, found.false_negatives, found.false_positives, found.true_negatives) == (2, 0, 1, 1)
+    assert (found.sensitivity, found.specificity) == (1, 0.5)
+    assert operate_from(scores, labels, 1.1).sensitivity == 0
+    with pytest.raises(InputError):
+        operate_from(np.array([np.nan, 1]), labels[1:3], 0.5)

@@ -43,7 +43,7 @@ def test_shares_are_looked_up_over_the_set_ups(measured):
     found = find_rates(measured, PAPER_READING, ["compressed", "within", "montage"])
     assert list(found) == ["compressed", "within"]
     assert found["compressed"].lowest <= found["compressed"].highest
-    assert found["compressed"].text.endswith("% (of 50)")
+    assert found["compressed"].text.endswith("\N{NO-BREAK SPACE}% (of 50)")
 
 
 def test_eyes_whose_quality_was_not_measured_give_no_rows():

@@ -10,7 +10,7 @@ def test_the_level_is_the_worst_reasons():
     assert judge([INPUT_CHECKS["dark"]], {}).level.name == "doubtful"
     found = judge([INPUT_CHECKS["dark"], INPUT_CHECKS["no_fundus"]], {"A": 2.0})
     assert found.is_outside
-    assert [reason.name for reason in found.reasons] == ["dark", "no_fundus", FAR]
+    assert [reason.name for reason in found.reasons] == ["no_fundus", "dark", FAR]  # the worst first
 
 
 def test_far_features_name_the_set_ups_and_how_far():

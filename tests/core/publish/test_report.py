@@ -41,8 +41,8 @@ def test_the_report_has_the_tables_numbers(demo, report):
 def test_paired_tests_are_corrected_together_and_data_of_one_title_are_told_apart(demo, report):
     tests = demo.read_results("localization_tests")
     assert f"{(tests['p_holm'] < 0.05).sum()} of {len(tests)} are below 0.05" in report
-    assert "(512 px): real eyes</td>" in report
-    assert "(512 px): colors alike</td>" in report
+    assert "(512 px): IDRiD (guided)</td>" in report
+    assert "(512 px): IDRiD, colors alike</td>" in report
 
 
 def test_a_study_without_tables_has_a_report_as_well(tmp_path, tiny_study):
