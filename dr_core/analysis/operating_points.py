@@ -173,15 +173,19 @@ def _threshold_interval(
 
 
 def operate_from(scores: np.ndarray, labels: np.ndarray, threshold: float) -> Operation:
-    """Count what happens where an eye is called positive from a given threshold on.
+    """Count what happens where an eye is called positive from a given threshold t on.
+
+    TP = #{s >= t, y = 1}, FN = #{s < t, y = 1}, FP = #{s >= t, y = 0}, TN = #{s < t, y = 0}.
 
     Args:
-        scores: Float (N,), higher means more likely positive.
-        labels: Bool (N,).
+        scores: Float (N,), s, higher means more likely positive.
+        labels: Bool (N,), y.
         threshold: The threshold, as one that was chosen on other eyes.
 
     Raises:
         InputError: If a score is NaN.
+
+    Source: Fawcett 2006, Pattern Recognition Letters 27(8), section 2.
     """
     scores, labels = check_scores(scores, labels)
     called = scores >= threshold

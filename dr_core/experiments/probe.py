@@ -257,7 +257,7 @@ def _list_reasons(measured: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
 
 def _estimate(work: Workload, config: ProbeConfig) -> Cost:
     eyes = min(work.eyes, config.limit or work.eyes)
-    return Cost(seconds=_SNAPSHOTS * (eyes / work.forward + 10), disk=1e5)
+    return Cost(seconds=work.models * _SNAPSHOTS * (eyes / work.forward + 10), disk=1e5 * work.models)
 
 
 _SNAPSHOTS = 10

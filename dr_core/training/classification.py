@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from torch import Tensor, nn
 
 from dr_core.data.augment import FUNDUS, AugmentConfig, augment, sample_parameters
@@ -182,6 +181,8 @@ class FinetuneTask(ClassificationTask):
 
     def evaluate(self, share: Share) -> dict[str, float]:
         """AUC of both referable readings and of five classes, accuracy, quadratic kappa and loss, on validation."""
+        from sklearn.metrics import cohen_kappa_score, roc_auc_score  # two seconds that the app's start has no use for
+
         answers, grades = self.answer(self.validation, share), self.validation_labels
         measures = {
             f"auc_referable_{reading.positive_from}": float(
@@ -228,6 +229,8 @@ def mean_auc_one_vs_rest(answers: np.ndarray, labels: np.ndarray) -> float:
 
     Source: Yang et al. 2023, MedMNIST v2, Scientific Data 10:41 (its evaluator).
     """
+    from sklearn.metrics import roc_auc_score  # as above
+
     present = np.unique(labels)
     return float(np.mean([roc_auc_score(labels == grade, answers[:, grade]) for grade in present]))
 

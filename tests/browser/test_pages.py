@@ -75,6 +75,7 @@ def test_a_changed_view_is_in_the_link_and_the_link_restores_it(page, server):
 def test_nothing_jumps_when_another_eye_is_chosen(page, server):
     page.goto(server + "/Compare?sample=severe")
     expect(page.locator('.lens-photo img[alt*="phantom, severe"]')).to_be_visible()
+    expect(page.locator(".lens-card")).to_have_count(4)
     before = [card.bounding_box() for card in page.locator(".lens-card").all()]
     page.get_by_role("radio", name="mild").or_(page.get_by_role("button", name="mild")).first.click()
     expect(page.locator('.lens-photo img[alt*="phantom, mild"]')).to_be_visible()

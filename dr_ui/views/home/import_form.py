@@ -25,6 +25,7 @@ from dr_core.study.folder import Study
 from dr_core.study.importing import ImportPlan, ImportRequest, import_model, plan_import
 from dr_core.study.ownership import check_training
 from dr_core.study.runs import ALL_LABELS
+from dr_ui.parts import tables
 from dr_ui.parts.plain_text import plain
 from dr_ui.shell import audit
 
@@ -216,7 +217,7 @@ def _show_plan(plan: ImportPlan, positive_from: ReferableFrom | None) -> None:
     if plan.nearest:
         st.markdown(f"By its shapes the file is most like {plain(plan.nearest)}.")
     names = pd.DataFrame(list(plan.mapping.names.items()), columns=["weight", "tensor in the file"])
-    st.dataframe(names, hide_index=True, height=200, key="import_mapping")
+    tables.show(names, "import_mapping", height=200)
     state = "Every weight is found" if plan.mapping.fits else "It does not fit, and nothing can be imported"
     gives = "gives {}" if positive_from is None else "tells {} from {}"
     named = gives.format(*(name_groups(positive_from) if positive_from else [plan.outputs]))

@@ -23,7 +23,7 @@ def test_without_tables_there_is_no_section(study):
 
 
 def test_sanity_comes_with_its_verdict(study):
-    steps = (("cascade", "layer4", 0.91), ("cascade", "conv1", 0.42), ("class", "0", 0.3))
+    steps = (("cascade", "fc", 0.97), ("cascade", "layer4", 0.91), ("cascade", "conv1", 0.42), ("class", "0", 0.3))
     rows = [
         RUN | {"rule": "alpha1_beta0", "check": check, "step": step, "measure": "spearman", "value": value} | INTERVAL
         for check, step, value in steps
