@@ -143,14 +143,14 @@ def test_spectrum(eyes, device):
     network = nn.Sequential(
         nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 16, 1)
     )  # XLA's eigenvalues of more take minutes
-    inputs = LOCAL.standardize(eyes.float() / 255)
+    inputs, of_solver = LOCAL.standardize(eyes.float() / 255), 1e-4 if device.type == "xla" else 1e-5
     here, alone = activation_eigenvalues(network, [inputs]), image_eigenvalues(network, [inputs], "0")
     network.to(device)
     there = activation_eigenvalues(network, [inputs.to(device)])
     assert list(there) == list(here) == ["0", "2"]
     for layer, values in here.items():
-        assert_close(values, there[layer])
-    assert_close(alone, image_eigenvalues(network, [inputs.to(device)], "0"))
+        assert_close(values, there[layer], of_solver)
+    assert_close(alone, image_eigenvalues(network, [inputs.to(device)], "0"), of_solver)
 
 
 FITTING = [name for name, rule in RULES.items() if rule.why_unfit(ShallowResNet()) is None]
@@ -210,11 +210,13 @@ def train(task, device, state=None, steps=range(3)):
 
 @pytest.mark.parametrize("task", TASKS, ids=["finetune", *SMALL])
 def test_training(task, store, device):
-    losses, state = train(task(store), "cpu")
-    there, state_there = train(task(store), device)
-    assert_close(losses, there)
+    """The second loss has a whole step behind it, in which rounding grows tenfold and more: four images, batch norm."""
+    losses, state = train(task(store), "cpu", steps=range(2))
+    there, state_there = train(task(store), device, steps=range(2))
+    assert_close(losses[:1], there[:1])
+    assert_close(losses, there, 1e-4)
     for name, weights in state["network"].items():
-        torch.testing.assert_close(state_there["network"][name].cpu(), weights, rtol=1e-4, atol=1e-5)
+        assert_close(weights.double(), state_there["network"][name].double(), 1e-3)  # two steps of such rounding
 
 
 @pytest.mark.parametrize("task", TASKS, ids=["finetune", *SMALL])
