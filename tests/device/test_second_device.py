@@ -215,8 +215,11 @@ def test_training(task, store, device):
     there, state_there = train(task(store), device, steps=range(2))
     assert_close(losses[:1], there[:1])
     assert_close(losses, there, 1e-4)
-    for name, weights in state["network"].items():
-        assert_close(weights.double(), state_there["network"][name].double(), 1e-3)  # two steps of such rounding
+    here, on_device = (
+        torch.cat([tensor.detach().cpu().double().flatten() for tensor in one["network"].values()])
+        for one in (state, state_there)
+    )
+    assert (here - on_device).norm() <= 1e-4 * here.norm()
 
 
 @pytest.mark.parametrize("task", TASKS, ids=["finetune", *SMALL])
