@@ -285,10 +285,6 @@ def build_explainers(models: Mapping[str, LoadedModel], rule: str) -> dict[str, 
 def why_no_explainer(model: LoadedModel, rule: str) -> str | None:
     """Say why a rule does not fit a model, or None if it does; raises InputError if the rule is unknown."""
     RULES.find(rule)
-    return None if build_explainers({"": model}, rule) else _refusal(model, rule)
-
-
-def _refusal(model: LoadedModel, rule: str) -> str | None:
     try:
         Explainer(model.model, rule)
     except InputError as error:

@@ -7,8 +7,11 @@ from dr_core.errors import InputError
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Inverse strengths of the ridge penalty among which patients of the fitting half choose."""
 
-_NEIGHBORS, _TEMPERATURE = 20, 0.07
-"""As in `dr_core.training.neighbors`. Source: Wu et al. 2018, section 3.4."""
+NEIGHBORS = 20
+"""Neighbors that vote."""
+
+TEMPERATURE = 0.07
+"""Of the weights exp(cosine / T). Source: Wu et al. 2018, section 3.4."""
 
 
 def score_linearly(features: np.ndarray, labels: np.ndarray, others: np.ndarray, inverse_penalty: float) -> np.ndarray:
@@ -59,11 +62,26 @@ def score_by_neighbors(features: np.ndarray, labels: np.ndarray, others: np.ndar
     Source: Wu et al. 2018, CVPR, section 3.4.
     """
     unit, asked = _unit(features), _unit(others)
-    cosine = asked @ unit.T  # (M, N)
-    nearest = np.argsort(-cosine, axis=1, kind="stable")[:, :_NEIGHBORS]  # (M, k)
-    weights = np.exp((np.take_along_axis(cosine, nearest, axis=1) - 1) / _TEMPERATURE)
+    nearest, weights = weigh_neighbors(asked @ unit.T)
     shares: np.ndarray = (weights * labels[nearest]).sum(axis=1) / weights.sum(axis=1)
     return shares
+
+
+def weigh_neighbors(cosine: np.ndarray, most: int = NEIGHBORS) -> tuple[np.ndarray, np.ndarray]:
+    """Find the nearest eyes of each eye, and how much each of their votes counts: exp((cos - 1) / T).
+
+    Args:
+        cosine: Cosine similarity of each asked eye to each known one, float (M, N); -inf where it must not vote.
+        most: Largest number of neighbors, k.
+
+    Returns:
+        Columns of the neighbors, int (M, k), the nearest first, and their weights, float (M, k), 0..1.
+
+    Source: Wu et al. 2018, CVPR, section 3.4; the constant -1 is of no effect on shares.
+    """
+    nearest = np.argsort(-cosine, axis=1, kind="stable")[:, :most]
+    weights: np.ndarray = np.exp((np.take_along_axis(cosine, nearest, axis=1) - 1) / TEMPERATURE)
+    return nearest, weights
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from dr_core.analysis.intervals import Interval, auc_difference_interval
 from dr_core.analysis.measures import FIVE_GRADES, GradedEyes, Measure, ReadEyes, measures_of
 from dr_core.data.grades import READINGS
 from dr_core.errors import InputError
-from dr_core.experiments.answers import ANSWERS, MeasureConfig, each_model, is_graded, read_answers
+from dr_core.experiments.answers import ANSWERS, MeasureConfig, answers_grades, each_model, read_answers
 
 COLUMNS = ("data", "setup", "other", "reading", "measure", "value", "low", "high", "warning")
 """Columns of the differences."""
@@ -73,7 +73,7 @@ def _compare_reading(
 
 
 def _compare_grades(answers: pd.DataFrame, others: pd.DataFrame, draws: PatientDraws) -> Iterator[dict[str, object]]:
-    if not is_graded(answers) or any(bool(rows[ANSWERS].isna().any(axis=None)) for rows in (answers, others)):
+    if not (answers_grades(answers) and answers_grades(others)):
         return
     grades = answers["grade"].to_numpy(int)
     eyes, of_other = (

@@ -16,6 +16,7 @@ from dr_core.data.splits import split_validation
 from dr_core.data.store import Store
 from dr_core.errors import InputError
 from dr_core.experiments.experiment import Cost, Experiment, Inputs, Need, Workload
+from dr_core.experiments.origins import join_rows
 from dr_core.experiments.settings import describe
 from dr_core.experiments.step import Report, Step
 from dr_core.models.architectures import find_architecture
@@ -241,12 +242,7 @@ def _fill(network: nn.Module, run: Path, encoder: _Encoder, head: str) -> None:
 
 
 def _join(study: Study, key: str, measured: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """New rows of one data set behind those of other data sets that the study has already."""
-    rows = measured[TABLE].assign(data=key)
-    if not study.has_results(TABLE):
-        return {TABLE: rows}
-    old = study.read_results(TABLE)
-    return {TABLE: pd.concat([old[old["data"] != key], rows], ignore_index=True)}
+    return {TABLE: join_rows(study, TABLE, key, measured[TABLE].assign(data=key))}
 
 
 def _list_reasons(measured: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:

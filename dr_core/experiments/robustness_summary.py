@@ -29,6 +29,21 @@ from dr_core.models.setups import Setup
 _PAPER_ROWS = {("iwne_cl", "iwne_fs"): "iwne", ("ifi_cl", "ifi_fs"): "ifi"}
 """Names of Figure 4's two rows in the tables."""
 
+DIFFERENCE_COLUMNS = (
+    "data",
+    "initialization",
+    *RUN,
+    "other",
+    "corruption",
+    "severity",
+    "value",
+    "low",
+    "high",
+    "n",
+    "warning",
+)
+"""Columns of `robustness_differences`."""
+
 
 @dataclass(frozen=True)
 class _Grid:
@@ -113,7 +128,7 @@ def _relate_to(grid: _Grid, reference: str) -> list[dict[str, object]]:
 
 def _graded(grid: _Grid) -> dict[str, np.ndarray]:
     """The answers of the set-ups that tell the five grades apart."""
-    return {setup: answers for setup, answers in grid.answers.items() if not np.isnan(answers).any()}
+    return {setup: answers for setup, answers in grid.answers.items() if tells_grades(answers)}
 
 
 def _row(cell: tuple[str, float], measure: str, reading: str, found: Interval, n: int) -> dict[str, object]:
@@ -209,17 +224,4 @@ def compare_pairs(rows: pd.DataFrame, config: RobustnessConfig, pairs: Sequence[
                 row = _row(cell, "", "", ends, len(grid.grades))
                 keys = ("corruption", "severity", "value", "low", "high", "n", "warning")
                 found.append(about | {key: row[key] for key in keys})
-    columns = [
-        "data",
-        "initialization",
-        *RUN,
-        "other",
-        "corruption",
-        "severity",
-        "value",
-        "low",
-        "high",
-        "n",
-        "warning",
-    ]
-    return pd.DataFrame(found) if found else pd.DataFrame(columns=columns)
+    return pd.DataFrame(found) if found else pd.DataFrame(columns=list(DIFFERENCE_COLUMNS))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from dr_core.analysis.similarity import FEWEST_EYES, BlockGrams, SimilaritySums, split_minibatches
 from dr_core.data.contract import check_preparation
@@ -21,6 +20,7 @@ from dr_core.experiments.settings import describe
 from dr_core.experiments.starts import FoundStart, find_start, load_start
 from dr_core.experiments.step import Report, Step
 from dr_core.models.checkpoint import LoadedModel, read_info
+from dr_core.models.prediction import pass_views
 from dr_core.study.digests import digest_store
 from dr_core.study.folder import Study
 from dr_core.study.runs import TrainingRun, load_runs, name_runs, runs_with_all_labels
@@ -127,7 +127,8 @@ def _measure_runs(compared: _Comparison, units: Sequence[str]) -> Iterator[Repor
             known = {name: blocks for name, blocks in opened.items() if isinstance(blocks, BlockGrams)}
             for done, chunk in enumerate(compared.minibatches if known else (), start=1):
                 for name in known:
-                    _pass(models[name], compared.store.images[chunk], compared.device)
+                    views = compared.store.images[chunk].transpose(0, 2, 3, 1)
+                    pass_views(models[name], views, compared.device)
                 sums.add([gram for blocks in known.values() for gram in blocks.grams])
                 yield Report(done=first + done, total=total)
         found = _Found.collect(known, sums)
@@ -168,12 +169,6 @@ def _open_blocks(stack: ExitStack, models: Mapping[str, LoadedModel], pooled: bo
         except InputError as error:
             opened[name] = str(error)
     return opened
-
-
-@torch.inference_mode()
-def _pass(model: LoadedModel, images: np.ndarray, device: str) -> None:
-    batch = model.info.preprocessing.normalize(np.ascontiguousarray(images.transpose(0, 2, 3, 1)))
-    model.model(batch.to(device).contiguous(memory_format=torch.channels_last))
 
 
 @dataclass(frozen=True)

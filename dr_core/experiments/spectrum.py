@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor, nn
 
 from dr_core.analysis.distribution import fit_distributions
@@ -21,6 +20,7 @@ from dr_core.experiments.origins import join_rows
 from dr_core.experiments.settings import describe
 from dr_core.experiments.step import Report, Step
 from dr_core.models.checkpoint import LoadedModel, load_model, read_info
+from dr_core.models.prediction import pass_views
 from dr_core.models.structure import is_stem, stage_of
 from dr_core.study.digests import digest_store
 from dr_core.study.folder import Study
@@ -84,7 +84,7 @@ def _measure_runs(
         with SpectrumHooks(model.model.to(device), centered=config.centered) as hooks:
             for start in range(0, count, config.batch_size):
                 images = store.images[start : min(start + config.batch_size, count)]
-                _pass(model, images, device)
+                pass_views(model, images.transpose(0, 2, 3, 1), device)
                 done += len(images)
                 yield Report(done=done, total=total)
             found = hooks.eigenvalues()
@@ -115,7 +115,8 @@ def _measure_images(
         return {}
     with ImageSpectra(model.model) as spectra:
         for start in range(0, len(chosen), config.batch_size):
-            _pass(model, store.images[chosen[start : start + config.batch_size]], device)
+            images = store.images[chosen[start : start + config.batch_size]]
+            pass_views(model, images.transpose(0, 2, 3, 1), device)
         found = spectra.eigenvalues().numpy()
     ranks = np.tile(np.arange(found.shape[1]), len(found))
     eyes = store.index["eye"].astype(str).to_numpy() if "eye" in store.index else np.arange(len(store)).astype(str)
@@ -123,13 +124,6 @@ def _measure_images(
     kept = np.concatenate([values[: count_rank(values)] for values in found])
     group = np.repeat(np.arange(len(found)), [count_rank(values) for values in found])
     return {"image_spectra": pd.DataFrame(rows), "image_distributions": _fit(kept, group, config.seed)}
-
-
-@torch.inference_mode()
-def _pass(model: LoadedModel, images: np.ndarray, device: str) -> None:
-    batch = model.info.preprocessing.normalize(np.ascontiguousarray(images.transpose(0, 2, 3, 1)))
-    network: nn.Module = model.model
-    network(batch.to(device).contiguous(memory_format=torch.channels_last))
 
 
 def _summarize(network: nn.Module, found: dict[str, Tensor], samples: dict[str, int]) -> pd.DataFrame:

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from dr_core.errors import InputError
 from dr_core.models.checkpoint import LoadedModel
+from dr_core.models.prediction import pass_views
 
 _BATCH = 16
 
 
-@torch.inference_mode()
 def last_features(model: LoadedModel, views: np.ndarray, device: torch.device | str = "cpu") -> np.ndarray:
     """Compute what enters the last dense layer.
 
@@ -40,8 +40,7 @@ def last_features(model: LoadedModel, views: np.ndarray, device: torch.device | 
     handle = _last_layer(model).register_forward_pre_hook(catch)
     try:
         for start in range(0, len(views), _BATCH):
-            batch = model.info.preprocessing.normalize(views[start : start + _BATCH]).to(device)
-            model.model(batch.contiguous(memory_format=torch.channels_last))
+            pass_views(model, views[start : start + _BATCH], device)
     finally:
         handle.remove()
     features = torch.cat([part.flatten(1).float().cpu() for part in caught]).numpy()

@@ -75,6 +75,23 @@ def predict_shared(
     }
 
 
+@torch.inference_mode()
+def pass_views(model: LoadedModel, views: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+    """Pass eyes through one model in one batch, for what its layers give as well as for its outputs.
+
+    Args:
+        model: The model.
+        views: Uint8 (N, S, S, 3) RGB, eyes at its size.
+        device: Where it lies.
+
+    Returns:
+        Its outputs before the softmax, float (N, classes).
+    """
+    inputs = model.info.preprocessing.normalize(views).to(device)
+    logits: Tensor = model.model(inputs.contiguous(memory_format=torch.channels_last))
+    return logits
+
+
 def predict_photographs(models: Mapping[str, LoadedModel], images: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
     """Grade photographs by several models.
 

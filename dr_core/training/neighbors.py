@@ -2,13 +2,8 @@
 
 import numpy as np
 
+from dr_core.analysis.feature_probes import NEIGHBORS, weigh_neighbors
 from dr_core.errors import InputError
-
-NEIGHBORS = 20
-"""Neighbors that vote."""
-
-TEMPERATURE = 0.07
-"""Of the weights exp(cosine / T). Source: Wu et al. 2018, section 3.4."""
 
 
 def measure_neighbors(features: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> dict[str, float]:
@@ -33,8 +28,7 @@ def measure_neighbors(features: np.ndarray, labels: np.ndarray, groups: np.ndarr
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     cosine = unit @ unit.T  # (N, N)
     cosine[groups[:, None] == groups] = -np.inf
-    nearest = np.argsort(-cosine, axis=1, kind="stable")[:, : min(NEIGHBORS, len(labels) - 1)]  # (N, k)
-    weights = np.exp((np.take_along_axis(cosine, nearest, axis=1) - 1) / TEMPERATURE)
+    nearest, weights = weigh_neighbors(cosine, min(NEIGHBORS, len(labels) - 1))
     votes = np.stack([(weights * (labels[nearest] == label)).sum(axis=1) for label in range(labels.max() + 1)], axis=1)
     right = votes.argmax(axis=1) == labels
     return {

@@ -13,7 +13,6 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-import dr_core.experiments.registry  # noqa: F401 - tables of experiments are known once these are
 from dr_core.data.fundus import (
     FieldOfView,
     FundusFile,

@@ -80,6 +80,13 @@ def choose_data(study: Study, keys: list[str]) -> str:
     return chosen or keys[0]
 
 
+def of_shown_data(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the eyes that the page shows, or of the table's first ones where it has none of those."""
+    keys = list(dict.fromkeys(table["data"]))
+    data = st.session_state.get("data")
+    return table[table["data"] == (data if data in keys else keys[0])]
+
+
 _SHOWN = 2
 """Stale results of one table that are listed on a page; the others are counted."""
 

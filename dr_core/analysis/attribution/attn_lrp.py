@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dr_core.analysis.attribution.feature_maps import split_heads
 from dr_core.analysis.attribution.libraries import Start
 from dr_core.errors import InputError
 
@@ -184,9 +185,7 @@ def _scale(module: Any, shift: Tensor, x: Tensor) -> Tensor:  # noqa: ANN401
 def _attend(module: Any, kept: list[tuple[Tensor, Tensor]], x: Tensor, **_options: object) -> Tensor:  # noqa: ANN401
     """Attention whose products share relevance equally. Source: Achtibat et al. 2024, propositions 3.1 and 3.3."""
     count, tokens, _ = x.shape
-    qkv = module.qkv(x).reshape(count, tokens, 3, module.num_heads, -1).permute(2, 0, 3, 1, 4)
-    query, key, value = qkv.unbind(0)
-    query, key = module.q_norm(query), module.k_norm(key)
+    query, key, value = split_heads(module, module.qkv(x))
     logits = _halve(query) * module.scale @ _halve(key).mT
     shares = torch.softmax(logits, dim=-1)
     kept.append((logits, shares))

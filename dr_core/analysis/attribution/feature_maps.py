@@ -78,10 +78,18 @@ class AttentionRollout:
 
 def _attention(layer: Any, qkv: Tensor) -> Tensor:  # noqa: ANN401 - timm's attention
     """Attention of each token to each, float (N, T, T), the mean over heads."""
-    count, tokens, _ = qkv.shape
-    query, key, _ = qkv.reshape(count, tokens, 3, layer.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-    query, key = layer.q_norm(query), layer.k_norm(key)
+    query, key, _ = split_heads(layer, qkv)
     return torch.softmax(query * layer.scale @ key.mT, dim=-1).mean(dim=1)
+
+
+def split_heads(layer: Any, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401 - timm's attention
+    """Split what timm's `qkv` gives, (N, T, 3 C), into query, key and value, each (N, heads, T, C / heads).
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2; queries and keys normalized as timm does.
+    """
+    count, tokens, _ = qkv.shape
+    query, key, value = qkv.reshape(count, tokens, 3, layer.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+    return layer.q_norm(query), layer.k_norm(key), value
 
 
 def _roll_out(attention: list[Tensor]) -> Tensor:

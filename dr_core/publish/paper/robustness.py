@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dr_core.corruption import CORRUPTIONS, IMAGENET_C
+from dr_core.experiments.answers import ANSWERS
 from dr_core.publish.paper.claim import FOUR, MISSING, TRAININGS, Claim, Tables, contrast_pairs
 from dr_core.publish.paper.evidence import Contrast, Evidence, Measured, combine, mean_influence
 from dr_core.publish.paper.verdicts import ALL, MOST, OUTLIER, Rule
@@ -55,10 +56,10 @@ def measure_damage(rows: pd.DataFrame) -> Damaged | None:
         None where no eye was damaged.
     """
     kept = rows[rows["corruption"].isin(IMAGENET_C) & rows["setup"].isin(FOUR) & (rows["fraction"] == 100)]
-    kept = kept[kept["p4"].notna() & kept["p3"].notna() & kept["p2"].notna() & kept["p1"].notna()]
+    kept = kept.dropna(subset=ANSWERS)
     if kept.empty:
         return None
-    answers = kept[[f"p{grade}" for grade in range(5)]].to_numpy(float)
+    answers = kept[ANSWERS].to_numpy(float)
     score = answers[np.arange(len(kept)), kept["grade"].to_numpy(int)]
     runs, run = _number(kept, ["setup", "seed"])
     eyes, eye = _number(kept, ["patient", "eye"])

@@ -11,7 +11,7 @@ from torch import nn
 from dr_core.data.contract import check_preparation
 from dr_core.data.preprocessing import Contrast
 from dr_core.data.splits import SplitBy, split_validation, take_fraction
-from dr_core.data.store import fingerprint_store, read_header
+from dr_core.data.store import Store, fingerprint_store, read_header
 from dr_core.devices import find_job
 from dr_core.models.architectures import build_network
 from dr_core.models.checkpoint import CheckpointInfo
@@ -84,20 +84,16 @@ def find_setup(study: Path, name: str) -> Setup:
 
 def plan_finetuning(request: FinetuneRequest) -> Plan:
     """Measure what a finetuning would take, from a few timed steps; nothing is written or fetched."""
+    store = open_graded(request.data).store
     if request.start.source == "published":
-        network = build_network(request.arch, CLASSES, size=_side(request))
+        network = build_network(request.arch, CLASSES, size=store.images.shape[-1])
     else:
-        network = _build_start(request)
-    return measure_plan(_build_task(request, network), request.config, request.execution)
+        network = _build_start(request, store)
+    return measure_plan(_build_task(request, store, network), request.config, request.execution)
 
 
-def _side(request: FinetuneRequest) -> int:
-    """Side of the eyes in pixels."""
-    return int(open_graded(request.data).store.images.shape[-1])
-
-
-def _build_start(request: FinetuneRequest) -> nn.Module:
-    return build_start(request.setup, request.start, request.arch, request.config.seed, _side(request))
+def _build_start(request: FinetuneRequest, store: Store) -> nn.Module:
+    return build_start(request.setup, request.start, request.arch, request.config.seed, store.images.shape[-1])
 
 
 def finetune(request: FinetuneRequest, should_stop: Callable[[], bool] = never) -> Iterator[TrainingReport]:
@@ -118,7 +114,8 @@ def finetune(request: FinetuneRequest, should_stop: Callable[[], bool] = never) 
     members = _take_roles(request)
     request = dataclasses.replace(request, config=settle(request.config, request.execution.device))
     validation = request.validation
-    task = _build_task(request, _build_start(request))
+    store = open_graded(request.data).store
+    task = _build_task(request, store, _build_start(request, store))
     about = {
         "arch": request.arch,
         "setup": request.setup.name,
@@ -148,8 +145,8 @@ def _take_roles(request: FinetuneRequest) -> tuple[Member, ...]:
     return take_roles(request.study, wanted, allow_overlap=request.allow_overlap)[0]
 
 
-def _build_task(request: FinetuneRequest, network: nn.Module) -> FinetuneTask:
-    store, config, seed = open_graded(request.data).store, request.config, request.config.seed
+def _build_task(request: FinetuneRequest, store: Store, network: nn.Module) -> FinetuneTask:
+    config, seed = request.config, request.config.seed
     preprocessing = describe_preprocessing(request.data, store, request.contrast)
     if request.validation is None:
         rows, held_out = split_validation(store.index, seed, by=request.split_by)

@@ -49,7 +49,5 @@ def _wide(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
             for value, low, high in zip(rows["value"], rows["low"], rows["high"], strict=True)
         ],
     )
-    wide = shown.pivot_table(index=["picture", "n"], columns="setup", values="share", aggfunc="first", sort=False)
-    wide = wide[[setup for setup in study.setups if setup in wide]]
-    named = wide.rename(columns={name: setup.label for name, setup in study.setups.items()})
-    return named.reset_index().rename(columns={"n": "healthy eyes"})
+    wide = tables.by_setup(shown, study.setups, ["picture", "n"], "share")
+    return wide.rename(columns={"n": "healthy eyes"})

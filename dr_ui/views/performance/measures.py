@@ -47,14 +47,11 @@ def _show_values(study: Study, rows: pd.DataFrame) -> None:
         shown=[
             "cannot be measured" if np.isnan(value) else f"{value:.3f} ({low:.3f} to {high:.3f})"
             for value, low, high in zip(rows["value"], rows["low"], rows["high"], strict=True)
-        ]
+        ],
+        measure=[measure_label(name) for name in rows["measure"]],
     )
-    names = {name: setup.label for name, setup in study.setups.items() if name in set(rows["setup"])}
-    rows = rows.assign(setup=rows["setup"].map(names), measure=[measure_label(name) for name in rows["measure"]])
-    wide = rows.pivot_table(
-        index=["measure", "reading"], columns="setup", values="shown", aggfunc="first", sort=False
-    ).reset_index()
-    tables.show(wide[["measure", "reading", *names.values()]], "performance", height=260)
+    wide = tables.by_setup(rows, study.setups, ["measure", "reading"], "shown")
+    tables.show(wide, "performance", height=260)
     st.caption(
         "In brackets the 95 % interval by patients. Higher is better, but for the calibration error, which "
         "is 0 where predicted probabilities equal the shares of positive eyes."
@@ -76,10 +73,7 @@ def _show_differences(study: Study, mine: pd.DataFrame, reading: str, chosen: st
         return
     shown = [_signed(*values) for values in zip(rows["value"], rows["low"], rows["high"], strict=True)]
     rows = rows.assign(shown=shown, measure=[measure_label(name) for name in rows["measure"]])
-    wide = rows.pivot_table(index=["measure", "reading"], columns="setup", values="shown", aggfunc="first", sort=False)
-    wide = wide[[name for name in study.setups if name in wide]]
-    named = wide.rename(columns={name: setup.label for name, setup in study.setups.items()}).reset_index()
-    tables.show(named, "differences")
+    tables.show(tables.by_setup(rows, study.setups, ["measure", "reading"], "shown"), "differences")
     st.caption(
         f"Each set-up minus {plain(study.setups[chosen].label)}, in brackets the 95 % interval over patients, drawn "
         f"alike for both ({_DRAWS} draws); not corrected for the number of comparisons."

@@ -26,9 +26,7 @@ def show(study: Study) -> None:
     if table is None or table.empty:
         missing.show_missing_table(study, "probes", quietly=True)
         return
-    keys = list(dict.fromkeys(table["data"]))
-    data = st.session_state.get("data")
-    table = table[table["data"] == (data if data in keys else keys[0])]
+    table = result_tables.of_shown_data(table)
     left, right = st.columns([1, 1], gap="medium")
     with left:
         known = [name for name in READINGS if name in set(table["reading"])]

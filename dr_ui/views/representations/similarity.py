@@ -20,9 +20,7 @@ def show(study: Study) -> None:
     if table is None or table.empty:
         missing.show_missing_table(study, "similarity", quietly=True)
         return
-    keys = list(dict.fromkeys(table["data"]))
-    data = st.session_state.get("data")
-    table = table[table["data"] == (data if data in keys else keys[0])]
+    table = result_tables.of_shown_data(table)
     measured = table[table["value"].notna()]
     silent = table[table["block"] == ""]
     labels = {name: setup.label for name, setup in study.setups.items() if name in set(measured["setup"])}

@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 from dr_core.analysis.measures import Measure, measure_label, measures_of, under_damage
 from dr_core.corruption import CORRUPTIONS
 from dr_core.experiments.robustness import CLEAN, RobustnessConfig, compare_pairs, relate_errors
+from dr_core.experiments.robustness_summary import DIFFERENCE_COLUMNS
 from dr_core.models.setups import Setup
 from dr_core.publish.paper.wording import describe_other_setups
 from dr_core.study.folder import Study
@@ -89,7 +90,7 @@ def _differences(study: Study, data: str, pairs: tuple[tuple[str, str], ...]) ->
     answers = result_tables.load_table(study, "robustness")
     if answers is None:
         missing.show_missing_table(study, "robustness")
-        return compare_pairs(pd.DataFrame(columns=_ANSWERS), _CONFIG, ())
+        return pd.DataFrame(columns=list(DIFFERENCE_COLUMNS))
     if not pairs:
         st.info("This set-up is the reference; choose another one for a difference.")
     rows = _compare(result_tables.results_stamp(study), data, pairs, answers[answers["data"] == data])
@@ -99,8 +100,6 @@ def _differences(study: Study, data: str, pairs: tuple[tuple[str, str], ...]) ->
 
 
 _CONFIG = RobustnessConfig()
-_ANSWERS = ["data", "setup", "eye", "patient", "grade", "corruption", "severity", "p0", "p1", "p2", "p3", "p4"]
-"""Columns of the table of answers that are read here."""
 
 
 @st.cache_data(max_entries=16, show_spinner="Comparing the set-ups on the damaged eyes ...")
