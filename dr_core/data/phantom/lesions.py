@@ -6,7 +6,8 @@ import numpy as np
 
 from dr_core.data.grades import LesionFindings
 from dr_core.data.phantom import shapes
-from dr_core.data.phantom.anatomy import Anatomy, Style
+from dr_core.data.phantom.anatomy import Anatomy
+from dr_core.data.phantom.patient import Style
 from dr_core.data.phantom.placement import QUADRANTS, Placement, quadrant_of
 
 _NO_IRMA: tuple[tuple[np.ndarray, ...], ...] = ((), (), (), ())

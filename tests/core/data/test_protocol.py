@@ -52,7 +52,7 @@ def test_paper_squashes_and_widens_and_fine_crops_and_keeps_the_area():
 
 
 def test_masks_lie_where_the_lesions_are():
-    phantom = draw_phantom(3, 700, 4)
+    phantom = draw_phantom(3, 700, 1)
     view, masks = view_with_masks(PROTOCOLS["fine"], phantom.image, phantom.masks)
     exudates = masks["hard_exudates"]
     assert exudates.any()

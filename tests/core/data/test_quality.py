@@ -29,7 +29,7 @@ def eyes(small_eyes, shared_data):
 
 @pytest.fixture(scope="module")
 def phantom():
-    return draw_phantom(2, 512, 8).image
+    return draw_phantom(2, 512, 1).image
 
 
 def test_a_good_phantom_has_no_warning(phantom):
