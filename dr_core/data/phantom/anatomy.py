@@ -99,7 +99,7 @@ def _sample_cotton_wool(generator: np.random.Generator, disc: np.ndarray) -> tup
     if generator.random() > 0.02:
         return ()
     places = disc + generator.normal(0, 0.3, (int(generator.integers(1, 4)), 2))
-    return tuple(shapes.outline_blob(generator, place, generator.uniform(0.016, 0.045), 0.4) for place in places)
+    return tuple(shapes.outline_blob(generator, spot, generator.uniform(0.016, 0.045), 0.4) for spot in places)
 
 
 def _sample_choroid(generator: np.random.Generator, disc: np.ndarray, reach: float) -> list[np.ndarray]:

@@ -106,12 +106,12 @@ def _sample_shades(generator: np.random.Generator) -> list[Shade]:
     shades = []
     if generator.random() < 0.09:
         for _ in range(int(generator.integers(1, 4))):
-            place = generator.normal(0, 0.45, 2)
+            position = generator.normal(0, 0.45, 2)
             spread, depth = generator.uniform(0.1, 0.4), generator.uniform(0.2, 0.75)
-            shades.append(Shade(center=place, spread=float(spread), depth=float(depth)))
+            shades.append(Shade(center=position, spread=float(spread), depth=float(depth)))
     if generator.random() < 0.11:
         bearing = generator.uniform(0, 2 * np.pi)
-        place = generator.uniform(0.7, 1.4) * np.array([np.cos(bearing), np.sin(bearing)])
+        position = generator.uniform(0.7, 1.4) * np.array([np.cos(bearing), np.sin(bearing)])
         spread, depth = generator.uniform(0.25, 0.55), generator.uniform(0.25, 0.85)
-        shades.append(Shade(center=place, spread=float(spread), depth=float(depth)))
+        shades.append(Shade(center=position, spread=float(spread), depth=float(depth)))
     return shades
