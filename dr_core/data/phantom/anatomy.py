@@ -75,7 +75,7 @@ def sample_anatomy(generator: np.random.Generator, side: Side, style: Style) -> 
         disc_aspect=generator.uniform(1.0, 1.18) + 0.15 * traits.myopia * generator.random(),
         cup=generator.uniform(0.25, 0.6) if generator.random() < 0.9 else generator.uniform(0.6, 0.85),
         fovea=fovea,
-        fovea_depth=generator.uniform(0.1, 0.75),
+        fovea_depth=generator.uniform(0.2, 0.85),
         vessels=tuple(vessels),
         choroid=tuple(_sample_choroid(generator, disc, reach)) if traits.tessellation else (),
         other=sample_other_findings(generator, site, traits.age),

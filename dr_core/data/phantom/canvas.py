@@ -136,7 +136,7 @@ class Canvas:
     def grain(self, generator: np.random.Generator) -> Layer:
         """Fine noise of mean 0 in three scales, 40 to 230 cells along the side."""
         noise: Layer = np.zeros((1, 1), np.float32)
-        for cells, height in ((40, 0.75), (110, 0.65), (230, 0.8)):
+        for cells, height in ((40, 0.6), (110, 0.65), (230, 0.8)):
             finer = generator.standard_normal((cells + 1, cells + 1)).astype(np.float32) * np.float32(height)
             finer += cv2.resize(noise, (cells + 1, cells + 1), interpolation=cv2.INTER_CUBIC)
             noise = finer

@@ -27,7 +27,7 @@ def draw_red_lesions(
     masks = {name: layer > _HALF for name, layer in exact.items()}
     if not (len(plan.microaneurysms) or plan.bleeds):
         return None, masks
-    dots = np.float32(paint.uniform(0.2, 0.6)) * cover(canvas.soften(shades["microaneurysms"], 0.0015))
+    dots = np.float32(paint.uniform(0.18, 0.5)) * cover(canvas.soften(shades["microaneurysms"], 0.0015))
     if not plan.bleeds:
         return dots, masks
     uneven = 1 + 0.25 * canvas.clouds(paint, 60)

@@ -37,7 +37,7 @@ def draw_background(canvas: Canvas, anatomy: Anatomy, style: Style, paint: np.ra
     traits, coarse = style.traits, canvas.coarse(_COARSE)
     color = retina_color(traits)
     spot = coarse.spot
-    macula = 0.5 * spot(anatomy.fovea, 0.16) + 0.3 * spot(anatomy.fovea, 0.06) + 0.25 * spot(anatomy.fovea, 0.4)
+    macula = 0.5 * spot(anatomy.fovea, 0.16) + 0.3 * spot(anatomy.fovea, 0.06) + 0.27 * spot(anatomy.fovea, 0.4)
     shade = 1 + 0.09 * coarse.clouds(paint, 3)
     shade *= 1 + 0.18 * spot(anatomy.disc, 2.2 * anatomy.disc_radius)
     texture = 1 + np.float32(traits.mottle) * canvas.grain(paint)
@@ -116,7 +116,7 @@ def draw_disc(
     return pixels
 
 
-_DISC_RANGES = ((0.02, 0.09), (0.05, 0.2), (0.9, 1.25), (0.85, 0.98))
+_DISC_RANGES = ((0.02, 0.09), (0.05, 0.2), (0.95, 1.25), (0.88, 0.98))
 """Softness of the disc's edge and of its cup's, brightness and opacity."""
 
 _CRESCENT = (0.5, 0.8, 0.9)
@@ -133,7 +133,7 @@ def draw_vessels(canvas: Canvas, anatomy: Anatomy, style: Style, plan: LesionPla
     """Absorption of all vessels, abnormal ones as well."""
     layers = {True: canvas.blank(), False: canvas.blank()}
     for vessel in anatomy.vessels:
-        strength = 0.5 + 0.5 * min(1.0, float(vessel.widths[0]) / 0.02)  # thin vessels hold less blood
+        strength = 0.6 + 0.4 * min(1.0, float(vessel.widths[0]) / 0.02)  # thin vessels hold less blood
         canvas.tapered_stroke(layers[vessel.vein], vessel.points, _widths(vessel, plan), strength)
     veins, arteries = (cover(canvas.soften(layers[vein], 0.0015)) for vein in (True, False))
     reflex = cv2.blur(arteries, (_reflex_width(canvas),) * 2)  # arteries shine in the middle

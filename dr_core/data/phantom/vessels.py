@@ -24,7 +24,7 @@ class Vessel:
     order: int
 
 
-_THINNEST = 0.0028
+_THINNEST = 0.0024
 """Width under which no camera shows a vessel."""
 
 _WIDE = 1.25
@@ -82,18 +82,18 @@ def _grow_trunks(
     tortuosity: float,
 ) -> list[Vessel]:
     trunks = []
-    caliber = generator.uniform(0.0155, 0.0275)
+    caliber = generator.uniform(0.014, 0.025)
     for vein in (True, False):
         for up in (-1.0, 1.0):
             width = caliber * generator.uniform(0.85, 1.1) * (1.0 if vein else 0.7)
             path = _arcade(generator, disc, fovea, nasal, up, disc_radius)
-            trunks.append(_vessel(_ripple(generator, path, tortuosity), width, 0.3, vein, 0))
+            trunks.append(_vessel(_ripple(generator, path, tortuosity), width, 0.4, vein, 0))
             path = _leave_disc(generator, disc, nasal, up, generator.uniform(0.6, 1.3))
             trunks.append(_vessel(_ripple(generator, path, tortuosity), width * 0.7, 0.25, vein, 0))
-        for _ in range(generator.integers(1, 5)):  # small vessels toward the macula and the nose
+        for _ in range(generator.integers(2, 6)):  # small vessels toward the macula and the nose
             side = generator.choice([-nasal, nasal])
-            path = _leave_disc(generator, disc, float(side), generator.normal(0, 0.5), generator.uniform(0.3, 0.7))
-            trunks.append(_vessel(path, generator.uniform(0.006, 0.012), 0.2, vein, 1))
+            path = _leave_disc(generator, disc, float(side), generator.normal(0, 0.5), generator.uniform(0.3, 0.9))
+            trunks.append(_vessel(path, generator.uniform(0.005, 0.011), 0.2, vein, 1))
     return [_spare_fovea(trunk, fovea) for trunk in trunks]
 
 
@@ -151,7 +151,7 @@ def _branches(
 ) -> list[Vessel]:
     """Branches to alternating sides, the thicker the longer."""
     length = float(np.hypot(*np.diff(parent.points, axis=0).T).sum())
-    apart = generator.uniform(0.15, 0.38) if order == 1 else generator.uniform(0.09, 0.22)
+    apart = generator.uniform(0.1, 0.26) if order == 1 else generator.uniform(0.08, 0.2)
     count = int(length / apart) if len(parent.points) > 12 else 0
     first = 8 if order == 1 else 3  # the disc itself has few branchings
     places = np.sort(generator.integers(first, max(first + 1, len(parent.points) - 3), count))
@@ -159,12 +159,12 @@ def _branches(
     branches = []
     for at in places:
         side = -side if generator.random() < 0.75 else side
-        width = float(parent.widths[at]) * generator.uniform(0.25, 0.7)
+        width = float(parent.widths[at]) * generator.uniform(0.35 if order == 1 else 0.3, 0.72)
         if width < _THINNEST:
             continue
         direction = parent.points[at + 2] - parent.points[at]
         angle = float(np.arctan2(direction[1], direction[0])) + side * generator.uniform(0.45, 1.25)
-        reach = float(np.clip(width / 0.012 * generator.uniform(0.35, 1.0), 0.12, 0.9))
+        reach = float(np.clip(width / 0.009 * generator.uniform(0.35, 1.0), 0.14, 1.0))
         path = wander(generator, parent.points[at], angle, reach, 4.5 * tortuosity)
         branches.append(_spare_fovea(_vessel(path, width, 0.15, parent.vein, order), fovea))
     return [branch for branch in branches if len(branch.points) > 3]

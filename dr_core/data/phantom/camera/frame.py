@@ -57,13 +57,15 @@ def sample_frame(generator: np.random.Generator, phone: bool) -> Frame:
     A phone behind a hand-held lens sees a whole field, smaller than the picture and with no notch.
     """
     chance, uniform = generator.random, generator.uniform
-    kind = generator.choice(["whole", "flat", "square", "sides", "small", "loose"], p=[0.3, 0.3, 0.2, 0.08, 0.06, 0.06])
+    kind = generator.choice(
+        ["whole", "flat", "square", "sides", "small", "loose"], p=[0.2, 0.42, 0.19, 0.08, 0.05, 0.06]
+    )
     radius, half_width, half_height = uniform(0.46, 0.5), _WHOLE, _WHOLE
     center = np.zeros(2)
     if phone:
         radius = uniform(0.38, 0.46)
     elif kind == "flat":
-        half_height = uniform(0.7, 0.97)
+        half_height = uniform(0.74, 0.91)
     elif kind == "square":
         radius = uniform(0.51, 0.64)
     elif kind == "sides":
@@ -80,6 +82,7 @@ def sample_frame(generator: np.random.Generator, phone: bool) -> Frame:
     border = 0.5 / radius
     dark = chance() < 0.8
     gray = uniform(0, 0.012) if dark else uniform(0.01, 0.07)
+    tint = uniform(0.6, 1.3, 3) if chance() < 0.9 else np.array([0.5, uniform(1.2, 2.5), uniform(0.9, 2.5)])
     return Frame(
         radius=radius,
         center=(float(center[0]), float(center[1])),
@@ -89,7 +92,7 @@ def sample_frame(generator: np.random.Generator, phone: bool) -> Frame:
         cut_softness=0.002 if chance() < 0.8 else uniform(0.01, 0.08),
         notch=_sample_notch(generator) if chance() < 0.5 and not phone else None,
         notch_shape=generator.choice(["tab", "bump", "tooth"]),
-        surround=tuple(float(level) for level in gray * uniform(0.6, 1.3, 3)),  # type: ignore[arg-type]
+        surround=tuple(float(level) for level in gray * tint),  # type: ignore[arg-type]
     )
 
 

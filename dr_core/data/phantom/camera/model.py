@@ -15,7 +15,7 @@ UNIT_ANGLE = 45.0
 _WIDE_ANGLE = 75
 """Degrees from which a camera is a wide-field scanner."""
 
-_ANGLES = ((30, 0.08), (35, 0.06), (40, 0.06), (45, 0.52), (50, 0.16), (60, 0.06), (100, 0.06))
+_ANGLES = ((30, 0.08), (35, 0.05), (40, 0.06), (45, 0.45), (50, 0.2), (60, 0.1), (100, 0.06))
 """Field angles in degrees and their shares."""
 
 

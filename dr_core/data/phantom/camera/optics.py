@@ -61,13 +61,13 @@ def sample_optics(generator: np.random.Generator, wide: bool) -> Optics:
     color = np.array(HALO_COLORS[int(generator.integers(len(HALO_COLORS)))]) * uniform(0.85, 1.05, 3)
     bluish = uniform(0, 1)
     return Optics(
-        vignette=uniform(0.15, 0.55)
+        vignette=uniform(0.32, 0.68)
         if chance() < 0.75
-        else generator.choice([uniform(0.0, 0.15), uniform(0.55, 0.85)]),
-        vignette_tint=float(np.clip(generator.normal(0, 0.4), -0.8, 0.8)),
-        vignette_power=uniform(1.3, 4.0),
+        else generator.choice([uniform(0.0, 0.25), uniform(0.65, 0.88)]),
+        vignette_tint=float(np.clip(generator.normal(0, 0.37), -0.9, 0.9)),
+        vignette_power=uniform(1.4, 2.6),
         blur=float(np.exp(uniform(np.log(0.0004), np.log(0.004)))),
-        halo=generator.choice([0.05, 0.35, 0.9], p=[0.45, 0.35, 0.2]),
+        halo=generator.choice([0.05, 0.35, 0.9], p=[0.5, 0.34, 0.16]),
         halo_color=(float(color[0]), float(color[1]), float(color[2])),
         halo_width=uniform(0.05, 0.4) if chance() < 0.75 else uniform(0.05, 0.12),
         rainbow=uniform(0.1, 0.7) if chance() < 0.35 else uniform(0.0, 0.1),

@@ -10,6 +10,12 @@ from dr_core.data.phantom.canvas import Canvas
 _LEVELS = 4096
 """Entries of the tone curve."""
 
+_BRIGHTEST = 2.25
+"""Light, of 1, at which the tone curve ends."""
+
+_KNEE = 0.65
+"""Light from which the tone curve bends, so that a bright optic disc keeps its vessels."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sensor:
@@ -18,8 +24,10 @@ class Sensor:
     Attributes:
         color: Red, green and blue to which an average retina is brought, of 1.
         mixing: Float (3, 3): share of each channel's light that each channel of the file gets.
+        blue_black: Level of blue, of 1, up to which the file shows none.
         gamma: Exponent of the tone curve.
         contrast: Strength of its S shape.
+        headroom: Light, of 1, at which the file is saturated.
         lines: Pixels across the field that the camera resolves.
         sharpening: Strength of the unsharp mask.
         sharpening_reach: Its standard deviation, radii of the field.
@@ -30,8 +38,10 @@ class Sensor:
 
     color: tuple[float, float, float]
     mixing: tuple[tuple[float, float, float], ...]
+    blue_black: float
     gamma: float
     contrast: float
+    headroom: float
     lines: int
     sharpening: float
     sharpening_reach: float
@@ -50,10 +60,12 @@ def sample_sensor(generator: np.random.Generator) -> Sensor:
     return Sensor(
         color=(red, red * green_share, red * green_share * blue_share),
         mixing=tuple(tuple(float(value) for value in row) for row in mixing),  # type: ignore[misc]
+        blue_black=red * green_share * blue_share * _sample_black(generator, blue_share),
         gamma=uniform(0.75, 1.35),
         contrast=uniform(0.0, 0.5) if chance() < 0.4 else 0.0,
+        headroom=uniform(0.88, 1.15) if chance() < 0.6 else uniform(1.15, 2.2),
         lines=int(uniform(180, 300)) if small else int(np.exp(uniform(np.log(350), np.log(3000)))),
-        sharpening=uniform(0.2, 1.3) if chance() < 0.4 else 0.0,
+        sharpening=uniform(0.2, 0.9) if chance() < 0.4 else 0.0,
         sharpening_reach=uniform(0.004, 0.012),
         noise=float(np.exp(uniform(np.log(0.002), np.log(0.025)))),
         color_noise=uniform(0.2, 0.8),
@@ -63,8 +75,8 @@ def sample_sensor(generator: np.random.Generator) -> Sensor:
 
 def sample_color(generator: np.random.Generator) -> tuple[float, float, float]:
     """Draw a camera's rendering of an average retina: red, of 1, green over red and blue over green."""
-    red = generator.uniform(0.4, 0.8)
-    kind = generator.choice(["orange", "pale", "olive", "red"], p=[0.48, 0.32, 0.1, 0.1])
+    red = generator.uniform(0.45, 0.88)
+    kind = generator.choice(["orange", "pale", "olive", "red"], p=[0.46, 0.31, 0.1, 0.13])
     if kind == "orange":
         green_share, blue_share = generator.normal(0.49, 0.07), generator.normal(0.38, 0.18)
     elif kind == "pale":  # gray, pink, teal
@@ -74,6 +86,13 @@ def sample_color(generator: np.random.Generator) -> tuple[float, float, float]:
     else:
         green_share, blue_share = generator.uniform(0.26, 0.4), generator.uniform(0.1, 0.75)
     return float(red), float(np.clip(green_share, 0.26, 1.02)), float(np.clip(blue_share, 0.02, 0.95))
+
+
+def _sample_black(generator: np.random.Generator, blue_share: float) -> float:
+    """Share of the average blue that the file shows as black: much of it where a camera shows little blue at all."""
+    if generator.random() > (0.75 if blue_share < 0.25 else 0.15):
+        return 0.0
+    return float(generator.uniform(0.3, 1.1) if blue_share < 0.25 else generator.uniform(0.1, 0.7))
 
 
 def mix_channels(sensor: Sensor, pixels: np.ndarray) -> np.ndarray:
@@ -110,11 +129,15 @@ def resolve(sensor: Sensor, canvas: Canvas, pixels: np.ndarray, blur: float) -> 
 
 def develop(sensor: Sensor, pixels: np.ndarray) -> np.ndarray:
     """Bring light to levels by the tone curve, float32 (3, S, S), 0..1."""
-    light = np.linspace(0, 1, _LEVELS)
-    curve = light**sensor.gamma
+    light = np.linspace(0, _BRIGHTEST, _LEVELS)
+    beyond = np.maximum(light - _KNEE, 0) / (1 - _KNEE)
+    end = (sensor.headroom - _KNEE) / (1 - _KNEE)
+    bent = np.minimum(beyond / (1 + beyond) * (1 + end) / end, 1)
+    curve = (np.minimum(light, _KNEE) + (1 - _KNEE) * bent) ** sensor.gamma
     curve += sensor.contrast * (curve * curve * (3 - 2 * curve) - curve)
-    index = np.clip(pixels * np.float32(_LEVELS - 1), 0, _LEVELS - 1).astype(np.uint16)
+    index = np.clip(pixels * np.float32((_LEVELS - 1) / _BRIGHTEST), 0, _LEVELS - 1).astype(np.uint16)
     developed: np.ndarray = np.take(curve.astype(np.float32), index)
+    developed[2] -= np.float32(sensor.blue_black)
     return developed
 
 

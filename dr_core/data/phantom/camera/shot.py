@@ -71,10 +71,10 @@ def sample_shot(generator: np.random.Generator, camera: Camera, age: float) -> S
     haze = _sample_haze(generator, age)
     defocus = generator.choice(_DEFOCUS, p=(0.87, 0.115, 0.015)) * uniform(0.2, 1.0)
     flooded = chance() < optics.halo
-    strength = uniform(0.7, 1.6) if chance() < 0.08 else uniform(0.12, 0.7)
+    strength = uniform(0.7, 1.4) if chance() < 0.06 else uniform(0.12, 0.7)
     return Shot(
-        exposure=float(np.exp(generator.normal(0, 0.17))) * (uniform(0.45, 0.75) if chance() < 0.05 else 1.0),
-        brightest=generator.normal(0, 0.22, 2),
+        exposure=float(np.exp(generator.normal(0, 0.15))) * (uniform(0.45, 0.75) if chance() < 0.05 else 1.0),
+        brightest=generator.normal(0, 0.18, 2),
         defocus=float(np.hypot(defocus, 0.012 * haze * haze)),
         haze=haze,
         blotches=uniform(0.1, 0.8),
