@@ -84,14 +84,51 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture
-def page(browser):
-    """A page; fails at its end where something on it was against the app's own Content-Security-Policy."""
-    context = browser.new_context(viewport={"width": 1366, "height": 768})
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    told = []
-    page.on("console", lambda message: told.append(message.text))
-    yield page
+WINDOW = {"width": 1366, "height": 768}
+
+
+@contextmanager
+def open_tab(browser, **options):
+    """A tab of a browser that nobody used before."""
+    context = browser.new_context(viewport=WINDOW, **options)
+    tab = context.new_page()
+    tab.set_default_timeout(60_000)
+    yield tab
     context.close()
+
+
+@contextmanager
+def emptied(tab):
+    """What a test did in a tab is undone at the end of the block; the scripts of the app stay compiled."""
+    tab.set_viewport_size(WINDOW)
+    yield tab
+    for other in tab.context.pages:
+        if other != tab:
+            other.close()
+    if tab.url.startswith("http"):
+        tab.evaluate("localStorage.clear(); sessionStorage.clear()")
+    tab.context.clear_cookies()
+    tab.mouse.move(0, 0)
+    tab.goto("about:blank")
+
+
+@pytest.fixture(scope="module")
+def tab(browser):
+    """The tab of the tests of a file."""
+    with open_tab(browser) as tab:
+        yield tab
+
+
+@pytest.fixture
+def page(tab):
+    """A page; fails at its end where something on it was against the app's own Content-Security-Policy."""
+    told = []
+
+    def note(message):
+        told.append(message.text)
+
+    tab.on("console", note)
+    with emptied(tab):
+        yield tab
+    tab.remove_listener("console", note)
     assert not [text for text in told if "Content Security Policy" in text]
