@@ -71,7 +71,8 @@ class FillReport:
     total: int
 
 
-Drawer = Callable[[int], tuple[list[np.ndarray], list[dict[str, object]]]]
+Drawn = tuple[list[np.ndarray], list[dict[str, object]]]
+Drawer = Callable[[int], Drawn]
 """A function of a job's number that gives its images, uint8 (3, S, S), and their rows of the table."""
 
 
@@ -205,9 +206,8 @@ def fill_store(folder: Path, draw: Drawer, jobs: Sequence[int], *, workers: int)
     images: list[np.ndarray] = []
     rows: list[dict[str, object]] = []
     with ExitStack() as stack:
-        if len(jobs) <= _FEW and workers > 0:
-            results = map(draw, jobs)
-        else:
+        results: Iterator[Drawn] = map(draw, jobs)
+        if len(jobs) > _FEW or workers < 1:
             results = stack.enter_context(start_workers(workers)).map(draw, jobs, chunksize=4)
         for done, (drawn, described) in enumerate(results, start=1):
             images.extend(drawn)

@@ -70,7 +70,8 @@ def test_what_is_computed_when_the_server_is_stopped_is_finished(tmp_path):
     async def ask(address, process):
         async with load.Visitor(address) as visitor:
             asked = asyncio.create_task(visitor.open("Explain"))
-            await asyncio.sleep(0.3)
+            while not visitor._session:  # told when the page begins to be computed
+                await asyncio.sleep(0.01)
             assert not asked.done()
             os.kill(process, signal.SIGTERM)
             return await asked
