@@ -37,7 +37,7 @@ def show(study: Study, specimen: Specimen, question: Question) -> None:
         "architecture, not what the network has learned. It takes some seconds; switch it off to stop.",
     )
     if asked:
-        checked = _check(specimen.key, cache.study_stamp(study), question.rule, question.target, specimen, study)
+        checked = _check(specimen.view_key, cache.study_stamp(study), question.rule, question.target, specimen, study)
         for sentence in describe_sanity(checked).get(question.rule, ()):
             st.html(f'<p class="lens-small">{escape(sentence, quote=False)}</p>')
         st.html(_steps_html(checked, study.setups))
