@@ -51,11 +51,21 @@ def sort_files(files: list[UploadedFile]) -> UploadedEye:
         )
     eyes = [cache.uploaded_eye(file) for file in pictures]
     photograph = pictures[eyes.index(chosen.choose_one(eyes, "Photograph", "photograph"))]
-    eye = named[photograph.file_id][0].lower()
-    masks = [(part, file) for file in files if (part := named[file.file_id][1]) is not None]
-    if len(pictures) > 1:  # with several eyes a mask must name its own; a single eye takes all
-        masks = [(part, file) for part, file in masks if named[file.file_id][0].lower() == eye]
+    masks = _masks_by_name(photograph, files, alone=len(pictures) == 1)
     return _sorted(photograph, [*masks, *_ask_lesions(nameless)])
+
+
+def find_masks(photograph: UploadedFile, files: list[UploadedFile]) -> UploadedEye:
+    """The masks that belong to a photograph by their names; nothing is asked. Raises as `sort_files` does."""
+    unnamed = [part for _, part in split_names([file.name for file in files]) if part is None]
+    return _sorted(photograph, _masks_by_name(photograph, files, alone=len(unnamed) == 1))
+
+
+def _masks_by_name(photograph: UploadedFile, files: list[UploadedFile], *, alone: bool) -> _Masks:
+    """With several eyes a mask must name its own; a single eye takes all."""
+    named = list(zip(files, split_names([file.name for file in files]), strict=True))
+    own = next((eye for file, (eye, _) in named if file.file_id == photograph.file_id), "").lower()
+    return [(part, file) for file, (eye, part) in named if part is not None and (alone or eye.lower() == own)]
 
 
 def _find_masks(files: list[UploadedFile]) -> list[UploadedFile]:

@@ -209,6 +209,15 @@ def _shown(specimen: Specimen) -> Specimen:
     return replace(specimen, strokes=drawing.strokes_of(specimen.eye.key))
 
 
+def specimen_of(eye: Eye) -> Specimen:
+    """An eye of the case list with what is known of it: the masks that belong to it by name, and what was drawn."""
+    strokes = drawing.strokes_of(eye.key)
+    if eye.file is None:
+        return Specimen(eye, strokes=strokes)
+    found = mask_files.find_masks(eye.file, uploads.kept_files())
+    return Specimen(eye, found.masks, found.disc, strokes)
+
+
 def published_eyes() -> dict[str, Eye]:
     """The eyes of the folder that `DR_IDRID` names, by name; none where it names nothing.
 

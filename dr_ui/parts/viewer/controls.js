@@ -90,11 +90,17 @@ function showScale(viewer) {
   const bar = document.createElement("i");
   bar.className = scene.look.style === "top" ? "top" : scene.signed ? "signed" : "";
   const words = document.createElement("span");
-  words.textContent = scaleWords(scene);
-  const mark = document.createElement("b"); // it keeps its room, so that the page does not move
-  mark.textContent = "brightness cannot be compared";
-  mark.dataset.shown = scene.look.ownScale && scene.look.style !== "top";
-  find(".scale").replaceChildren(bar, words, mark);
+  words.textContent = rangeWords(scene);
+  const both = document.createElement("em"); // both lie in one place, so that the page does not move
+  const [shared, own] = ["one scale for all", "own scales: brightness cannot be compared"].map((text) => {
+    const mark = document.createElement("b");
+    mark.textContent = text;
+    return mark;
+  });
+  shared.dataset.shown = !scene.look.ownScale && scene.look.style !== "top";
+  own.dataset.shown = scene.look.ownScale && scene.look.style !== "top";
+  both.append(shared, own);
+  find(".scale").replaceChildren(bar, words, both);
 }
 
 function hint(viewer, text) {

@@ -103,9 +103,13 @@ function drawRamp(context, scene, x, y) {
 
 // What the colors mean, in words.
 function scaleWords(scene) {
+  if (scene.look.style === "top") return rangeWords(scene);
+  return `${rangeWords(scene)}; ${scene.look.ownScale ? "each model on its own scale" : "one scale for all"}`;
+}
+
+function rangeWords(scene) {
   if (scene.look.style === "top") return `The ${scene.look.percent} % most relevant pixels of each model`;
-  const scale = scene.look.ownScale ? "each model on its own scale" : "one scale for all";
   const hidden = scene.look.threshold > 0 ? `; below ${Math.round(100 * scene.look.threshold)} % hidden` : "";
   const range = scene.signed ? "Relevance: against the grade (blue) to for it (red)" : "Relevance: none (black) to 99th percentile (red)";
-  return `${range}, ${scale}${hidden}`;
+  return `${range}${hidden}`;
 }

@@ -67,6 +67,13 @@ class Prepared:
         """Height of the shown part over its width."""
         return self.part[3] / self.part[2]
 
+    def join(self, preprocessing: Preprocessing, lesions: tuple[str, ...]) -> np.ndarray:
+        """Where some lesions lie in a model's view, bool (S, S)."""
+        mask = np.zeros((preprocessing.size, preprocessing.size), bool)
+        for lesion in [TOTAL] if lesions == total_lesions() else lesions:
+            mask |= self.masks[preprocessing].get(lesion, False)
+        return mask
+
     @property
     def part_on_photograph(self) -> tuple[float, float, float]:
         """Left, top and width of the shown part on the photograph, which is 1 wide."""
@@ -235,11 +242,13 @@ class Answers:
 
     Attributes:
         pooled: Set-up -> heatmap as it is scored, float64 (1, S, S), not negative.
-        pictures: Set-up -> heatmap as it is shown, with its signs where rule and pooling leave any.
+        shown: Set-up -> heatmap as it is shown, float (S, S), with its signs where rule and pooling leave any.
+        pictures: Set-up -> the same as it travels to the browser.
         reasons: Set-up without an answer -> why, a sentence; never all of them.
     """
 
     pooled: dict[str, torch.Tensor]
+    shown: dict[str, np.ndarray]
     pictures: dict[str, Picture]
     reasons: dict[str, str]
 
@@ -263,12 +272,14 @@ def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, 
     relevances = {setup: one for setup, one in found.items() if isinstance(one, torch.Tensor)}
     pooled = {setup: pool(relevance, question.pooling) for setup, relevance in relevances.items()}
     signed = RULES[question.rule].signed and question.pooling == "sum_pos"
+    shown = {
+        setup: (relevance.double().sum(dim=1) if signed else pooled[setup])[0].numpy()
+        for setup, relevance in relevances.items()
+    }
     return Answers(
         pooled,
-        {
-            setup: Picture.encode((relevance.double().sum(dim=1) if signed else pooled[setup])[0].numpy())
-            for setup, relevance in relevances.items()
-        },
+        shown,
+        {setup: Picture.encode(heatmap) for setup, heatmap in shown.items()},
         {setup: reason for setup, reason in found.items() if isinstance(reason, str)},
     )
 

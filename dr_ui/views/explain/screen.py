@@ -11,13 +11,12 @@ from dr_core.analysis.attribution import RULES
 from dr_core.analysis.controls import MAP
 from dr_core.analysis.sanity import describe_class_sensitivity, spearman
 from dr_core.data.annotation import pack_masks
-from dr_core.data.grades import GRADES, LESIONS, total_lesions
-from dr_core.data.preprocessing import Preprocessing
+from dr_core.data.grades import GRADES, LESIONS
 from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
-from dr_ui.parts import charts, eye_report_button, take_figure, viewer
+from dr_ui.parts import charts, eye_report_button, tables, take_figure, viewer
 from dr_ui.parts.operating_point import current_point
 from dr_ui.parts.viewer import Panel, Scene
 from dr_ui.shell import missing
@@ -126,16 +125,18 @@ def _show_scores(study: Study, choice: Choice, prepared: Prepared) -> None:
     first = rows[0]
     sentence = localization_scores.headline(first)
     st.html(f'<p class="lens-sentence lens-dense" role="status">{sentence}</p>')
-    st.html(
+    tables.show_html(
         localization_scores.table_html(rows, {name: study.setups[name] for name in cache.models(study)})
-        + _method_note(study, choice)
+        + _method_note(study, choice),
+        "scores",
+        "strongest control",
     )
     verdict = class_sensitivity(maps, _fields(study, choice, prepared), choice)
     st.html(f'<p class="lens-small">{escape(verdict, quote=False)}</p>')
     if first.empty:
         return
     with st.expander(f"Controls and regions: {first.name}"):
-        st.html(localization_scores.controls_html(first, study.setups))
+        tables.show_html(localization_scores.controls_html(first, study.setups), "controls", _AREA)
     with st.expander(f"Recall at every percentile: {first.name}"):
         pooled = {setup: torch.from_numpy(controlled.pooled[MAP])[None] for setup, controlled in maps.items()}
         curves = localization_scores.recall_curves(pooled, wanted[0][2])
@@ -143,6 +144,9 @@ def _show_scores(study: Study, choice: Choice, prepared: Prepared) -> None:
             curves, choice.percentile, study.setups, choice.question.pooling, wanted[0][2]
         )
         charts.show(figure, "recall", 320)
+
+
+_AREA = "share of the field of view"
 
 
 def _show_files(study: Study, choice: Choice, prepared: Prepared) -> None:
@@ -184,7 +188,7 @@ def _show_controls(study: Study, choice: Choice, prepared: Prepared) -> None:
     asked = localization_scores.asked_of(study, choice.specimen, choice.question)
     row = localization_scores.measure_controlled("disc", "the optic disc", maps, masks, asked)
     with st.expander("Where the heatmaps lie without any mask: optic disc and central macula, beside the controls"):
-        st.html(localization_scores.controls_html(row, study.setups))
+        tables.show_html(localization_scores.controls_html(row, study.setups), "controls", _AREA)
 
 
 def _fields(study: Study, choice: Choice, prepared: Prepared) -> dict[str, np.ndarray]:
@@ -226,7 +230,7 @@ def _wanted(study: Study, choice: Choice, prepared: Prepared) -> _Wanted:
     if choice.specimen.masked:
         alone = [(lesion,) for lesion in LESIONS if choice.lesions != (lesion,)]
         for lesions in [choice.lesions, *alone] if choice.lesions else alone:
-            masks = {setup: _union(prepared, preprocessing, lesions) for setup, preprocessing in preprocessings.items()}
+            masks = {setup: prepared.join(preprocessing, lesions) for setup, preprocessing in preprocessings.items()}
             wanted.append((*localization_scores.name_lesions(lesions), masks))
     return wanted
 
@@ -253,13 +257,6 @@ def _row(
 ) -> Row:
     """Another choice of lesions needs one new row; the others are kept."""
     return localization_scores.measure_controlled(_code, name, _maps, _masks, _asked)
-
-
-def _union(prepared: Prepared, preprocessing: Preprocessing, lesions: tuple[str, ...]) -> np.ndarray:
-    mask = np.zeros((preprocessing.size, preprocessing.size), bool)
-    for lesion in ["total"] if lesions == total_lesions() else lesions:
-        mask |= prepared.masks[preprocessing].get(lesion, False)
-    return mask
 
 
 def _method_note(study: Study, choice: Choice) -> str:

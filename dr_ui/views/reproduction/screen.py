@@ -31,6 +31,7 @@ from dr_core.publish.report.document import MARKS, make_report
 from dr_core.publish.report.figures import describe_data
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
+from dr_ui.parts import tables
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
 from dr_ui.views.reproduction import numbers
@@ -59,7 +60,7 @@ def show_page(study: Study) -> None:
     with right:
         _show_report(study)
     shown = [finding for finding in findings if exhibit in (_EVERYTHING, finding.claim.exhibit)]
-    st.html(_findings_html(study, shown))
+    tables.show_html(_findings_html(study, shown), "claims", "about")
     _show_implied()
     numbers.show(study, findings)
 
@@ -192,9 +193,10 @@ def _show_implied() -> None:
             f'<th scope="row">{escape(one.implied)}</th></tr>'
             for one in found
         )
-        st.html(
+        tables.show_html(
             '<table class="lens-claims"><thead><tr><th scope="col">where</th><th scope="col">the paper says</th>'
-            f'<th scope="col">its numbers say</th></tr></thead><tbody>{rows}</tbody></table>'
+            f'<th scope="col">its numbers say</th></tr></thead><tbody>{rows}</tbody></table>',
+            "implications",
         )
         st.caption("Computed from the paper's Tables 2 and 3, without any study.")
 

@@ -16,7 +16,7 @@ from dr_core.experiments.robustness_summary import DIFFERENCE_COLUMNS
 from dr_core.models.setups import Setup
 from dr_core.publish.paper.wording import describe_other_setups
 from dr_core.study.folder import Study
-from dr_ui.parts import charts, no_answer, reference, style
+from dr_ui.parts import charts, no_answer, reference, style, tables
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
 
@@ -233,13 +233,15 @@ def _show_measures(study: Study, summary: pd.DataFrame, data: str, chosen: str) 
     )
     heads = style.setup_heads(study.setups[name] for name in setups)
     with st.expander("All measures under damage"):
-        st.html(
+        tables.show_html(
             '<div class="lens-scroll" tabindex="0" role="region" aria-label="Measures under damage">'
             f'<table class="lens-scores lens-falls"><thead><tr><th scope="col">measure</th>{heads}'
             f"</tr></thead><tbody>{body}</tbody></table></div>"
             f'<p class="lens-small">Small figures: minus {_label(study, chosen)}, without an interval. Corruption '
             f"error: wrong grades under a corruption over those of {_label(study, held)}, below 1 is more robust. "
-            f"Source: results/robustness_summary.parquet, data set {data}; intervals stand in the table.</p>"
+            f"Source: results/robustness_summary.parquet, data set {data}; intervals stand in the table.</p>",
+            "measures",
+            f"minus {study.setups[chosen].label if chosen in study.setups else chosen}",
         )
 
 
