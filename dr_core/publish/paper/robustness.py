@@ -119,24 +119,25 @@ def count_clear(rows: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> dict[tu
         pairs: First and second set-up of each comparison.
 
     Returns:
-        Pair -> its counts, all of them right at once in 97.5 % of studies on each side; empty where nothing was
+        Pair -> its counts, all of them right at once in 97.5 % of studies on each side; without pairs that were not
         measured.
 
     Source: `dr_core.publish.paper.verdicts.step_down`.
     """
     damaged = measure_damage(rows, {setup for pair in pairs for setup in pair})
-    if damaged is None:
+    known = [pair for pair in pairs if damaged is not None and set(pair) <= set(damaged.measured)]
+    if damaged is None or not known:
         return {}
     cells = damaged.find()
     evidence = contrast_pairs(
-        damaged.measured, damaged.names, [(*pair, cell, math.nan) for pair in pairs for cell in cells]
+        damaged.measured, damaged.names, [(*pair, cell, math.nan) for pair in known for cell in cells]
     )
     if isinstance(evidence, str):
         return {}
-    higher, lower = (step_down(evidence, sign).reshape(len(pairs), len(cells)).sum(axis=1) for sign in (1, -1))
+    higher, lower = (step_down(evidence, sign).reshape(len(known), len(cells)).sum(axis=1) for sign in (1, -1))
     return {
         pair: ClearCells(cells=len(cells), higher=int(above), lower=int(below))
-        for pair, above, below in zip(pairs, higher, lower, strict=True)
+        for pair, above, below in zip(known, higher, lower, strict=True)
     }
 
 

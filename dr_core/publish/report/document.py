@@ -7,7 +7,7 @@ from html import escape
 
 from dr_core import __version__
 from dr_core.files import digest_file
-from dr_core.publish.paper.review import Finding, review_claims
+from dr_core.publish.paper.review import review_claims
 from dr_core.publish.report.claims import show_claims, show_implications
 from dr_core.publish.report.explanations import list_explanations
 from dr_core.publish.report.figures import Drawing, draw_figures
@@ -36,7 +36,9 @@ def make_report(study: Study) -> str:
         InputError: If a table or a checkpoint is damaged.
     """
     findings = review_claims(study)
-    appendix = _list_appendix(study, findings)
+    claims = [show_claims(study, findings), show_implications()]
+    figures = [_show_figure(drawing) for drawing in draw_figures(study)]
+    appendix = [*claims, *figures, *_list_numbers(study), show_sources(study)]
     body = (
         show_head(study, findings)
         + _heading(show_summary(study, findings), "summary")
@@ -49,7 +51,7 @@ def make_report(study: Study) -> str:
 def list_tables(study: Study) -> list[ReportTable]:
     """Every table of the report; raises as `make_report` does."""
     findings = review_claims(study)
-    sections = [show_summary(study, findings), *_list_appendix(study, findings)]
+    sections = [show_summary(study, findings), show_claims(study, findings), show_implications(), *_list_numbers(study)]
     return [table for section in sections for table in section.tables]
 
 
@@ -83,16 +85,10 @@ TABLES_MARK = "origin.json"
 """The file by which a folder of a report's tables is known."""
 
 
-def _list_appendix(study: Study, findings: Sequence[Finding]) -> list[Section]:
+def _list_numbers(study: Study) -> list[Section]:
+    """The sections whose tables the study has."""
     numbers = (show_table2(study), show_table3(study), show_tests(study), show_measures(study), show_knockouts(study))
-    return [
-        show_claims(study, findings),
-        show_implications(),
-        *map(_show_figure, draw_figures(study)),
-        *(section for section in numbers if section is not None),
-        *list_explanations(study),
-        show_sources(study),
-    ]
+    return [section for section in numbers if section is not None] + list_explanations(study)
 
 
 def _heading(section: Section, anchor: str) -> str:
@@ -129,8 +125,8 @@ _CSS = """
 body { font: 10pt/1.4 system-ui, sans-serif; color: #111; background: #fff; max-width: 190mm; margin: 1rem auto;
   padding: 0 1rem; font-variant-numeric: tabular-nums; }
 h1 { font-size: 18pt; margin: .3em 0; } h2 { font-size: 13pt; margin: 1.2em 0 .4em; } h3 { font-size: 11pt; }
-.brief li, .brief table { font-size: 8.6pt; } .brief td:first-child { white-space: nowrap; }
-h2, h3 { break-after: avoid; } .contents { break-before: page; } #part1 { break-before: page; }
+.brief li, .brief table { font-size: 8.6pt; } .brief .numbers td:first-child { white-space: nowrap; }
+h2, h3 { break-after: avoid; } .contents + ol { break-inside: avoid; } #part1 { break-before: page; }
 li { margin: .15em 0; } a { color: inherit; }
 .note { border: 1px solid #111; border-radius: 1em; padding: .1em .8em; display: inline-block; font-size: 9pt; }
 .warning { border-left: 4px solid #E69F00; padding-left: .7em; } .counts { font-size: 12pt; font-weight: 600; }

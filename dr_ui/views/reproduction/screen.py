@@ -215,9 +215,7 @@ def _zip(files: Mapping[str, bytes]) -> bytes:
 def _show_report(study: Study) -> None:
     """Offer the report; it is made when somebody asks for it."""
     with st.popover("Report", icon=":material/description:", width="stretch"):
-        st.caption(
-            "Figures, tables, verdicts, data sets, settings, versions and digests in one document: a summary of two pages, then an appendix."
-        )
+        st.caption("A summary of two pages, then figures, tables, verdicts, data sets, settings, versions and digests.")
         name = f"{study.name}-report"
         st.download_button(
             "HTML", lambda: make_report(study), f"{name}.html", "text/html", key="report_html", on_click="ignore"
