@@ -20,7 +20,7 @@ def strokes_of(eye: str) -> Strokes:
     return drawings.get(eye, ())
 
 
-def keep(eye: str, strokes: Strokes) -> None:
+def keep_strokes(eye: str, strokes: Strokes) -> None:
     """Remember the strokes over an eye."""
     st.session_state.setdefault(_DRAWINGS, {})[eye] = strokes
 

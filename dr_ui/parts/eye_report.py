@@ -136,33 +136,33 @@ def _maps(study: Study, specimen: Specimen, question: Question, found: heatmaps.
     return f"<div class='maps'>{figures}</div><p>{overlay.scale_bar_html(signed=signed)} {key}</p>"
 
 
-def _map(found: heatmaps.Answers, setup: str, prepared: heatmaps.Prepared, place: Rectangle, end: float) -> str:
+def _map(found: heatmaps.Answers, setup: str, prepared: heatmaps.Prepared, extent: Rectangle, end: float) -> str:
     if setup in found.reasons:
         return f"<p class='blank'>{escape(found.reasons[setup])}</p>"
     size = (_HEATMAP_SIDE, _HEATMAP_SIDE)
     heatmap = cv2.resize(found.shown[setup], size, interpolation=cv2.INTER_LINEAR)
-    drawn = overlay.render_overlay(_cut_photograph(prepared.photograph, place), heatmap, end)
-    return f"<div>{_picture(encode_jpeg(drawn, _HEATMAP_SIDE), 'heatmap')}{_outlines(prepared.outlines, place)}</div>"
+    drawn = overlay.render_overlay(_cut_photograph(prepared.photograph, extent), heatmap, end)
+    return f"<div>{_picture(encode_jpeg(drawn, _HEATMAP_SIDE), 'heatmap')}{_outlines(prepared.outlines, extent)}</div>"
 
 
-def _cut_photograph(photograph: bytes, place: Rectangle) -> np.ndarray:
+def _cut_photograph(photograph: bytes, extent: Rectangle) -> np.ndarray:
     """The part of the photograph under a heatmap, uint8 (S, S, 3); black beside it."""
     picture = cv2.cvtColor(cv2.imdecode(np.frombuffer(photograph, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    left, top, width, height = (picture.shape[1] * value for value in place)
+    left, top, width, height = (picture.shape[1] * value for value in extent)
     steps = width / _HEATMAP_SIDE, height / _HEATMAP_SIDE
     back = np.array([[steps[0], 0, left + 0.5 * (steps[0] - 1)], [0, steps[1], top + 0.5 * (steps[1] - 1)]])
     side = (_HEATMAP_SIDE, _HEATMAP_SIDE)
     return np.asarray(cv2.warpAffine(picture, back, side, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP))
 
 
-def _outlines(outlines: Sequence[Outline], place: Rectangle) -> str:
+def _outlines(outlines: Sequence[Outline], extent: Rectangle) -> str:
     """The lesions over a heatmap, as the viewer draws them: a dark halo, then color and dashes."""
     paths = ""
     for one in outlines:
         path = "".join(f"M{' '.join(f'{value:.4f}' for value in ring)}z" for ring in one.rings)
         paths += f"<path d='{path}' stroke='#000' stroke-opacity='.65' stroke-width='1.3'/>"
         paths += f"<path d='{path}' stroke='{one.color}' stroke-width='.7' stroke-dasharray='{_dashes(one)}'/>"
-    box = " ".join(f"{value:.5f}" for value in place)
+    box = " ".join(f"{value:.5f}" for value in extent)
     return f"<svg viewBox='{box}' preserveAspectRatio='none'>{paths}</svg>"
 
 

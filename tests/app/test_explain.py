@@ -259,7 +259,7 @@ def test_a_mask_of_the_disc_is_taken_for_the_disc_and_nothing_is_asked(page):
     app = upload(app, ("eye.png", encoded(phantom.image)), ("eye_OD.png", encoded(disc)))
     assert not app.error
     assert "photograph" not in [box.key for box in app.selectbox]
-    regions = re.compile(r'<th scope="row">optic disc</th>.*?</tr>')
+    regions = re.compile(r'<th scope="row">the optic disc</th>.*?</tr>')
     assert regions.findall(html_of(app)) != regions.findall(searched)
 
 

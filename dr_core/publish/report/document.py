@@ -48,7 +48,7 @@ def make_report(study: Study) -> str:
     return page(f"{study.info.title}: report", body)
 
 
-def list_tables(study: Study) -> list[ReportTable]:
+def list_report_tables(study: Study) -> list[ReportTable]:
     """Every table of the report; raises as `make_report` does."""
     findings = review_claims(study)
     sections = [show_summary(study, findings), show_claims(study, findings), show_implications(), *_list_numbers(study)]
@@ -75,7 +75,7 @@ def write_tables(study: Study) -> dict[str, bytes]:
         "tables": digest_tables(study),
     }
     files = {TABLES_MARK: json.dumps(origin, indent=1).encode()}
-    for table in list_tables(study):
+    for table in list_report_tables(study):
         files[f"{table.name}.csv"] = table.csv().encode()
         files[f"{table.name}.tex"] = table.latex().encode()
     return files

@@ -138,7 +138,7 @@ def show(scene: Scene, key: str) -> None:
     def keep_drawing() -> None:
         parsed = drawing.parse(st.session_state[key].get("drawing"))
         if parsed is not None and parsed[0] == scene.eye:
-            drawing.keep(*parsed)
+            drawing.keep_strokes(*parsed)
 
     _component()(data=_message(scene, key), key=key, on_drawing_change=keep_drawing)
 
