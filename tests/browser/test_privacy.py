@@ -40,7 +40,7 @@ def test_nothing_of_an_upload_stays_on_a_disk(browser, tmp_path):
         page = context.pages[0]
         page.goto(address + "/Compare")
         page.set_input_files("input[type=file]", photograph)
-        shown = page.locator(f'.lens-photo img[alt*="{NAME}"]')
+        shown = page.locator(f'.lens-viewer canvas[aria-label*="{NAME}"]')
         expect(shown).to_be_visible()
         picture = shown.get_attribute("src")
         assert picture.startswith("data:image/jpeg;base64,")

@@ -140,7 +140,8 @@ def _of_pair(differences: pd.DataFrame, first: Setup, second: Setup) -> pd.DataF
 def _sentences(study: Study, data: str, pairs: Pairs) -> str:
     """In how many cells of the grid one of the two is clearly better; a line a pair."""
     answers = result_tables.load_table(study, "robustness")
-    if answers is None or not pairs:
+    if answers is None:
+        missing.show_missing_table(study, "robustness", quietly=True)
         return ""
     names = tuple((first.name, second.name) for first, second in pairs)
     counts = _count(result_tables.results_stamp(study), data, names, answers[answers["data"] == data])
