@@ -103,7 +103,7 @@ def upload_to_answers(page: Page, address: str, files: list[File]) -> float:
     before = cards.inner_text()
 
     def seen() -> None:
-        expect(page.locator(f'.lens-photo img[alt*="{files[0]["name"]}"]')).to_be_visible()
+        expect(page.locator(f'.lens-viewer canvas[aria-label*="{files[0]["name"]}"]')).to_be_visible()
         expect(cards).not_to_have_text(before, use_inner_text=True)
 
     return timed(lambda: give(page, files), seen)

@@ -109,6 +109,20 @@ def check_page(path: Path, mark: str) -> None:
         raise InputError(f"{path} was not written by DR Lens; move it, or choose another file.")
 
 
+def check_folder(path: Path, mark: str) -> None:
+    """Make sure that files which are to be written into a folder replace files of the same kind, or nothing.
+
+    Args:
+        path: The folder.
+        mark: Name of a file that every folder of this kind has.
+
+    Raises:
+        InputError: If it is a file, or a folder with other things in it.
+    """
+    if path.exists() and not (path / mark).is_file() and not (path.is_dir() and not any(path.iterdir())):
+        raise InputError(f"{path} is not empty and was not written by DR Lens; choose another folder.")
+
+
 def check_vacant(path: Path) -> None:
     """Make sure that a folder which is to be made whole, in one step, takes the place of nothing.
 

@@ -37,8 +37,8 @@ from dr_core.study.folder import Study, open_study
 from dr_ui.shell.device import each, model_device
 from dr_ui.shell.result_tables import ResultsStamp, load_table, results_stamp
 
-_SCREEN_SIDE = 800
-"""Longest side of a photograph on the screen, in pixels."""
+_SCREEN_SIDE, _CLOSE_SIDE = 800, 1500
+"""Longest side of a photograph on the screen, and of one that is zoomed into, in pixels."""
 
 _PHANTOM_SIDE, _THUMBNAIL_SIDE = 768, 96
 
@@ -112,6 +112,7 @@ class Look:
 
     Attributes:
         taken: JPEG for the screen, with the field of view marked.
+        close: The same with more pixels, to zoom into.
         pixels: Width and height of the photograph.
         quality: Its quality.
         views: The eye at model size, uint8 (S, S, 3), for each way in which the study's models see it.
@@ -119,6 +120,7 @@ class Look:
     """
 
     taken: bytes
+    close: bytes
     pixels: tuple[int, int]
     quality: Quality
     views: dict[Preprocessing, np.ndarray]
@@ -236,6 +238,7 @@ def _look(key: str, preprocessings: tuple[Preprocessing, ...], _eye: Eye) -> Loo
     field = _eye.find_field(image)
     return Look(
         taken=encode_jpeg(mark_field_of_view(image, field, _SCREEN_SIDE), _SCREEN_SIDE),
+        close=encode_jpeg(mark_field_of_view(image, field, _CLOSE_SIDE), _CLOSE_SIDE),
         pixels=(image.shape[1], image.shape[0]),
         quality=assess_quality(image, field),
         views={preprocessing: preprocessing.to_model_view(image, field) for preprocessing in preprocessings},

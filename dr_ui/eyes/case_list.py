@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dr_core.data.intake.lesion_mask import split_name
+from dr_core.data.intake.lesion_mask import split_names
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, chosen, uploads
@@ -24,7 +24,9 @@ def list_cases(study: Study) -> list[Eye]:
     Raises:
         InputError: If the study no longer has one of them; it leaves the list.
     """
-    photographs = [file for file in uploads.kept_files() if split_name(file.name)[1] is None]
+    files = uploads.kept_files()
+    named = split_names([file.name for file in files])
+    photographs = [file for file, (_, part) in zip(files, named, strict=True) if part is None]
     return [cache.uploaded_eye(file) for file in photographs] + [
         _open_or_remove(study, link) for link in list(_study_eyes(study))
     ]

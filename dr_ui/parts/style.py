@@ -227,7 +227,6 @@ _CSS = """
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p { color: inherit; opacity: .92; }
 .lens-counts { font-size: 1.05rem; margin: .2rem 0; display: flex; gap: .4rem 1.1rem; flex-wrap: wrap; }
 .lens-mark { white-space: nowrap; font-weight: 650; }
-.lens-mark.lens-fails { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px; }
 .lens-mark.lens-open { font-weight: 400; }
 .lens-claims { width: 100%; min-width: 980px; border-collapse: collapse; font-size: .84rem; line-height: 1.35;
   font-variant-numeric: tabular-nums; }

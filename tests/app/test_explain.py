@@ -1,3 +1,4 @@
+import hashlib
 import math
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from dr_core.analysis.attribution import RULES, Explainer
 from dr_core.analysis.localization import pool, relevance_mass_accuracy, relevance_rank_accuracy
+from dr_core.data.annotation import Stroke
 from dr_core.data.fundus import find_field_of_view
 from dr_core.data.grades import LESIONS
 from dr_core.data.phantom import draw_phantom
@@ -240,7 +242,7 @@ def test_no_chosen_lesion_still_shows_each(page):
 def test_an_upload_without_masks_is_shown_and_says_how_to_go_on(page):
     app = upload(page.run(), ("my eye.png", encoded(draw_phantom(3, 300, 5).image)))
     assert not app.error
-    assert "draw region" in app.info[0].value
+    assert "Press “draw”" in app.info[0].value
     shown = html_of(app)
     assert "Share of the relevance in the field of view on the optic disc" in shown
     assert "an untrained network (1)" in shown
@@ -255,6 +257,33 @@ def test_an_upload_with_masks_is_measured(page):
     rows = rows_of(app)
     assert len(rows["MA"]) == len(rows["EX"]) == 9
     assert "nothing to measure" in rows["HE"][1]
+
+
+def test_a_mask_of_the_disc_is_taken_for_the_disc_and_nothing_is_asked(page):
+    phantom = draw_phantom(3, 300, 5)
+    disc = np.zeros((300, 300), bool)
+    disc[30:60, 230:260] = True  # where no phantom has it
+    app = upload(page.run(), ("eye.png", encoded(phantom.image)))
+    searched = html_of(app)
+    app = upload(app, ("eye.png", encoded(phantom.image)), ("eye_OD.png", encoded(disc)))
+    assert not app.error
+    assert "photograph" not in [box.key for box in app.selectbox]
+    regions = re.compile(r'<th scope="row">the optic disc</th>.*?</tr>')
+    assert regions.findall(html_of(app)) != regions.findall(searched)
+
+
+def test_what_was_drawn_counts_as_lesion_and_is_there_on_every_visit(page):
+    content = encoded(draw_phantom(3, 300, 5).image)
+    app = upload(page.run(), ("eye.png", content))
+    assert app.get("download_button")[-1].proto.disabled
+    corners = ((0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.6))
+    strokes = tuple(Stroke(lesion=lesion, erases=False, corners=corners) for lesion in ("haemorrhages", ""))
+    app.session_state["drawings"] = {hashlib.sha256(content).hexdigest(): strokes}
+    rows = rows_of(app.run())
+    assert not app.exception
+    assert list(rows)[:2] == ["region", "total"]
+    assert rows["region"][1:] == rows["HE"][1:]
+    assert "nothing to measure" in rows["MA"][1]
 
 
 @pytest.mark.parametrize(
@@ -293,8 +322,8 @@ def test_a_file_whose_name_tells_nothing_can_be_chosen_as_mask(page):
     app = upload(
         page.run(), ("eye.png", encoded(phantom.image)), ("bleeding.png", encoded(phantom.masks["haemorrhages"]))
     )
-    assert "draw region" in app.info[0].value
-    box = next(box for box in app.selectbox if box.label == "bleeding.png")
+    assert "Press “draw”" in app.info[0].value
+    box = next(box for box in app.selectbox if box.label == "What does the mask bleeding.png mark?")
     app = box.set_value("haemorrhages").run()
     assert not app.error
     assert len(rows_of(app)["HE"]) == 9

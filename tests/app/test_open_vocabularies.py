@@ -62,6 +62,7 @@ def study_of(folder, setups):
     rows = pd.concat(
         [report.rows for report in damage_eyes("noise", study.load_models(), Store(images, index), config)]
     )
+    study.write_results("robustness", rows)
     study.write_results("robustness_summary", summarize_robustness(rows, config, next(iter(study.setups))))
     differences = compare_training(rows, config, study.setups.values())
     if not differences.empty:

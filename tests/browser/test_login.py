@@ -131,7 +131,7 @@ def test_a_login_leads_to_the_linked_page_and_its_pictures_stay_behind_it(page, 
     expect(page.locator(".lens-card")).to_have_count(4)
     Image.fromarray(draw_phantom(2, 200, 1).image).save(tmp_path / "eye.png")
     page.set_input_files("input[type=file]", tmp_path / "eye.png")
-    expect(page.locator('.lens-photo img[alt*="eye.png"]')).to_be_visible()
+    expect(page.locator('.lens-viewer canvas[aria-label*="eye.png"]')).to_be_visible()
     private = [(method, url.path) for method, url in requests if method == "PUT" or url.path.startswith("/media/")]
     assert "PUT" in [method for method, _ in private]
     for method, path in private:

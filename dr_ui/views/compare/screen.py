@@ -6,9 +6,8 @@ import streamlit as st
 
 from dr_core.analysis.agreement import find_agreement
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache, case_facts, case_list, choice
+from dr_ui.eyes import cache, case_facts, case_list, choice, masked_eye
 from dr_ui.eyes.cache import Eye
-from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import (
     answer_cards,
     calibrated,
@@ -65,10 +64,10 @@ def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
     case_facts.find_facts(eye, study)
     judgement = cache.judgement(eye, study)
     agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
-    picture, models = st.columns([1.8, 3.2], gap="small")
+    picture, models = st.columns([2, 3.2], gap="small")
     with picture:
-        photograph.show(eye, cache.look(eye, study), judgement)
-        eye_report_button.show(study, Specimen(eye), point)
+        photograph.show(study, eye, cache.look(eye, study), judgement)
+        eye_report_button.show(study, masked_eye.specimen_of(eye), point)
     with models:
         st.html(
             evidence.sentence_html(study, point)

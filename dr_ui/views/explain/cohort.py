@@ -18,9 +18,12 @@ from dr_core.experiments.localization import list_scores
 from dr_core.experiments.table3 import PAPER_RULE
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
-from dr_ui.parts import style
+from dr_ui.parts import style, tables
 from dr_ui.shell import missing, result_tables
 from dr_ui.views.explain.knockouts import signed
+
+_SMALL = "95 % interval and control"
+"""What the small figures of both tables are."""
 
 _LESIONS = {"total": "MA, HE and EX", **{lesion: lesion.replace("_", " ") for lesion in LESIONS}}
 _MEASURES = {"severe": "P(severe)", "referable_2": "P(referable: grades 2 to 4)"}
@@ -35,10 +38,10 @@ def show(study: Study) -> None:
         return
     with st.expander(f"Over the {summary['n'].max()} eyes with masks of this study: Table 3 and knock-outs"):
         chosen, statistic = _choose(summary)
-        st.html(_scores_html(chosen, statistic, study.setups))
+        tables.show_html(_scores_html(chosen, statistic, study.setups), "table3", _SMALL)
         knockouts = result_tables.load_table(study, "knockout_summary")
         if knockouts is not None:
-            st.html(_knockouts_html(knockouts, study.setups))
+            tables.show_html(_knockouts_html(knockouts, study.setups), "knockouts_of_study", _SMALL)
 
 
 def _choose(summary: pd.DataFrame) -> tuple[pd.DataFrame, str]:

@@ -11,7 +11,7 @@ from dr_core.analysis.controls import CONTROLS, MAP
 from dr_core.experiments.faithfulness import BEYOND, METHODS
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
-from dr_ui.parts import style
+from dr_ui.parts import style, tables
 from dr_ui.shell import missing, result_tables
 
 _TITLES = {MAP: "the heatmap", BEYOND: "the heatmap minus its strongest control"} | {
@@ -26,7 +26,7 @@ def show(study: Study) -> None:
         missing.show_missing_table(study, "faithfulness_summary", quietly=True)
         return
     with st.expander(f"Faithfulness over the {summary['n'].max()} eyes of this study"):
-        st.html(_table_html(summary, study.setups))
+        tables.show_html(_table_html(summary, study.setups), "faithfulness_of_study", "95 % interval")
 
 
 def _table_html(summary: pd.DataFrame, known: Mapping[str, Setup]) -> str:

@@ -33,7 +33,7 @@ class Controlled:
 
 def controls(specimen: Specimen, study: Study, question: heatmaps.Question) -> dict[str, Controlled]:
     """Set-up with an answer -> its heatmap held ready beside its controls."""
-    return _controls(specimen.key, cache.study_stamp(study), question, specimen, study)
+    return _controls(specimen.view_key, cache.study_stamp(study), question, specimen, study)
 
 
 @st.cache_resource(max_entries=3, show_spinner=False, scope="session")

@@ -44,7 +44,7 @@ def show(study: Study, specimen: Specimen, question: Question) -> None:
     )
     if not asked:
         return
-    followed = _follow(specimen.key, cache.study_stamp(study), question, specimen, study)
+    followed = _follow(specimen.view_key, cache.study_stamp(study), question, specimen, study)
     charts.show(_figure(followed, question, study.setups), "perturbation", 320)
     sentences = [
         describe_faithfulness(

@@ -96,12 +96,26 @@ def choose(study: Study) -> Choice:
         )
     with places[4]:
         protocol, percentile = _choose_details()
-    return Choice(
-        specimen=specimen,
-        lesions=lesions,
-        question=Question(rule=rule, target=target, pooling=pooling, protocol=protocol),
-        percentile=percentile,
-    )
+    question = Question(rule=rule, target=target, pooling=pooling, protocol=protocol)
+    st.session_state[_ASKED] = question, lesions
+    return Choice(specimen=specimen, lesions=lesions, question=question, percentile=percentile)
+
+
+_ASKED = "asked_on_explain"
+
+
+def current_question(study: Study) -> tuple[Question, tuple[str, ...]]:
+    """What was asked last on Explain, and about which lesions; before that, or of another study, what opens the page.
+
+    The page opens as the paper explains where a model can: LRP alpha1-beta0 from the severe neuron, the positive sum of
+    the colors.
+    """
+    asked: tuple[Question, tuple[str, ...]] | None = st.session_state.get(_ASKED)
+    rules, targets = engines.fitting_rules(study), _targets(study)
+    if asked is not None and asked[0].rule in rules and asked[0].target in targets:
+        return asked
+    question = Question(rule=rules[0], target=targets[0], pooling=next(iter(POOLINGS)), protocol=heatmaps.OWN)
+    return question, total_lesions()
 
 
 def _select(label: str, options: Sequence[_Value], key: str, title: Callable[[_Value], str], text: str) -> _Value:

@@ -15,7 +15,7 @@ from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
-from dr_ui.parts import style
+from dr_ui.parts import style, tables
 from dr_ui.shell.navigation import kept_input
 
 _SEED = 0
@@ -55,7 +55,8 @@ def show(study: Study, specimen: Specimen, target: int) -> None:
     if not falls:
         st.info("No lesion is known in this eye, so none can be painted out.")
         return
-    st.html(_table_html(falls, {name: study.setups[name] for name in cache.models(study)}))
+    shown = {name: study.setups[name] for name in cache.models(study)}
+    tables.show_html(_table_html(falls, shown), "painted_out", "control")
 
 
 @st.cache_data(max_entries=16, show_spinner=False, scope="session")

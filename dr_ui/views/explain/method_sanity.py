@@ -22,7 +22,7 @@ from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
-from dr_ui.parts import style
+from dr_ui.parts import style, tables
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
 from dr_ui.views.explain.heatmaps import Question
@@ -37,10 +37,10 @@ def show(study: Study, specimen: Specimen, question: Question) -> None:
         "architecture, not what the network has learned. It takes some seconds; switch it off to stop.",
     )
     if asked:
-        checked = _check(specimen.key, cache.study_stamp(study), question.rule, question.target, specimen, study)
+        checked = _check(specimen.view_key, cache.study_stamp(study), question.rule, question.target, specimen, study)
         for sentence in describe_sanity(checked).get(question.rule, ()):
             st.html(f'<p class="lens-small">{escape(sentence, quote=False)}</p>')
-        st.html(_steps_html(checked, study.setups))
+        tables.show_html(_steps_html(checked, study.setups), "sanity_of_eye")
     _show_table(study)
 
 
@@ -94,7 +94,7 @@ def _show_table(study: Study) -> None:
         return
     table = arrange_sanity(summary)
     with st.expander(f"Sanity of {len(table)} attribution methods over {table['n'].max()} eyes of this study"):
-        st.html(_table_html(table))
+        tables.show_html(_table_html(table), "sanity_of_methods")
         words = describe_sanity(summary)
         st.html("<ul>" + "".join(_verdict_html(rule, words[rule]) for rule in words) + "</ul>")
 

@@ -12,7 +12,7 @@ from dr_core.analysis.probes import strongest_block
 from dr_core.data.grades import GRADES, LESIONS, TARGET_GRADE, lesion_label
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
-from dr_ui.parts import charts, style
+from dr_ui.parts import charts, style, tables
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
 
@@ -32,7 +32,7 @@ def show(study: Study) -> None:
         width=320,
     )
     _show_probes(table[table["lesion"] == lesion], study.setups)
-    st.html(_summary_html(table, study.setups))
+    tables.show_html(_summary_html(table, study.setups), "concepts", "step along the direction")
 
 
 def _show_probes(rows: pd.DataFrame, known: Mapping[str, Setup]) -> None:
