@@ -4,6 +4,8 @@ All are measured on the field of view brought to 256 pixels, and are shares, rat
 exposure and size count little.
 """
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -107,7 +109,7 @@ def _lines(green: _Plane, region: npt.NDArray[np.bool_]) -> dict[str, float]:
     counted = reach[area > _MIN_LINE]
     share = np.divide(weight, length, out=np.zeros_like(weight), where=length > 0)
     sums = [float((share * part).sum(dtype=np.float64)) for part in (along, aslant)]
-    one_direction = np.hypot(*sums) / max(float(weight.sum()), 1.0)
+    one_direction = math.hypot(*sums) / max(float(weight.sum()), 1.0)
     return {
         "vessels": _log(float(np.percentile(dark[region], 95)) / mean, 0.01),
         "bright_lines": _log(float(np.percentile(bright[region], 95)) / mean, 0.01),

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -225,7 +227,7 @@ def test_steps_over_the_borders_of_blocks_are_counted_exactly():
     image[56:, :, 1] //= 2
     green, ratios = image[..., 1].astype(int), []
     for plane in (green, green.T):
-        steps = [abs(after - before).mean() for before, after in zip(plane, plane[1:], strict=False)]
+        steps = [abs(after - before).mean() for before, after in pairwise(plane)]
         by_place = [np.mean(steps[place : len(steps) // 8 * 8 : 8]) for place in range(8)]
         ratios.append((max(by_place) + 0.3) / (np.median(by_place) + 0.3))
     assert measure_blockiness(image) == pytest.approx(min(ratios), rel=1e-12)
