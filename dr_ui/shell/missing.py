@@ -6,10 +6,16 @@ import streamlit as st
 
 from dr_cli.commands import render_remedy
 from dr_core.errors import InputError
-from dr_core.experiments.advice import advise_table
 from dr_core.study.advice import Advice, advise_checkpoint
 from dr_core.study.folder import Study
 from dr_ui.parts.plain_text import plain
+
+
+def advise_table(study: Study, table: str) -> Advice:
+    """Advice on a result table that a study lacks."""
+    from dr_core.experiments import advice  # takes seconds, for which a study that lacks nothing does not wait
+
+    return advice.advise_table(study, table)
 
 
 def show_missing_table(study: Study, table: str, *, quietly: bool = False) -> None:

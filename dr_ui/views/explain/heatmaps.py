@@ -21,6 +21,7 @@ from dr_core.data.regions import Regions, find_regions
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
+from dr_ui.eyes.kept import kept
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts.viewer import Outline, Picture, Rectangle, Region, outline_of
 from dr_ui.shell.device import each, model_device
@@ -102,7 +103,7 @@ def prepare(specimen: Specimen, study: Study, protocol: str) -> Prepared:
     )
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, scope="session")
+@kept(st.cache_resource, 4)
 def _prepare(key: str, preprocessings: tuple[Preprocessing, ...], rule: MaskRule, _specimen: Specimen) -> Prepared:
     image, readers = _specimen.read()
     with ThreadPoolExecutor(_READERS) as workers:  # decoding and scaling leave the interpreter's lock
@@ -180,7 +181,7 @@ def probabilities(specimen: Specimen, study: Study, protocol: str) -> dict[str, 
     return _probabilities(specimen.eye.key, cache.study_stamp(study), protocol, specimen, study)
 
 
-@st.cache_data(max_entries=64, show_spinner=False, scope="session")
+@kept(st.cache_data, 64)
 def _probabilities(
     key: str, stamp: cache.Stamp, protocol: str, _specimen: Specimen, _study: Study
 ) -> dict[str, np.ndarray]:
@@ -243,7 +244,7 @@ def ask(specimen: Specimen, study: Study, question: Question) -> Answers:
     return answers
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, scope="session")
+@kept(st.cache_resource, 4)
 def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, _study: Study) -> Answers:
     asked = replace(question, pooling="")  # one relevance serves all poolings
     found = _relevances(_specimen.key, stamp, asked, _specimen, _study)
@@ -260,7 +261,7 @@ def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, 
     )
 
 
-@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
+@kept(st.cache_resource, 3)
 def _relevances(
     key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
 ) -> dict[str, torch.Tensor | str]:
@@ -283,7 +284,7 @@ def _relevances(
     return model_device().run(ask_all)
 
 
-@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
+@kept(st.cache_resource, 3)
 def maps_by_class(
     key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
 ) -> dict[str, dict[str, torch.Tensor]]:
