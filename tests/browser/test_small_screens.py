@@ -62,10 +62,14 @@ def test_nothing_is_clipped_and_everything_can_be_hit(page, demo_server, name):
         page.emulate_media(color_scheme=theme)
         for width in widths:
             page.set_viewport_size({"width": width, "height": WIDTHS[width]})
-            page.wait_for_timeout(400)
-            assert page.evaluate(SHOWN_THEME) == theme
-            if found := page.evaluate(FAULTS, SMALLEST_TARGET):
+            for _ in range(4):  # what moves is looked at again once it rests
+                page.wait_for_timeout(400)
+                found = page.evaluate(FAULTS, SMALLEST_TARGET)
+                if not found:
+                    break
+            else:
                 faults[theme, width] = found
+            assert page.evaluate(SHOWN_THEME) == theme
     assert not faults
 
 
