@@ -31,9 +31,7 @@ def choose_port() -> int:
 
 
 @contextmanager
-def start_server(
-    log: Path | None = None, *, script: str = "app.py", **environment: str
-) -> Iterator[tuple[str, int]]:
+def start_server(log: Path | None = None, *, script: str = "app.py", **environment: str) -> Iterator[tuple[str, int]]:
     """Start the app on the demo study.
 
     Args:

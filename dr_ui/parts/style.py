@@ -246,7 +246,8 @@ _CSS = """
 .lens-claims td:first-child { white-space: nowrap; } .lens-claims tbody th { width: 28%; }
 .lens-claims td:nth-child(3) { width: 20%; } .lens-claims td:nth-child(4) { width: 22%; }
 .lens-claims small { display: block; font-size: .74rem; opacity: .85; }
-.lens-claims summary { cursor: pointer; min-height: 24px; } .lens-claims details p { font-size: .76rem; margin: .3rem 0; }
+.lens-claims summary { cursor: pointer; min-height: 24px; }
+.lens-claims details p { font-size: .76rem; margin: .3rem 0; }
 .lens-claims ul { list-style: none; margin: 0; padding: 0; max-height: 16rem; overflow-y: auto; font-size: .76rem; }
 .lens-claims .lens-about { display: inline; margin-right: .3rem; } .lens-claims td > div + div { margin-top: .2rem; }
 @media (max-width: 640px) {  /* a claim with its verdict first, one under the other */
