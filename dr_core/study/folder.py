@@ -11,7 +11,7 @@ import pandas as pd
 
 from dr_core.errors import InputError, Remedy
 from dr_core.files import read_regular, replacing, write_json
-from dr_core.models.header import HEADER_DEFECTS, CheckpointInfo, read_checkpoint_header, software_versions
+from dr_core.models.header import HEADER_DEFECTS, CheckpointInfo, software_versions
 from dr_core.models.setups import Setup, declare_setups, parse_setup
 from dr_core.parquet import DEFECTS, read_parquet
 from dr_core.study.head_checks import check_head, explain_missing_head
@@ -132,10 +132,6 @@ class Study:
     def has_checkpoint(self, setup: str) -> bool:
         """Whether the set-up has been trained."""
         return self.checkpoint_path(setup).is_file()
-
-    def read_checkpoint_header(self, setup: str) -> CheckpointInfo:
-        """Header of a set-up's checkpoint, whatever its weights; raises as the function of this name does."""
-        return read_checkpoint_header(self.checkpoint_path(setup))
 
     def read_checkpoint_info(self, setup: str) -> CheckpointInfo:
         """Header of a set-up's checkpoint whose weights fit it; raises as `load_model` does."""

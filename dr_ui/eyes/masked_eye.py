@@ -173,7 +173,9 @@ def specimen_of(eye: Eye) -> Specimen:
         return Specimen(eye)
     stem, _ = split_name(eye.file.name)
     named = [(*split_name(file.name), file) for file in uploads.kept_files()]
-    masks = [(lesion, file) for of, lesion, file in named if lesion is not None and of.lower() == stem.lower()]
+    masks = [
+        (lesion, file) for eye_name, lesion, file in named if lesion is not None and eye_name.lower() == stem.lower()
+    ]
     return Specimen(eye, _one_a_lesion(masks))
 
 

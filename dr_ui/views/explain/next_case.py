@@ -9,7 +9,7 @@ from dr_ui.views.explain import controls, heatmaps
 from dr_ui.views.explain.heatmaps import Question
 
 
-def prepare(study: Study, question: Question) -> None:
+def ask_ahead(study: Study, question: Question) -> None:
     """Find the heatmaps and controls of the next eye, once this one stands there; another request interrupts it.
 
     Args:
@@ -18,12 +18,12 @@ def prepare(study: Study, question: Question) -> None:
     """
     eyes = case_list.list_cases(study)
     after = eyes[chosen.chosen_row(eyes) + 1 :][:1] if eyes else []
-    place = st.empty()
+    interruption = st.empty()
     for eye in after:
         try:
             specimen = masked_eye.specimen_of(eye)
             for find in (heatmaps.ask, controls.controls):
-                place.empty()  # where Streamlit turns to a newer request
+                interruption.empty()  # where Streamlit turns to a newer request
                 find(specimen, study, question)
         except InputError:
             return  # said once the eye is looked at

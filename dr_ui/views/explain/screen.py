@@ -58,7 +58,7 @@ def show(study: Study, choice: Choice) -> None:
         knockouts.show(study, choice.specimen, choice.question.target)
     cohort.show(study)
     cohort_faithfulness.show(study)
-    next_case.prepare(study, choice.question)
+    next_case.ask_ahead(study, choice.question)
 
 
 def _missing(study: Study, reasons: Mapping[str, str]) -> list[str]:

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dr_core.data.grades import PAPER_READING, READINGS
-from dr_core.models.header import CheckpointInfo
+from dr_core.models.header import CheckpointInfo, read_checkpoint_header
 from dr_core.models.setups import Setup
 from dr_core.study.digests import Stamp, stamp_of
 from dr_core.study.folder import DataSet, Study, open_study
@@ -105,7 +105,7 @@ def _data_line(data: DataSet) -> str:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _read_header(path: str, setup: str, stamp: Stamp) -> CheckpointInfo:
-    return open_study(path).read_checkpoint_header(setup)
+    return read_checkpoint_header(open_study(path).checkpoint_path(setup))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
