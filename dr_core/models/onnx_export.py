@@ -118,8 +118,8 @@ def describe_model(info: CheckpointInfo) -> dict[str, Any]:
     }
     contrast = {
         "none": "leave the colors as they are",
-        "local": "local contrast as dr_core.data.preprocessing.local_contrast computes it",
-        "graham": "contrast as dr_core.data.preprocessing.graham_contrast computes it",
+        "local": "local contrast as dr_core.data.contrast.local_contrast computes it",
+        "graham": "contrast as dr_core.data.contrast.graham_contrast computes it",
     }
     return {
         "format": "dr-lens onnx",

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dr_core.errors import Remedy
-from dr_core.models.checkpoint import check_types
+from dr_core.models.header import check_types
 
 if TYPE_CHECKING:
     from dr_core.study.folder import StudyInfo

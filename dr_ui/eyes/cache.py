@@ -34,6 +34,7 @@ from dr_core.models.features import last_features
 from dr_core.models.prediction import predict_views
 from dr_core.study.eyes import EyePicture, open_picture
 from dr_core.study.folder import Study, open_study
+from dr_ui.eyes.kept import SAMPLE, kept
 from dr_ui.shell.device import each, model_device
 from dr_ui.shell.result_tables import ResultsStamp, load_table, results_stamp
 
@@ -140,7 +141,7 @@ def uploaded_eye(file: UploadedFile) -> Eye:
 
 def phantom_eye(name: str, grade: int, seed: int) -> Eye:
     """A phantom that is drawn when it is looked at."""
-    return Eye(name, f"phantom-{grade}-{seed}", sample=(grade, seed))
+    return Eye(name, f"{SAMPLE}{grade}-{seed}", sample=(grade, seed))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -231,7 +232,7 @@ def predict(study: Study, views: Mapping[Preprocessing, np.ndarray]) -> dict[str
     return model_device().run(ask)
 
 
-@st.cache_data(max_entries=16, show_spinner=False, scope="session")
+@kept(st.cache_data, 16)
 def _look(key: str, preprocessings: tuple[Preprocessing, ...], _eye: Eye) -> Look:
     opened = _eye.open()
     image = opened.image

@@ -115,5 +115,13 @@ def choose_sample(study: Study, *, disabled: bool = False) -> Eye:
         help="Drawn by DR Lens. The grade follows from the lesions that are drawn. Remove your photographs to "
         "return to the phantoms.",
     )
-    name = sample or FIRST_SAMPLE
+    return _sample(sample or FIRST_SAMPLE)
+
+
+def first_sample() -> Eye:
+    """The sample that a page opens with."""
+    return _sample(FIRST_SAMPLE)
+
+
+def _sample(name: str) -> Eye:
     return cache.phantom_eye(f"phantom, {name}", *SAMPLES[name])

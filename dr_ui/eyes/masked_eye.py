@@ -218,6 +218,18 @@ def specimen_of(eye: Eye) -> Specimen:
     return Specimen(eye, found.masks, found.disc, strokes)
 
 
+def specimen_of(eye: Eye) -> Specimen:
+    """An eye of the case list with the masks that belong to it by name."""
+    if eye.file is None:
+        return Specimen(eye)
+    stem, _ = split_name(eye.file.name)
+    named = [(*split_name(file.name), file) for file in uploads.kept_files()]
+    masks = [
+        (lesion, file) for eye_name, lesion, file in named if lesion is not None and eye_name.lower() == stem.lower()
+    ]
+    return Specimen(eye, _one_a_lesion(masks))
+
+
 def published_eyes() -> dict[str, Eye]:
     """The eyes of the folder that `DR_IDRID` names, by name; none where it names nothing.
 

@@ -146,6 +146,10 @@ _CSS = """
 .lens-card .lens-fact { display: flex; align-items: baseline; gap: .4rem; white-space: nowrap; margin-top: .28rem; }
 .lens-fact span { margin-right: auto; overflow: hidden; text-overflow: ellipsis; }
 .lens-fact b { font-size: .95rem; }
+.lens-card:has(.lens-fact) { container-type: inline-size; }
+@container (max-width: 13.5rem) {  /* a name above its number, so that neither is cut short */
+  .lens-card .lens-fact { flex-wrap: wrap; white-space: normal; justify-content: space-between; gap: 0 .4rem; }
+  .lens-fact span { flex-basis: 100%; } }
 .lens-range { position: relative; height: 7px; margin-top: 1px;
   background: linear-gradient(currentColor, currentColor) 50% 50% / 1px 7px no-repeat,
   linear-gradient(color-mix(in srgb, currentColor 28%, transparent), color-mix(in srgb, currentColor 28%, transparent))
@@ -165,6 +169,12 @@ _CSS = """
 .lens-wire { border-top: 2px var(--line) var(--hue); position: relative; }
 .lens-wire::after { content: ""; position: absolute; right: 0; top: -5px; border: 4px solid transparent;
   border-left: 7px solid var(--hue); border-right: 0; }
+
+@media (max-width: 1000px) {  /* the whole drawing */
+  .lens-drawing { min-width: 0; font-size: .7rem; overflow-wrap: anywhere;
+    grid-template-columns: 4.4rem .9rem minmax(0, 1fr) .9rem 4.2rem .9rem 4.2rem; }
+  .lens-drawing > .lens-step { font-size: .66rem; }
+  .lens-box { padding: .1rem .2rem; } }
 
 .st-key-photographs [data-testid="stFileUploaderDropzone"] { padding: .5rem .7rem; height: 94px; overflow-y: auto; }
 .st-key-sample [role="radio"] { flex: 1 1 0; min-width: 0; height: 94px; padding: 6px 2px; flex-direction: column;
@@ -236,7 +246,8 @@ _CSS = """
 .lens-claims td:first-child { white-space: nowrap; } .lens-claims tbody th { width: 28%; }
 .lens-claims td:nth-child(3) { width: 20%; } .lens-claims td:nth-child(4) { width: 22%; }
 .lens-claims small { display: block; font-size: .74rem; opacity: .85; }
-.lens-claims summary { cursor: pointer; } .lens-claims details p { font-size: .76rem; margin: .3rem 0; }
+.lens-claims summary { cursor: pointer; min-height: 24px; }
+.lens-claims details p { font-size: .76rem; margin: .3rem 0; }
 .lens-claims ul { list-style: none; margin: 0; padding: 0; max-height: 16rem; overflow-y: auto; font-size: .76rem; }
 .lens-claims .lens-about { display: inline; margin-right: .3rem; } .lens-claims td > div + div { margin-top: .2rem; }
 @media (max-width: 640px) {  /* a claim with its verdict first, one under the other */

@@ -1,26 +1,27 @@
 """The shell that every page stands in: its head, the open study, and what happens when something fails."""
 
 import logging
+import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 
 import streamlit as st
-import torch  # noqa: F401 - whole before SciPy, which another thread may import, looks into it
 
 from dr_cli.commands import render_remedy
 from dr_core.errors import InputError
 from dr_core.study.folder import Study as Study
-from dr_ui.eyes import case_strip
 from dr_ui.parts import style
 from dr_ui.parts.plain_text import plain_message
 from dr_ui.shell import access, audit, navigation, request_queue, result_tables, studies
 from dr_ui.shell.app_files import find_app_folder
-from dr_ui.shell.device import model_device
 from dr_ui.shell.navigation import kept_input
 
 _LOG = logging.getLogger("dr_lens")
+SHOWN = threading.Event()
+"""Set once a page has been drawn since the server started."""
+
 _PAGES, _ICON = find_app_folder() / "pages", find_app_folder() / "assets" / "icon.svg"
 
 
@@ -102,6 +103,7 @@ def show(title: str, question: str, render: Callable[[Study], None]) -> None:
     )
     navigation.enter_page(title)
     _guard(lambda: _render(render))
+    SHOWN.set()
 
 
 def _render(render: Callable[[Study], None]) -> None:
@@ -117,11 +119,19 @@ def _render(render: Callable[[Study], None]) -> None:
                 with stale:
                     result_tables.show_stale(study, tables)
             except InputError:
-                case_strip.show_strip(study)  # the list removes an eye that the page cannot show
+                _show_rest(study)  # the list removes an eye that the page cannot show
                 raise
-            case_strip.show_strip(study)
-            if note := model_device().note:
-                st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
+            _show_rest(study)
+
+
+def _show_rest(study: Study) -> None:
+    """The case list, and where the models run; what they need is imported when the page's text stands there."""
+    from dr_ui.eyes import case_strip
+    from dr_ui.shell.device import model_device
+
+    case_strip.show_strip(study)
+    if note := model_device().note:
+        st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
 
 
 def _choose_study() -> Study:

@@ -30,6 +30,7 @@ _MEASURES = {"severe": "P(severe)", "referable_2": "P(referable: grades 2 to 4)"
 _PAINTED = {"total": "all lesions", **{lesion: lesion.replace("_", " ") for lesion in LESIONS}}
 
 
+@st.fragment
 def show(study: Study) -> None:
     """Show both tables where the study has them, closed at first."""
     summary = result_tables.load_table(study, "localization_summary")

@@ -62,6 +62,12 @@ def _targets(study: Study) -> list[int]:
     return (grades if graded else []) + positive
 
 
+def first_question(study: Study) -> Question:
+    """What the models are asked when the page opens: the first choice of every input below."""
+    rule, target = engines.fitting_rules(study)[0], _targets(study)[0]
+    return Question(rule=rule, target=target, pooling=next(iter(POOLINGS)), protocol=heatmaps.OWN)
+
+
 def choose(study: Study) -> Choice:
     """Draw the inputs."""
     specimen = masked_eye.choose_masked_eye()

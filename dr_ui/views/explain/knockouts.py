@@ -14,6 +14,7 @@ from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
+from dr_ui.eyes.kept import kept
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import style, tables
 from dr_ui.shell.navigation import kept_input
@@ -59,7 +60,7 @@ def show(study: Study, specimen: Specimen, target: int) -> None:
     tables.show_html(_table_html(falls, shown), "painted_out", "control")
 
 
-@st.cache_data(max_entries=16, show_spinner=False, scope="session")
+@kept(st.cache_data, 16)
 def _falls(key: str, stamp: cache.Stamp, target: int, _specimen: Specimen, _study: Study) -> list[Fall]:
     image, readers = _specimen.read()
     painted = knock_out_all(

@@ -92,11 +92,20 @@ def _show_table(study: Study) -> None:
     if summary is None or summary.empty:
         missing.show_missing_table(study, "sanity_summary", quietly=True)
         return
-    table = arrange_sanity(summary)
-    with st.expander(f"Sanity of {len(table)} attribution methods over {table['n'].max()} eyes of this study"):
-        tables.show_html(_table_html(table), "sanity_of_methods")
-        words = describe_sanity(summary)
-        st.html("<ul>" + "".join(_verdict_html(rule, words[rule]) for rule in words) + "</ul>")
+    with st.expander(
+        f"Sanity of {summary['rule'].nunique()} attribution methods over {summary['n'].max()} eyes of this study"
+    ):
+        table, verdicts = _summary_html(summary)
+        tables.show_html(table, "sanity_of_methods")
+        st.html(verdicts)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _summary_html(summary: pd.DataFrame) -> tuple[str, str]:
+    """The table and the sentences, made once for each state of the study's table."""
+    words = describe_sanity(summary)
+    verdicts = "".join(_verdict_html(rule, words[rule]) for rule in words)
+    return _table_html(arrange_sanity(summary)), f"<ul>{verdicts}</ul>"
 
 
 def _verdict_html(rule: str, sentences: tuple[str, str]) -> str:

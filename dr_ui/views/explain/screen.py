@@ -31,6 +31,7 @@ from dr_ui.views.explain import (
     knockouts,
     localization_scores,
     method_sanity,
+    next_case,
 )
 from dr_ui.views.explain.heatmaps import Prepared, Question
 from dr_ui.views.explain.inputs import Choice
@@ -58,6 +59,7 @@ def show(study: Study, choice: Choice) -> None:
         knockouts.show(study, choice.specimen, choice.question.target)
     cohort.show(study)
     cohort_faithfulness.show(study)
+    next_case.ask_ahead(study, choice.question)
 
 
 def _missing(study: Study, reasons: Mapping[str, str]) -> list[str]:

@@ -48,7 +48,7 @@ _EVERYTHING = "All"
 def show_page(study: Study) -> None:
     """Verdicts, then the numbers side by side."""
     result_tables.rest_on_all_tables()
-    findings = _review(result_tables.results_stamp(study), cache.study_stamp(study), study)
+    findings = find_verdicts(study)
     st.html(_summary_html(study, findings))
     left, right = st.columns([3.2, 1], gap="medium", vertical_alignment="bottom")
     with left:
@@ -66,6 +66,11 @@ def show_page(study: Study) -> None:
     tables.show_html(_findings_html(study, shown), "claims", "about")
     _show_implied()
     numbers.show(study, findings)
+
+
+def find_verdicts(study: Study) -> list[Finding]:
+    """Every claim's verdict; found once for each state of the study."""
+    return _review(result_tables.results_stamp(study), cache.study_stamp(study), study)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Holding the paper against this study ...")

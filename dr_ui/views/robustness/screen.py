@@ -27,6 +27,9 @@ from dr_ui.views.robustness.damaged_eye import Steps
 
 _NOTHING = "nothing more"
 
+FIRST_SEVERITY = 3.0
+"""Where the slider stands when the page opens."""
+
 
 def show(study: Study) -> None:
     """One eye, or many."""
@@ -65,7 +68,7 @@ def _play(study: Study, eye: Eye, point: OperatingPoint) -> None:
             "Severity",
             0.0,
             float(MAX_SEVERITY),
-            3.0,
+            FIRST_SEVERITY,
             0.1,
             **kept_input("severity"),
             help="0 changes nothing; 1 to 5 are the published levels, and there is no jump between them.",
