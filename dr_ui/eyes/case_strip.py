@@ -9,7 +9,7 @@ import streamlit as st
 
 from dr_core.analysis.agreement import find_agreement
 from dr_core.study.folder import Study
-from dr_ui.eyes import case_facts, case_list, chosen, truth
+from dr_ui.eyes import case_facts, case_list, case_sources, chosen, session_form, truth
 from dr_ui.eyes.cache import Eye
 from dr_ui.eyes.case_facts import CaseFacts
 from dr_ui.parts.operating_point import OperatingPoint, current_point
@@ -69,25 +69,34 @@ class Case:
 
 
 def show_strip(study: Study) -> None:
-    """Draw the case list where it holds an eye."""
+    """Draw the case list, and what fills it."""
     eyes = case_list.list_cases(study)
-    if not eyes:
-        return
+    with st.sidebar.container(key="case_list" if eyes else "empty_case_list"):
+        count = f"{_count(len(eyes))}, on every page." if eyes else "Your uploads stand here on every page."
+        st.html(f'<h2 class="lens-h2">Case list</h2><p class="lens-small">{count}</p>')
+        session_form.show_awaited()
+        if eyes:
+            _show_eyes(study, eyes)
+        with st.popover("Add eyes", width="stretch"):
+            case_sources.offer_sources(study)
+        with st.popover("Session file", width="stretch"):
+            session_form.offer_session_file(study)
+
+
+def _show_eyes(study: Study, eyes: Sequence[Eye]) -> None:
     point = current_point()
-    with st.sidebar.container(key="case_list"):
-        st.html(f'<h2 class="lens-h2">Case list</h2><p class="lens-small">{_count(len(eyes))}, on every page.</p>')
-        cases = [_describe(eye, case_facts.known_facts(eye, study), point) for eye in eyes]
-        steps, table, rest = st.container(), st.container(), st.container()
-        with rest:
-            shown = _choose_shown(cases) if len(cases) > 1 else cases
-        at = eyes[chosen.chosen_row(eyes)].key
-        row = next((number for number, case in enumerate(shown) if case.eye.key == at), None)
-        with steps:
-            _show_steps(shown, row)
-        with table:
-            _show_table(shown, row, _known_grades(eyes))
-        _show_actions(study, cases, at)
-        truth.offer_grade_table(eyes)
+    cases = [_describe(eye, case_facts.known_facts(eye, study), point) for eye in eyes]
+    steps, table, rest = st.container(), st.container(), st.container()
+    with rest:
+        shown = _choose_shown(cases) if len(cases) > 1 else cases
+    at = eyes[chosen.chosen_row(eyes)].key
+    row = next((number for number, case in enumerate(shown) if case.eye.key == at), None)
+    with steps:
+        _show_steps(shown, row)
+    with table:
+        _show_table(shown, row, _known_grades(eyes))
+    _show_actions(study, cases, at)
+    truth.offer_grade_table(eyes)
 
 
 def _count(number: int) -> str:
@@ -126,9 +135,9 @@ def select_cases(cases: Sequence[Case], filters: Sequence[str], text: str, order
 
 def _choose_shown(cases: Sequence[Case]) -> list[Case]:
     with st.expander("Filter, search, sort"):
-        filters = st.pills("Only", _FILTERS, selection_mode="multi", key="case_filters")
-        searched = st.text_input("Search", key="case_search", placeholder="part of a name")
-        sorted_by = st.selectbox("Order", _ORDERS, key="case_order")
+        filters = st.pills("Only", _FILTERS, selection_mode="multi", key="case_filters", persist_state="session")
+        searched = st.text_input("Search", key="case_search", placeholder="part of a name", persist_state="session")
+        sorted_by = st.selectbox("Order", _ORDERS, key="case_order", persist_state="session")
     return select_cases(cases, filters, searched, sorted_by)
 
 
@@ -203,5 +212,14 @@ def _show_actions(study: Study, cases: Sequence[Case], at: str) -> None:
             bar.progress(done / len(unread), f"{done} of {len(unread)}")
             case_facts.find_facts(eye, study)
         st.rerun()
+    listed = [case for case in cases if case.eye.file is None]
+    if len(listed) > 1:
+        st.button(
+            f"Remove the {len(listed)} not uploaded",
+            key="case_remove_listed",
+            width="stretch",
+            on_click=case_list.remove_listed,
+            args=(study,),
+        )
     eye = next(case.eye for case in cases if case.eye.key == at)
     st.button("Remove this eye", key="case_remove", width="stretch", on_click=case_list.remove_case, args=(study, eye))

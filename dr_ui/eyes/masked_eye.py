@@ -39,7 +39,8 @@ class Specimen:
     @property
     def masked(self) -> bool:
         """Whether anything is known of the lesions."""
-        prepared = self.eye.picture is not None and self.eye.picture.prepared
+        picture = self.eye.picture
+        prepared = picture is not None and picture.prepared
         return (self.eye.file is None and not prepared) or bool(self.masks)
 
     @property
@@ -86,7 +87,7 @@ class Specimen:
     def drawn_landmarks(self, shape: tuple[int, int]) -> Landmarks | None:
         """Optic disc and fovea of a phantom, which knows its own, at a picture's size; None of a photograph."""
         eye = self.eye
-        if eye.file is not None or eye.published is not None or eye.picture is not None:
+        if eye.file is not None or eye.published is not None or eye.opens is not None:
             return None
         grade, seed = eye.sample
         small = draw_phantom(grade, _LANDMARK_SIDE, seed)  # the same eye, in no time
@@ -155,7 +156,7 @@ def choose_masked_eye() -> Specimen:
             )
     with samples:
         sample = choice.choose_sample(study, disabled=bool(files) or name is not None)
-    if current is not None and current.link:
+    if current is not None and current.file is None:
         return _shown(Specimen(current))
     if files:
         return _shown(_uploaded(files))

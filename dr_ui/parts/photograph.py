@@ -12,7 +12,7 @@ from dr_core.experiments.judgement import Judgement
 from dr_ui.eyes.cache import Eye, Look
 from dr_ui.shell.navigation import kept_input
 
-_VIEWS = ("as taken", "as the models see it")
+VIEWS = ("as taken", "as the models see it")
 
 
 def show(eye: Eye, look: Look, judgement: Judgement) -> None:
@@ -20,20 +20,20 @@ def show(eye: Eye, look: Look, judgement: Judgement) -> None:
     above = st.container()
     view = st.segmented_control(
         "The picture",
-        _VIEWS,
-        default=_VIEWS[0],
+        VIEWS,
+        default=VIEWS[0],
         required=True,
         **kept_input("view"),
         label_visibility="collapsed",
         width="stretch",
     )
-    above.html(_picture_html(eye, look, view or _VIEWS[0]))
-    st.html(quality_html(look, judgement, _told(eye, look, view or _VIEWS[0])))
+    above.html(_picture_html(eye, look, view or VIEWS[0]))
+    st.html(quality_html(look, judgement, _told(eye, look, view or VIEWS[0])))
 
 
 def _told(eye: Eye, look: Look, view: str) -> str:
     """What is shown, in a few words."""
-    if view == _VIEWS[0]:
+    if view == VIEWS[0]:
         grade = eye.drawn_grade
         drawn = "" if grade is None else f"drawn with grade {grade}, {GRADES[grade]} · "
         return f"{drawn}{look.pixels[0]} × {look.pixels[1]} px"
@@ -44,7 +44,7 @@ def _told(eye: Eye, look: Look, view: str) -> str:
 
 
 def _picture_html(eye: Eye, look: Look, view: str) -> str:
-    source = base64.b64encode(look.taken if view == _VIEWS[0] else look.seen).decode()
+    source = base64.b64encode(look.taken if view == VIEWS[0] else look.seen).decode()
     image = f'<img src="data:image/jpeg;base64,{source}" alt="{escape(eye.name)}, {view}">'
     return f'<div class="lens-photo">{image}</div>'
 

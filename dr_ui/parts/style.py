@@ -181,6 +181,15 @@ _CSS = """
 .lens-patient figure { margin: 0; }
 .lens-patient .lens-photo { height: 190px; }
 .lens-patient figcaption { font-size: .82rem; text-align: center; overflow-wrap: anywhere; }
+.lens-beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 13rem), 1fr)); gap: .8rem; }
+.lens-beside figure { margin: 0; min-width: 0; }
+.lens-beside .lens-photo { height: 230px; color: #e8edf2; }
+.lens-beside figcaption { font-size: .85rem; overflow-wrap: anywhere; min-height: 1.4rem; }
+.lens-beside table { width: 100%; border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+.lens-beside th, .lens-beside td { padding: .2rem .3rem .2rem 0; text-align: left; font-weight: 400; }
+.lens-beside td:last-child { text-align: right; font-weight: 650; white-space: nowrap; }
+.lens-beside th i { display: inline-block; width: 1.1rem; border-top: 3px var(--line) var(--hue); margin-right: .35rem;
+  vertical-align: middle; }
 .lens-quality { font-size: .82rem; margin: 0; }
 .lens-warning { font-size: .85rem; border-left: 4px solid #E69F00; padding: .1rem .6rem; margin: .35rem 0 0; }
 .lens-sentence { font-size: 1.05rem; margin: 0; min-height: 1.6rem; }

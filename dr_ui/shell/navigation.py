@@ -24,6 +24,12 @@ def kept_input(key: str) -> _KeptInput:
     return {"key": key, "bind": "query-params", "persist_state": "session"}
 
 
+def keep_input(key: str, value: object) -> None:
+    """Give a kept input its value on every page; for callbacks, where no widget is drawn yet."""
+    st.session_state.setdefault(_KEPT, set()).add(key)
+    st.session_state[key] = value
+
+
 def enter_page(title: str) -> None:
     """Note which page is drawn; going to another one begins a new visit, to which the inputs follow."""
     if st.session_state.get(_PAGE) == title:
