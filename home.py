@@ -1,6 +1,6 @@
 """DR Lens: which study is open, its models, and what each page answers."""
 
-from dr_ui.shell import page, result_tables
+from dr_ui.shell import page, result_tables, tour
 from dr_ui.views.home import experiments, import_form, running_trainings, trainings_table
 from dr_ui.views.home import screen as home
 
@@ -8,6 +8,7 @@ from dr_ui.views.home import screen as home
 def render(study: page.Study) -> None:
     """The study, its models and trainings, the questions, what was measured on which eyes, and the form of imports."""
     home.show_study(study)
+    tour.offer_tour()
     home.show_models(study)
     result_tables.rest_on_all_tables()
     trainings_table.show_trainings(study)

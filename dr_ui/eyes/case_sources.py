@@ -10,10 +10,9 @@ from dr_core.study.eyes import can_open
 from dr_core.study.folder import Study
 from dr_ui.eyes import case_list, file_reader
 from dr_ui.eyes.case_list import MOST_LISTED, ListedEye
-from dr_ui.parts.plain_text import plain_message
 from dr_ui.shell import missing, result_tables, studies
 
-_ADDED = "added_eyes_note"
+_SOURCE = "case_source"
 
 
 def offer_sources(study: Study) -> None:
@@ -24,17 +23,15 @@ def offer_sources(study: Study) -> None:
     """
     tests = [data.key for data in study.info.data if data.role == "test"]
     if tests:
-        data = st.selectbox(
+        st.selectbox(
             "Test eyes of the study",
             tests,
             format_func=lambda key: result_tables.data_title(study, key),
-            key="case_source",
+            key=_SOURCE,
             help=f"With the answers that the study recorded, up to {MOST_LISTED} eyes. Eyes whose pictures are not on "
             "this machine have answers alone.",
         )
-        st.button("Add these eyes", key="add_test_eyes", on_click=_add_test_eyes, args=(study, data), width="stretch")
-        for sentence in st.session_state.pop(_ADDED, ()):
-            st.caption(plain_message(sentence))
+        st.button("Add these eyes", key="add_test_eyes", on_click=_add_test_eyes, args=(study,), width="stretch")
     file_reader.show_reader(
         "Tables of scores (CSV)",
         "score_tables",
@@ -83,16 +80,16 @@ def _why_absent(eye: RecordedEye, *, opens: bool) -> str:
     return ""
 
 
-def _add_test_eyes(study: Study, data: str) -> None:
+def _add_test_eyes(study: Study) -> None:
     try:
-        found = find_test_eyes(study, data)
+        found = find_test_eyes(study, st.session_state[_SOURCE])
     except InputError as error:
-        st.session_state[_ADDED] = [str(error)]
+        file_reader.put_notes([(True, str(error))])
         return
     case_list.add_listed(study, found[:MOST_LISTED])
     rest = f", the first {MOST_LISTED} of {len(found)}" if len(found) > MOST_LISTED else ""
     pictures = "without pictures: they are not on this machine" if found[0].absent else "with pictures"
-    st.session_state[_ADDED] = [f"{min(len(found), MOST_LISTED)} eyes{rest}, {pictures}."]
+    file_reader.put_notes([(False, f"{min(len(found), MOST_LISTED)} eyes{rest}, {pictures}.")])
 
 
 def _read_scores(file: UploadedFile) -> list[str]:

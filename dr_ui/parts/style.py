@@ -72,9 +72,9 @@ _CSS = """
 [data-testid="stSidebar"][data-collapsed="false"] { width: 176px !important; min-width: 176px !important; }
 [data-testid="stSidebarNav"] li:first-child a p { font-size: 0; }
 [data-testid="stSidebarNav"] li:first-child a p::after { content: "Home"; font-size: .875rem; }
-[data-testid="stSidebar"][data-collapsed="false"]:has(.st-key-case_list) { width: 264px !important;
-  min-width: 264px !important; }
-.st-key-case_list { margin: 0 -.6rem; }
+[data-testid="stSidebar"][data-collapsed="false"]:has(.st-key-case_list) { width: 272px !important;
+  min-width: 272px !important; }
+.st-key-case_list { margin: 0 -1.1rem; }
 .block-container { padding: 2.4rem 2.2rem 1rem; max-width: 1360px; }
 [data-testid="stMain"] [data-testid="stVerticalBlock"] { gap: .7rem; }
 :root { --lens-page: light-dark(#ffffff, #14181d); }  /* .streamlit/config.toml's two backgrounds */
@@ -181,6 +181,14 @@ _CSS = """
 .lens-patient figure { margin: 0; }
 .lens-patient .lens-photo { height: 190px; }
 .lens-patient figcaption { font-size: .82rem; text-align: center; overflow-wrap: anywhere; }
+.st-key-tour { position: sticky; top: 2.6rem; z-index: 20; background: var(--lens-page); padding: .5rem .8rem;
+  border: 2px solid #0f766e; border-radius: .4rem; }
+.st-key-tour > :first-child { flex: 1 1 20rem; } .st-key-tour > :not(:first-child) { flex: none; }
+.lens-tour { margin: 0; font-size: .9rem; line-height: 1.4; }
+.lens-keys { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: 0; font-size: .85rem; }
+.lens-keys dt { font-weight: 650; } .lens-keys dd { margin: 0; }
+.st-key-glossary h3 { font-size: 1rem; padding: .6rem 0 .2rem; }
+.st-key-glossary td:first-child { min-width: 11rem; }
 .lens-beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 13rem), 1fr)); gap: .8rem; }
 .lens-beside figure { margin: 0; min-width: 0; }
 .lens-beside .lens-photo { height: 230px; color: #e8edf2; }

@@ -16,6 +16,7 @@ from dr_ui.eyes.case_facts import CaseFacts
 from dr_ui.parts.answer_cards import agreement_sentence
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.parts.style import setup_class
+from dr_ui.shell.navigation import unlinked_input
 
 _CHOSEN, MOST = "side_by_side", 4
 
@@ -35,8 +36,7 @@ def choose_eyes_beside(eyes: Sequence[Eye]) -> list[Eye]:
         list(known),
         format_func=lambda key: known[key].name if key in known else "",
         max_selections=MOST,
-        key=_CHOSEN,
-        persist_state="session",
+        **unlinked_input(_CHOSEN),
         placeholder=f"choose two to {MOST} eyes",
         help="Shows these eyes beside each other in the place of the single one.",
     )
