@@ -89,7 +89,8 @@ def show_strip(study: Study) -> None:
 
 def _show_eyes(study: Study, eyes: Sequence[Eye]) -> None:
     point = current_point()
-    cases = [_describe(eye, case_facts.known_facts(eye, study), point) for eye in eyes]
+    known = case_facts.known_facts(eyes, study)
+    cases = [_describe(eye, facts, point) for eye, facts in zip(eyes, known, strict=True)]
     steps, table, rest = st.container(), st.container(), st.container()
     with rest:
         shown = _choose_shown(cases) if len(cases) > 1 else cases
@@ -214,7 +215,7 @@ def _show_actions(study: Study, cases: Sequence[Case], at: str) -> None:
         bar = st.progress(0.0)
         for done, eye in enumerate(unread):
             bar.progress(done / len(unread), f"{done} of {len(unread)}")
-            case_facts.find_facts(eye, study)
+            case_facts.read_facts(eye, study)
         st.rerun()
     listed = [case for case in cases if case.eye.file is None]
     if len(listed) > 1:

@@ -107,7 +107,7 @@ def _describe_session(study: Study) -> SavedSession:
     return SavedSession(
         study=_identify(study),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        choices=current_choices(study),
+        choices=current_choices(),
         eyes=eyes,
         looked_at=at,
         grades_name=table.name if table else "",

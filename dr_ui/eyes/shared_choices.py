@@ -12,6 +12,8 @@ from dr_ui.parts.operating_point import POINT, THRESHOLDS, point_names
 from dr_ui.parts.photograph import VIEWS
 from dr_ui.shell.navigation import keep_input
 
+_SHARED = ("threshold", "sample", "view", "reading", POINT)
+
 
 def _offered(study: Study) -> dict[str, list[str]]:
     """Key of an input -> what can be chosen, for those with a list."""
@@ -23,14 +25,9 @@ def _offered(study: Study) -> dict[str, list[str]]:
     }
 
 
-def current_choices(study: Study) -> dict[str, str | float]:
-    """What the session has chosen, by the inputs' keys.
-
-    Args:
-        study: The open study.
-    """
-    keys = ("threshold", *_offered(study))
-    return {key: st.session_state[key] for key in keys if st.session_state.get(key) is not None}
+def current_choices() -> dict[str, str | float]:
+    """What the session has chosen, by the inputs' keys."""
+    return {key: st.session_state[key] for key in _SHARED if st.session_state.get(key) is not None}
 
 
 def take_choices(study: Study, choices: Mapping[str, str | float]) -> None:
@@ -41,7 +38,8 @@ def take_choices(study: Study, choices: Mapping[str, str | float]) -> None:
         choices: Key of an input -> its value, from anywhere.
     """
     lowest, highest, _ = THRESHOLDS
+    offered = _offered(study)
     for key, value in choices.items():
         is_threshold = key == "threshold" and isinstance(value, Real) and lowest <= value <= highest
-        if is_threshold or value in _offered(study).get(key, ()):
+        if is_threshold or value in offered.get(key, ()):
             keep_input(key, value)

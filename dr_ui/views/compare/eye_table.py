@@ -1,7 +1,7 @@
 """Many eyes: a table to sort, of which one row is opened."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -14,6 +14,7 @@ from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import case_facts, chosen
 from dr_ui.eyes.cache import Eye
+from dr_ui.eyes.case_facts import CaseFacts
 from dr_ui.parts import tables
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.parts.plain_text import plain
@@ -84,8 +85,7 @@ def _open_row(key: str) -> None:
 def _ask(study: Study, eyes: Sequence[Eye]) -> tuple[list[tuple[Eye, Mapping[str, np.ndarray]]], list[str]]:
     """Ask the models about each eye; a file that cannot be read becomes a sentence, and the others go on."""
     asked, unreadable = [], []
-    for eye in _with_progress(eyes):
-        facts = case_facts.find_facts(eye, study)
+    for eye, facts in zip(eyes, _with_progress(case_facts.find_all_facts(eyes, study), len(eyes)), strict=True):
         if facts.error:
             unreadable.append(facts.error.replace("The photograph", eye.name, 1))
         else:
@@ -102,12 +102,12 @@ def _list(sentences: Sequence[str]) -> str:
     return "  \n".join(shown)
 
 
-def _with_progress(eyes: Sequence[Eye]) -> Iterator[Eye]:
+def _with_progress(found: Iterable[CaseFacts], count: int) -> Iterator[CaseFacts]:
     bar, started = st.empty(), time.monotonic()
-    for done, eye in enumerate(eyes):
+    for done, facts in enumerate(found, 1):
         if time.monotonic() - started > _PATIENCE:
-            bar.progress(done / len(eyes), f"{done} of {len(eyes)} eyes answered")
-        yield eye
+            bar.progress(done / count, f"{done} of {count} eyes answered")
+        yield facts
     bar.empty()
 
 
