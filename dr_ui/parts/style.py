@@ -75,6 +75,8 @@ _CSS = """
 [data-testid="stSidebar"][data-collapsed="false"]:has(.st-key-case_list) { width: 272px !important;
   min-width: 272px !important; }
 .st-key-case_list { margin: 0 -1.1rem; }
+[data-testid="stSidebar"] [data-testid="stElementToolbar"] { display: none; }  /* the list has its own search */
+[data-testid="stMain"] [data-testid="stElementToolbar"] { top: 0 !important; }  /* over the head of its own table */
 .block-container { padding: 2.4rem 2.2rem 1rem; max-width: 1360px; }
 [data-testid="stMain"] [data-testid="stVerticalBlock"] { gap: .7rem; }
 :root { --lens-page: light-dark(#ffffff, #14181d); }  /* .streamlit/config.toml's two backgrounds */
