@@ -104,6 +104,8 @@ def _describe_session(study: Study) -> SavedSession:
     current, eyes = case_list.current_case(study), (*files, *listed)
     at = -1 if current is None else next((n for n, eye in enumerate(eyes) if _key(study, eye) == current.key), -1)
     table = truth.kept_table()
+    if table is not None and len(table.content) > truth.MOST_BYTES:
+        table = None  # it was refused
     return SavedSession(
         study=_identify(study),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

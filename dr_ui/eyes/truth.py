@@ -13,6 +13,9 @@ from dr_ui.parts.plain_text import plain
 
 _FILE, _TABLE, _READ = "given_grades_file", "given_grades_table", "given_grades"
 
+MOST_BYTES = 2**20
+"""Of the table; 35,000 photographs of EyePACS take 600 KB."""
+
 
 @dataclass(frozen=True)
 class GradeTable:
@@ -40,7 +43,7 @@ def keep_table(table: GradeTable | None) -> None:
 
 def _take_file() -> None:
     file = st.session_state[_FILE]
-    keep_table(None if file is None else GradeTable(file.name, file.getvalue()))
+    keep_table(None if file is None else GradeTable(file.name, file.getvalue()[: MOST_BYTES + 1]))
 
 
 def offer_grade_table(eyes: Sequence[Eye]) -> None:
@@ -132,6 +135,8 @@ def _read(eyes: Sequence[Eye]) -> GivenGrades | None:
     if table is None:
         st.session_state.pop(_READ, None)
         return None
+    if len(table.content) > MOST_BYTES:
+        raise InputError(f"{table.name} must have at most {MOST_BYTES >> 20} MB; leave other photographs out.")
     asked = (table, [eye.name for eye in eyes if _is_for_user(eye)])
     known: tuple[object, GivenGrades] | None = st.session_state.get(_READ)
     if known is None or known[0] != asked:

@@ -209,6 +209,8 @@ def test_a_bad_table_of_grades_is_a_sentence_and_the_list_stays(app):
     give_grades(app, b"image,grade\na,9\n")
     assert not app.exception
     assert any("none of 0 to 4" in error.value for error in app.error)
+    give_grades(app, b"image,grade\n" + b"a,1\n" * 2**19)
+    assert any("at most 1 MB" in error.value for error in app.error)
     assert listed(app) == ["a.png", "b.png"]
 
 

@@ -84,6 +84,7 @@ def test_a_clinician_compares_own_eyes_and_takes_the_session_along(visitor, demo
     for name in ("anna", "carla"):
         chooser.fill(name)
         chooser.press("Enter")
+        chooser.press("Escape")  # closes the choice, which hides the rest of the page from screen readers
         visitor.settle()
     expect(page.locator(".lens-beside figure")).to_have_count(2)
     visitor.click("link", "Robustness")
