@@ -121,7 +121,7 @@ class Specimen:
     def drawn_landmarks(self, shape: tuple[int, int]) -> Landmarks | None:
         """Optic disc and fovea of a phantom, which knows its own, at a picture's size; None of a photograph."""
         eye = self.eye
-        if eye.file is not None or eye.published is not None or eye.picture is not None:
+        if eye.file is not None or eye.published is not None or eye.opens is not None:
             return None
         grade, seed = eye.sample
         small = draw_phantom(grade, _LANDMARK_SIDE, seed)  # the same eye, in no time
@@ -197,7 +197,7 @@ def choose_masked_eye() -> Specimen:
             )
     with samples:
         sample = choice.choose_sample(study, disabled=bool(files) or name is not None)
-    if current is not None and current.link:
+    if current is not None and current.file is None:
         return _shown(Specimen(current))
     if files:
         return _shown(_uploaded(files))
@@ -216,18 +216,6 @@ def specimen_of(eye: Eye) -> Specimen:
         return Specimen(eye, strokes=strokes)
     found = mask_files.find_masks(eye.file, uploads.kept_files())
     return Specimen(eye, found.masks, found.disc, strokes)
-
-
-def specimen_of(eye: Eye) -> Specimen:
-    """An eye of the case list with the masks that belong to it by name."""
-    if eye.file is None:
-        return Specimen(eye)
-    stem, _ = split_name(eye.file.name)
-    named = [(*split_name(file.name), file) for file in uploads.kept_files()]
-    masks = [
-        (lesion, file) for eye_name, lesion, file in named if lesion is not None and eye_name.lower() == stem.lower()
-    ]
-    return Specimen(eye, _one_a_lesion(masks))
 
 
 def published_eyes() -> dict[str, Eye]:

@@ -16,6 +16,9 @@ from dr_ui.shell.navigation import kept_input
 
 DEFAULT_THRESHOLD = 0.5
 
+THRESHOLDS = (0.05, 0.95, 0.05)
+"""Lowest and highest threshold on the slider, and its step."""
+
 OWN = "own threshold"
 """Choice of the threshold on the slider, one for all models."""
 
@@ -121,10 +124,10 @@ def _choose_threshold(study: Study, reading: Reading) -> OperatingPoint:
         )
         threshold = st.slider(
             "Referable from",
-            0.05,
-            0.95,
+            THRESHOLDS[0],
+            THRESHOLDS[1],
             DEFAULT_THRESHOLD,
-            0.05,
+            THRESHOLDS[2],
             **kept_input("threshold"),
             disabled=name != OWN,
             help="Threshold: an eye counts as referable when the probability of the referable grades (0 to 1) reaches "
@@ -172,6 +175,12 @@ def choose_stored(
         "chosen for a stated share on stated eyes; on these eyes the share is what is measured here.",
     )
     return (_label(study, key), stored[key]) if key in stored else ("", {})
+
+
+def point_names(study: Study) -> list[str]:
+    """Names of the points that can be chosen under every reading of the grades."""
+    stored = [set(_stored_points(study, reading)) for reading in referable_readings()]
+    return [OWN, *sorted(set.intersection(*stored))]
 
 
 _BETWEEN = " on "

@@ -72,9 +72,11 @@ _CSS = """
 [data-testid="stSidebar"][data-collapsed="false"] { width: 176px !important; min-width: 176px !important; }
 [data-testid="stSidebarNav"] li:first-child a p { font-size: 0; }
 [data-testid="stSidebarNav"] li:first-child a p::after { content: "Home"; font-size: .875rem; }
-[data-testid="stSidebar"][data-collapsed="false"]:has(.st-key-case_list) { width: 264px !important;
-  min-width: 264px !important; }
-.st-key-case_list { margin: 0 -.6rem; }
+[data-testid="stSidebar"][data-collapsed="false"]:has(.st-key-case_list) { width: 272px !important;
+  min-width: 272px !important; }
+.st-key-case_list { margin: 0 -1.1rem; }
+[data-testid="stSidebar"] [data-testid="stElementToolbar"] { display: none; }  /* the list has its own search */
+[data-testid="stMain"] [data-testid="stElementToolbar"] { top: 0 !important; }  /* over the head of its own table */
 .block-container { padding: 2.4rem 2.2rem 1rem; max-width: 1360px; }
 [data-testid="stMain"] [data-testid="stVerticalBlock"] { gap: .7rem; }
 :root { --lens-page: light-dark(#ffffff, #14181d); }  /* .streamlit/config.toml's two backgrounds */
@@ -191,6 +193,23 @@ _CSS = """
 .lens-patient figure { margin: 0; }
 .lens-patient .lens-photo { height: 190px; }
 .lens-patient figcaption { font-size: .82rem; text-align: center; overflow-wrap: anywhere; }
+.st-key-tour { position: sticky; top: 2.6rem; z-index: 20; background: var(--lens-page); padding: .5rem .8rem;
+  border: 2px solid #0f766e; border-radius: .4rem; }
+.st-key-tour > :first-child { flex: 1 1 20rem; } .st-key-tour > :not(:first-child) { flex: none; }
+.lens-tour { margin: 0; font-size: .9rem; line-height: 1.4; }
+.lens-keys { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: 0; font-size: .85rem; }
+.lens-keys dt { font-weight: 650; } .lens-keys dd { margin: 0; }
+.st-key-glossary h3 { font-size: 1rem; padding: .6rem 0 .2rem; }
+.st-key-glossary td:first-child { min-width: 11rem; }
+.lens-beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 13rem), 1fr)); gap: .8rem; }
+.lens-beside figure { margin: 0; min-width: 0; }
+.lens-beside .lens-photo { height: 230px; color: #e8edf2; }
+.lens-beside figcaption { font-size: .85rem; overflow-wrap: anywhere; min-height: 1.4rem; }
+.lens-beside table { width: 100%; border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+.lens-beside th, .lens-beside td { padding: .2rem .3rem .2rem 0; text-align: left; font-weight: 400; }
+.lens-beside td:last-child { text-align: right; font-weight: 650; white-space: nowrap; }
+.lens-beside th i { display: inline-block; width: 1.1rem; border-top: 3px var(--line) var(--hue); margin-right: .35rem;
+  vertical-align: middle; }
 .lens-quality { font-size: .82rem; margin: 0; }
 .lens-warning { font-size: .85rem; border-left: 4px solid #E69F00; padding: .1rem .6rem; margin: .35rem 0 0; }
 .lens-sentence { font-size: 1.05rem; margin: 0; min-height: 1.6rem; }

@@ -25,6 +25,12 @@ def show_missing_table(study: Study, table: str, *, quietly: bool = False) -> No
     (st.caption if quietly else st.info)(plain(advice.sentence) + command)
 
 
+def missing_table_sentence(study: Study, table: str) -> str:
+    """Say that a result table is missing, and what computes it, as a message."""
+    command = missing_command(study, table)
+    return _advise_table(study, table).sentence + (f" The command: `{command}`" if command else "")
+
+
 def missing_command(study: Study, table: str) -> str:
     """The command that computes a result table; empty where there is none that would harm nothing."""
     remedy = _advise_table(study, table).remedy

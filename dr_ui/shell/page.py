@@ -1,11 +1,13 @@
 """The shell that every page stands in: its head, the open study, and what happens when something fails."""
 
+import functools
 import logging
 import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
+from typing import ParamSpec
 
 import streamlit as st
 
@@ -14,10 +16,11 @@ from dr_core.errors import InputError
 from dr_core.study.folder import Study as Study
 from dr_ui.parts import style
 from dr_ui.parts.plain_text import plain_message
-from dr_ui.shell import access, audit, navigation, request_queue, result_tables, studies
+from dr_ui.shell import access, audit, navigation, request_queue, result_tables, studies, tour
 from dr_ui.shell.app_files import find_app_folder
 from dr_ui.shell.navigation import kept_input
 
+_P = ParamSpec("_P")
 _LOG = logging.getLogger("dr_lens")
 SHOWN = threading.Event()
 """Set once a page has been drawn since the server started."""
@@ -96,12 +99,14 @@ def show(title: str, question: str, render: Callable[[Study], None]) -> None:
         render: Draws the page for the open study.
     """
     st.set_page_config(page_title=f"{title} · DR Lens", page_icon=str(_ICON), layout="wide")
+    tour.follow_tour()
     st.html(style.page_css())
     st.html(
         f'<div class="lens-head"><h1>{escape(question)}</h1>'
         '<span class="lens-note" role="note">Research use only, not for diagnosis</span></div>'
     )
     navigation.enter_page(title)
+    tour.show_step()
     _guard(lambda: _render(render))
     SHOWN.set()
 
@@ -140,6 +145,26 @@ def _choose_study() -> Study:
         return studies.open_named(None)
     with st.sidebar:
         return studies.open_named(st.selectbox("Study", names, **kept_input("study")))
+
+
+def guarded_fragment(run_every: float | None = None) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
+    """`st.fragment` in which an error that a user can mend is a sentence, as on the page around it.
+
+    Streamlit hands whatever a fragment raises to the page as another exception, which would take the page for broken.
+
+    Args:
+        run_every: Seconds after which it is drawn again; None draws it when one of its inputs changes.
+    """
+
+    def decorate(draw: Callable[_P, None]) -> Callable[_P, None]:
+        @st.fragment(run_every=run_every)
+        @functools.wraps(draw)
+        def guarded(*args: _P.args, **kwargs: _P.kwargs) -> None:
+            _guard(lambda: draw(*args, **kwargs))
+
+        return guarded
+
+    return decorate
 
 
 def _guard(draw: Callable[[], None]) -> None:

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["", "Compare", "Robustness", "Explain", "Representations", "Performance", "Reproduction"]
+PAGES = ["", "Compare", "Robustness", "Explain", "Representations", "Performance", "Reproduction", "Help"]
 WIDTHS = {390: 844, 820: 1180, 1366: 768, 1920: 1080}
 SMALLEST_TARGET = 24
 """Pixels, WCAG 2.2, 2.5.8."""

@@ -118,9 +118,11 @@ def _find_column(title: str, columns: Sequence[str], known: Sequence[str], meani
 
 
 def _match(name: str, names: Sequence[str]) -> list[str]:
-    last = PurePosixPath(clean(name).replace("\\", "/")).name
+    path = clean(name).replace("\\", "/")
+    last = PurePosixPath(path).name
+    whole = [one for one in names if clean(one) == path]  # names of a table of scores have folders
     exact = [one for one in names if clean(one) == last]
-    return exact[:1] or [one for one in names if clean(one).rpartition(".")[0] == last]
+    return whole[:1] or exact[:1] or [one for one in names if clean(one).rpartition(".")[0] == last]
 
 
 def _describe(

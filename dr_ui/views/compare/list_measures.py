@@ -49,7 +49,8 @@ def measure(study: Study, graded: Sequence[tuple[Eye, int]], point: OperatingPoi
         own patient, and what to be careful about.
     """
     rows = []
-    facts = [(point.answered(case_facts.find_facts(eye, study).answers), grade) for eye, grade in graded]
+    found = case_facts.find_all_facts([eye for eye, _ in graded], study)
+    facts = [(point.answered(known.answers), grade) for known, (_, grade) in zip(found, graded, strict=True)]
     for name, setup in study.setups.items():
         answered = [(answers[name], grade) for answers, grade in facts if name in answers]
         if not answered:

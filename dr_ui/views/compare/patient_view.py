@@ -60,10 +60,7 @@ def _name_eyes(fellows: Sequence[tuple[Eye, PatientEye]]) -> list[str]:
 def _why_silent(study: Study, eye: Eye) -> str:
     """Why an eye cannot be judged; empty where it can."""
     facts = case_facts.find_facts(eye, study)
-    if facts.error:
-        return facts.error
-    judgement = cache.judgement(eye, study)
-    return f"it is {judgement.level.label}" if judgement.is_outside else ""
+    return facts.error or (f"it is {facts.level}" if facts.is_outside else "")
 
 
 def _pictures_html(study: Study, fellows: Mapping[str, tuple[Eye, PatientEye]], silent: Mapping[str, str]) -> str:
@@ -77,7 +74,7 @@ def _pictures_html(study: Study, fellows: Mapping[str, tuple[Eye, PatientEye]], 
 
 
 def _picture_html(study: Study, eye: Eye, name: str) -> str:
-    if case_facts.find_facts(eye, study).error:
+    if eye.absent or case_facts.find_facts(eye, study).error:
         return '<div class="lens-photo"></div>'
     source = base64.b64encode(cache.look(eye, study).taken).decode()
     return f'<div class="lens-photo"><img src="data:image/jpeg;base64,{source}" alt="{escape(name)}"></div>'

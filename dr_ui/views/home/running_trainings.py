@@ -13,6 +13,7 @@ from dr_core.study.folder import Study
 from dr_core.training.progress import RunProgress, find_running
 from dr_ui.parts import charts
 from dr_ui.parts.plain_text import plain
+from dr_ui.shell.page import guarded_fragment
 
 _REFRESH_SECONDS = 5
 _SHOWN = 4
@@ -34,7 +35,7 @@ def show_runs(study: Study) -> None:
         _follow(study)
 
 
-@st.fragment(run_every=_REFRESH_SECONDS)
+@guarded_fragment(run_every=_REFRESH_SECONDS)
 def _follow(study: Study) -> None:
     runs = find_running(study.path / "runs")
     if not runs:

@@ -20,6 +20,7 @@ from dr_ui.eyes.cache import Eye
 from dr_ui.parts import charts, no_answer, style, swipe
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.shell.navigation import kept_input
+from dr_ui.shell.page import guarded_fragment
 from dr_ui.views.compare import screen as compare
 from dr_ui.views.robustness import cohort, damage_cards, damaged_eye
 from dr_ui.views.robustness.damage_cards import Softmax
@@ -52,11 +53,12 @@ def _show_eye(study: Study) -> None:
     choice = compare.choose_inputs(study)
     eye = chosen.choose_one(choice.eyes, "Which of your photographs", "which")
     case_list.show_in_link(eye)
+    cache.look(eye, study)  # a file that cannot be read is said once, for all that follows
     _play(study, eye, choice.point)
     _show_scan(study, eye, choice.point)
 
 
-@st.fragment
+@guarded_fragment()
 def _play(study: Study, eye: Eye, point: OperatingPoint) -> None:
     """What follows the slider; a fragment, so that nothing else is drawn again."""
     picker, picture, models = st.columns([1.5, 1.9, 2.9], gap="small")
