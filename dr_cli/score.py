@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     say(f"{summary.photographs} photographs are in {options.out}.")
     for setup, reason in scoring.refused.items():
-        say(f"No answer of {setup}, because: {reason}")
+        say(f"No answer from {setup}, because: {reason}")
     if summary.unreadable:
         say(f"{summary.unreadable} could not be read; the column `error` says why.")
     if summary.unanswered:

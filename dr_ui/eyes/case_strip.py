@@ -156,7 +156,7 @@ def _known_grades(eyes: Sequence[Eye]) -> dict[str, str]:
 
 def _show_table(shown: Sequence[Case], row: int | None, grades: Mapping[str, str]) -> None:
     if not shown:
-        st.caption("No eye passes these filters.")
+        st.caption("No eye matches these filters.")
         return
     table = pd.DataFrame(
         {
@@ -196,7 +196,7 @@ def _open_row() -> None:
 def _show_actions(study: Study, cases: Sequence[Case], at: str) -> None:
     unread = [case.eye for case in cases if case.facts is None]
     if unread and st.button(
-        f"Ask about {_count(len(unread))}", key="case_ask", width="stretch", help="Reads them and asks every model."
+        f"Analyze {_count(len(unread))}", key="case_ask", width="stretch", help="Reads them and runs every model."
     ):
         bar = st.progress(0.0)
         for done, eye in enumerate(unread):

@@ -85,12 +85,12 @@ def _show_study_eye(study: Study, eye: Eye) -> None:
     back.button(
         "Samples",
         width="stretch",
-        help="Takes the study's eyes out of the case list.",
+        help="Removes the study's eyes from the case list.",
         on_click=case_list.remove_study_eyes,
         args=(study,),
     )
     title.html(
-        f'<p class="lens-small"><b>{escape(name)}</b><br>one of the eyes that the study was measured on: '
+        f'<p class="lens-small"><b>{escape(name)}</b><br>one of the eyes on which the study was measured: '
         f"{escape(result_tables.data_title(study, data))}</p>"
     )
 
@@ -112,7 +112,7 @@ def choose_sample(study: Study, *, disabled: bool = False) -> Eye:
         **kept_input("sample"),
         disabled=disabled,
         width="stretch",
-        help="Drawn by DR Lens. The grade follows from the lesions that are drawn. Remove your photographs to "
+        help="Drawn by DR Lens. The grade follows from the drawn lesions. Remove your photographs to "
         "return to the phantoms.",
     )
     name = sample or FIRST_SAMPLE

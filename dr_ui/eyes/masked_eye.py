@@ -96,8 +96,8 @@ class Specimen:
         """What a user should know of uploaded masks."""
         names = {lesion: file.name for lesion, file in self.masks}
         gray = [
-            f"The mask {name} has {masks[lesion].gray_levels} gray levels; what differs from its "
-            "background by half of the most counts as lesion."
+            f"The mask {name} has {masks[lesion].gray_levels} gray levels; values at least half as far from its "
+            "background as the farthest count as lesion."
             for lesion, name in names.items()
             if masks[lesion].gray_levels > _ON_AND_OFF
         ]
@@ -188,7 +188,7 @@ def _uploaded(files: list[UploadedFile]) -> Specimen:
     pictures = [file for file in files if named[file.file_id][1] is None]
     if not pictures:
         raise InputError(
-            "Only masks were uploaded; add the photograph that they were drawn on. Files whose names end in "
+            "Only masks were uploaded; add the photograph on which they were drawn. Files whose names end in "
             f"{', '.join('_' + lesion.code for lesion in LESIONS.values())} are taken as masks."
         )
     photograph, others = (pictures[0], []) if len(pictures) == 1 else _ask_photograph(pictures)
@@ -202,7 +202,7 @@ def _uploaded(files: list[UploadedFile]) -> Specimen:
 
 def _ask_photograph(pictures: list[UploadedFile]) -> tuple[UploadedFile, list[UploadedFile]]:
     eyes = [cache.uploaded_eye(file) for file in pictures]
-    eye = chosen.choose_one(eyes, "Several files name no lesion: which one is the eye?", "photograph")
+    eye = chosen.choose_one(eyes, "Several file names give no lesion: which file is the eye?", "photograph")
     return pictures[eyes.index(eye)], [file for file in pictures if file is not eye.file]
 
 

@@ -181,7 +181,9 @@ class SameOrigin:
             return await self.app(scope, receive, send)
         if scope["type"] == "websocket":
             return await send({"type": "websocket.close", "code": 1008})
-        return await _refuse(HTTPStatus.FORBIDDEN, "Another site's page may not ask for this.")(scope, receive, send)
+        return await _refuse(HTTPStatus.FORBIDDEN, "Requests from other sites' pages are refused.")(
+            scope, receive, send
+        )
 
     def _is_own(self, headers: Headers) -> bool:
         origin = headers.get("origin")

@@ -471,7 +471,7 @@ def test_a_lesion_painted_out_on_the_page_gives_the_numbers_of_the_experiment(pa
     assert not app.exception
     assert not app.error
     table = html_of(app).split('aria-label="Knock-out"')[1]
-    assert "when as much healthy retina is painted out, 5 times" in table
+    assert "when the same area of healthy retina is painted out, 5 times" in table
     assert "Change of P(severe)" in table
     assert "Change of P(referable: grades 2 to 4)" in table
     shown = dict(re.findall(r'<tr class="lens-removed"><th scope="row">(\w+)</th>(.*?)</tr>', table))

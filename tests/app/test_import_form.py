@@ -139,7 +139,7 @@ def test_a_refused_file_is_a_sentence_and_leaves_nothing(study, content, changes
     app = checked(page_at("home.py").run(), content, **changes)
     assert not app.exception
     assert sentence in app.error[0].value
-    assert "Something went wrong" not in app.error[0].value
+    assert "An unexpected error occurred" not in app.error[0].value
     assert files_of(study) == before
     assert not list(Path(tempfile.gettempdir()).iterdir())
 

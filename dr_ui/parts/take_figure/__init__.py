@@ -18,7 +18,7 @@ from dr_ui.shell import studies
 _FOLDER = Path(__file__).parent
 _KINDS = ("PNG", "SVG", "CSV")
 _HTML = (
-    '<div class="lens-take" role="group"><span>Take this figure</span>'
+    '<div class="lens-take" role="group"><span>Download this figure</span>'
     + "".join(f'<button type="button" data-kind="{kind.lower()}">{kind}</button>' for kind in _KINDS)
     + '<span class="lens-take-status" role="status"></span></div>'
 )
@@ -61,7 +61,7 @@ def offer_table(table: pd.DataFrame, key: str) -> None:
     study = studies.open_chosen()
     origin = describe_origin(study) | _describe_view()  # Streamlit knows the address only while the page is drawn
     st.download_button(
-        "Take this table (CSV)",
+        "Download this table (CSV)",
         lambda: csv_of(with_origin(table, origin)),
         f"{study.name}-{key}.csv",
         "text/csv",
@@ -73,7 +73,7 @@ def offer_table(table: pd.DataFrame, key: str) -> None:
 
 def _describe_view() -> dict[str, str]:
     settings = "; ".join(f"{key}: {', '.join(st.query_params.get_all(key))}" for key in st.query_params)
-    return {"settings": settings or "as the page opens", "link": str(st.context.url or "")}
+    return {"settings": settings or "as when the page opens", "link": str(st.context.url or "")}
 
 
 def with_origin(table: pd.DataFrame, origin: Mapping[str, str]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ export default function ({ data, parentElement }) {
 
 function origin(known) {
   const given = [...new URLSearchParams(location.search)].map(([name, value]) => `${name}: ${value}`).join("; ");
-  return { ...known, settings: given || "as the page opens", link: location.href };
+  return { ...known, settings: given || "as when the page opens", link: location.href };
 }
 
 const MAKERS = {
