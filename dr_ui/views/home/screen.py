@@ -39,8 +39,8 @@ def show_models(study: Study) -> None:
     st.html(
         f'<div class="lens-cards">{cards}</div>'
         '<p class="lens-small lens-key"><b>AUC</b>: how often a positive eye scores higher than a negative one; 1 is '
-        "perfect, 0.5 (the mark on each line) is chance. In brackets the 95 % interval. Positive: grades 3-4, or any DR if "
-        "ungraded, unless the line names others.</p>"
+        "perfect, 0.5 (the mark on each line) is chance. In brackets the 95 % interval. Positive: grades 3-4, or any "
+        "DR if ungraded, unless the line names others.</p>"
     )
     if measured is None:
         missing.show_missing_table(study, "performance")

@@ -64,7 +64,7 @@ def show_page(study: Study) -> None:
     numbers.show(study, findings)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Holding the paper against this study ...")
+@st.cache_resource(max_entries=4, show_spinner="Comparing the paper with this study ...")
 def _review(stamp: result_tables.ResultsStamp, head: cache.Stamp, _study: Study) -> list[Finding]:
     return review_claims(_study)
 

@@ -117,7 +117,7 @@ def _relate(stamp: result_tables.ResultsStamp, data: str, chosen: str, _answers:
 _HOW = (
     "Bars: mean score of the true grade, first set-up minus second, darker for more severe damage; hover for the "
     "95 % interval over patients. Above 0 the first is the more robust. A model that scores higher on clean "
-    "eyes starts above 0, so the clean difference stands at the left."
+    "eyes starts above 0, so the clean difference is shown at the left."
 )
 
 
@@ -146,12 +146,12 @@ def _sentences(differences: pd.DataFrame, pairs: Pairs) -> str:
         lines.append(
             f"<b>{escape(first.label)} scores clearly higher than {escape(second.label)} in {higher} of {len(part)} "
             f"combinations of corruption and severity, clearly lower in {lower}</b>; "
-            f"{len(part) - higher - lower} cannot be told apart."
+            f"{len(part) - higher - lower} are not distinguishable."
         )
     return "".join(f'<p class="lens-dense">{line}</p>' for line in lines)
 
 
-_CLEARLY = "Clearly: the 95 % interval over patients leaves 0 out. "
+_CLEARLY = "Clearly: the 95 % interval over patients excludes 0. "
 
 
 def _figure4(differences: pd.DataFrame, pairs: Pairs) -> go.Figure:
