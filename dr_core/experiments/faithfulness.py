@@ -192,7 +192,7 @@ def _estimate(work: Workload, config: FaithfulnessConfig) -> Cost:
 FAITHFULNESS = Experiment(
     name="faithfulness",
     label="Faithfulness of the heatmaps",
-    question="Do the answers rest on what the heatmaps mark?",
+    question="Do the answers depend on what the heatmaps mark?",
     tables=TABLES,
     needs=(Need(kind="segmented eyes"),),
     config=FaithfulnessConfig,

@@ -285,7 +285,7 @@ def _check_ours(scoring: Scoring) -> None:
     if not is_ours:
         raise InputError(f"{path} was not written by this command; choose another folder.")
     if different:
-        raise InputError(f"{out} was begun otherwise ({', '.join(different)} differ); choose another folder.")
+        raise InputError(f"{out} was begun differently ({', '.join(different)} differ); choose another folder.")
     known = read_journals(scoring.parts, scoring.photographs).names | _names_in(out)
     lost = sorted(known - {photograph.name for photograph in scoring.photographs})
     if lost:

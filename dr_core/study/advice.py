@@ -38,7 +38,7 @@ def advise_checkpoint(study: Study, setup: str) -> Advice:
         return Advice(f"{missing} Its other checkpoints were made elsewhere: ask whoever made them for this one.")
     if study.info.made_by == "study":
         remedy = Remedy("resume study", {"study": str(study.path)})
-        return Advice(f"{missing} Going on with the study trains it.", remedy)
+        return Advice(f"{missing} Resuming the study trains it.", remedy)
     return Advice(missing, Remedy("finetune", {"study": str(study.path), "setup": setup} if setup else {}))
 
 

@@ -111,7 +111,7 @@ def _claims(study: Study, findings: Sequence[Finding]) -> str:
         "<h2>The paper's claims on this study</h2><table><thead><tr><th>where</th><th>claim</th><th>paper</th>"
         f"<th>this study (95 % interval)</th><th>verdict</th><th>on</th></tr></thead><tbody>{rows}</tbody></table>"
         f"<h3>Rules</h3><ul>{''.join(f'<li>{escape(rule)}</li>' for rule in _rules(findings))}</ul>"
-        "<p>Differences are signed so that above 0 speaks for the claim; docs/methods.md has the rules with their "
+        "<p>Differences are signed so that above 0 supports the claim; docs/methods.md has the rules with their "
         "reasons.</p>"
     )
 
@@ -226,7 +226,7 @@ def _table3(study: Study) -> str:
     }
     caption = (
         f"<p>The paper: 80 eyes of IDRiD; this study: {eyes} eyes, protocol paper. What the paper calls relevance "
-        "rank accuracy (eq. 3) cannot be reconstructed; beside it stands our recall, which decides nothing "
+        "rank accuracy (eq. 3) cannot be reconstructed; our recall is shown beside it and decides nothing "
         "(docs/methods.md).</p>"
     )
     return "<h2>Table 3: relevance on the lesions</h2>" + caption + write_table(rows, names, 4)
@@ -240,8 +240,8 @@ def _tests(study: Study) -> str:
     clear = rows[rows["p_holm"] < _LEVEL].sort_values("p", kind="stable")
     counts = (
         f"<p>Wilcoxon's signed-rank test of each pair of set-ups on the same eyes: {len(clear)} of {len(rows)} are "
-        f"below {_LEVEL:g} after Holm's correction over all, {int((rows['p'] < _LEVEL).sum())} without it. They are "
-        "tests of the very checkpoints. results/localization_tests.parquet has all.</p>"
+        f"below {_LEVEL:g} after Holm's correction over all, {int((rows['p'] < _LEVEL).sum())} without it. They test "
+        "these very checkpoints. results/localization_tests.parquet has all.</p>"
     )
     clear = clear.assign(
         lesion=clear["lesion"].str.replace("_", " "),
@@ -293,7 +293,7 @@ def _knockouts(study: Study) -> str:
         lesion=rows["lesion"].str.replace("_", " "),
     )
     names = {"lesion": "lesion", "setup": "set-up", "value": "change", "interval": "95 % interval", "n": "eyes"}
-    names |= {"left_out": "eyes without a matched control, left out", "unlike": "how unlike the controls lie"}
+    names |= {"left_out": "eyes without a matched control, left out", "unlike": "dissimilarity of the controls"}
     return "<h2>Knock-out: change of P(severe) beyond the control</h2>" + write_table(rows, names, 3)
 
 

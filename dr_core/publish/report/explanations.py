@@ -33,7 +33,7 @@ def _faithfulness(study: Study) -> str:
     names = {"setup": "set-up", "method": "order", "value": "area", "interval": "95 % interval", "n": "eyes"}
     caption = (
         "<p>Region perturbation with ROAD filling: mean area between the curves, -1 to 1; above its strongest control, "
-        "the answers rest on what the heatmap marks.</p>"
+        "the answers depend on what the heatmap marks.</p>"
     )
     return f"<h2>{EXPERIMENTS['faithfulness'].label}</h2>" + caption + write_table(rows, names, 3)
 
@@ -77,11 +77,11 @@ def _similarity(study: Study) -> str:
         "setup": "set-up",
         "other": "with",
         "mean": "mean over blocks",
-        "block": "least alike in",
+        "block": "least similar in",
     }
     caption = (
-        "<p>Debiased linear CKA within minibatches, of the same blocks of two set-ups: 1 = alike up to rotation and "
-        "scale, about 0 = nothing shared. It has no interval: a description of these checkpoints and no test.</p>"
+        "<p>Debiased linear CKA within minibatches, of the same blocks of two set-ups: 1 = equal up to rotation and "
+        "scale, about 0 = nothing shared. It has no interval: it describes these checkpoints and is not a test.</p>"
     )
     table = write_table(rows, names | {"least": "CKA there", "n": "number"}, 2)
     return f"<h2>{EXPERIMENTS['similarity'].label}</h2>{caption}{table}"
