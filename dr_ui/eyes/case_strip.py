@@ -57,7 +57,7 @@ class Case:
     def verdict(self) -> str:
         """What the models say, for the list."""
         if self.facts is None:
-            return "not asked"
+            return "not analyzed"
         return f"{self.referable} of {self.models}" if self.models else "no answer"
 
     @property
