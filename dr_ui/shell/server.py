@@ -79,8 +79,8 @@ def middleware() -> list[Middleware]:
     address = config.get_option("server.address")
     if address not in LOCAL_NAMES and not is_login_on():
         _LOG.warning(
-            "DR Lens listens on %s without a login: whoever reaches this port can use it. docs/deploy.md says how to "
-            "put a login or a proxy in front.",
+            "DR Lens listens on %s without a login: anyone who reaches this port can use it. docs/deploy.md describes "
+            "how to add a login or a proxy.",
             address or "every network",
         )
     audit.open_log()

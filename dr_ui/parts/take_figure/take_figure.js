@@ -5,7 +5,7 @@ const SCALE = 2; // pixels of the PNG for each of the screen
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".lens-take");
-  root.setAttribute("aria-label", `Take the figure ${data.chart}`);
+  root.setAttribute("aria-label", `Download the figure ${data.chart}`);
   root.onclick = async (event) => {
     const kind = event.target.dataset?.kind;
     if (!kind) return;

@@ -179,4 +179,4 @@ def _left_out(part: pd.DataFrame) -> str:
     unlike = float(part["unlike"].mean())
     if math.isnan(unlike) and not part["left_out"].any():
         return "<td>–</td>"
-    return f"<td>{part['left_out'].max()}<small>{'' if math.isnan(unlike) else f'unlike {unlike:.2f}'}</small></td>"
+    return f"<td>{part['left_out'].max()}<small>{'' if math.isnan(unlike) else f'differ by {unlike:.2f}'}</small></td>"

@@ -237,9 +237,9 @@ def _show_measures(study: Study, summary: pd.DataFrame, data: str, chosen: str) 
             '<div class="lens-scroll" tabindex="0" role="region" aria-label="Measures under damage">'
             f'<table class="lens-scores lens-falls"><thead><tr><th scope="col">measure</th>{heads}'
             f"</tr></thead><tbody>{body}</tbody></table></div>"
-            f'<p class="lens-small">Small figures: minus {_label(study, chosen)}, without an interval. Corruption '
+            f'<p class="lens-small">Small numbers: minus {_label(study, chosen)}, without an interval. Corruption '
             f"error: wrong grades under a corruption over those of {_label(study, held)}, below 1 is more robust. "
-            f"Source: results/robustness_summary.parquet, data set {data}; intervals stand in the table.</p>"
+            f"Source: results/robustness_summary.parquet, data set {data}; the table has intervals.</p>"
         )
 
 
