@@ -84,8 +84,8 @@ class CheckpointInfo:
             has = " and ".join(self.classes) if self.positive_from else f"the grades 0 to {len(self.classes) - 1}"
             count = "two" if self.positive_from else str(len(self.classes))
             raise InputError(
-                f"No answer for {target_label(target)!r}, because this model has {count} outputs, {has}; ask about "
-                "one of them."
+                f"No answer for {target_label(target)!r}, because this model has {count} outputs, {has}; choose one of "
+                "them."
             )
         return number
 

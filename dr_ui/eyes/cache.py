@@ -228,7 +228,7 @@ def unanswered(study: Study, answered: Collection[str]) -> dict[str, str]:
         study: The study.
         answered: Set-ups whose answers there are.
     """
-    silent = dict.fromkeys(models(study), "its answer about this eye is no probability") | refused_models(study)
+    silent = dict.fromkeys(models(study), "its answer for this eye is not a probability") | refused_models(study)
     return {setup: silent[setup] for setup in study.setups if setup in silent and setup not in answered}
 
 

@@ -89,7 +89,7 @@ def _find(eye: Eye, study: Study) -> CaseFacts:
         answers, look, judgement = cache.answers(eye, study), cache.look(eye, study), cache.judgement(eye, study)
     except InputError as error:
         return CaseFacts(error=str(error))
-    reason = "" if answers else "no model's answer about this eye is a probability"
+    reason = "" if answers else "no model's answer for this eye is a probability"
     warnings = tuple(one.sentence for one in judgement.reasons)
     return CaseFacts(
         thumbnail=_shrink(look.taken), warnings=warnings, level=judgement.level.label, answers=answers, error=reason

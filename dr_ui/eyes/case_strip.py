@@ -60,7 +60,7 @@ class Case:
     def verdict(self) -> str:
         """What the models say, for the list."""
         if self.facts is None:
-            return "not asked"
+            return "not analyzed"
         return f"{self.referable} of {self.models}" if self.models else "no answer"
 
     @property
@@ -170,7 +170,7 @@ def _known_grades(eyes: Sequence[Eye]) -> dict[str, str]:
 
 def _show_table(shown: Sequence[Case], row: int | None, grades: Mapping[str, str]) -> None:
     if not shown:
-        st.caption("No eye passes these filters.")
+        st.caption("No eye matches these filters.")
         return
     table = pd.DataFrame(
         {
@@ -210,7 +210,7 @@ def _open_row() -> None:
 def _show_actions(study: Study, cases: Sequence[Case], at: str) -> None:
     unread = [case.eye for case in cases if case.facts is None]
     if unread and st.button(
-        f"Ask about {_count(len(unread))}", key="case_ask", width="stretch", help="Reads them and asks every model."
+        f"Analyze {_count(len(unread))}", key="case_ask", width="stretch", help="Reads them and runs every model."
     ):
         bar = st.progress(0.0)
         for done, eye in enumerate(unread):

@@ -85,13 +85,13 @@ def _show_listed_eye(study: Study, eye: Eye) -> None:
     back.button(
         "Samples",
         width="stretch",
-        help="Takes all eyes that you have not uploaded out of the case list.",
+        help="Removes all eyes that you have not uploaded from the case list.",
         on_click=case_list.remove_listed,
         args=(study,),
     )
     title.html(
         f'<p class="lens-small"><b>{escape(eye.name)}</b><br>'
-        f"{'one of the eyes that the study was measured on: ' if eye.link else ''}"
+        f"{'one of the eyes on which the study was measured: ' if eye.link else ''}"
         f"{escape(result_tables.data_title(study, source))}</p>"
     )
 
@@ -113,7 +113,7 @@ def choose_sample(study: Study, *, disabled: bool = False) -> Eye:
         **kept_input("sample"),
         disabled=disabled,
         width="stretch",
-        help="Drawn by DR Lens. The grade follows from the lesions that are drawn. Remove your photographs to "
+        help="Drawn by DR Lens. The grade follows from the drawn lesions. Remove your photographs to "
         "return to the phantoms.",
     )
     return _sample(sample or FIRST_SAMPLE)

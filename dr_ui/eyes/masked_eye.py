@@ -131,8 +131,8 @@ class Specimen:
         """What a user should know of uploaded masks."""
         names = {lesion: file.name for lesion, file in self.masks}
         gray = [
-            f"The mask {name} has {masks[lesion].gray_levels} gray levels; what differs from its "
-            "background by half of the most counts as lesion."
+            f"The mask {name} has {masks[lesion].gray_levels} gray levels; values at least half as far from its "
+            "background as the farthest count as lesion."
             for lesion, name in names.items()
             if masks[lesion].gray_levels > _ON_AND_OFF
         ]

@@ -58,7 +58,7 @@ def offer_grade_table(eyes: Sequence[Eye]) -> None:
             type=["csv", "tsv", "txt"],
             key=_FILE,
             on_change=_take_file,
-            help="Then the list shows how the models do on these eyes, and Compare both eyes of a patient together. "
+            help="The list then shows how the models perform on these eyes, and Compare shows both eyes of a patient. "
             "The table stays in memory.",
         )
         table = kept_table()

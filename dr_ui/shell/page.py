@@ -179,7 +179,7 @@ def _guard(draw: Callable[[], None]) -> None:
         number = uuid.uuid4().hex[:8]
         _LOG.exception("unexpected error %s", number)
         st.error(
-            f"Something went wrong on our side; your photographs and settings are still here. "
-            f"If it happens again, tell whoever runs this server the number {number}.",
+            "An unexpected error occurred; your photographs and settings are still here. If it happens again, give "
+            f"this server's administrator the number {number}.",
             icon=":material/error:",
         )

@@ -78,8 +78,8 @@ def middleware() -> list[Middleware]:
     address = config.get_option("server.address")
     if address not in LOCAL_NAMES and not is_login_on():
         _LOG.warning(
-            "DR Lens listens on %s without a login: whoever reaches this port can use it. docs/deploy.md says how to "
-            "put a login or a proxy in front.",
+            "DR Lens listens on %s without a login: anyone who reaches this port can use it. docs/deploy.md describes "
+            "how to add a login or a proxy.",
             address or "every network",
         )
     audit.open_log()
@@ -182,7 +182,9 @@ class SameOrigin:
             return await self.app(scope, receive, send)
         if scope["type"] == "websocket":
             return await send({"type": "websocket.close", "code": 1008})
-        return await _refuse(HTTPStatus.FORBIDDEN, "Another site's page may not ask for this.")(scope, receive, send)
+        return await _refuse(HTTPStatus.FORBIDDEN, "Requests from other sites' pages are refused.")(
+            scope, receive, send
+        )
 
     def _is_own(self, headers: Headers) -> bool:
         origin = headers.get("origin")

@@ -119,7 +119,7 @@ class UploadBudget:
             try:
                 message = await asyncio.wait_for(receive(), left)
             except TimeoutError:
-                raise UploadError(HTTPStatus.REQUEST_TIMEOUT, "The upload came to a standstill; try again.") from None
+                raise UploadError(HTTPStatus.REQUEST_TIMEOUT, "The upload stalled; try again.") from None
             arrival.received += len(message.get("body", b""))
             if arrival.received - arrival.checked >= _STEP or not message.get("more_body"):
                 self._check(arrival, arrival.received)

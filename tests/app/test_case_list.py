@@ -90,7 +90,7 @@ def test_a_broken_file_has_no_answer_and_can_be_removed(app):
 def test_eyes_are_asked_about_where_the_user_wants_it(app):
     app.switch_page("pages/2_Robustness.py").run()
     upload(app, *eyes("a.png", "b.png"), ("broken.png", b"nothing"))
-    assert list(app.sidebar.dataframe[0].value["referable"]) == ["not asked"] * 3
+    assert list(app.sidebar.dataframe[0].value["referable"]) == ["not analyzed"] * 3
     button(app, "case_ask").click().run()
     verdicts = list(app.sidebar.dataframe[0].value["referable"])
     assert verdicts[2] == "no answer"

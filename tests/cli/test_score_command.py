@@ -129,7 +129,7 @@ def stop_at(monkeypatch, batch, error, half_a_line=b""):
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (KeyboardInterrupt(), 130, "The same command goes on where it was"),
+        (KeyboardInterrupt(), 130, "To resume, run: "),
         (OSError(errno.ENOSPC, "No space left on device", "results.parts"), 2, "No space left on device"),
     ],
 )

@@ -65,7 +65,7 @@ def read_given_grades(source: bytes, names: Sequence[str], title: str = "The tab
             bad.add(record[ROW], f"{matches[0]} has a second row")
         else:
             rows[matches[0]] = given
-    bad.check("mend the table or leave these rows out")
+    bad.check("correct the table or leave these rows out")
     known = {meaning: _take(rows, meaning) for meaning in ("grade", "patient", "side")}
     return GivenGrades(
         grades={name: int(parse_grade(text) or 0) for name, text in known["grade"].items()},

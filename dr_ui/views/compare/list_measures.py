@@ -30,8 +30,7 @@ def show(study: Study, eyes: Sequence[Eye], point: OperatingPoint) -> None:
         return
     st.html(
         f'<p class="lens-small"><b>On the {len(graded)} eyes of this list whose grade is known</b> '
-        f"(grades {point.grades} against the rest). These numbers describe this list, which "
-        "somebody chose, and no other eyes.</p>"
+        f"(grades {point.grades} against the rest). These numbers describe this selected list and no other eyes.</p>"
     )
     tables.show(rows, "list")
 

@@ -126,9 +126,9 @@ def _sentence(silent: Mapping[str, str], point: OperatingPoint) -> str:
     reasons = "".join(
         f" The {name} cannot be judged: {reason.rstrip('.')}." for name, reason in silent.items() if reason
     )
-    cleared = " The patient is referable where the other eye is, and is not cleared where it is not." if reasons else ""
+    cleared = " The patient is referable if the other eye is, and otherwise not cleared." if reasons else ""
     return (
         f"Probability of grades {point.grades}, 0 to 1; the patient's is that of the worse eye, referable from the "
-        f"{point.range}. Which eyes belong together follows from the names of the photographs or from your table."
+        f"{point.range}. The eyes of a patient are matched by the names of the photographs or by your table."
         f"{reasons}{cleared}"
     )

@@ -44,7 +44,7 @@ def _follow(study: Study) -> None:
     for run in runs[:_SHOWN]:
         _show_run(study, run)
     if len(runs) > _SHOWN:
-        st.caption(f"{len(runs) - _SHOWN} more, which wrote longer ago.")
+        st.caption(f"{len(runs) - _SHOWN} more, last updated earlier.")
 
 
 def _show_run(study: Study, run: RunProgress) -> None:
@@ -59,7 +59,7 @@ def _show_run(study: Study, run: RunProgress) -> None:
 
 def _state(run: RunProgress) -> str:
     if run.stalled:
-        return f"Nothing written for {_duration(run.silent)}: stopped, or killed. The same command goes on with it."
+        return f"Nothing written for {_duration(run.silent)}: stopped or killed. The same command resumes it."
     if not run.history:
         return "In its first epoch."
     last = run.history[-1]

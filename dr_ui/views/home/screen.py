@@ -45,9 +45,9 @@ def show_models(study: Study) -> None:
     cards = "".join(_card(study, setup, measured) for setup in study.setups.values())
     st.html(
         f'<div class="lens-cards">{cards}</div>'
-        '<p class="lens-small lens-key"><b>AUC</b>: how often a sick eye is ranked above a healthy one; 1 is perfect, '
-        "0.5 (the mark on each line) is guessing. In brackets the 95 % interval. Sick: grades 3-4, or any DR if "
-        "ungraded, where the line names no others.</p>"
+        '<p class="lens-small lens-key"><b>AUC</b>: how often a positive eye scores higher than a negative one; 1 is '
+        "perfect, 0.5 (the mark on each line) is chance. In brackets the 95 % interval. Positive: grades 3-4, or any "
+        "DR if ungraded, unless the line names others.</p>"
     )
     if measured is None:
         missing.show_missing_table(study, "performance")
@@ -120,8 +120,8 @@ def _card(study: Study, setup: Setup, measured: _Rows | None) -> str:
         info = _read_header(str(study.path), name, stamp_of(study.checkpoint_path(name)))
         body = (
             f"<p>Trained on {escape(info.training_data)}</p>"
-            '<p class="lens-fact" title="AUC of grades 3-4 against 0-2 on '
-            'the eyes by which the best epoch was chosen: a little too good"><span>validation AUC</span>'
+            '<p class="lens-fact" title="AUC of grades 3-4 against 0-2 on the eyes by which the best epoch was chosen, '
+            'so slightly optimistic"><span>validation AUC</span>'
             f"<b>{_validated(info.validation_auc)}</b></p>{_figures(study, name, measured)}"
         )
     else:
@@ -157,8 +157,8 @@ def _figure(data: DataSet, measured: _Rows, *, graded: bool) -> str:
     label = escape(f"{data.label or data.title}{other}")
     if math.isnan(value + low + high):
         return f'<p class="lens-fact"><span>{label}</span>cannot be measured</p>'
-    meaning = "better than guessing" if low > _GUESSING else "cannot be told from guessing"
-    meaning = "worse than guessing" if high < _GUESSING else meaning
+    meaning = "better than chance" if low > _GUESSING else "not distinguishable from chance"
+    meaning = "worse than chance" if high < _GUESSING else meaning
     return (
         f'<p class="lens-fact" title="AUC, {reading}: {escape(data.title)}, {rows[0]["n"]} eyes, '
         f'{rows[0]["positives"]} of them positive. With 95 % confidence {meaning}.">'

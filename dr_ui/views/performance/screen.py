@@ -121,8 +121,8 @@ def _choose_specificity(*, named: bool) -> float:
         0.01,
         **kept_input(roc_chart.SPECIFICITY),
         disabled=named,
-        help="Share of negative eyes that are not flagged, 0 to 1. It moves the point on every curve; the "
-        "point can be dragged in the chart, too, which leaves a point that was chosen by name.",
+        help="Share of negative eyes that are not flagged, 0 to 1. It moves the point on every curve. The point can "
+        "also be dragged in the chart, which leaves a named point.",
     )
 
 
@@ -135,7 +135,7 @@ def _choose_reading(mine: pd.DataFrame) -> str:
         list(readings),
         **kept,
         disabled=len(readings) == 1,
-        help="Only readings that the labels support: of some eyes it is known whether they have DR, and no grade.",
+        help="Only readings that the labels support: for some eyes only the presence of DR is known.",
     )
     return readings[label or next(iter(readings))]
 

@@ -73,7 +73,7 @@ def find_verdicts(study: Study) -> list[Finding]:
     return _review(result_tables.results_stamp(study), cache.study_stamp(study), study)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Holding the paper against this study ...")
+@st.cache_resource(max_entries=4, show_spinner="Comparing the paper with this study ...")
 def _review(stamp: result_tables.ResultsStamp, head: cache.Stamp, _study: Study) -> list[Finding]:
     return review_claims(_study)
 

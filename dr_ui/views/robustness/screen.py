@@ -153,7 +153,7 @@ def _label(steps: Steps) -> str:
 def _summary_html(clean: Softmax, damaged: Softmax, point: OperatingPoint, setups: Mapping[str, Setup]) -> str:
     damaged = point.answered(damaged)
     if not damaged:
-        return '<p class="lens-sentence" role="status"><b>No model answers by this reading.</b></p>'
+        return '<p class="lens-sentence" role="status"><b>No model answers for this reading.</b></p>'
     changes = {name: float(point.score(damaged[name]) - point.score(clean[name])) for name in damaged}
     flipped = [
         escape(setups[name].label)
@@ -195,7 +195,7 @@ def _show_heatmaps(study: Study, eye: Eye, steps: Steps) -> None:
     )
     if not asked:
         return
-    with st.spinner("Asking the models where they look ..."):
+    with st.spinner("Computing the heatmaps ..."):
         moved = damaged_eye.move(eye, study, steps, TARGET_GRADE)
     cards = "".join(_heatmaps_card(study.setups[name], found) for name, found in moved.items())
     st.html(f'<div class="lens-cards">{cards}</div><p class="lens-small">{overlay.scale_bar_html()}</p>')
@@ -215,7 +215,7 @@ def _heatmaps_card(setup: Setup, found: damaged_eye.Moved | str) -> str:
     return (
         f'<section class="lens-card {style.setup_class(setup.name)}"><h2>{escape(setup.label)}</h2>'
         f'<div class="lens-pair">{pictures}</div>'
-        f'<p class="lens-sure">rank correlation {found.correlation:.2f} (1: the heatmap stays)</p></section>'
+        f'<p class="lens-sure">rank correlation {found.correlation:.2f} (1: unchanged)</p></section>'
     )
 
 
