@@ -10,12 +10,13 @@ from rich.table import Table
 
 from dr_cli.output import console, give, say
 from dr_core.data.augment import AugmentConfig
-from dr_core.devices import find_job
+from dr_core.devices import Device, find_job
 from dr_core.models.architectures import ARCHITECTURES
 from dr_core.study.run_history import METRICS, read_metrics
-from dr_core.training.execution import Device, Execution, Precision
+from dr_core.training.execution import Execution
 from dr_core.training.loop import Recipe
 from dr_core.training.plan import Plan
+from dr_core.training.precision import Precision
 from dr_core.training.recipes import Preset
 from dr_core.training.schedule import Schedule
 

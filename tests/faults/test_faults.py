@@ -18,6 +18,7 @@ from dr_cli.main import main
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import load_model, save_model
 from tests.faults import commands
+from tests.servers import start_server
 
 CAPTURED = {"capture_output": True, "text": True, "check": True}
 
@@ -208,8 +209,8 @@ def test_a_study_is_replaced_while_two_servers_show_it(tiny_study, tmp_path):
 
     study = {"DR_STUDY": str(tmp_path / "study")}
     with (
-        load.start_server(**study) as (first, _),
-        load.start_server(**study) as (second, _),
+        start_server(**study) as (first, _),
+        start_server(**study) as (second, _),
         ThreadPoolExecutor(1) as pool,
     ):
         seen = pool.submit(asyncio.run, look([first, second])).result()
