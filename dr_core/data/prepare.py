@@ -200,8 +200,8 @@ def _is_done(folder: Path, header: dict[str, Any]) -> bool:
     different = [name for name, value in header.items() if stored.get(name) != value]
     if different:
         raise InputError(
-            f"{folder} holds {stored.get('title')} prepared otherwise ({', '.join(different)} differs); choose another "
-            "folder or remove it."
+            f"{folder} holds {stored.get('title')} prepared differently ({', '.join(different)} differs); choose "
+            "another folder or remove it."
         )
     return (folder / INDEX).is_file()
 

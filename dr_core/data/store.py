@@ -91,7 +91,7 @@ def open_store(folder: Path) -> Store:
     if not (folder / INDEX).is_file():
         begun = "holds no prepared data"
         if (folder / HEADER).is_file():
-            begun = "is not finished yet; preparing it again goes on"
+            begun = "is not finished yet; preparing it again resumes"
         raise InputError(f"{folder} {begun}.", Remedy("prepare data", {"out": str(folder)}))
     try:
         open_regular(folder / IMAGES).close()  # numpy would wait for a pipe

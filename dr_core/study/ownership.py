@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dr_core.errors import InputError
 from dr_core.files import digest_file
-from dr_core.models.checkpoint import read_info
+from dr_core.models.header import read_checkpoint_header
 from dr_core.models.setups import MAX_SETUPS
 from dr_core.study.folder import CONFIGURATION, Study, StudyInfo, open_study
 
@@ -181,4 +181,6 @@ def _is_own(study: Study, checkpoint: Path) -> bool:
     if recorded is not None:
         return recorded == digest_file(checkpoint)
     best = study.path / "runs" / f"{checkpoint.stem}-f100-s{study.info.seed}" / "best.safetensors"
-    return best.is_file() and repr(read_info(best)) == repr(read_info(checkpoint))  # NaN is not equal to itself
+    return best.is_file() and repr(read_checkpoint_header(best)) == repr(
+        read_checkpoint_header(checkpoint)
+    )  # NaN is not equal to itself

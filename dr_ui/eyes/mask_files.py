@@ -46,7 +46,7 @@ def sort_files(files: list[UploadedFile]) -> UploadedEye:
     pictures = [file for file in unnamed if file not in nameless]
     if not pictures:
         raise InputError(
-            "Only masks were uploaded; add the photograph that they were drawn on. Files whose names end in "
+            "Only masks were uploaded; add the photograph on which they were drawn. Files whose names end in "
             f"{', '.join('_' + lesion.code for lesion in LESIONS.values())} are taken as masks."
         )
     eyes = [cache.uploaded_eye(file) for file in pictures]

@@ -121,7 +121,7 @@ class Specimen:
     def drawn_landmarks(self, shape: tuple[int, int]) -> Landmarks | None:
         """Optic disc and fovea of a phantom, which knows its own, at a picture's size; None of a photograph."""
         eye = self.eye
-        if eye.file is not None or eye.published is not None or eye.picture is not None:
+        if eye.file is not None or eye.published is not None or eye.opens is not None:
             return None
         grade, seed = eye.sample
         small = draw_phantom(grade, _LANDMARK_SIDE, seed)  # the same eye, in no time
@@ -131,8 +131,8 @@ class Specimen:
         """What a user should know of uploaded masks."""
         names = {lesion: file.name for lesion, file in self.masks}
         gray = [
-            f"The mask {name} has {masks[lesion].gray_levels} gray levels; what differs from its "
-            "background by half of the most counts as lesion."
+            f"The mask {name} has {masks[lesion].gray_levels} gray levels; values at least half as far from its "
+            "background as the farthest count as lesion."
             for lesion, name in names.items()
             if masks[lesion].gray_levels > _ON_AND_OFF
         ]
@@ -197,7 +197,7 @@ def choose_masked_eye() -> Specimen:
             )
     with samples:
         sample = choice.choose_sample(study, disabled=bool(files) or name is not None)
-    if current is not None and current.link:
+    if current is not None and current.file is None:
         return _shown(Specimen(current))
     if files:
         return _shown(_uploaded(files))

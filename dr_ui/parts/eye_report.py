@@ -196,7 +196,7 @@ def _scores(study: Study, specimen: Specimen, question: Question, lesions: tuple
     if known and row.empty:
         return f"<p>No {escape(name)} are marked in this eye.</p>"
     sentences = "".join(f"<p>{escape(describe_explanation(one), quote=False)}</p>" for one in row.explanations.values())
-    lack = "" if known else "<p>Where its lesions lie is not known; the optic disc, which every eye has, stands in.</p>"
+    lack = "" if known else "<p>The positions of its lesions are not known; the optic disc is scored instead.</p>"
     return lack + sentences
 
 
@@ -232,7 +232,7 @@ def _caveats(study: Study) -> str:
         if study.has_checkpoint(name)
     )
     return (
-        "<p class='caveats'><b>Research use only, not for diagnosis.</b> A heatmap says where a network looks, not "
+        "<p class='caveats'><b>Research use only, not for diagnosis.</b> A heatmap shows where a network looks, not "
         f"whether it is right.{drawn} Study “{escape(info.title)}”, seed {info.seed}, {escape(info.protocol)}; "
         f"checkpoints (SHA-256): {prints}. DR Lens on torch {escape(versions['torch'])}; "
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC.</p>"

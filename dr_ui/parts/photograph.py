@@ -14,7 +14,7 @@ from dr_ui.parts import take_figure, viewer
 from dr_ui.parts.viewer import Scene
 from dr_ui.shell.navigation import kept_input
 
-_VIEWS = ("as taken", "as the models see it")
+VIEWS = ("as taken", "as the models see it")
 
 
 _HEIGHT = 360
@@ -26,21 +26,21 @@ def show(study: Study, eye: Eye, look: Look, judgement: Judgement) -> None:
     above = st.container()
     view = st.segmented_control(
         "The picture",
-        _VIEWS,
-        default=_VIEWS[0],
+        VIEWS,
+        default=VIEWS[0],
         required=True,
         **kept_input("view"),
         label_visibility="collapsed",
         width="stretch",
     )
     with above:
-        viewer.show(_scene(study, eye, look, view or _VIEWS[0]), "compare")
-    st.html(quality_html(look, judgement, _told(eye, look, view or _VIEWS[0])))
+        viewer.show(_scene(study, eye, look, view or VIEWS[0]), "compare")
+    st.html(quality_html(look, judgement, _told(eye, look, view or VIEWS[0])))
 
 
 def _told(eye: Eye, look: Look, view: str) -> str:
     """What is shown, in a few words."""
-    if view == _VIEWS[0]:
+    if view == VIEWS[0]:
         grade = eye.drawn_grade
         drawn = "" if grade is None else f"drawn with grade {grade}, {GRADES[grade]} · "
         return f"{drawn}{look.pixels[0]} × {look.pixels[1]} px"
@@ -51,7 +51,7 @@ def _told(eye: Eye, look: Look, view: str) -> str:
 
 
 def _scene(study: Study, eye: Eye, look: Look, view: str) -> Scene:
-    taken = view == _VIEWS[0]
+    taken = view == VIEWS[0]
     return Scene(
         eye=f"{eye.key} {view}",
         name=f"{eye.name}, {view}",

@@ -461,7 +461,7 @@ def test_a_method_is_checked_on_the_eye_that_is_looked_at(page):
     assert not app.error
     shown = html_of(app)
     assert "randomized down to layer4" in shown
-    assert "asked about “no DR”" in shown
+    assert "target “no DR”" in shown
     assert shown.count("LRP alpha1-beta0: this method's map") >= 2
 
 
@@ -492,7 +492,7 @@ def test_what_the_study_measured_over_many_eyes_stands_below(monkeypatch, tmp_pa
     monkeypatch.setenv("DR_STUDY", str(folder))
     shown = html_of(AppTest.from_file(ROOT / "pages" / "3_Explain.py", default_timeout=60).run())
     assert "<td>0.91</td><td>0.42</td><td>0.87</td>" in shown
-    assert "this method's map depends little on which grade is asked" in shown
+    assert "this method's map depends little on the target grade" in shown
     assert "the heatmap minus its strongest control" in shown
     assert '<td class="lens-best">+0.20<small>+0.10 to +0.30</small></td>' in shown
 
@@ -509,7 +509,7 @@ def test_a_lesion_painted_out_on_the_page_gives_the_numbers_of_the_experiment(pa
     assert not app.exception
     assert not app.error
     table = html_of(app).split('aria-label="Knock-out"')[1]
-    assert "when as much healthy retina is painted out, 5 times" in table
+    assert "when the same area of healthy retina is painted out, 5 times" in table
     assert "Change of P(severe)" in table
     assert "Change of P(referable: grades 2 to 4)" in table
     shown = dict(re.findall(r'<tr class="lens-removed"><th scope="row">(\w+)</th>(.*?)</tr>', table))

@@ -85,7 +85,7 @@ def test_an_unexpected_error_shows_a_number_and_logs_the_rest(run_home, tiny_stu
     app = run_home(DR_STUDY=tiny_study.path)
     assert not app.exception
     sentence = app.error[0].value
-    assert "Something went wrong" in sentence
+    assert "An unexpected error occurred" in sentence
     assert "secret" not in sentence
     assert sentence.split()[-1].rstrip(".") in caplog.text
 

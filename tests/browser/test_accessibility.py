@@ -16,6 +16,7 @@ PAGES = {
     "Representations": ".js-plotly-plot",
     "Performance": ".lens-eyes",
     "Reproduction": ".lens-claims",
+    "Help": ".st-key-glossary table",
 }
 """Page -> what is there when it is whole."""
 

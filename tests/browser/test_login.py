@@ -230,7 +230,7 @@ def test_what_one_user_sees_and_uploads_answers_to_no_other(signed_in, browser, 
     signed_in.set_input_files("input[type=file]", files)
     expect(signed_in.get_by_text("2 eyes.")).to_be_visible()
     with signed_in.expect_download() as download:
-        signed_in.get_by_role("button", name="Take this table (CSV)").click()
+        signed_in.get_by_role("button", name="Download this table (CSV)").click()
     table = urlsplit(download.value.url).path
     signed_in.goto(guarded + "/Reproduction")
     signed_in.get_by_role("button", name="Report").click()

@@ -91,7 +91,7 @@ def test_many_eyes_are_a_table_and_an_upload_is_never_in_the_link(page, server, 
     expect(page.get_by_text("3 eyes.")).to_be_visible()
     expect(page.locator('.lens-viewer canvas[aria-label*="eye-0.png"]')).to_be_visible()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Take this table (CSV)").click()
+        page.get_by_role("button", name="Download this table (CSV)").click()
     taken = pd.read_csv(download.value.path())
     assert list(taken["eye"].unique()) == ["eye-0.png", "eye-1.png", "eye-2.png"]
     assert len(taken) == 3 * 4

@@ -67,7 +67,7 @@ def test_one_command_makes_the_whole_study(small):
 
 def test_what_is_done_is_not_done_again(small, capsys):
     assert main(given(small)) == 2
-    assert "--resume goes on" in capsys.readouterr().err
+    assert "continue it with --resume" in capsys.readouterr().err
     before = (small / "out" / "report.html").stat().st_mtime_ns
     started = time.monotonic()
     assert main(given(small, "--resume")) == 0

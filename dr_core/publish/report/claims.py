@@ -28,7 +28,7 @@ def show_claims(study: Study, findings: Sequence[Finding]) -> Section:
         "<table><thead><tr><th>where</th><th>claim</th><th>paper</th>"
         f"<th>this study (95 % interval)</th><th>verdict</th><th>on</th></tr></thead><tbody>{rows}</tbody></table>"
         f"<h3>Rules</h3><ul>{''.join(f'<li>{escape(rule)}</li>' for rule in _rules(findings))}</ul>"
-        "<p>Differences are signed so that above 0 speaks for the claim; docs/methods.md has the rules with their "
+        "<p>Differences are signed so that above 0 supports the claim; docs/methods.md has the rules with their "
         "reasons.</p>"
     )
     return Section(title="The paper's claims on this study", html=html, tables=(_claims_table(study, findings),))

@@ -34,7 +34,7 @@ def _faithfulness(study: Study) -> Section | None:
     names = {"setup": "set-up", "method": "order", "value": "area", "interval": "95 % interval", "n": "eyes"}
     caption = (
         "<p>Region perturbation with ROAD filling: mean area between the curves, -1 to 1; above its strongest control, "
-        "the answers rest on what the heatmap marks.</p>"
+        "the answers depend on what the heatmap marks.</p>"
     )
     table = take_columns("faithfulness", rows, names, 3)
     return Section(title=EXPERIMENTS["faithfulness"].label, html=caption + table.html(), tables=(table,))
@@ -81,11 +81,11 @@ def _similarity(study: Study) -> Section | None:
         "setup": "set-up",
         "other": "with",
         "mean": "mean over blocks",
-        "block": "least alike in",
+        "block": "least similar in",
     }
     caption = (
-        "<p>Debiased linear CKA within minibatches, of the same blocks of two set-ups: 1 = alike up to rotation and "
-        "scale, about 0 = nothing shared. It has no interval: a description of these checkpoints and no test.</p>"
+        "<p>Debiased linear CKA within minibatches, of the same blocks of two set-ups: 1 = equal up to rotation and "
+        "scale, about 0 = nothing shared. It has no interval: it describes these checkpoints and is not a test.</p>"
     )
     table = take_columns("similarity", rows, names | {"least": "CKA there", "n": "number"}, 2)
     return Section(title=EXPERIMENTS["similarity"].label, html=caption + table.html(), tables=(table,))

@@ -59,7 +59,7 @@ def show_table3(study: Study) -> Section | None:
     }
     caption = (
         f"<p>The paper: 80 eyes of IDRiD; this study: {eyes} eyes, protocol paper. What the paper calls relevance "
-        "rank accuracy (eq. 3) cannot be reconstructed; beside it stands our recall, which decides nothing "
+        "rank accuracy (eq. 3) cannot be reconstructed; our recall is shown beside it and decides nothing "
         "(docs/methods.md).</p>"
     )
     table = take_columns("table3", rows, names, 4)
@@ -74,8 +74,8 @@ def show_tests(study: Study) -> Section | None:
     clear = rows[rows["p_holm"] < _LEVEL].sort_values("p", kind="stable")
     counts = (
         f"<p>Wilcoxon's signed-rank test of each pair of set-ups on the same eyes: {len(clear)} of {len(rows)} are "
-        f"below {_LEVEL:g} after Holm's correction over all, {int((rows['p'] < _LEVEL).sum())} without it. They are "
-        "tests of the very checkpoints. results/localization_tests.parquet has all.</p>"
+        f"below {_LEVEL:g} after Holm's correction over all, {int((rows['p'] < _LEVEL).sum())} without it. They test "
+        "these very checkpoints. results/localization_tests.parquet has all.</p>"
     )
     clear = clear.assign(
         lesion=clear["lesion"].str.replace("_", " "),
@@ -131,6 +131,6 @@ def show_knockouts(study: Study) -> Section | None:
         lesion=rows["lesion"].str.replace("_", " "),
     )
     names = {"lesion": "lesion", "setup": "set-up", "value": "change", "interval": "95 % interval", "n": "eyes"}
-    names |= {"left_out": "eyes without a matched control, left out", "unlike": "how unlike the controls lie"}
+    names |= {"left_out": "eyes without a matched control, left out", "unlike": "dissimilarity of the controls"}
     table = take_columns("knockout", rows, names, 3)
     return Section(title="Knock-out: change of P(severe) beyond the control", html=table.html(), tables=(table,))

@@ -28,7 +28,7 @@ def show_sources(study: Study) -> Section:
     toml = settings.pop(CONFIGURATION, None)
     html = (
         f"{_stale(study)}<h3>Data sets</h3><ul>{data}</ul>"
-        f"<h3>Who has which role</h3>{_certificate(study)}<h3>Checkpoints</h3><ul>{_checkpoints(study)}</ul>"
+        f"<h3>Roles of the eyes</h3>{_certificate(study)}<h3>Checkpoints</h3><ul>{_checkpoints(study)}</ul>"
         f"<h3>Tables</h3><ul>{_digests(study)}</ul><h3>Computed by</h3>{_computers(study)}"
         f"<h3>Versions</h3><pre>{escape(json.dumps(versions, indent=1))}</pre>"
         f"{'' if toml is None else f'<h3>study.toml</h3><pre>{escape(str(toml))}</pre>'}"

@@ -4,7 +4,7 @@ const LEGEND = { left: 396, step: 62, width: 300 };
 
 function connectFiles(root, data, state) {
   const buttons = root.parentNode.querySelector(".lens-take");
-  buttons.setAttribute("aria-label", "Take the ROC chart");
+  buttons.setAttribute("aria-label", "Download the ROC chart");
   buttons.onclick = async (event) => {
     const kind = event.target.dataset?.kind;
     if (!kind) return;

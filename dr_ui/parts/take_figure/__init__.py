@@ -25,7 +25,7 @@ def buttons_html(title: str, *kinds: str) -> str:
     return f'<div class="lens-take" role="group"><span>{title}</span>{buttons}{status}</div>'
 
 
-FIGURE_BUTTONS = buttons_html("Take this figure", "PNG", "SVG", "CSV")
+FIGURE_BUTTONS = buttons_html("Download this figure", "PNG", "SVG", "CSV")
 
 
 def describe_origin(study: Study) -> dict[str, str]:
@@ -64,7 +64,7 @@ def offer_shown_table(key: str, small: str) -> None:
     """
     study = studies.open_chosen()
     data = {"table": key, "file": f"{study.name}-{key}", "small": small, "origin": describe_origin(study)}
-    _component("table", buttons_html("Take this table", "CSV"))(data=data, key=f"take_{key}")
+    _component("table", buttons_html("Download this table", "CSV"))(data=data, key=f"take_{key}")
 
 
 def offer_table(table: pd.DataFrame, key: str) -> None:
@@ -77,7 +77,7 @@ def offer_table(table: pd.DataFrame, key: str) -> None:
     study = studies.open_chosen()
     origin = describe_origin(study) | _describe_view()  # Streamlit knows the address only while the page is drawn
     st.download_button(
-        "Take this table (CSV)",
+        "Download this table (CSV)",
         lambda: csv_of(with_origin(table, origin)),
         f"{study.name}-{key}.csv",
         "text/csv",
@@ -89,7 +89,7 @@ def offer_table(table: pd.DataFrame, key: str) -> None:
 
 def _describe_view() -> dict[str, str]:
     settings = "; ".join(f"{key}: {', '.join(st.query_params.get_all(key))}" for key in st.query_params)
-    return {"settings": settings or "as the page opens", "link": str(st.context.url or "")}
+    return {"settings": settings or "as when the page opens", "link": str(st.context.url or "")}
 
 
 def with_origin(table: pd.DataFrame, origin: Mapping[str, str]) -> pd.DataFrame:

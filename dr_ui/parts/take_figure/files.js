@@ -6,7 +6,7 @@ const SCALE = 2; // pixels of a PNG for each of the screen
 // Study, checkpoints, program and date as the server gives them, with what the page is set to and its address.
 function origin(known) {
   const given = [...new URLSearchParams(location.search)].map(([name, value]) => `${name}: ${value}`).join("; ");
-  return { ...known, settings: given || "as the page opens", link: location.href };
+  return { ...known, settings: given || "as when the page opens", link: location.href };
 }
 
 function save(blob, name) {

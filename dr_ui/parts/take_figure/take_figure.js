@@ -2,7 +2,7 @@
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".lens-take");
-  root.setAttribute("aria-label", `Take the figure ${data.chart}`);
+  root.setAttribute("aria-label", `Download the figure ${data.chart}`);
   root.onclick = async (event) => {
     const kind = event.target.dataset?.kind;
     if (!kind) return;

@@ -2,7 +2,7 @@
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".lens-take");
-  root.setAttribute("aria-label", `Take the table ${data.table}`);
+  root.setAttribute("aria-label", `Download the table ${data.table}`);
   root.onclick = (event) => {
     if (!event.target.dataset?.kind) return;
     const tables = [...document.querySelectorAll(`.st-key-${CSS.escape(data.table)} table`)];

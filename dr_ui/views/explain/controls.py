@@ -12,6 +12,7 @@ from dr_core.analysis.localization import pool, sample_random_relevance
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
+from dr_ui.eyes.kept import kept
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.views.explain import heatmaps
 
@@ -36,7 +37,7 @@ def controls(specimen: Specimen, study: Study, question: heatmaps.Question) -> d
     return _controls(specimen.view_key, cache.study_stamp(study), question, specimen, study)
 
 
-@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
+@kept(st.cache_resource, 3)
 def _controls(
     key: str, stamp: cache.Stamp, question: heatmaps.Question, _specimen: Specimen, _study: Study
 ) -> dict[str, Controlled]:

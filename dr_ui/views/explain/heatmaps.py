@@ -20,6 +20,7 @@ from dr_core.data.regions import Regions, find_regions
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
+from dr_ui.eyes.kept import kept
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts.viewer import Outline, Picture, Rectangle, trace
 from dr_ui.shell.device import each, model_device
@@ -105,7 +106,7 @@ def prepare(specimen: Specimen, study: Study, protocol: str) -> Prepared:
     return _prepare(specimen.key, preprocessings, rule, specimen)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, scope="session")
+@kept(st.cache_resource, 4)
 def _prepare(key: str, preprocessings: tuple[Preprocessing, ...], rule: MaskRule, _specimen: Specimen) -> Prepared:
     """An eye with its masks; drawing over it reads the masks again, and nothing else."""
     viewed = _view(_specimen.view_key, preprocessings, _specimen)
@@ -200,7 +201,7 @@ def probabilities(specimen: Specimen, study: Study, protocol: str) -> dict[str, 
     return _probabilities(specimen.eye.key, cache.study_stamp(study), protocol, specimen, study)
 
 
-@st.cache_data(max_entries=64, show_spinner=False, scope="session")
+@kept(st.cache_data, 64)
 def _probabilities(
     key: str, stamp: cache.Stamp, protocol: str, _specimen: Specimen, _study: Study
 ) -> dict[str, np.ndarray]:
@@ -265,7 +266,7 @@ def ask(specimen: Specimen, study: Study, question: Question) -> Answers:
     return answers
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, scope="session")
+@kept(st.cache_resource, 4)
 def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, _study: Study) -> Answers:
     asked = replace(question, pooling="")  # one relevance serves all poolings
     found = _relevances(key, stamp, asked, _specimen, _study)
@@ -284,7 +285,7 @@ def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, 
     )
 
 
-@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
+@kept(st.cache_resource, 3)
 def _relevances(
     key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
 ) -> dict[str, torch.Tensor | str]:
@@ -307,7 +308,7 @@ def _relevances(
     return model_device().run(ask_all)
 
 
-@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
+@kept(st.cache_resource, 3)
 def maps_by_class(
     key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
 ) -> dict[str, dict[str, torch.Tensor]]:

@@ -31,6 +31,7 @@ from dr_ui.views.explain import (
     knockouts,
     localization_scores,
     method_sanity,
+    next_case,
 )
 from dr_ui.views.explain.heatmaps import Prepared, Question
 from dr_ui.views.explain.inputs import Choice
@@ -44,7 +45,7 @@ def show(study: Study, choice: Choice) -> None:
     """Show where the models look, and whether it is at the lesions."""
     if not cache.models(study):
         raise missing.no_model_error(study)
-    with st.spinner("Asking the models where they look ..."):
+    with st.spinner("Computing the heatmaps ..."):
         prepared = heatmaps.prepare(choice.specimen, study, choice.question.protocol)
         sentence = heatmaps.ask(choice.specimen, study, choice.question)
     viewer.show(_scene(study, choice, prepared, sentence), "explain")
@@ -58,6 +59,7 @@ def show(study: Study, choice: Choice) -> None:
         knockouts.show(study, choice.specimen, choice.question.target)
     cohort.show(study)
     cohort_faithfulness.show(study)
+    next_case.ask_ahead(study, choice.question)
 
 
 def _missing(study: Study, reasons: Mapping[str, str]) -> list[str]:
@@ -212,8 +214,8 @@ def _nothing_known(choice: Choice) -> str:
     if choice.specimen.masked:
         return "No lesion is chosen: choose at least one above, or draw a region in the viewer."
     return (
-        "Where the lesions of this eye lie is not known, so nothing can be measured yet. Press “draw” in the "
-        "viewer and go around one, or upload lesion masks with the photograph (IDRiD's TIFF or PNG)."
+        "The positions of this eye's lesions are not known, so nothing can be measured yet. Press “draw” in the "
+        "viewer and outline one, or upload lesion masks with the photograph (TIFF or PNG as in IDRiD)."
     )
 
 
@@ -268,7 +270,7 @@ def _method_note(study: Study, choice: Choice) -> str:
         for preprocessing in preprocessings
     )
     return (
-        '<p class="lens-small">Small figures: the strongest control of that model; ▲ the best of the row, only where '
-        f"it beats its own. Measured in the view that the models are shown ({seen}); "
+        '<p class="lens-small">Small numbers: the strongest control of that model; ▲ the best of the row, if above its '
+        f"own control. Measured in the view that the models see ({seen}); "
         f"{inputs.covering(choice.question.protocol)}.</p>"
     )

@@ -51,9 +51,9 @@ def show(study: Study, mine: pd.DataFrame, reading: str) -> None:
         f"{head}<th>spread</th></tr></thead><tbody>{rows}</tbody></table></div>",
         "disagreement",
     )
-    text = "Probability of being positive by each model; spread is the largest minus the smallest, 0 to 1."
+    text = "Each model's probability that the eye is positive; spread is the largest minus the smallest, 0 to 1."
     if not opens:
-        text += " The photographs themselves are not on this machine, so that they cannot be opened."
+        text += " The photographs are not on this machine, so they cannot be opened."
     st.caption(text)
 
 

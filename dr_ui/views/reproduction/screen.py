@@ -48,7 +48,7 @@ _EVERYTHING = "All"
 def show_page(study: Study) -> None:
     """Verdicts, then the numbers side by side."""
     result_tables.rest_on_all_tables()
-    findings = _review(result_tables.results_stamp(study), cache.study_stamp(study), study)
+    findings = find_verdicts(study)
     st.html(_summary_html(study, findings))
     left, right = st.columns([3.2, 1], gap="medium", vertical_alignment="bottom")
     with left:
@@ -68,7 +68,12 @@ def show_page(study: Study) -> None:
     numbers.show(study, findings)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Holding the paper against this study ...")
+def find_verdicts(study: Study) -> list[Finding]:
+    """Every claim's verdict; found once for each state of the study."""
+    return _review(result_tables.results_stamp(study), cache.study_stamp(study), study)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Comparing the paper with this study ...")
 def _review(stamp: result_tables.ResultsStamp, head: cache.Stamp, _study: Study) -> list[Finding]:
     return review_claims(_study)
 

@@ -118,7 +118,7 @@ def _relate(stamp: result_tables.ResultsStamp, data: str, chosen: str, _answers:
 _HOW = (
     "Bars: mean score of the true grade, first set-up minus second, darker for more severe damage; hover for the "
     "95 % interval over patients. Above 0 the first is the more robust. A model that scores higher on clean "
-    "eyes starts above 0, so the clean difference stands at the left."
+    "eyes starts above 0, so the clean difference is shown at the left."
 )
 
 
@@ -153,7 +153,7 @@ def _sentences(study: Study, data: str, pairs: Pairs) -> str:
         lines.append(
             f"<b>{escape(first.label)} scores clearly higher than {escape(second.label)} in {found.higher} of "
             f"{found.cells} combinations of corruption and severity, clearly lower in {found.lower}</b>; {unclear} "
-            "cannot be told apart."
+            "are not distinguishable."
         )
     return "".join(f'<p class="lens-dense">{line}</p>' for line in lines)
 
@@ -166,8 +166,8 @@ def _count(
 
 
 _CLEARLY = (
-    "Clearly: by one joint test of all these differences over patients, the one of the same claim on Reproduction; "
-    "single intervals that leave 0 out are more, some of them by chance. "
+    "Clearly: by one joint test of all these differences over patients, that of the same claim on Reproduction; more "
+    "single intervals exclude 0, some of them by chance. "
 )
 
 
@@ -254,9 +254,9 @@ def _show_measures(study: Study, summary: pd.DataFrame, data: str, chosen: str) 
             '<div class="lens-scroll" tabindex="0" role="region" aria-label="Measures under damage">'
             f'<table class="lens-scores lens-falls"><thead><tr><th scope="col">measure</th>{heads}'
             f"</tr></thead><tbody>{body}</tbody></table></div>"
-            f'<p class="lens-small">Small figures: minus {_label(study, chosen)}, without an interval. Corruption '
+            f'<p class="lens-small">Small numbers: minus {_label(study, chosen)}, without an interval. Corruption '
             f"error: wrong grades under a corruption over those of {_label(study, held)}, below 1 is more robust. "
-            f"Source: results/robustness_summary.parquet, data set {data}; intervals stand in the table.</p>",
+            f"Source: results/robustness_summary.parquet, data set {data}; the table has intervals.</p>",
             "measures",
             f"minus {study.setups[chosen].label if chosen in study.setups else chosen}",
         )

@@ -32,7 +32,7 @@ def test_sanity_comes_with_its_verdict(study):
     html = "".join(f"<h2>{part.title}</h2>{part.html}" for part in list_explanations(study))
     assert "<td>0.91</td><td>0.42</td><td>0.30</td><td>7</td>" in html
     assert "hardly depends on what the late layers have learned" in html
-    assert "map depends on which grade is asked" in html
+    assert "map depends on the target grade" in html
 
 
 def test_faithfulness_names_its_controls(study):
