@@ -56,9 +56,10 @@ def sort_files(files: list[UploadedFile]) -> UploadedEye:
 
 
 def find_masks(photograph: UploadedFile, files: list[UploadedFile]) -> UploadedEye:
-    """The masks that belong to a photograph by their names; nothing is asked. Raises as `sort_files` does."""
+    """The masks that belong to a photograph by their names, the first of each kind; nothing is asked or refused."""
     unnamed = [part for _, part in split_names([file.name for file in files]) if part is None]
-    return _sorted(photograph, _masks_by_name(photograph, files, alone=len(unnamed) == 1))
+    named = _masks_by_name(photograph, files, alone=len(unnamed) == 1)
+    return _sorted(photograph, list(dict(reversed(named)).items()))
 
 
 def _masks_by_name(photograph: UploadedFile, files: list[UploadedFile], *, alone: bool) -> _Masks:

@@ -75,7 +75,7 @@ def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
     case_facts.read_facts(eye, study)
     judgement = cache.judgement(eye, study)
     agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
-    picture, models = st.columns([2, 3.2], gap="small")
+    picture, models = st.columns([1.8, 3.2], gap="small")
     with picture:
         photograph.show(study, eye, cache.look(eye, study), judgement)
         eye_report_button.show(study, masked_eye.specimen_of(eye), point)
