@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -21,6 +21,7 @@ from dr_ui.shell.app_files import find_app_folder
 from dr_ui.shell.navigation import kept_input
 
 _P = ParamSpec("_P")
+_R = TypeVar("_R")
 _LOG = logging.getLogger("dr_lens")
 SHOWN = threading.Event()
 """Set once a page has been drawn since the server started."""
@@ -147,20 +148,25 @@ def _choose_study() -> Study:
         return studies.open_named(st.selectbox("Study", names, **kept_input("study")))
 
 
-def guarded_fragment(run_every: float | None = None) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
+def guarded_fragment(run_every: float | None = None) -> Callable[[Callable[_P, _R]], Callable[_P, _R | None]]:
     """`st.fragment` in which an error that a user can mend is a sentence, as on the page around it.
 
     Streamlit hands whatever a fragment raises to the page as another exception, which would take the page for broken.
 
     Args:
         run_every: Seconds after which it is drawn again; None draws it when one of its inputs changes.
+
+    Returns:
+        Decorator; what it decorates gives None after an error.
     """
 
-    def decorate(draw: Callable[_P, None]) -> Callable[_P, None]:
+    def decorate(draw: Callable[_P, _R]) -> Callable[_P, _R | None]:
         @st.fragment(run_every=run_every)
         @functools.wraps(draw)
-        def guarded(*args: _P.args, **kwargs: _P.kwargs) -> None:
-            _guard(lambda: draw(*args, **kwargs))
+        def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R | None:
+            found: list[_R] = []
+            _guard(lambda: found.append(draw(*args, **kwargs)))
+            return found[0] if found else None
 
         return guarded
 

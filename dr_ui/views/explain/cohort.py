@@ -20,6 +20,7 @@ from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.parts import style, tables
 from dr_ui.shell import missing, result_tables
+from dr_ui.shell.page import guarded_fragment
 from dr_ui.views.explain.knockouts import signed
 
 _SMALL = "95 % interval and control"
@@ -30,7 +31,7 @@ _MEASURES = {"severe": "P(severe)", "referable_2": "P(referable: grades 2 to 4)"
 _PAINTED = {"total": "all lesions", **{lesion: lesion.replace("_", " ") for lesion in LESIONS}}
 
 
-@st.fragment
+@guarded_fragment()
 def show(study: Study) -> None:
     """Show both tables where the study has them, closed at first."""
     summary = result_tables.load_table(study, "localization_summary")

@@ -24,6 +24,7 @@ from dr_ui.parts.plain_text import plain
 from dr_ui.parts.roc_chart import Answers
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
+from dr_ui.shell.page import guarded_fragment
 from dr_ui.views.performance import disagreement, few_labels, groups, measures, patients, trust
 
 _DRAWS = 200
@@ -45,7 +46,7 @@ _ASKED = "performance_asked"
 """Key of the eyes and the reading about which the whole page is."""
 
 
-@st.fragment
+@guarded_fragment()
 def _show_point(study: Study, predictions: pd.DataFrame) -> tuple[pd.DataFrame, Answers, str] | None:
     """What follows the operating point; a fragment, so that nothing else is drawn again when the point moves.
 
