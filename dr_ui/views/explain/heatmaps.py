@@ -148,7 +148,7 @@ def _prepare(key: str, preprocessings: tuple[Preprocessing, ...], rule: MaskRule
 _DRAWN = "drawn"
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, scope="session")
+@kept(st.cache_resource, 4)
 def _view(key: str, preprocessings: tuple[Preprocessing, ...], _specimen: Specimen) -> Prepared:
     """An eye without its masks."""
     image = _specimen.eye.read()
