@@ -73,7 +73,7 @@ def _check_alike(settled: Settled, share: "Share") -> None:
     if any_process(settled == "bf16-mixed", share) != (settled == "bf16-mixed"):
         raise InputError(
             "The processes of this training would compute in different precisions; name the precision: 32-true, or "
-            "bf16-mixed where all machines have it."
+            "bf16-mixed if all machines support it."
         )
 
 

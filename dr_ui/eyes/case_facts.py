@@ -75,7 +75,7 @@ def _recorded_facts(eye: Eye) -> CaseFacts | None:
     if recorded is None:
         return None
     level = LEVELS[recorded.level].label if recorded.level in LEVELS else ""
-    error = "" if recorded.answers else recorded.error or "its table holds no answer about it"
+    error = "" if recorded.answers else recorded.error or "its table holds no answer for it"
     return CaseFacts(warnings=recorded.warnings, level=level, answers=recorded.answers, error=error)
 
 

@@ -29,15 +29,15 @@ def offer_sources(study: Study) -> None:
             format_func=lambda key: result_tables.data_title(study, key),
             key=_SOURCE,
             help=f"With the answers that the study recorded, up to {MOST_LISTED} eyes. Eyes whose pictures are not on "
-            "this machine have answers alone.",
+            "this machine have only answers.",
         )
         st.button("Add these eyes", key="add_test_eyes", on_click=_add_test_eyes, args=(study,), width="stretch")
     file_reader.show_reader(
         "Tables of scores (CSV)",
         "score_tables",
         ["csv"],
-        "What the command score wrote: photographs that are elsewhere, with their answers. A photograph that you "
-        "upload under the same name takes the place of its row.",
+        "Tables written by the command score: answers for photographs stored elsewhere. A photograph uploaded under "
+        "the same name replaces its row.",
         _read_scores,
     )
 
@@ -74,7 +74,7 @@ def find_test_eyes(study: Study, data: str) -> list[ListedEye]:
 
 def _why_absent(eye: RecordedEye, *, opens: bool) -> str:
     if not opens:
-        return f"The picture of {eye.name} is not on this machine; the list holds the answers that were recorded of it."
+        return f"The picture of {eye.name} is not on this machine; the list holds its recorded answers."
     if eye.is_repeated:
         return f"Several eyes of {eye.source} are named {eye.name}; which picture is whose cannot be told."
     return ""
@@ -105,7 +105,7 @@ def _read_scores(file: UploadedFile) -> list[str]:
                 data=eye.source,
                 name=eye.name,
                 recorded=eye,
-                absent=f"The picture of {eye.name} is not here: {eye.source} holds its answers alone. Upload the "
+                absent=f"The picture of {eye.name} is not here: {eye.source} holds only its answers. Upload the "
                 "photograph to see it.",
             )
             for eye in table.eyes

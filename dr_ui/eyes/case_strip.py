@@ -75,7 +75,7 @@ def show_strip(study: Study) -> None:
     """Draw the case list, and what fills it."""
     eyes = case_list.list_cases(study)
     with st.sidebar.container(key="case_list" if eyes else "empty_case_list"):
-        count = f"{_count(len(eyes))}, on every page." if eyes else "Your uploads stand here on every page."
+        count = f"{_count(len(eyes))}, on every page." if eyes else "Your uploads appear here on every page."
         st.html(f'<h2 class="lens-h2">Case list</h2><p class="lens-small">{count}</p>')
         file_reader.show_notes()
         session_form.show_awaited()

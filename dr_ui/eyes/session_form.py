@@ -58,7 +58,7 @@ def offer_session_file(study: Study) -> None:
         "Load a session",
         "session_file",
         ["json", "zip"],
-        "Its eyes join the list, and its choices take the place of yours. Nothing of it is kept on the server.",
+        "Its eyes are added to the list, and its choices replace yours. Nothing of it is kept on the server.",
         _load,
     )
 
@@ -184,10 +184,10 @@ def _find_listed(study: Study, session: SavedSession) -> tuple[list[str], list[L
     scored = dict.fromkeys(eye.data for eye in session.eyes if eye.origin == SCORED)
     here = {one.data for one in case_list.listed_eyes(study)}
     notes = [
-        f"Load the table of scores {name} again: a session file names it only." for name in scored if name not in here
+        f"Load the table of scores {name} again: a session file only names it." for name in scored if name not in here
     ]
     if gone:
         notes.append(f"The study no longer has {len(gone)} of the eyes: {_list(gone)}.")
     if _identify(study).checkpoints != dict(session.study.checkpoints):
-        notes.append("The models are others than those of the session: some checkpoints have changed since.")
+        notes.append("The models differ from those of the session: some checkpoints have changed since.")
     return notes, found

@@ -36,7 +36,7 @@ STEPS = (
     TourStep(
         "2_Robustness.py",
         "Damage",
-        "The same eye as a poor photograph. Move the severity, and see from where on a model changes its decision.",
+        "The same eye as a poor photograph. Move the severity to see at which point a model changes its decision.",
         ".st-key-severity",
     ),
     TourStep(
@@ -49,8 +49,8 @@ STEPS = (
     TourStep(
         "3_Explain.py",
         "The controls",
-        "Any heatmap lies on some lesions by chance. The table holds each model against controls, such as a random "
-        "heatmap and an untrained network: only what exceeds the strongest one says something.",
+        "Any heatmap lies on some lesions by chance. The table compares each model with controls, such as a random "
+        "heatmap and an untrained network: only a score above the strongest control is evidence.",
         ".lens-scores",
     ),
     TourStep(

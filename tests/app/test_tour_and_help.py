@@ -57,7 +57,7 @@ def test_the_help_page_shows_the_glossary_and_finds_a_term(app):
     assert "| relevance mass (RMA) |" in shown
     assert "phantom" not in shown
     app.text_input(key="glossary_search").set_value("no such word").run()
-    assert "No entry has these words." in [caption.value for caption in app.caption]
+    assert "No entry contains these words." in [caption.value for caption in app.caption]
 
 
 def test_a_section_without_an_entry_is_left_out():

@@ -34,7 +34,7 @@ def show_sources(study: Study) -> Section:
         f"{'' if toml is None else f'<h3>study.toml</h3><pre>{escape(str(toml))}</pre>'}"
         f"<h3>Settings</h3><pre class='settings'>{escape(json.dumps(settings, indent=1))}</pre>"
     )
-    return Section(title="What it rests on", html=html)
+    return Section(title="Sources", html=html)
 
 
 def _number(value: float) -> str:

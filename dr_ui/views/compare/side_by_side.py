@@ -38,7 +38,7 @@ def choose_eyes_beside(eyes: Sequence[Eye]) -> list[Eye]:
         max_selections=MOST,
         **unlinked_input(_CHOSEN),
         placeholder=f"choose two to {MOST} eyes",
-        help="Shows these eyes beside each other in the place of the single one.",
+        help="Shows these eyes side by side instead of the single one.",
     )
     return [known[key] for key in keys] if len(keys) > 1 else []
 
@@ -92,7 +92,7 @@ def _answers_html(study: Study, facts: CaseFacts, point: OperatingPoint) -> str:
         for name, setup in study.setups.items()
         if study.has_checkpoint(name)
     )
-    sentence = agreement_sentence(agreement, study.setups) if answered else "<b>No model answers by this reading.</b>"
+    sentence = agreement_sentence(agreement, study.setups) if answered else "<b>No model answers for this reading.</b>"
     return f'<table><tbody>{rows}</tbody></table><p class="lens-small">{sentence}</p>{warnings}'
 
 

@@ -166,9 +166,9 @@ def _show_files(study: Study, choice: Choice, prepared: Prepared) -> None:
             key="save_masks",
             on_click="ignore",
             disabled=not specimen.masked,
-            help="The lesions with what you have drawn, as masks of the photograph's full size, named as IDRiD's "
-            "(eye_MA.tif). Upload them with the photograph to have them back, pixel for pixel. A region that names no "
-            "lesion is not among them.",
+            help="The lesions including your drawings, as masks of the photograph's full size with IDRiD's names "
+            "(eye_MA.tif). Upload them with the photograph to restore them, pixel for pixel. Regions without a "
+            "lesion are not included.",
         )
 
 

@@ -11,7 +11,7 @@ from dr_ui.shell.page import questions
 
 _KEYS = {
     "N, P": "next and previous eye of the case list",
-    "+, -, 0, arrow keys": "in the heatmaps, once one was clicked: zoom in, zoom out, whole eye, move",
+    "+, -, 0, arrow keys": "in the heatmaps, after a click on one: zoom in, zoom out, whole eye, move",
     "L": "there: lesion outlines on and off",
     "Tab, Enter": "the next control, and press it",
 }
@@ -24,7 +24,7 @@ def show_page(study: Study) -> None:
         study: The open study.
     """
     tour.offer_tour()
-    st.html('<h2 class="lens-h2">Which page answers what</h2>')
+    st.html('<h2 class="lens-h2">Which page answers which question</h2>')
     for question in questions():
         st.page_link(f"pages/{question.page}", label=f"**{question.title}**: {question.question}")
     st.html(
@@ -48,7 +48,7 @@ def _show_glossary() -> None:
         with st.container(key="glossary"):
             st.markdown(found)
     else:
-        st.caption("No entry has these words.")
+        st.caption("No entry contains these words.")
 
 
 def find_terms(text: str, searched: str) -> str:

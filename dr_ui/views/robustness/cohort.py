@@ -166,8 +166,8 @@ def _count(
 
 
 _CLEARLY = (
-    "Clearly: by one joint test of all these differences over patients, that of the same claim on Reproduction; more "
-    "single intervals exclude 0, some of them by chance. "
+    "Clearly: by one joint test of all these differences over patients, as for the same claim on Reproduction; more "
+    "single intervals exclude 0, some by chance. "
 )
 
 
