@@ -32,7 +32,7 @@ def show(study: Study) -> None:
         width=320,
     )
     _show_probes(table[table["lesion"] == lesion], study.setups)
-    tables.show_html(_summary_html(table, study.setups), "concepts", "step along the direction")
+    tables.show_html(_summary_html(table, study.setups), "concepts_summary", "step along the direction")
 
 
 def _show_probes(rows: pd.DataFrame, known: Mapping[str, Setup]) -> None:
