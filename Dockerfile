@@ -49,6 +49,7 @@ COPY LICENSE app.py home.py train_cli.py ./
 COPY .streamlit/config.toml .streamlit/
 COPY pages pages
 COPY assets assets
+COPY docs/glossary.md docs/
 COPY dr_cli dr_cli
 COPY dr_core dr_core
 COPY dr_ui dr_ui

@@ -15,7 +15,7 @@ app: .venv/app.stamp  ## open the app in the browser
 	$(BIN)/streamlit run app.py
 
 test: .venv/dev.stamp chromium  ## run every test, in two processes of one thread each
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/dev.stamp  ## check style
 	$(BIN)/ruff check .

@@ -1,8 +1,9 @@
-"""How long a hand waits, in a real browser: from an upload, or a key on a slider, until the page shows the answer.
+"""How long a hand waits, in a real browser: from an address, an upload, or a key, until the page shows the answer.
 
-Starts the real server on the demo study and drives it by Chromium, one user on an otherwise idle machine. Photographs
-are phantoms enlarged to 4288x2848, a new one each time, with three masks of the same size where masks are given. There
-is no peer: a JSON line stands beside its aim where there is one.
+Starts the real server on the demo study and drives it by Chromium, one user on an otherwise idle machine. Each page is
+measured from its address to its answer, in turn with a Streamlit page that writes one line, on a server that has just
+started and later. Photographs are phantoms enlarged to 4288x2848, a new one each time, with three masks of the same
+size where masks are given; these waits have no peer, and a JSON line stands beside its aim where there is one.
 
     python benchmarks/browser.py [--rounds 5]
 """
@@ -17,6 +18,7 @@ import cv2
 import numpy as np
 from compare import encode_photograph, enlarge
 from load import start_server
+from page_times import measure_pages
 from playwright.sync_api import Page, expect, sync_playwright
 
 from dr_core.data.grades import lesion_code, total_lesions
@@ -28,6 +30,7 @@ AIMS = {
     "threshold_to_answers": 0.3,
     "severity_to_answers": 0.5,
     "upload_to_heatmaps": 1.2,
+    "next_case_to_heatmaps": 0.6,
     "upload_with_masks_to_scores": None,
 }
 """Seconds; None where no aim was set."""
@@ -42,13 +45,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    eyes = iter([draw_files(_FIRST_SEED + number) for number in range(3 * (rounds + 1))])
-    with start_server() as (address, _), sync_playwright() as playwright:
+    eyes = iter([draw_files(_FIRST_SEED + number) for number in range(4 * (rounds + 1) + 1)])
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", "--disable-gpu"])
+        for line in measure_pages(browser, rounds):
+            print(json.dumps(line))
         page = browser.new_page(viewport={"width": 1366, "height": 768})
         expect.set_options(timeout=60_000)
-        for name, seconds in measure(page, address, eyes, rounds):
-            print(json.dumps(describe(name, seconds[1:])))  # the first one is a warm-up
+        with start_server() as (address, _):
+            for name, seconds in measure(page, address, eyes, rounds):
+                print(json.dumps(describe(name, seconds[1:])))  # the first one is a warm-up
         browser.close()
 
 
@@ -68,17 +74,21 @@ def measure(page: Page, address: str, eyes: Iterator[list[File]], rounds: int) -
     repeated = range(rounds + 1)
     yield "upload_to_answers", [upload_to_answers(page, address, next(eyes)[:1]) for _ in repeated]
     page.goto(f"{address}/Compare")
+    page.get_by_role("button", name="Operating point").click()
     yield "threshold_to_answers", [press(page, "Referable from", ".lens-agree") for _ in repeated]
     page.goto(f"{address}/Robustness?severity=1")
-    yield "severity_to_answers", [press(page, "How strong", ".lens-damage") for _ in repeated]
+    yield "severity_to_answers", [press(page, "Severity", ".lens-damage") for _ in repeated]
     yield "upload_to_heatmaps", [upload_to_heatmaps(page, address, next(eyes)[:1]) for _ in repeated]
+    give(page, [file for _ in range(rounds + 2) for file in next(eyes)[:1]])
+    yield "next_case_to_heatmaps", [next_case(page) for _ in repeated]
     yield "upload_with_masks_to_scores", [upload_to_heatmaps(page, address, next(eyes)) for _ in repeated]
 
 
 def settle(page: Page) -> None:
     """Wait until the page rests, as a person does who reads it."""
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
-    page.wait_for_timeout(1500)
+    page.wait_for_timeout(500)
+    expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
+    page.wait_for_timeout(1000)
 
 
 def timed(act: Callable[[], None], seen: Callable[[], None]) -> float:
@@ -103,7 +113,7 @@ def upload_to_answers(page: Page, address: str, files: list[File]) -> float:
     before = cards.inner_text()
 
     def seen() -> None:
-        expect(page.locator(f'.lens-photo img[alt*="{files[0]["name"]}"]')).to_be_visible()
+        expect(page.locator(f'.lens-viewer canvas[aria-label*="{files[0]["name"]}"]')).to_be_visible()
         expect(cards).not_to_have_text(before, use_inner_text=True)
 
     return timed(lambda: give(page, files), seen)
@@ -112,7 +122,7 @@ def upload_to_answers(page: Page, address: str, files: list[File]) -> float:
 def upload_to_heatmaps(page: Page, address: str, files: list[File]) -> float:
     """From the upload until four heatmaps, and the scores or the sentence that there are none, are the new eye's."""
     page.goto(f"{address}/Explain?sample=mild")
-    said = page.locator(".lens-said")
+    said = page.locator(".lens-sentence")
     expect(said).to_be_visible()
     settle(page)
     before = said.inner_text()
@@ -125,6 +135,15 @@ def upload_to_heatmaps(page: Page, address: str, files: list[File]) -> float:
             expect(page.get_by_text("is not known").first).to_be_visible()
 
     return timed(lambda: give(page, files), seen)
+
+
+def next_case(page: Page) -> float:
+    """From the button for the next eye of the case list until its heatmaps are there."""
+    caption = page.locator(".lens-viewer figcaption").first
+    settle(page)
+    before = caption.inner_text()
+    step = page.get_by_role("button", name="Next")
+    return timed(step.click, lambda: expect(caption).not_to_have_text(before, use_inner_text=True))
 
 
 def press(page: Page, slider: str, answer: str) -> float:

@@ -31,28 +31,29 @@ def choose_port() -> int:
 
 
 @contextmanager
-def start_server(log: Path | None = None, **environment: str) -> Iterator[tuple[str, int]]:
+def start_server(log: Path | None = None, *, script: str = "app.py", **environment: str) -> Iterator[tuple[str, int]]:
     """Start the app on the demo study.
 
     Args:
         log: Where its output goes; None throws it away.
+        script: What Streamlit runs instead of the app.
         environment: Variables on top of this process's.
 
     Yields:
         Its address and process.
     """
     port = choose_port()
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DR_")}
     with Path(log or os.devnull).open("wb") as output:
         server = subprocess.Popen(command, cwd=ROOT, env=inherited | environment, stdout=output, stderr=output)
         try:
-            for _ in range(120):
+            for _ in range(1200):
                 try:
                     urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2)
                     break
                 except OSError:
-                    time.sleep(0.5)
+                    time.sleep(0.05)
             yield f"http://127.0.0.1:{port}", server.pid
         finally:
             server.terminate()

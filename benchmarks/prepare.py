@@ -1,12 +1,13 @@
 """Preparing photographs and reading batches, against PIL one at a time and a plain PyTorch data set.
 
 `python benchmarks/prepare.py [FOLDER]` measures on the photographs of a folder, such as IDRiD's full-size eyes; without
-one on a drawn eye of 4288x2848 pixels.
+one on a drawn eye of 4288x2848 pixels. Beside the clock, one thread's processor time is measured: of ours, of decoding
+the whole picture alone, and of decoding it as small as ours does. `--work` measures these alone.
 """
 
+import argparse
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,10 +21,11 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from dr_core.data.fundus import encode_jpeg
+from dr_core.data.fundus import encode_jpeg, read_fundus
 from dr_core.data.intake.index import index_eyes
 from dr_core.data.phantom import draw_phantom
-from dr_core.data.prepare import PrepareConfig, prepare_store
+from dr_core.data.prepare import PrepareConfig, prepare_store, prepare_view
+from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import IMAGES, INDEX, NpyAppender, open_store
 
 CORES = min(2, os.cpu_count() or 1)
@@ -56,15 +58,37 @@ def prepare_ours(photographs: list[Path], scratch: Path, size: int) -> float:
     return (last - started) / (PREPARED - done)
 
 
-def prepare_plainly(photographs: list[Path], size: int) -> float:
+def prepare_plainly(photographs: list[Path], size: int, count: int = PEER_PHOTOGRAPHS) -> float:
     """Seconds a photograph: PIL opens, a threshold crops, PIL resizes, one at a time."""
     started = time.perf_counter()
-    for number in range(PEER_PHOTOGRAPHS):
+    for number in range(count):
         with Image.open(photographs[number % len(photographs)]) as picture:
             image = picture.convert("RGB")
         box = image.convert("L").point(lambda level: 255 * (level > 10)).getbbox()
         np.asarray(image.crop(box).resize((size, size), Image.Resampling.BILINEAR))
-    return (time.perf_counter() - started) / PEER_PHOTOGRAPHS
+    return (time.perf_counter() - started) / count
+
+
+def measure_work(photographs: list[Path], size: int) -> None:
+    """Processor seconds a photograph of preparing, and of decoding alone, in turn."""
+    root, preprocessing = photographs[0].parent, Preprocessing(size=size)
+    sides: dict[str, Callable[[Path], object]] = {
+        "ours": lambda path: prepare_view(root, preprocessing, path.name),
+        "decoding": read_fundus,
+        "decoding small": lambda path: read_fundus(path, longest_side=2 * size),
+        "peer": lambda path: prepare_plainly([path], size, 1),
+    }
+    cv2.setNumThreads(1)
+    spent = dict.fromkeys(sides, float("inf"))
+    for _ in range(3):
+        for side, run in sides.items():
+            before = time.process_time()
+            for path in photographs[:8]:
+                run(path)
+            spent[side] = min(spent[side], (time.process_time() - before) / len(photographs[:8]))
+    line = {"name": f"prepare_work_{size}", "unit": "processor s", "times_decoding": spent["ours"] / spent["decoding"]}
+    line["ratio"] = spent["peer"] / spent["ours"]
+    print(json.dumps({key: round(x, 4) if isinstance(x, float) else x for key, x in (line | spent).items()}))
 
 
 class PlainSet(Dataset):
@@ -117,9 +141,17 @@ def report(name: str, ours: float, peer: float, peer_name: str, unit: str, ratio
 
 def main() -> None:
     """Measure everything."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--work", action="store_true", help="processor time alone")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        photographs = find_photographs(Path(sys.argv[1]) if len(sys.argv) > 1 else None, scratch)
+        photographs = find_photographs(options.folder, scratch)
+        for size in (224, 512):
+            measure_work(photographs, size)
+        if options.work:
+            return
         for size in (224, 512):
             peer = min(prepare_plainly(photographs, size) for _ in range(2))
             ours = prepare_ours(photographs, scratch, size)

@@ -41,11 +41,13 @@ from dr_core.data.augment import augment, sample_parameters
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import IMAGES, INDEX, Store, open_store
+from dr_core.devices import Device
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
-from dr_core.training.execution import Device, Execution, Precision, resolve_precision
+from dr_core.training.execution import Execution
 from dr_core.training.loop import Trainer
+from dr_core.training.precision import Precision, resolve_precision
 from dr_core.training.pretraining.method import build_pretraining
 from dr_core.training.pretraining.moco import MOCO, MoCoConfig
 from dr_core.training.pretraining.task import SelfSupervisedTask

@@ -61,7 +61,7 @@ def render_resuming(options: argparse.Namespace, given: Sequence[str]) -> str:
     """
     resume = ["--resume"] if getattr(options, "resume", True) is False else []
     words = shlex.join([*program().split(), *given, *resume])
-    return f"The same command{' with --resume' if resume else ''} goes on where it was. It is: {words}"
+    return f"To resume, run: {words}"
 
 
 def _eyes_words(key: str) -> tuple[str, ...]:

@@ -31,11 +31,11 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     """Add the command to the parser; `summary` stands beside its name."""
     data = commands.add_parser("data", help=summary, description=__doc__)
     actions = data.add_subparsers(required=True, metavar="ACTION")
-    check = actions.add_parser("check", help="hold what is found against what was published; exit code 1 if it differs")
+    check = actions.add_parser("check", help="compare the files with what was published; exit code 1 if they differ")
     _add_source(check)
     check.add_argument("--fast", action="store_true", help="do not open the photographs: unreadable ones stay unseen")
     check.set_defaults(run=_check)
-    prepare = actions.add_parser("prepare", help="decode, crop and resize once; goes on where it was stopped")
+    prepare = actions.add_parser("prepare", help="decode, crop and resize once; resumes where it was stopped")
     _add_source(prepare)
     prepare.add_argument("--out", type=Path, required=True, help="folder of the store")
     prepare.add_argument(
@@ -47,7 +47,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     prepare.add_argument("--size", type=int, help="side in pixels (default: the protocol's, 224 or 512)")
     prepare.add_argument("--split", action="append", help="only this split; may be given again (default: all)")
     prepare.set_defaults(run=_prepare)
-    split = actions.add_parser("split", help="show who would train and who validate, for every training fraction")
+    split = actions.add_parser(
+        "split", help="show which eyes would train and which validate, for every training fraction"
+    )
     _add_source(split)
     split.add_argument("--part", default="train", help="the set's part that is split (default: train, or all)")
     split.add_argument("--seed", type=int, default=0, help="seed of the split (default: 0)")
@@ -71,7 +73,7 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     table.add_argument("--images", default=layout.images, help="folder of the photographs in ROOT (default: ROOT)")
     table.add_argument("--image-column", default=layout.image_column, help="names of the photographs (default: image)")
     table.add_argument("--grade-column", default=layout.grade_column, help="grades 0 to 4 (default: grade)")
-    table.add_argument("--patient-column", help="patients; without it the eyes of one patient count as strangers")
+    table.add_argument("--patient-column", help="patients; without it each eye counts as its own patient")
     table.add_argument("--side-column", help="sides: right, left, OD, OS")
     table.add_argument("--split-column", help="parts of the set")
     table.add_argument(

@@ -13,12 +13,12 @@ _SIZES = {"phantoms": 224, "segmented": 768, "textures": 128}
 
 def add_action(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the action to the parser of `data`."""
-    draw = actions.add_parser("draw", help="draw synthetic data in the place of published data", description=__doc__)
+    draw = actions.add_parser("draw", help="draw synthetic data instead of published data", description=__doc__)
     draw.add_argument(
         "kind",
         choices=_SIZES,
-        help="phantoms: a store of graded eyes, two a patient; segmented: eyes with masks in IDRiD's layout; textures: "
-        "a store in place of ImageNet",
+        help="phantoms: a store of graded eyes, two per patient; segmented: eyes with masks in IDRiD's layout; "
+        "textures: a store in place of ImageNet",
     )
     draw.add_argument("--out", type=Path, required=True, help="folder to write")
     draw.add_argument("--count", type=int, required=True, help="patients (phantoms), eyes (segmented) or images")

@@ -11,8 +11,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
         "demo",
         help=summary,
         description="Draw phantom eyes, train the four set-ups on them and measure everything: `study` with the "
-        "project's own demo.toml. Goes on when stopped. Photographs are measured as well with --set "
-        "data.test.NAME=STORE; they are never trained on.",
+        "project's own demo.toml. Resumes when stopped. With --set data.test.NAME=STORE photographs are measured as "
+        "well; they are never trained on.",
     )
     add_run_options(demo)
     demo.add_argument("--seed", type=int, help="seed of everything (default: 0)")

@@ -40,12 +40,12 @@ def add_command(
             else:
                 parser.add_argument(option, type=Path, required=need.required, help=about)
     parser.add_argument(
-        "--replace", action="store_true", help="a key that means other eyes means these from now on (default: refused)"
+        "--replace", action="store_true", help="let a key of other eyes mean these from now on (default: refused)"
     )
     parser.add_argument(
         "--allow-overlap",
         action="store_true",
-        help="measure eyes that were trained or chosen by, too (default: refused)",
+        help="also measure eyes that were used for training or selection (default: refused)",
     )
     parser.add_argument("--device", default="auto", help="where the models run (default: auto, a GPU if there is one)")
     parser.add_argument("--shard", help="one part of the work, such as 2/8 (default: torchrun's rank, or all)")

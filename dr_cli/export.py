@@ -14,7 +14,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser.add_argument("--study", type=Path, required=True, help="the study's folder")
     parser.add_argument("--setup", required=True, metavar="NAME", help="the set-up")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="a new file, .onnx; a .json lies beside"
+        "--out", type=Path, required=True, metavar="FILE", help="a new file, .onnx; a .json is written beside it"
     )
     parser.set_defaults(run=_run)
 

@@ -25,7 +25,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
         "resumes. On many GPUs: torchrun --nproc-per-node N train_cli.py finetune ...",
     )
     recipe_options.add_common_options(parser)
-    parser.add_argument("--study", type=Path, required=True, help="the study's folder; made where there is none")
+    parser.add_argument("--study", type=Path, required=True, help="the study's folder; created if missing")
     parser.add_argument(
         "--setup", required=True, help=f"{', '.join(SETUPS)} (paper, 3.2), or one that the study declares"
     )
@@ -37,8 +37,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
         default="patient",
         help="patient keeps both eyes together (default); image is what the paper did",
     )
-    known = parser.add_argument_group("roles", "each eye has one role in a study, unless you know why not")
-    known.add_argument("--allow-overlap", action="store_true", help="use eyes that have another role, too")
+    known = parser.add_argument_group("roles", "each eye has one role in a study unless you allow otherwise")
+    known.add_argument("--allow-overlap", action="store_true", help="also use eyes that have another role")
     known.add_argument("--allow-test-split", action="store_true", help="train on eyes that were published for testing")
     start = parser.add_argument_group("start", "IFI without either fetches the published ImageNet weights once")
     start.add_argument("--pretrained", type=Path, metavar="RUN", help="run folder of a pretraining; IWNE-CL needs one")

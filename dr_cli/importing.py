@@ -24,7 +24,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     """Add the command to the parser; `summary` stands beside its name."""
     parser = commands.add_parser("import", help=summary, description=__doc__)
     parser.add_argument("file", type=Path, metavar="FILE", help="weights: .pth, .pt, .tar, .ckpt, .bin or .safetensors")
-    parser.add_argument("--study", type=Path, required=True, help="the study's folder; made where there is none")
+    parser.add_argument("--study", type=Path, required=True, help="the study's folder; created if missing")
     parser.add_argument("--name", required=True, help="name of the set-up, such as lab_swav")
     parser.add_argument("--arch", required=True, help="resnet50, resnet18, ..., or timm/NAME with the extra timm")
     parser.add_argument("--label", help="name of the set-up on pages (default: the name)")
@@ -50,7 +50,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
         "--positive-from",
         type=int,
         choices=[reading.positive_from for reading in READINGS.values()],
-        help="lowest grade that the yes of --outputs referable means",
+        help="lowest grade for which --outputs referable says yes",
     )
     head.add_argument("--head", default="", metavar="NAME", help="its name in the file (default: found by its shape)")
     head.add_argument("--ignore", action="append", default=[], metavar="START", help="leave out names that begin so")
@@ -89,7 +89,7 @@ def _run(options: argparse.Namespace) -> int:
     for note in report.plan.notes:
         say(note)
     if report.compared:
-        say(f"{report.compared} expected answers are given, within {report.difference:.1e}.")
+        say(f"{report.compared} expected answers agree, within {report.difference:.1e}.")
     say(f"{setup.label} is in {report.checkpoint}.")
     give(checkpoint=report.checkpoint, plan=report.plan, compared=report.compared, difference=report.difference)
     return 0

@@ -22,16 +22,16 @@ COMMANDS = {
     "evaluate": "measure the models of a study on prepared eyes",
     "calibrate": "probabilities and thresholds for your own eyes, from labeled ones",
     "spectrum": "eigenvalues of every layer's activations",
-    "robustness": "Figure 4: answers about damaged eyes",
+    "robustness": "Figure 4: predictions for damaged eyes",
     "localize": "Table 3: heatmaps against lesion masks",
-    "score": "answers and heatmaps about any photographs, as a table",
+    "score": "predictions and heatmaps for any photographs, as a table",
     "study": "the whole paper: every set-up, fraction and seed, every figure and table",
     "verify": "what every number of a study came from; everything stale, missing or foreign",
     "report": "one page with every figure, table and verdict of a study",
-    "pack": "a study as one archive with a model card, to give away",
+    "pack": "a study as one archive with a model card, to share",
     "open": "an archive of a study becomes a study again, checked file by file",
     "export": "a set-up as an ONNX file with its preprocessing written down",
-    "tensorboard": "the trainings of a study as TensorBoard reads them",
+    "tensorboard": "the trainings of a study as TensorBoard events",
     "completion": "a script that lets the shell complete commands and options",
 }
 """Command -> what it does. Its module, which has the same name, is imported when it is asked for; one without a module
@@ -77,7 +77,7 @@ def _run(options: argparse.Namespace, given: list[str]) -> tuple[int, str]:
             raise
         first = str(error).splitlines()[0]
         return 2, _complain(
-            f"The GPU failed or has too little memory ({first}). What was finished is kept; give the same command with "
+            f"The GPU failed or has too little memory ({first}). Finished work is kept; repeat the command with "
             "--device cpu, or with fewer images at once."
         )
     except (KeyboardInterrupt, Stopped) as stop:
@@ -108,7 +108,7 @@ def _say(message: str, style: str | None = None) -> None:
 
 def _explain(error: OSError) -> str:
     where = f": {error.filename}" if error.filename else ""
-    return f"{error.strerror or error}{where}. What was finished is kept; mend this and give the same command again."
+    return f"{error.strerror or error}{where}. Finished work is kept; correct this and repeat the command."
 
 
 def build_parser(given: list[str]) -> argparse.ArgumentParser:

@@ -51,7 +51,7 @@ def add_json_option(parser: argparse.ArgumentParser, command: str) -> None:
         for name, below in action.choices.items():
             add_json_option(below, f"{command} {name}")
     if not actions and command not in WITHOUT_RESULTS:
-        about = "print the results as one JSON object; sentences and progress go to standard error"
+        about = "print the results as one JSON object; messages and progress go to standard error"
         parser.add_argument("--json", action="store_true", help=about)
         parser.set_defaults(command=command)
 

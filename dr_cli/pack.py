@@ -18,7 +18,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
         "--push",
         type=parse_address,
         metavar="OWNER/NAME",
-        help="upload it to a repository of a model hub, made private where there is none; needs the extra hub",
+        help="upload it to a repository of a model hub, created as private if missing; needs the extra hub",
     )
     parser.set_defaults(run=_run)
 
@@ -27,9 +27,9 @@ def _run(options: argparse.Namespace) -> None:
     report = pack_study(open_study(options.study), options.out)
     size = sum(one.size for one in report.files)
     say(f"{len(report.files)} files, {size / 1e6:.1f} MB, are in {report.archive}.")
-    say("Names of eyes and patients stand in the tables as they do in the study; see that they may be given away.")
+    say("The tables contain names of eyes and patients; make sure that you may share them.")
     pushed = None
     if options.push is not None:
         pushed = push_archive(report.archive, options.push)
-        say(f"It is at {pushed}. Who may read it is set on the hub; a new repository is private.")
+        say(f"It is at {pushed}. A new repository is private; access is set on the hub.")
     give(archive=report.archive, files=report.files, pushed=None if pushed is None else str(pushed))

@@ -26,7 +26,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
         "pretrain",
         help=summary,
         description="Pretrain an encoder on prepared images, without their grades; or, with --method supervised, on "
-        "images whose table has a column `label`, in the place of ImageNet. The same command resumes. On many GPUs: "
+        "images whose table has a column `label`, instead of ImageNet. The same command resumes. On many GPUs: "
         "torchrun --nproc-per-node N train_cli.py pretrain ...",
     )
     recipe_options.add_common_options(parser)
@@ -37,7 +37,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser.add_argument(
         "--augmentation",
         choices=PRETRAINING_AUGMENTATIONS,
-        help="moco: MoCo v2's two crops; fundus: crops that keep lesions, any angle, no turned hue (default: moco; "
+        help="moco: MoCo v2's two crops; fundus: crops that keep lesions, any angle, no hue shift (default: moco; "
         "supervised has its own)",
     )
     parser.add_argument(

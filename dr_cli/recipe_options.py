@@ -10,12 +10,13 @@ from rich.table import Table
 
 from dr_cli.output import console, give, say
 from dr_core.data.augment import AugmentConfig
-from dr_core.devices import find_job
+from dr_core.devices import Device, find_job
 from dr_core.models.architectures import ARCHITECTURES
 from dr_core.study.run_history import METRICS, read_metrics
-from dr_core.training.execution import Device, Execution, Precision
+from dr_core.training.execution import Execution
 from dr_core.training.loop import Recipe
 from dr_core.training.plan import Plan
+from dr_core.training.precision import Precision
 from dr_core.training.recipes import Preset
 from dr_core.training.schedule import Schedule
 
@@ -34,8 +35,8 @@ LOOP: dict[str, tuple[str, tuple[str, ...]]] = {
 
 FINETUNE: dict[str, tuple[str, tuple[str, ...]]] = LOOP | {
     "patience": ("stop after so many epochs without a better validation AUC; 0 never, as the paper", ()),
-    "class_weighting": ("weight of a grade in the loss (paper: nothing said)", ("none", "inverse", "inverse_root")),
-    "sampling": ("balanced draws every grade equally often (paper: nothing said)", ("natural", "balanced")),
+    "class_weighting": ("weight of a grade in the loss (not in the paper)", ("none", "inverse", "inverse_root")),
+    "sampling": ("balanced draws every grade equally often (not in the paper)", ("natural", "balanced")),
     "small_epochs": ("first epochs on smaller images, for speed; 0 in the paper", ()),
     "small_size": ("side of those images in pixels", ()),
 }
@@ -106,10 +107,10 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         "--contrast",
         choices=("none", "local", "graham"),
         default="none",
-        help="how the network meets the colors; local and graham relative to their surroundings (default: none)",
+        help="color normalization; local and graham are relative to the surroundings (default: none)",
     )
     parser.add_argument("--dry-run", action="store_true", help="time a few steps and print the plan; write nothing")
-    group = parser.add_argument_group("machine", "how it is computed; a stopped training may go on with other values")
+    group = parser.add_argument_group("machine", "computation; a stopped training may be resumed with other values")
     group.add_argument("--device", choices=get_args(Device), default="auto", help="auto takes a GPU if there is one")
     group.add_argument("--compile", action="store_true", help="torch.compile: minutes at first, faster on a GPU then")
     group.add_argument("--no-channels-last", action="store_true", help="channels apart in memory; usually slower")
@@ -143,7 +144,7 @@ def print_plan(title: str, plan: Plan) -> None:
     table = Table(title=f"{title}: nothing was written", show_header=False)
     for name, value in (
         ("images to train on", f"{plan.images:,}"),
-        ("images looked at after each epoch", f"{plan.held_out:,}"),
+        ("images measured after each epoch", f"{plan.held_out:,}"),
         ("epochs", f"{plan.epochs:,}"),
         ("steps", f"{plan.steps:,}"),
         ("computed by", f"{plan.processes} x {plan.device}"),

@@ -38,7 +38,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser.add_argument(
         "--chosen-on", default="", help="key of the eyes of the study on which its thresholds were chosen"
     )
-    parser.add_argument("--ensemble", action="store_true", help="the mean of the set-ups as one more model, too")
+    parser.add_argument("--ensemble", action="store_true", help="also the mean of the set-ups, as one more model")
     parser.add_argument(
         "--flips", action="store_true", help="answers are means over the view and its three flips (four times the work)"
     )
@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     say(f"{summary.photographs} photographs are in {options.out}.")
     for setup, reason in scoring.refused.items():
-        say(f"No answer of {setup}, because: {reason}")
+        say(f"No answer from {setup}, because: {reason}")
     if summary.unreadable:
         say(f"{summary.unreadable} could not be read; the column `error` says why.")
     if summary.unanswered:

@@ -28,7 +28,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser = commands.add_parser("study", help=summary, description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="a TOML file (docs/reproduce.md)")
     add_run_options(parser)
-    parser.add_argument("--resume", action="store_true", help="go on with a study that was begun")
+    parser.add_argument("--resume", action="store_true", help="resume a study")
     parser.set_defaults(run=_run)
 
 
@@ -40,11 +40,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="a value in place of the file's, such as seed=3 or data.draw.patients=20; may be given often",
+        help="override a value of the file, such as seed=3 or data.draw.patients=20; repeatable",
     )
     parser.add_argument("--plan", action="store_true", help="print the cells with estimated time and disk; do nothing")
     parser.add_argument("--only", action="append", metavar="NAME", help="only cells of this name, * for any letters")
-    parser.add_argument("--cluster", choices=("local", "slurm"), default="local", help="who computes (default: local)")
+    parser.add_argument(
+        "--cluster", choices=("local", "slurm"), default="local", help="where cells run (default: local)"
+    )
     parser.add_argument(
         "--at-once", type=int, help="cells side by side on this machine (default: a GPU each, or 2 without a GPU)"
     )
@@ -65,7 +67,7 @@ def run_study(options: argparse.Namespace) -> int:
         _print_plan(config, cells, chosen, options.out)
         return 0
     if (options.out / "grid").is_dir() and not options.resume:
-        raise InputError(f"A study was begun in {options.out}; --resume goes on with it, or choose another folder.")
+        raise InputError(f"A study was begun in {options.out}; continue it with --resume, or choose another folder.")
     executor = _choose_executor(config, options)
     check_roles(config, options.out)
     changes = "".join(f"# set on the command line: {change}\n" for change in options.set)
@@ -155,7 +157,8 @@ def _print_plan(config: StudyConfig, cells: Sequence[Cell], chosen: set[str], ou
     console().print(table)
     say(
         f"Timed on this machine ({rates.device}), {config.arch}: {rates.train:.0f} images a second in training, "
-        f"{rates.forward:.0f} in answering. One cell behind the other; loading and augmentation come on top."
+        f"{rates.forward:.0f} in prediction. Cells run one after the other; loading and augmentation take additional "
+        "time."
     )
     give(
         rates=rates,

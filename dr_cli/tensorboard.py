@@ -17,7 +17,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser = commands.add_parser("tensorboard", help=summary, description=__doc__)
     parser.add_argument("--study", type=Path, required=True, help="the study's folder; nothing is written into it")
     parser.add_argument("--out", type=Path, required=True, help="folder of the events: tensorboard --logdir FOLDER")
-    parser.add_argument("--follow", action="store_true", help="go on with every epoch that ends, until Ctrl-C")
+    parser.add_argument("--follow", action="store_true", help="keep writing every epoch that ends, until Ctrl-C")
     parser.set_defaults(run=_run)
 
 
@@ -31,7 +31,7 @@ def _run(options: argparse.Namespace) -> None:
             _update(writer, written)
     finally:
         writer.close()
-    say(f"{len(written)} trainings are in {options.out}. Look at them: tensorboard --logdir {options.out}")
+    say(f"{len(written)} trainings are in {options.out}. View them: tensorboard --logdir {options.out}")
     give(folder=options.out, epochs=written)
 
 

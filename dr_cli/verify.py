@@ -22,7 +22,7 @@ _TITLES = {
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", summary: str) -> None:
     """Add the command to the parser; `summary` stands beside its name."""
     parser = commands.add_parser(
-        "verify", help=summary, description=f"{__doc__} Exit code 0: all is sound; 1: something is not."
+        "verify", help=summary, description=f"{__doc__} Exit code 0: no problem; 1: a problem was found."
     )
     parser.add_argument("study", type=Path, metavar="STUDY", help="the study's folder")
     parser.set_defaults(run=_run)
@@ -35,7 +35,7 @@ def _run(options: argparse.Namespace) -> int:
     for line in (f"{study.info.title} ({study.path})", *_list_lines(nodes)):
         console().print(line, markup=False)
     unknown = sum(node.state == "unknown" for node in nodes)
-    say(f"{len(nodes)} things looked at: {len(wrong)} are not sound, {unknown} are not known in full.")
+    say(f"{len(nodes)} items checked: {len(wrong)} have a problem, {unknown} are not fully known.")
     give(study=study.name, sound=not wrong, nodes=nodes)
     return int(bool(wrong))
 

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from dr_core.errors import InputError
 
+Device = Literal["auto", "cpu", "cuda"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:

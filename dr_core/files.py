@@ -122,7 +122,7 @@ def read_regular(path: Path, limit: int, name: str = "") -> bytes:
     except (FileNotFoundError, ValueError):  # ValueError: a null character in the path
         raise InputError(f"{name} does not exist; check the spelling of the path.") from None
     except OSError as error:
-        raise InputError(f"{name} cannot be read ({error.strerror}); check what it is and who may read it.") from error
+        raise InputError(f"{name} cannot be read ({error.strerror}); check the path and its permissions.") from error
     if len(content) > limit:
         raise InputError(f"{name} must have at most {_in_words(limit)}; make it smaller.")
     return content

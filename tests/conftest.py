@@ -1,8 +1,14 @@
 """Fixtures of all tests: the real eyes where they exist, and a tiny study of untrained models."""
 
+import functools
+import gc
+import multiprocessing.forkserver
 import os
 import random
+import shutil
 import socket
+import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,14 +16,86 @@ import numpy as np
 import pytest
 import torch
 
+from dr_core.analysis.measures import MEASURES
+from dr_core.data.grades import READINGS
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.experiments.answers import predict_table, summarize
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo, load_model, save_model
 from dr_core.models.setups import SETUPS
-from dr_core.study.folder import DataSet, StudyInfo, write_study_info
+from dr_core.study.folder import DataSet, StudyInfo, open_study, write_study_info
 
 ROOT = Path(__file__).parents[1]
+
+_FORKED = (
+    "dr_cli.data",
+    "dr_cli.experiment",
+    "dr_cli.finetune",
+    "dr_cli.pretrain",
+    "dr_cli.report",
+    "dr_core.data.prepare",
+    "dr_core.training.classification",
+    "dr_core.training.pretraining.task",
+    "sklearn.metrics",
+    "tests.faults.commands",
+)
+"""What workers, cells of a study and stopped commands import: seconds, each time anew."""
+
+
+def _preload(modules, preload=multiprocessing.forkserver.set_forkserver_preload):
+    """One server forks them all in a process of tests, and takes no module that is named after its start."""
+    apps = getattr(sys.modules.get("tests.servers"), "MODULES", ())
+    preload([*dict.fromkeys([*modules, *_FORKED, *apps])])
+
+
+multiprocessing.forkserver.set_forkserver_preload = _preload
+
+
+_LONGEST = (
+    "tests/cli/test_train_cli.py",
+    "tests/app/test_explain.py",
+    "tests/browser/test_accessibility.py",
+    "tests/app/test_load.py",
+    "tests/browser/test_login.py",
+    "tests/cli/test_study_command.py",
+    "tests/faults/test_faults.py",
+    "tests/browser/test_measure_views.py",
+    "tests/app/test_promises.py",
+    "tests/core/training/test_contrastive_learning.py",
+    "tests/app/test_other_setups.py",
+    "tests/test_open_vocabularies.py",
+)
+"""Files that take half a minute and more."""
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first, so that of several processes none is left with one at the end."""
+    places = {ROOT / name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish():
+    """Spare the tests to look, time and again, for what does not change while they run.
+
+    Streamlit searches for garbage after each run of a page, and looks into each installed package for components
+    before an app's first run: half a second a page together. The server of the app does neither (dr_ui.shell.server).
+    """
+    gc.collect()
+    gc.freeze()
+    if "streamlit.testing.v1.app_test" in sys.modules:
+        from streamlit import config
+        from streamlit.components.v2 import manifest_scanner
+
+        config.set_option("runner.postScriptGC", False)
+        manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
+
+
+def pytest_sessionfinish():
+    """Leave nothing behind."""
+    gc.unfreeze()  # otherwise libraries complain, at the very end, of what they never see freed
+    for made in _made.values():
+        made.cleanup()
+    _made.clear()
 
 
 def find_free_port():
@@ -53,11 +131,24 @@ def small_eyes(shared_data):
     return sorted(shared_data.glob("idrid512/*images/*.jpg"))
 
 
+_made = {}
+"""Set-ups and what is measured -> a folder with such a study."""
+
+
 def make_study(folder, setups=None):
     """A whole study whose slim models, the paper's four or others, have random weights; its numbers mean nothing."""
+    setups = tuple(SETUPS.values()) if setups is None else tuple(setups)
+    key = (setups, tuple(MEASURES), tuple(READINGS.values()))
+    if key not in _made:
+        _made[key] = tempfile.TemporaryDirectory(prefix="studies-")
+        _build_study(Path(_made[key].name) / "study", setups)
+    shutil.copytree(Path(_made[key].name) / "study", folder, dirs_exist_ok=True)
+    return open_study(folder)
+
+
+def _build_study(folder, setups):
     import pandas as pd
 
-    setups = tuple(SETUPS.values()) if setups is None else tuple(setups)
     preprocessing = Preprocessing(size=64)
     (folder / "checkpoints").mkdir(parents=True)
     for seed, setup in enumerate(one.name for one in setups):
@@ -81,7 +172,6 @@ def make_study(folder, setups=None):
     predictions = predict_table("noise", models, views, eyes)
     study.write_results("predictions", predictions)
     study.write_results("performance", summarize(predictions))
-    return study
 
 
 @pytest.fixture(scope="session")

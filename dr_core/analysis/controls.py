@@ -60,10 +60,12 @@ CONTROLS: dict[str, Control] = {
         label="the edges of the picture", title="Edges", keeps="where the picture changes, without any network"
     ),
     "class-0": Control(
-        label=f"its own map for “{GRADES[0]}”", title=f"Asked for {GRADES[0]}", keeps="the network, asked the opposite"
+        label=f"its own map for “{GRADES[0]}”", title=f"Map of {GRADES[0]}", keeps="the network, for the opposite grade"
     ),
     "class-others": Control(
-        label="its own mean map for the other grades", title="Mean of other grades", keeps="the network, asked the rest"
+        label="its own mean map for the other grades",
+        title="Mean of other grades",
+        keeps="the network, for the other grades",
     ),
 }
 """The registry: method -> control, from the weakest reason to the strongest."""

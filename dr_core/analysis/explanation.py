@@ -164,7 +164,7 @@ def describe_explanation(explanation: Explanation) -> str:
     """Say where one model's relevance lies, and what the strongest control gets: the sentence of every page."""
     one = explanation
     if one.area.lesions == 0:
-        return f"There are no {one.lesions} in the field of view of this eye: nothing to look at, nothing to measure."
+        return f"There are no {one.lesions} in the field of view of this eye, so there is nothing to measure."
     if not math.isfinite(one.shares.lesions):
         return f"{one.label}: no answer, because its heatmap has no positive relevance in the field of view."
     words = [f"{one.label}: {_places(one.shares, one.lesions)}"]
@@ -190,7 +190,7 @@ def _cautions(one: Explanation) -> list[str]:
     if one.improbable:
         cautions.append(
             f" It explains “{one.grade}”, which {one.label} gives {_percent(one.probability)}: that is not its answer, "
-            "so the heatmap shows only what little speaks for it."
+            "so the heatmap shows only the little evidence for it."
         )
     if one.shares.outside >= _OUTSIDE:
         cautions.append(f" {_percent(one.shares.outside)} of all relevance lies outside the field of view.")

@@ -108,7 +108,7 @@ class Fill:
 FILLS: dict[str, Fill] = {
     "road": Fill(
         label="ROAD",
-        help="Noisy linear imputation: the shape of what was taken away does not show.",
+        help="Noisy linear imputation: the shape of what was removed does not show.",
         apply=impute_road,
     ),
     "inpaint": Fill(
@@ -287,7 +287,7 @@ def describe_faithfulness(label: str, area: float, controls: Sequence[float]) ->
     strongest = max((value for value in controls if np.isfinite(value)), default=float("nan"))
     shown = f"area between the curves {area:+.2f}, strongest control {strongest:+.2f}"
     if np.isnan(strongest):
-        return f"{label}: no control could be drawn, so nothing can be said ({area:+.2f})."
+        return f"{label}: no control could be drawn, so no conclusion is possible ({area:+.2f})."
     if area > strongest and round(area, 2) > round(strongest, 2):
-        return f"{label}: its answer rests on what the heatmap marks more than on what any control marks ({shown})."
-    return f"{label}: its answer rests on what the heatmap marks no more than on what a control marks ({shown})."
+        return f"{label}: its answer depends more on what the heatmap marks than on what any control marks ({shown})."
+    return f"{label}: its answer does not depend more on what the heatmap marks than on what a control marks ({shown})."

@@ -26,7 +26,8 @@ Kind = Literal["removed", "kept_only", "control"]
 KINDS: dict[Kind, str] = {
     "removed": "the lesion is painted out",
     "kept_only": "every other lesion is painted out",
-    "control": "as much healthy retina is painted out, alike in distance from the fovea, brightness and vessels",
+    "control": "the same area of healthy retina is painted out, similar in distance from the fovea, brightness and "
+    "vessels",
 }
 """What is done to an eye, in words."""
 

@@ -107,7 +107,7 @@ def relevance_rank_accuracy(pooled: Tensor, mask: Tensor) -> Tensor:
     Source: Arras et al. 2022, CLEVR-XAI (relevance rank accuracy), which the paper cites as its source.
     """
     pooled, mask = _flatten(pooled, mask)
-    order = pooled.argsort(dim=1, descending=True, stable=True)
+    order = _distinct(pooled).argsort(dim=1, descending=True, stable=True).expand_as(pooled)
     size = mask.sum(dim=1)  # (N,)
     chosen = torch.arange(mask.shape[1], device=mask.device) < size[:, None]  # (N, HW): the first |S| ranks
     hits = (mask.gather(1, order) & chosen).sum(dim=1)
@@ -136,10 +136,15 @@ def relevance_recall(pooled: Tensor, mask: Tensor, percentile: float = 1.0) -> T
     if not 0 <= percentile <= 100:
         raise InputError(f"`percentile` must be between 0 and 100, not {percentile}.")
     pooled, mask = _flatten(pooled, mask)
-    above = pooled > _percentile(pooled, percentile)[:, None]
+    above = pooled > _percentile(_distinct(pooled), percentile)[:, None]
     size = mask.sum(dim=1)
     defined = (size > 0) & (pooled > 0).any(dim=1)
     return ((above & mask).sum(dim=1).double() / size).where(defined, torch.nan)
+
+
+def _distinct(pooled: Tensor) -> Tensor:
+    """The only row of a map that was expanded to many masks, which is then sorted once; otherwise all rows."""
+    return pooled[:1] if pooled.stride(0) == 0 else pooled
 
 
 def _percentile(values: Tensor, percentile: float) -> Tensor:

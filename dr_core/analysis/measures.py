@@ -214,7 +214,7 @@ MEASURES: Registry[Measure] = Registry(
             higher_is_better=True,
             at="at_specificity",
             of_class="positive",
-            summary="Highest share of positive eyes that is found at that specificity or a higher one.",
+            summary="Highest share of positive eyes that are found at that specificity or a higher one.",
         ),
         Measure(
             name="specificity at sensitivity",
@@ -224,7 +224,7 @@ MEASURES: Registry[Measure] = Registry(
             higher_is_better=True,
             at="at_sensitivity",
             of_class="negative",
-            summary="Highest share of negative eyes that is left alone at that sensitivity or a higher one.",
+            summary="Highest share of negative eyes that are not flagged at that sensitivity or a higher one.",
         ),
         Measure(
             name="calibration_error",
@@ -244,7 +244,8 @@ MEASURES: Registry[Measure] = Registry(
             unit="-1 to 1",
             chance=0.0,
             under_damage="five grades",
-            summary="Agreement with the true grades beyond chance; a miss by two grades weighs four times one by one.",
+            summary="Agreement with the true grades beyond chance; an error of two grades weighs four times an error "
+            "of one.",
         ),
         Measure(
             name="accuracy",
@@ -270,7 +271,7 @@ MEASURES: Registry[Measure] = Registry(
             compute=_flip_rate,
             higher_is_better=False,
             reading=FLIP_READING,
-            summary="Share of eyes whose referable decision at 0.5 is another than on the clean eye.",
+            summary="Share of eyes whose referable decision at 0.5 differs from that on the clean eye.",
         ),
         Measure(
             name="corruption error",

@@ -122,13 +122,13 @@ def describe_class_sensitivity(label: str, correlation: float | None) -> str:
             it has none to compare with.
     """
     if correlation is None or np.isnan(correlation):
-        return f"{label}: whether its map depends on the grade that is asked cannot be said here."
+        return f"{label}: whether its map depends on the target grade cannot be determined here."
     shown = f"rank correlation with the maps of other grades {correlation:.2f}, 1 = the same map"
     if correlation >= INSENSITIVE:
-        return f"{label}: this method's map depends little on which grade is asked ({shown})."
+        return f"{label}: this method's map depends little on the target grade ({shown})."
     if correlation > SENSITIVE:
-        return f"{label}: this method's map depends in part on which grade is asked ({shown})."
-    return f"{label}: this method's map depends on which grade is asked ({shown})."
+        return f"{label}: this method's map depends in part on the target grade ({shown})."
+    return f"{label}: this method's map depends on the target grade ({shown})."
 
 
 def describe_cascade(label: str, correlation: float) -> str:

@@ -186,8 +186,8 @@ class DecoderProcesses:
 def too_much_memory(name: str) -> str:
     """What is said of a file whose decoder was refused memory, or ended by itself, which mostly has this reason."""
     return (
-        f"{name} cannot be decoded: it asks for more memory than a picture may take, or its decoder broke down; "
-        "save it as JPEG or PNG."
+        f"{name} cannot be decoded: it asks for more memory than a picture may take, or its decoder crashed; save it "
+        "as JPEG or PNG."
     )
 
 

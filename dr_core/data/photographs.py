@@ -180,8 +180,8 @@ def view_photographs(
                 yield under_way.pop(0).result()
         except BrokenProcessPool as error:
             raise InputError(
-                "A process that decodes photographs was ended by the system, mostly for want of memory; use "
-                "one process. Begun again, it goes on where it was."
+                "A process that decodes photographs was ended by the system, usually for lack of memory; use one "
+                "process. The same command resumes where it stopped."
             ) from error
 
 

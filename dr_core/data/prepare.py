@@ -104,7 +104,7 @@ def _view_all(
     root: Path, paths: pd.Series, config: PrepareConfig, processes: int
 ) -> Iterator[tuple[np.ndarray | None, dict[str, Any]]]:
     """View every photograph, in order; only a few are under way at a time, so that memory stays flat."""
-    view = partial(_view, root, Preprocessing(size=config.size, crop=config.crop))  # type: ignore[arg-type]
+    view = partial(prepare_view, root, Preprocessing(size=config.size, crop=config.crop))  # type: ignore[arg-type]
     remaining = iter(paths)
     with start_workers(processes) as pool:
         under_way = [pool.submit(_view_many, view, chunk) for chunk in _chunks(remaining, 3 * processes)]
@@ -124,8 +124,17 @@ def _view_many(view: partial[Any], paths: list[str]) -> list[tuple[np.ndarray | 
     return [view(path) for path in paths]
 
 
-def _view(root: Path, preprocessing: Preprocessing, path: str) -> tuple[np.ndarray | None, dict[str, Any]]:
-    """Bring one photograph to model size: uint8 (3, S, S), and its line of the journal."""
+def prepare_view(root: Path, preprocessing: Preprocessing, path: str) -> tuple[np.ndarray | None, dict[str, Any]]:
+    """Bring one photograph to model size.
+
+    Args:
+        root: Folder of the photograph.
+        preprocessing: Size and crop.
+        path: The photograph, from there.
+
+    Returns:
+        Uint8 (3, S, S) RGB, None where it cannot be read; and its line of the journal.
+    """
     try:
         image = _read_for(root, path, preprocessing)
     except InputError as error:
@@ -191,8 +200,8 @@ def _is_done(folder: Path, header: dict[str, Any]) -> bool:
     different = [name for name, value in header.items() if stored.get(name) != value]
     if different:
         raise InputError(
-            f"{folder} holds {stored.get('title')} prepared otherwise ({', '.join(different)} differs); choose another "
-            "folder or remove it."
+            f"{folder} holds {stored.get('title')} prepared differently ({', '.join(different)} differs); choose "
+            "another folder or remove it."
         )
     return (folder / INDEX).is_file()
 

@@ -2,17 +2,16 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from kornia.filters import gaussian_blur2d
-from torch import Tensor
 
 from dr_core.data.fundus import FieldOfView, find_field_of_view
 from dr_core.data.fundus.resize import resize_to_field_of_view, squash
 from dr_core.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Color = tuple[float, float, float]
 
@@ -83,6 +82,10 @@ class Preprocessing:
         """
         if self.contrast == "none":
             return view
+        import torch  # not above: a page that names the models need not wait for it
+
+        from dr_core.data.contrast import graham_contrast, local_contrast
+
         pixels = torch.from_numpy(np.ascontiguousarray(view)).permute(2, 0, 1)[None].float() / 255
         if self.contrast == "graham":
             return (graham_contrast(pixels)[0].permute(1, 2, 0) * 255).round().byte().numpy()
@@ -91,12 +94,18 @@ class Preprocessing:
         shown[(contrast == 0).all(axis=2)] = 0
         return shown
 
-    def normalize(self, views: np.ndarray) -> Tensor:
+    def normalize(self, views: np.ndarray) -> "Tensor":
         """Turn views, uint8 (N, S, S, 3), into inputs, float32 (N, 3, S, S)."""
+        import torch
+
         return self.standardize(torch.from_numpy(np.ascontiguousarray(views)).permute(0, 3, 1, 2).float() / 255)
 
-    def standardize(self, pixels: Tensor) -> Tensor:
+    def standardize(self, pixels: "Tensor") -> "Tensor":
         """Turn pixels, float (N, 3, H, W) in [0, 1], on any device, into inputs of the same shape."""
+        import torch
+
+        from dr_core.data.contrast import graham_contrast, local_contrast
+
         if self.contrast == "local":
             pixels = local_contrast(pixels)
         elif self.contrast == "graham":
@@ -105,76 +114,15 @@ class Preprocessing:
         std = torch.tensor(self.std, device=pixels.device)[:, None, None]
         return (pixels - mean) / std
 
-    def __call__(self, image: np.ndarray) -> Tensor:
+    def __call__(self, image: np.ndarray) -> "Tensor":
         """Bring a photograph, uint8 (H, W, 3) RGB, to the model's input, float32 (3, S, S)."""
         return self.normalize(self.to_model_view(image)[None])[0]
-
-
-def local_contrast(pixels: Tensor) -> Tensor:
-    """Express each pixel relative to its surroundings inside the field of view.
-
-    c = (x - m) / (m + 0.1), where m is the mean of the surroundings, about a tenth of the side wide, in which the black
-    surround does not count; then c over the mean of |c| in this eye. Blood and vessels absorb a share of the light, so
-    this is the same for any overall color, under uneven light, and in a hazy picture as in a clear one.
-
-    Args:
-        pixels: Float (N, 3, H, W) in [0, 1].
-
-    Returns:
-        Float (N, 3, H, W), 0 outside the field of view.
-
-    Source: The idea is Graham 2015 (Kaggle diabetic retinopathy competition report), who subtracts the local
-        mean; dividing by it and by the eye's own contrast is ours.
-    """
-    # between two gray levels, so that no device's rounding decides about one
-    bright = (pixels.amax(dim=1, keepdim=True) > (_SURROUND + 0.5) / 255).to(pixels.dtype)
-    field = 1 - F.max_pool2d(1 - bright, 5, stride=1, padding=2)  # without the half-dark rim
-    height, width = pixels.shape[-2:]
-    small = (max(1, height // _POOL), max(1, width // _POOL))
-    mean = _smooth(F.adaptive_avg_pool2d(pixels * field, small))
-    share = _smooth(F.adaptive_avg_pool2d(field, small))
-    mean = F.interpolate(mean / (share + 1e-3), (height, width), mode="bilinear", align_corners=False)
-    contrast = (pixels - mean) / (mean + 0.1) * field
-    typical = contrast.abs().sum(dim=(1, 2, 3), keepdim=True) / (3 * field.sum(dim=(1, 2, 3), keepdim=True) + 1)
-    return contrast / (typical + 0.01)
-
-
-def graham_contrast(pixels: Tensor) -> Tensor:
-    """Subtract the local mean and map it to middle gray, with the outermost tenth of the disc left out.
-
-    Args:
-        pixels: Float (N, 3, S, S) in [0, 1], the square around the field of view.
-
-    Returns:
-        Float (N, 3, S, S) in [0, 1]: 0.5 + 4 (x - m), m a Gaussian mean with a sigma of a thirtieth of the radius;
-        0.5 beyond nine tenths of the radius.
-
-    Source: Graham 2015, Kaggle diabetic retinopathy detection competition report, section 2.
-    """
-    side = pixels.shape[-1]
-    sigma = side / 2 / 30
-    width = 2 * math.ceil(3 * sigma) + 1
-    mean = gaussian_blur2d(pixels, (width, width), (sigma, sigma), border_type="replicate")
-    line = torch.arange(side, device=pixels.device) - (side - 1) / 2
-    inside = line[:, None] ** 2 + line**2 < (0.9 * side / 2) ** 2
-    return torch.where(inside, (0.5 + 4 * (pixels - mean)).clamp(0, 1), 0.5)
-
-
-def _smooth(maps: Tensor) -> Tensor:
-    """Blur by three box filters a tenth of the side wide, which is close to a Gaussian."""
-    width = max(1, min(maps.shape[-2:]) // 10) // 2 * 2 + 1
-    for _ in range(3):
-        maps = F.avg_pool2d(maps, width, stride=1, padding=width // 2, count_include_pad=False)
-    return maps
 
 
 _GRAY, _GRAY_PER_CONTRAST = 128.0, 36.0
 """Gray level of no contrast on a screen, and gray levels for the typical contrast of an eye."""
 
-_POOL = 8
-"""The local mean is taken on maps this many times smaller."""
-
-_SURROUND = 10
+SURROUND = 10
 """Gray level up to which a pixel belongs to the black surround."""
 
 STANDARD_COLOR: tuple[Color, Color] = ((130.0, 75.0, 40.0), (38.0, 24.0, 16.0))
@@ -190,7 +138,7 @@ def standardize_color(view: np.ndarray) -> np.ndarray:
     Returns:
         Uint8 (H, W, 3); the black surround stays as it is.
     """
-    inside = view.max(axis=2) > _SURROUND
+    inside = view.max(axis=2) > SURROUND
     if not inside.any():
         return view.copy()
     pixels = view[inside].astype(np.float32)

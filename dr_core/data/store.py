@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -70,7 +71,8 @@ class FillReport:
     total: int
 
 
-Drawer = Callable[[int], tuple[list[np.ndarray], list[dict[str, object]]]]
+Drawn = tuple[list[np.ndarray], list[dict[str, object]]]
+Drawer = Callable[[int], Drawn]
 """A function of a job's number that gives its images, uint8 (3, S, S), and their rows of the table."""
 
 
@@ -89,7 +91,7 @@ def open_store(folder: Path) -> Store:
     if not (folder / INDEX).is_file():
         begun = "holds no prepared data"
         if (folder / HEADER).is_file():
-            begun = "is not finished yet; preparing it again goes on"
+            begun = "is not finished yet; preparing it again resumes"
         raise InputError(f"{folder} {begun}.", Remedy("prepare data", {"out": str(folder)}))
     try:
         open_regular(folder / IMAGES).close()  # numpy would wait for a pipe
@@ -180,6 +182,10 @@ class NpyAppender:
         np.lib.format.write_array_header_1_0(self._file, header)
 
 
+_FEW = 32
+"""Jobs that are drawn sooner than processes start."""
+
+
 def fill_store(folder: Path, draw: Drawer, jobs: Sequence[int], *, workers: int) -> Iterator[FillReport]:
     """Fill a store with drawn images, in parallel; a complete one is left as it is.
 
@@ -189,7 +195,7 @@ def fill_store(folder: Path, draw: Drawer, jobs: Sequence[int], *, workers: int)
         folder: Where the store lies.
         draw: Draws the images of one job; must be picklable.
         jobs: The jobs, in the order of the store.
-        workers: Number of processes.
+        workers: Number of processes; few jobs are done in this one.
 
     Yields:
         A report after each job.
@@ -199,8 +205,11 @@ def fill_store(folder: Path, draw: Drawer, jobs: Sequence[int], *, workers: int)
     folder.mkdir(parents=True, exist_ok=True)
     images: list[np.ndarray] = []
     rows: list[dict[str, object]] = []
-    with start_workers(workers) as pool:
-        for done, (drawn, described) in enumerate(pool.map(draw, jobs, chunksize=4), start=1):
+    with ExitStack() as stack:
+        results: Iterator[Drawn] = map(draw, jobs)
+        if len(jobs) > _FEW or workers < 1:
+            results = stack.enter_context(start_workers(workers)).map(draw, jobs, chunksize=4)
+        for done, (drawn, described) in enumerate(results, start=1):
             images.extend(drawn)
             rows.extend(described)
             yield FillReport(done, len(jobs))

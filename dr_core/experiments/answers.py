@@ -285,9 +285,7 @@ def compare_performance(predictions: pd.DataFrame, config: MeasureConfig | None 
             if any(first[column] != second[column] for column in first if column != "setup"):
                 continue
             if list(answers["eye"]) != list(others["eye"]):
-                raise InputError(
-                    f"{first['setup']} and {second['setup']} were not asked about the same eyes of {data}."
-                )
+                raise InputError(f"{first['setup']} and {second['setup']} have no answers for the same eyes of {data}.")
             for reading in (one for one in readings_of(answers) if one in readings_of(others)):
                 about = first | {"other": second["setup"], "reading": reading.name}
                 rows.append(about | _compare(answers, others, draws, reading.name))

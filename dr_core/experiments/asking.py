@@ -97,4 +97,4 @@ def name_answers(measured: Mapping[str, pd.DataFrame], runs: Sequence[TrainingRu
 def say_missing(measured: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
     """Sentences on the training runs that give no answer, from the rows of a step."""
     rows = measured[MISSING].to_dict("records") if MISSING in measured else []
-    return tuple(f"No answer of {row['setup']}, because: {row['reason']}" for row in rows)
+    return tuple(f"No answer from {row['setup']}, because: {row['reason']}" for row in rows)

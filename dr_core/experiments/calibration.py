@@ -137,8 +137,8 @@ def check_unseen(study: Study, runs: Sequence[TrainingRun], digest: str) -> None
             used.setdefault(fingerprint, "training")
     if digest in used:
         raise InputError(
-            f"These are the {used[digest]} eyes of the models: on them every model is surer and better than on others. "
-            "Calibrate on eyes that the models have not seen."
+            f"These are the {used[digest]} eyes of the models: on them every model is more certain and more accurate "
+            "than on others. Calibrate on eyes that the models have not seen."
         )
 
 
@@ -167,8 +167,8 @@ def _plan(study: Study, inputs: Inputs, config: MeasureConfig, device: str) -> l
 
 def _say_precision(eyes: int) -> str:
     return (
-        f"Fitted on {eyes} eyes: the calibration error that is given is itself uncertain, see its interval, and holds "
-        "for eyes of this kind alone."
+        f"Fitted on {eyes} eyes: the calibration error is itself uncertain (see its interval) and applies only to eyes "
+        "of this kind."
     )
 
 

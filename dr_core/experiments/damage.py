@@ -26,6 +26,7 @@ from dr_core.errors import InputError
 from dr_core.experiments.answers import ANSWERS
 from dr_core.experiments.settings import describe
 from dr_core.models.checkpoint import LoadedModel
+from dr_core.models.folding import fold_models
 from dr_core.models.prediction import predict_shared
 from dr_core.seeds import derive_seed
 
@@ -105,18 +106,19 @@ def damage_eyes(
     rows = np.arange(len(store)) if rows is None else rows
     if len(rows) == 0 or not models:
         raise InputError("Robustness needs at least one eye and one trained model.")
+    folded = fold_models(models)
     spent, started = 0.0, time.perf_counter()
     for start in range(0, len(rows), _BATCH):
         taken = rows[start : start + _BATCH]
         eyes = store.index.iloc[taken]
         clean = torch.from_numpy(np.ascontiguousarray(store.read(taken))).to(device)
         seeds = [derive_seed(config.seed, "damage", str(eye)) for eye in eyes["eye"]]
-        parts = [_ask(models, clean, eyes, CLEAN, 0.0, device)]
+        parts = [_ask(folded, clean, eyes, CLEAN, 0.0, device)]
         for name, severity in product(config.corruptions, config.severities):
             before = time.perf_counter()
             damaged = corrupt(clean, name, severity, seeds)
             spent += time.perf_counter() - before
-            parts.append(_ask(models, damaged, eyes, name, severity, device))
+            parts.append(_ask(folded, damaged, eyes, name, severity, device))
         found = pd.concat(parts, ignore_index=True)
         found.insert(0, "data", data)
         share = spent / (time.perf_counter() - started)

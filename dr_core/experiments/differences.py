@@ -44,7 +44,7 @@ def measure_differences(
         others, draws = models.pop(reference)
         for setup, (answers, _) in models.items():
             if list(answers["eye"]) != list(others["eye"]):
-                raise InputError(f"{setup} and {reference} were not asked about the same eyes of {data}.")
+                raise InputError(f"{setup} and {reference} have no answers for the same eyes of {data}.")
             about = {"data": data, "setup": setup, "other": reference}
             found = [
                 *_compare_reading(answers, others, draws, reading, config),

@@ -45,9 +45,9 @@ TABLES: dict[str, dict[str, str]] = {
         "seed": "seed of its training run",
         "fraction": "share of the labels that the run used, in percent",
         "rule": "attribution method",
-        "fill": "how what is taken away is filled",
+        "fill": "how removed pixels are filled",
         "method": "lrp for the heatmap itself, else the control that gives the order",
-        "taken": "share of the field of view that is taken away",
+        "taken": "share of the field of view that is removed",
         "most_first": "probability of the target grade, the most relevant first",
         "least_first": "the same, the least relevant first",
         "area": "mean height between the two curves, -1 to 1; the same in all rows of a curve",
@@ -57,7 +57,7 @@ TABLES: dict[str, dict[str, str]] = {
         "seed": "seed of its training run",
         "fraction": "share of the labels that the run used, in percent",
         "rule": "attribution method",
-        "fill": "how what is taken away is filled",
+        "fill": "how removed pixels are filled",
         "method": "lrp, a control, or beyond control: the map minus its strongest control on the same eye",
         "value": "mean area between the curves over the eyes; above 0 = faithful",
         "low": "lower end of the 95 % bootstrap interval over eyes",
@@ -88,7 +88,7 @@ class FaithfulnessConfig:
     rule: str = describe("alpha1_beta0", "attribution method", choices=RULES)
     pooling: str = describe("sum_pos", "how the colors of a heatmap become one value", choices=POOLINGS)
     target: int = describe(TARGET_GRADE, f"grade that is followed; {POSITIVE}: positive of two outputs", least=0)
-    fill: str = describe("road", "how what is taken away is filled", choices=FILLS)
+    fill: str = describe("road", "how removed pixels are filled", choices=FILLS)
     draws: int = describe(1000, "bootstrap draws over eyes")
     seed: int = describe(0, "seed of the random order and the draws")
 
@@ -192,7 +192,7 @@ def _estimate(work: Workload, config: FaithfulnessConfig) -> Cost:
 FAITHFULNESS = Experiment(
     name="faithfulness",
     label="Faithfulness of the heatmaps",
-    question="Do the answers rest on what the heatmaps mark?",
+    question="Do the answers depend on what the heatmaps mark?",
     tables=TABLES,
     needs=(Need(kind="segmented eyes"),),
     config=FaithfulnessConfig,

@@ -163,20 +163,23 @@ def _score_map(
     percentile: float,
 ) -> Iterator[dict[str, object]]:
     """A row for each lesion and score; NaN where there is no map."""
-    pooled = None if relevance is None else pool(relevance, pooling)
-    for lesion, mask in present.items():
-        if pooled is None:
-            scores = dict.fromkeys(list_scores(), float("nan"))
-        else:
-            scores = _scores(pooled, torch.from_numpy(mask)[None], percentile)
+    if not present:
+        return
+    masks = np.stack(list(present.values()))
+    if relevance is None:
+        scores = {name: [float("nan")] * len(masks) for name in list_scores()}
+    else:
+        scores = _scores(pool(relevance, pooling), torch.from_numpy(masks), percentile)
+    for at, (lesion, mask) in enumerate(present.items()):
         share = float(mask.mean())
-        for name, value in scores.items():
-            yield about | {"lesion": lesion, "score": name, "value": value, "share": share}
+        for name, values in scores.items():
+            yield about | {"lesion": lesion, "score": name, "value": values[at], "share": share}
 
 
-def _scores(pooled: torch.Tensor, mask: torch.Tensor, percentile: float) -> dict[str, float]:
-    heatmaps = MaskedHeatmaps(pooled=pooled, mask=mask, percentile=percentile)
-    return {measure.name: measure.compute(heatmaps).item() for measure in measures_of("heatmap")}
+def _scores(pooled: torch.Tensor, masks: torch.Tensor, percentile: float) -> dict[str, list[float]]:
+    """Each score of one heatmap (1, H, W) on each mask of (L, H, W); expanded, it is ranked once for all masks."""
+    heatmaps = MaskedHeatmaps(pooled=pooled.expand(len(masks), -1, -1), mask=masks, percentile=percentile)
+    return {measure.name: measure.compute(heatmaps).tolist() for measure in measures_of("heatmap")}
 
 
 def summarize_localization(scores: pd.DataFrame, config: LocalizeConfig) -> pd.DataFrame:

@@ -262,7 +262,8 @@ _SNAPSHOTS = 10
 PROBE = Experiment(
     name="probe",
     label="Probes of the pretrainings",
-    question="What does an encoder know of DR after so many epochs of pretraining, beside random and ImageNet weights?",
+    question="What does an encoder know about DR after so many epochs of pretraining, beside random and ImageNet "
+    "weights?",
     tables=TABLES,
     needs=(Need(kind="graded eyes"),),
     config=ProbeConfig,

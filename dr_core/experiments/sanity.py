@@ -95,7 +95,7 @@ class SanityConfig:
         choices=RULES,
     )
     target: int = describe(
-        TARGET_GRADE, f"grade whose map is held against the others; {POSITIVE}: positive of two outputs", least=0
+        TARGET_GRADE, f"grade whose map is compared with the others; {POSITIVE}: positive of two outputs", least=0
     )
     draws: int = describe(1000, "bootstrap draws over eyes")
     seed: int = describe(0, "seed of the new weights and the draws")
@@ -242,7 +242,7 @@ def name_step(check: str, step: str) -> str:
     """Name a step for people."""
     if check != CLASSES:
         return f"randomized down to {step}"
-    return f"asked about “{GRADES[int(step)] if step.isdigit() else step}”"
+    return f"target “{GRADES[int(step)] if step.isdigit() else step}”"
 
 
 def _plan(study: Study, inputs: Inputs, config: SanityConfig, device: str) -> list[Step]:
@@ -263,7 +263,7 @@ _MAPS = 11
 SANITY = Experiment(
     name="sanity",
     label="Sanity of the attribution methods",
-    question="Do the heatmaps depend on what the networks have learned, and on the grade that is asked about?",
+    question="Do the heatmaps depend on what the networks have learned, and on the target grade?",
     tables=TABLES,
     needs=(Need(kind="segmented eyes"),),
     config=SanityConfig,

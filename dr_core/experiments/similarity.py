@@ -62,7 +62,7 @@ class SimilarityConfig:
 
     batch_size: int = describe(32, "eyes in a minibatch", least=FEWEST_EYES)
     pooled: bool = describe(False, "compare means over the picture, not every position")
-    seed: int = describe(0, "seed of the dealing of eyes into minibatches", least=0)
+    seed: int = describe(0, "seed of the assignment of eyes to minibatches", least=0)
     limit: int = describe(512, "largest number of eyes, drawn at random; 0 takes all", least=0)
 
 
@@ -275,7 +275,7 @@ def _estimate(work: Workload, config: SimilarityConfig) -> Cost:
 SIMILARITY = Experiment(
     name="similarity",
     label="Similarity of the representations",
-    question="How alike do the set-ups represent the same eyes, block by block?",
+    question="How similarly do the set-ups represent the same eyes, block by block?",
     tables=TABLES,
     needs=(Need(kind="eyes"),),
     config=SimilarityConfig,

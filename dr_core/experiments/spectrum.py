@@ -46,7 +46,7 @@ class SpectrumConfig:
     """
 
     batch_size: int = describe(32, "images per pass", least=1)
-    centered: bool = describe(True, "do not take off the mean of each channel", name="uncentered", negated=True)
+    centered: bool = describe(True, "do not subtract the mean of each channel", name="uncentered", negated=True)
     seed: int = describe(0, "seed of alpha's interval", least=0)
     limit: int = describe(0, "largest number of images; 0 takes all", least=0)
     image_spectra: int = describe(

@@ -3,100 +3,29 @@
 import dataclasses
 import errno
 import json
-import platform
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-import torchvision
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dr_core.data.fundus import find_field_of_view
-from dr_core.data.grades import GRADES, POSITIVE, ReferableFrom, spread_binary, target_label
-from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import MaskRule, scale_mask
 from dr_core.errors import InputError
-from dr_core.files import open_regular, replacing
+from dr_core.files import replacing
 from dr_core.models.architectures import build_without_weights, find_architecture
-from dr_core.models.heads import OUTPUT_COUNTS, Outputs, wrap_head
+from dr_core.models.header import FILE_DEFECTS, HEADER_KEY, OUTPUT_COUNTS, check_length, parse_header
+from dr_core.models.header import HEADER_DEFECTS as HEADER_DEFECTS
+from dr_core.models.header import CheckpointInfo as CheckpointInfo
+from dr_core.models.header import software_versions as software_versions
+from dr_core.models.heads import wrap_head
 from dr_core.models.validity import check_identity, check_weights
 
-SCHEMA = 1
-"""Version of the header; a reader refuses a newer one."""
-
-_HEADER_KEY = "dr_lens"
-
-_MAX_HEADER_BYTES = 2**20
-"""Ours takes 40 KB; safetensors itself would parse 100 MB."""
-
 _TYPES = {"F16", "BF16", "F32", "F64", "I64"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckpointInfo:
-    """Everything that is known of a checkpoint besides its weights.
-
-    Attributes:
-        arch: Name of the architecture, as `find_architecture` takes it.
-        setup: Name of the set-up.
-        preprocessing: How an eye becomes the model's input; holds the input size.
-        validation_auc: AUC of grades 3-4 against 0-2 on the validation eyes, by which this checkpoint was chosen.
-        training_data: What it was trained on, one line for people.
-        data_fingerprint: Digest of the training images and grades.
-        training: The training configuration, plain values.
-        classes: Names of the outputs.
-        versions: Versions of the software that wrote it.
-        schema: Version of the header.
-        outputs: What the last layer gives; anything but a logit for each grade becomes one by a rule of
-            `dr_core.models.heads`.
-        positive_from: Lowest grade of the second of two outputs; 0 where it answers about each of the five grades.
-    """
-
-    arch: str
-    setup: str
-    preprocessing: Preprocessing
-    validation_auc: float
-    training_data: str
-    data_fingerprint: str
-    training: dict[str, Any] = field(default_factory=dict)
-    classes: tuple[str, ...] = GRADES
-    versions: dict[str, str] = field(default_factory=lambda: software_versions())
-    schema: int = SCHEMA
-    outputs: Outputs = "grades"
-    positive_from: ReferableFrom | Literal[0] = 0
-
-    def spread(self, answers: np.ndarray) -> np.ndarray:
-        """Write probabilities of the outputs, float (..., classes), beside the grades, (..., 5): `spread_binary`."""
-        return spread_binary(answers, self.positive_from) if self.positive_from else answers
-
-    def output_of(self, target: int) -> int:
-        """Number of the output that answers for a grade, or for `POSITIVE`.
-
-        Raises:
-            InputError: If there is none: no output stands in for another.
-        """
-        number = 1 if self.positive_from and target == POSITIVE else target
-        if (target == POSITIVE) != bool(self.positive_from) or not 0 <= number < len(self.classes):
-            has = " and ".join(self.classes) if self.positive_from else f"the grades 0 to {len(self.classes) - 1}"
-            count = "two" if self.positive_from else str(len(self.classes))
-            raise InputError(
-                f"No answer for {target_label(target)!r}, because this model has {count} outputs, {has}; ask about "
-                "one of them."
-            )
-        return number
-
-    def can_answer(self, target: int) -> bool:
-        """Whether an output answers for a grade, or for `POSITIVE`."""
-        try:
-            self.output_of(target)
-        except InputError:
-            return False
-        return True
 
 
 @dataclass(frozen=True)
@@ -149,11 +78,6 @@ class LoadedModel:
         return self.info.preprocessing.standardize(views.float() / 255)
 
 
-def software_versions() -> dict[str, str]:
-    """Versions of what a number depends on."""
-    return {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__}
-
-
 def save_model(path: Path, model: nn.Module, info: CheckpointInfo, *, half: bool = False) -> None:
     """Write a checkpoint whole or not at all.
 
@@ -175,7 +99,7 @@ def save_model(path: Path, model: nn.Module, info: CheckpointInfo, *, half: bool
     header = json.dumps(values, sort_keys=True)
     with replacing(path) as temporary:
         try:
-            save_file(_stored_tensors(model, half), temporary, metadata={_HEADER_KEY: header})
+            save_file(_stored_tensors(model, half), temporary, metadata={HEADER_KEY: header})
         except SafetensorError as error:  # so it calls a full disk
             raise OSError(errno.EIO, f"The checkpoint could not be written whole ({error})", path) from error
         temporary.chmod(0o644)  # safetensors writes for its owner alone; a study is read by the server's user, too
@@ -226,28 +150,16 @@ def read_info(path: str | Path) -> CheckpointInfo:
 
 
 def _read(path: Path, *, weights: bool = True) -> tuple[CheckpointInfo, dict[str, Tensor]]:
-    if not path.is_file():
-        raise InputError(f"There is no checkpoint {path}; train the set-up, or put the file back.")
-    _check_length(path)  # opens regular files alone: safetensors would map a device
+    check_length(path)  # opens regular files alone: safetensors would map a device
     try:
         with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(_HEADER_KEY)
-            if header is None:
-                raise InputError(f"{path.name} holds weights but not DR Lens's header; it cannot be rebuilt from them.")
-            info = _parse_header(path, header)
+            info = parse_header(path, file.metadata())
+            find_architecture(info.arch)
             _check_shapes(path, info, file)
             tensors = {name: file.get_tensor(name).float() for name in file.keys()} if weights else {}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except FILE_DEFECTS as error:
         raise InputError(f"{path.name} is not a safetensors file, or is cut off ({error}); write it again.") from error
     return info, {name: _restore_integer(name, tensor) for name, tensor in tensors.items()}
-
-
-def _check_length(path: Path) -> None:
-    """Refuse a header that takes gigabytes to parse, before it is parsed."""
-    with open_regular(path) as file:
-        length = int.from_bytes(file.read(8), "little")
-    if not 2 <= length <= _MAX_HEADER_BYTES:
-        raise InputError(f"{path.name} is not a safetensors file, or is cut off (a header of {length} bytes).")
 
 
 def _check_shapes(path: Path, info: CheckpointInfo, file: Any) -> None:  # noqa: ANN401 - safetensors has no types
@@ -264,50 +176,3 @@ def _check_shapes(path: Path, info: CheckpointInfo, file: Any) -> None:  # noqa:
 
 def _restore_integer(name: str, tensor: Tensor) -> Tensor:
     return tensor.long() if name.endswith("num_batches_tracked") else tensor
-
-
-def _parse_header(path: Path, header: str) -> CheckpointInfo:
-    try:
-        values = json.loads(header)
-        schema = int(values["schema"])
-        if schema > SCHEMA:
-            raise InputError(
-                f"{path.name} was written by a newer DR Lens (schema {schema}, this one reads {SCHEMA}); "
-                "update DR Lens to open it."
-            )
-        values["preprocessing"] = Preprocessing.from_dict(values["preprocessing"])
-        values["classes"] = tuple(values["classes"])
-        info = CheckpointInfo(**values)
-        _check_info(info)
-    except HEADER_DEFECTS as error:
-        raise InputError(f"The header of {path.name} is damaged ({error}); write the checkpoint again.") from error
-    find_architecture(info.arch)
-    return info
-
-
-HEADER_DEFECTS = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What parsing JSON and building dataclasses from it raises where someone tampered with it."""
-
-
-def _check_info(info: CheckpointInfo) -> None:
-    """Raise TypeError or ValueError where a value is not what its field takes; JSON can hold anything."""
-    check_types(info, str, ("arch", "setup", "training_data", "data_fingerprint"))
-    check_types(info, (int, float), ("validation_auc",))
-    check_types(info, dict, ("training", "versions"))
-    if not 1 <= len(info.classes) <= _MAX_CLASSES or not all(isinstance(name, str) for name in info.classes):
-        raise ValueError("classes")
-    if info.outputs not in OUTPUT_COUNTS:
-        raise ValueError("outputs")
-    positive, groups = (1, 2, 3, 4) if info.outputs == "referable" else (0,), len(info.classes)
-    if info.positive_from not in positive or (info.positive_from and groups != OUTPUT_COUNTS["referable"]):
-        raise ValueError("positive_from")
-
-
-_MAX_CLASSES = 1000
-
-
-def check_types(values: object, kind: type | tuple[type, ...], names: Sequence[str]) -> None:
-    """Raise TypeError where an attribute that was read from a file is of another type."""
-    for name in names:
-        if not isinstance(getattr(values, name), kind):
-            raise TypeError(f"{name} of the wrong type")

@@ -2,23 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from itertools import accumulate
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from dr_core.data.grades import GRADES
-
-Outputs = Literal["grades", "cumulative", "regression", "referable"]
-"""What the last layer gives: a logit for each grade; four logits, of "worse than grade 0, 1, 2, 3"; the grade itself, a
-number from 0 to 4; or two logits, of the grades below a certain one and of that grade and the worse ones."""
-
-OUTPUT_COUNTS: Mapping[Outputs, int] = {
-    "grades": len(GRADES),
-    "cumulative": len(GRADES) - 1,
-    "regression": 1,
-    "referable": 2,
-}
+from dr_core.models.header import OUTPUT_COUNTS as OUTPUT_COUNTS
+from dr_core.models.header import Outputs as Outputs
 
 _LEAST = 1e-12
 """Probability that stands for none, so that its logarithm is finite; no softmax changes by more than this."""

@@ -133,7 +133,7 @@ def _download(url: str, part: Path) -> Iterator[DownloadReport]:
             begun += len(block)
             yield DownloadReport(done=begun, total=total)
         if begun < total:
-            raise ConnectionError(f"the connection ended at {begun} of {total} bytes; the same command goes on")
+            raise ConnectionError(f"the connection ended at {begun} of {total} bytes; the same command resumes")
 
 
 def _check_digest(weights: ExternalWeights, part: Path) -> None:

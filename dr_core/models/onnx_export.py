@@ -118,8 +118,8 @@ def describe_model(info: CheckpointInfo) -> dict[str, Any]:
     }
     contrast = {
         "none": "leave the colors as they are",
-        "local": "local contrast as dr_core.data.preprocessing.local_contrast computes it",
-        "graham": "contrast as dr_core.data.preprocessing.graham_contrast computes it",
+        "local": "local contrast as dr_core.data.contrast.local_contrast computes it",
+        "graham": "contrast as dr_core.data.contrast.graham_contrast computes it",
     }
     return {
         "format": "dr-lens onnx",
@@ -187,7 +187,7 @@ def _compare(runtime: ModuleType, model: LoadedModel, content: bytes) -> float:
     difference = float(np.abs(found - expected).max()) if np.isfinite(found).all() else float("inf")
     if found.shape != expected.shape or difference > WITHIN:
         raise InputError(
-            f"ONNX Runtime answers otherwise than PyTorch about {model.info.arch}, by {difference:.1e} where "
+            f"ONNX Runtime's answers differ from PyTorch's for {model.info.arch}, by {difference:.1e} where "
             f"{WITHIN:g} is the limit. Nothing was written."
         )
     return difference

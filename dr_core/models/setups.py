@@ -138,8 +138,8 @@ def _check(setups: Sequence[Setup]) -> None:
     for setup in setups:
         if not _NAME.fullmatch(setup.name):
             raise InputError(
-                "The name of a set-up must begin with a lower-case letter, go on with such letters, digits and _, and "
-                f"have at most 40 characters, not {setup.name!r}."
+                "The name of a set-up must begin with a lower-case letter, continue with such letters, digits and _, "
+                f"and have at most 40 characters, not {setup.name!r}."
             )
         if setup.partner == setup.name:
             raise InputError(f"The partner of {setup.name} must be another set-up, not itself.")

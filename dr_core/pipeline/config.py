@@ -7,6 +7,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 from dr_core.data.augment import PRETRAINING_AUGMENTATIONS
 from dr_core.data.preprocessing import Contrast
+from dr_core.devices import Device
 from dr_core.errors import InputError
 from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.models.architectures import ARCHITECTURES
@@ -14,7 +15,6 @@ from dr_core.models.setups import PAPER, Setup, declare_setups
 from dr_core.pipeline.measures import read_settings
 from dr_core.pipeline.requests import Options
 from dr_core.training.classification import FinetuneConfig
-from dr_core.training.execution import Device
 from dr_core.training.loop import LoopConfig, Recipe
 from dr_core.training.pretraining.registry import METHODS, list_options
 from dr_core.training.recipes import Preset as RecipePreset

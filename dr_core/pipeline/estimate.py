@@ -17,8 +17,8 @@ from dr_core.pipeline.cells import Cell
 from dr_core.pipeline.config import StudyConfig
 from dr_core.pipeline.measures import cost_of
 from dr_core.pipeline.requests import DrawRequest, MeasureRequest, ReportRequest, Training
-from dr_core.training.execution import resolve_precision
 from dr_core.training.jobs.finetune import FinetuneRequest
+from dr_core.training.precision import resolve_precision
 from dr_core.training.pretraining.registry import METHODS
 
 _TIMED = 3

@@ -43,8 +43,13 @@ _QUEUES: dict[str, tuple[str, ...]] = {"slurm": ("squeue", "--noheader", "--jobs
 _LOOK_EVERY, _GIVE_UP_AFTER = 15.0, 60.0
 """Seconds between two looks into the queue, and until a job that is not in it counts as failed."""
 
-_MODULES = ("dr_core.training.classification", "dr_core.training.pretraining.task", "dr_core.experiments.answers")
-"""What nearly every cell imports."""
+_MODULES = (
+    "dr_core.training.classification",
+    "dr_core.training.pretraining.task",
+    "dr_core.experiments.answers",
+    "sklearn.metrics",
+)
+"""What nearly every cell imports, or every finetuning."""
 
 
 class LocalExecutor:

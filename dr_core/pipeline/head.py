@@ -38,7 +38,7 @@ def check_stores(config: StudyConfig) -> None:
     starts = (path for start in config.starts.values() for path in (start.run, start.weights, start.pretrain_data))
     for named in (data.idrid, *starts):
         if named is not None and not named.exists():
-            raise InputError(f"There is no {named}; mend its path in the configuration.")
+            raise InputError(f"There is no {named}; correct its path in the configuration.")
 
 
 def check_roles(config: StudyConfig, out: Path) -> None:
@@ -116,7 +116,7 @@ def describe_study(config: StudyConfig) -> str:
     count = len(config.setups)
     setups = f"{count} set-up{'s' * (count > 1)} ({', '.join(setup.label for setup in config.setups)})"
     if config.preset == "quick":
-        return f"{setups}: every step in minutes; the networks learned next to nothing and prove nothing."
+        return f"{setups}: every step in minutes; the networks learned almost nothing and prove nothing."
     changed = sorted({*config.pretrain, *config.iwne, *config.ifi})
     recipe = "by the paper's recipes" if not changed else f"by the paper's recipes with another {', '.join(changed)}"
     arch = "" if config.arch == "resnet50" else f", with {config.arch} in place of ResNet-50"

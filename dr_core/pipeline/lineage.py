@@ -125,7 +125,7 @@ def digest_content(path: Path) -> str:
     if path.is_file():
         return digest_of(path)
     if not path.is_dir():
-        raise InputError(f"There is no {path}; mend its path in the configuration.")
+        raise InputError(f"There is no {path}; correct its path in the configuration.")
     if is_store(path):
         return digest_store(path)
     if (path / "last.ckpt").is_file():

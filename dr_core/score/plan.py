@@ -196,7 +196,7 @@ def _find_thresholds(study: Study, config: ScoreConfig) -> dict[int, dict[str, f
 
 def _check_ensemble(study: Study, models: Mapping[str, LoadedModel]) -> None:
     if ENSEMBLE in study.setups:
-        raise InputError(f"The study has a set-up named {ENSEMBLE}, so that the mean cannot bear that name.")
+        raise InputError(f"The study has a set-up named {ENSEMBLE}, so the mean cannot have that name.")
     told_apart = [setup for setup, model in models.items() if not model.info.positive_from]
     if len(told_apart) < 2:
         raise InputError(
@@ -285,7 +285,7 @@ def _check_ours(scoring: Scoring) -> None:
     if not is_ours:
         raise InputError(f"{path} was not written by this command; choose another folder.")
     if different:
-        raise InputError(f"{out} was begun otherwise ({', '.join(different)} differ); choose another folder.")
+        raise InputError(f"{out} was begun differently ({', '.join(different)} differ); choose another folder.")
     known = read_journals(scoring.parts, scoring.photographs).names | _names_in(out)
     lost = sorted(known - {photograph.name for photograph in scoring.photographs})
     if lost:

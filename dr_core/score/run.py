@@ -16,6 +16,7 @@ from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 from dr_core.files import defuse_row, held, replacing, write_json
 from dr_core.models.checkpoint import LoadedModel
+from dr_core.models.folding import fold_models
 from dr_core.models.prediction import predict_shared
 from dr_core.models.validity import check_answers
 from dr_core.score.heatmaps import write_heatmaps
@@ -97,6 +98,7 @@ def run_scoring(scoring: Scoring, shard: Shard) -> Iterator[ScoreReport]:
 def _ask(scoring: Scoring, batches: list[list[Photograph]]) -> Iterator[tuple[list[Photograph], list[list[Row]]]]:
     """Decode in other processes, answer in this one, batch after batch: the rows of each photograph."""
     preprocessings = list(dict.fromkeys(_view_preprocessing(model) for model in scoring.models.values()))
+    folded = fold_models(scoring.models)
     explainers = build_explainers(scoring.models, scoring.config.rule) if scoring.config.heatmaps else {}
     for batch, viewed in zip(batches, view_photographs(batches, preprocessings, scoring.config.processes), strict=True):
         readable = {n: view for n, view in enumerate(viewed) if isinstance(view, PhotographView)}
@@ -104,7 +106,7 @@ def _ask(scoring: Scoring, batches: list[list[Photograph]]) -> Iterator[tuple[li
         stacks = (
             {one: np.stack([view.views[n] for view in seen]) for n, one in enumerate(preprocessings)} if seen else {}
         )
-        answers = _answer(scoring, stacks)
+        answers = _answer(scoring, folded, stacks)
         if explainers and seen:
             _write_maps(scoring, explainers, [batch[n] for n in readable], seen, stacks)
         rows: list[list[Row]] = [[{"path": one.name, "error": view}] for one, view in zip(batch, viewed, strict=True)]
@@ -119,11 +121,13 @@ def _view_preprocessing(model: LoadedModel) -> Preprocessing:
     return Preprocessing(size=model.info.preprocessing.size, crop=model.info.preprocessing.crop)
 
 
-def _answer(scoring: Scoring, stacks: Mapping[Preprocessing, np.ndarray]) -> dict[str, np.ndarray]:
+def _answer(
+    scoring: Scoring, models: Mapping[str, LoadedModel], stacks: Mapping[Preprocessing, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Set-up -> float64 (N, 5), as `predict_shared`."""
     answers: dict[str, np.ndarray] = {}
     for preprocessing, views in stacks.items():
-        alike = {setup: model for setup, model in scoring.models.items() if _view_preprocessing(model) == preprocessing}
+        alike = {setup: model for setup, model in models.items() if _view_preprocessing(model) == preprocessing}
         seen = [views[:, ::down, ::right] for down, right in (_FLIPS if scoring.config.flips else _FLIPS[:1])]
         found = [predict_shared(alike, one, scoring.config.batch, scoring.config.device) for one in seen]
         answers |= {setup: np.mean([one[setup] for one in found], axis=0) for setup in alike}

@@ -35,10 +35,10 @@ def advise_checkpoint(study: Study, setup: str) -> Advice:
     label = study.setups[setup].label if setup in study.setups else setup or "any set-up"
     missing = f"The study {study.name} has no checkpoint of {label}."
     if not is_own(study):
-        return Advice(f"{missing} Its other checkpoints were made elsewhere: ask whoever made them for this one.")
+        return Advice(f"{missing} Its other checkpoints were made elsewhere: ask their makers for this one.")
     if study.info.made_by == "study":
         remedy = Remedy("resume study", {"study": str(study.path)})
-        return Advice(f"{missing} Going on with the study trains it.", remedy)
+        return Advice(f"{missing} Resuming the study trains it.", remedy)
     return Advice(missing, Remedy("finetune", {"study": str(study.path), "setup": setup} if setup else {}))
 
 

@@ -5,20 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from dr_core.errors import InputError, Remedy
 from dr_core.files import read_regular, replacing, write_json
-from dr_core.models.checkpoint import (
-    HEADER_DEFECTS,
-    CheckpointInfo,
-    LoadedModel,
-    load_model,
-    read_info,
-    software_versions,
-)
+from dr_core.models.header import HEADER_DEFECTS, CheckpointInfo, software_versions
 from dr_core.models.setups import Setup, declare_setups, parse_setup
 from dr_core.parquet import DEFECTS, read_parquet
 from dr_core.study.head_checks import check_head, explain_missing_head
@@ -32,9 +25,11 @@ from dr_core.study.tables import (
     write_rows,
 )
 
+if TYPE_CHECKING:
+    from dr_core.models.checkpoint import LoadedModel
+
 CONFIGURATION = "configuration"
 """Key of a study's settings under which the TOML file of a whole study stands."""
-
 
 SCHEMA = 2
 """Version of the folder's layout; a reader refuses a newer one. Schema 1 had set-ups of the paper's preset, by name."""
@@ -139,14 +134,18 @@ class Study:
         return self.checkpoint_path(setup).is_file()
 
     def read_checkpoint_info(self, setup: str) -> CheckpointInfo:
-        """Header of a set-up's checkpoint; raises as `load_model` does."""
+        """Header of a set-up's checkpoint whose weights fit it; raises as `load_model` does."""
+        from dr_core.models.checkpoint import read_info  # needs PyTorch, for which Home's first text does not wait
+
         return read_info(self.checkpoint_path(setup))
 
-    def load_model(self, setup: str) -> LoadedModel:
+    def load_model(self, setup: str) -> "LoadedModel":
         """Model of a set-up; raises as `dr_core.models.checkpoint.load_model` does."""
+        from dr_core.models.checkpoint import load_model
+
         return load_model(self.checkpoint_path(setup), setup=setup)
 
-    def load_valid_models(self, device: str = "cpu") -> tuple[dict[str, LoadedModel], dict[str, str]]:
+    def load_valid_models(self, device: str = "cpu") -> tuple[dict[str, "LoadedModel"], dict[str, str]]:
         """Models of the set-ups that have been trained, each for itself.
 
         Args:
@@ -167,7 +166,7 @@ class Study:
                 refused[setup] = str(error)
         return models, refused
 
-    def load_models(self, device: str = "cpu") -> dict[str, LoadedModel]:
+    def load_models(self, device: str = "cpu") -> dict[str, "LoadedModel"]:
         """Models of the set-ups that have been trained, by name, on `device`; raises as `load_model`."""
         models = {setup: self.load_model(setup) for setup in self.setups if self.has_checkpoint(setup)}
         for model in models.values():

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dr_core.errors import Remedy
-from dr_core.models.checkpoint import check_types
+from dr_core.models.header import check_types
 
 if TYPE_CHECKING:
     from dr_core.study.folder import StudyInfo
@@ -40,10 +40,10 @@ def explain_missing_head(path: Path) -> tuple[str, Remedy | None]:
     """Why a folder without head is no study; a remedy only where it would harm nothing that lies there."""
     if any(path.glob("checkpoints/*")) or any(path.glob("results/*")):
         return (
-            f"{path} holds checkpoints or results and no study.json, so nobody can say what they are of; put its "
-            "study.json back.",
+            f"{path} holds checkpoints or results but no study.json, so their origin is unknown; put its study.json "
+            "back.",
             None,
         )
     if (path / "runs").is_dir():
-        return f"{path} is not finished yet: study.json is missing; go on with what began it.", None
+        return f"{path} is not finished yet: study.json is missing; resume the command that began it.", None
     return f"{path} holds no study: study.json is missing.", Remedy("make study", {"out": str(path)})

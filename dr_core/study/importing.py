@@ -145,7 +145,7 @@ def _check_reading(request: ImportRequest, outputs: Outputs) -> None:
     """A yes means certain grades, and only a yes does."""
     if (outputs == "referable") == (request.positive_from is None):
         raise InputError(
-            "Of a head that says yes or no, and of no other, the lowest grade must be given that its yes means: 2 for "
+            "For a head that says yes or no, and for no other, give the lowest grade that its yes means: 2 for "
             "moderate DR or worse (ICDR), 3 for severe DR or worse, 1 for any DR."
         )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dr_core.errors import InputError
 from dr_core.files import digest_file
-from dr_core.models.checkpoint import read_info
+from dr_core.models.header import read_checkpoint_header
 from dr_core.models.setups import MAX_SETUPS
 from dr_core.study.folder import CONFIGURATION, Study, StudyInfo, open_study
 
@@ -109,6 +109,20 @@ def check_page(path: Path, mark: str) -> None:
         raise InputError(f"{path} was not written by DR Lens; move it, or choose another file.")
 
 
+def check_folder(path: Path, mark: str) -> None:
+    """Make sure that files which are to be written into a folder replace files of the same kind, or nothing.
+
+    Args:
+        path: The folder.
+        mark: Name of a file that every folder of this kind has.
+
+    Raises:
+        InputError: If it is a file, or a folder with other things in it.
+    """
+    if path.exists() and not (path / mark).is_file() and not (path.is_dir() and not any(path.iterdir())):
+        raise InputError(f"{path} is not empty and was not written by DR Lens; choose another folder.")
+
+
 def check_vacant(path: Path) -> None:
     """Make sure that a folder which is to be made whole, in one step, takes the place of nothing.
 
@@ -167,4 +181,6 @@ def _is_own(study: Study, checkpoint: Path) -> bool:
     if recorded is not None:
         return recorded == digest_file(checkpoint)
     best = study.path / "runs" / f"{checkpoint.stem}-f100-s{study.info.seed}" / "best.safetensors"
-    return best.is_file() and repr(read_info(best)) == repr(read_info(checkpoint))  # NaN is not equal to itself
+    return best.is_file() and repr(read_checkpoint_header(best)) == repr(
+        read_checkpoint_header(checkpoint)
+    )  # NaN is not equal to itself

@@ -33,7 +33,7 @@ def describe_environment(device: str = "cpu", precision: str = "32-true") -> dic
     on_gpu = device.startswith("cuda") and torch.cuda.is_available()
     return {
         "code": find_code_version(),
-        "processor": _find_processor(),
+        "processor": find_processor(),
         "device": torch.cuda.get_device_name(device) if on_gpu else device,
         "precision": precision,
         "threads": str(torch.get_num_threads()),
@@ -67,7 +67,8 @@ def _ask_git(*words: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _find_processor() -> str:
+def find_processor() -> str:
+    """The processor's model, as it calls itself."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

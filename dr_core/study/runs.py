@@ -4,14 +4,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from dr_core.errors import InputError
-from dr_core.models.checkpoint import LoadedModel, load_model
 from dr_core.study.digests import digest_of
 from dr_core.study.folder import Study
 from dr_core.study.run_history import is_finished
+
+if TYPE_CHECKING:
+    from dr_core.models.checkpoint import LoadedModel
 
 ALL_LABELS = 100
 """Fraction of a training run that used every label, in percent."""
@@ -101,8 +104,10 @@ def runs_with_all_labels(study: Study) -> tuple[TrainingRun, ...]:
     return runs
 
 
-def load_runs(runs: Sequence[TrainingRun], device: str = "cpu") -> dict[str, LoadedModel]:
+def load_runs(runs: Sequence[TrainingRun], device: str = "cpu") -> dict[str, "LoadedModel"]:
     """Models of training runs by the runs' names, on `device`; raises as `dr_core.models.checkpoint.load_model`."""
+    from dr_core.models.checkpoint import load_model  # needs PyTorch, for which a list of runs does not wait
+
     models = {run.name: load_model(run.path, setup=run.setup) for run in runs}
     for model in models.values():
         model.model.to(device)

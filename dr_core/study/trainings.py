@@ -7,7 +7,7 @@ import pandas as pd
 
 from dr_core.data.grades import PAPER_READING
 from dr_core.errors import InputError
-from dr_core.models.checkpoint import read_info
+from dr_core.models.header import read_checkpoint_header
 from dr_core.study.folder import Study
 from dr_core.study.run_history import CONFIG, METRICS, MONITOR, read_metrics, read_object
 from dr_core.study.runs import RunKey, TrainingRun, list_training_runs
@@ -93,7 +93,7 @@ def _describe(study: Study, run: TrainingRun, measured: dict[RunKey, tuple[float
     history, asked = _read_history(study.path / "runs" / f"{run.setup}-f{run.fraction}-s{run.seed}")
     aucs = [line[MONITOR] for line in history if MONITOR in line]
     times = [line["seconds"] for line in history if "seconds" in line]
-    validated = read_info(run.path).validation_auc
+    validated = read_checkpoint_header(run.path).validation_auc
     return {
         "setup": run.setup,
         "fraction": run.fraction,

@@ -1,11 +1,8 @@
 """How a training is computed: on one device, or in many processes that torchrun or SLURM started."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,15 +13,10 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
 
-from dr_core.devices import find_job
+from dr_core.devices import Device, find_job
 from dr_core.errors import InputError
 from dr_core.processes import end_with_launcher
-
-Device = Literal["auto", "cpu", "cuda"]
-
-Precision = Literal["auto", "32-true", "bf16-mixed"]
-
-_CPU_INFO = Path("/proc/cpuinfo")
+from dr_core.training.precision import Precision, Settled, resolve_precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,39 +37,6 @@ class Execution:
     compile: bool = False
 
 
-def resolve_precision(precision: Precision, device: Device) -> Literal["32-true", "bf16-mixed"]:
-    """What `"auto"` stands for on this machine: bf16 where the hardware computes it faster than float32.
-
-    Args:
-        precision: Anything but `"auto"` stays as it is.
-        device: Where it will be computed.
-
-    Returns:
-        `"bf16-mixed"` on a GPU that has it (NVIDIA's Ampere and later) and on a processor that
-        `multiplies_bf16_faster`; otherwise `"32-true"`.
-    """
-    if precision != "auto":
-        return precision
-    if device != "cpu" and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.get_device_capability() >= (8, 0) else "32-true"
-    cpu_info = _CPU_INFO.read_text(encoding="utf-8") if _CPU_INFO.is_file() else ""
-    return "bf16-mixed" if multiplies_bf16_faster(cpu_info) else "32-true"
-
-
-def multiplies_bf16_faster(cpuinfo: str) -> bool:
-    """Whether a processor multiplies more bf16 than float32 numbers at once.
-
-    Intel's do with AMX, AMD's with AVX512-BF16 (Zen 4 and later). Intel's AVX512-BF16 alone multiplies as many as
-    float32: a ResNet-50 trained .75 times as fast as in float32 there (docs/training.md). Others emulate it.
-
-    Args:
-        cpuinfo: What Linux tells in `/proc/cpuinfo`.
-    """
-    line = re.search(r"^flags\s*:(.*)$", cpuinfo, re.MULTILINE)
-    flags = line[1].split() if line else []
-    return "amx_bf16" in flags or ("avx512_bf16" in flags and "AuthenticAMD" in cpuinfo)
-
-
 def start_fabric(precision: Precision, device: Device) -> Fabric:
     """Join the processes of this job, or take one device.
 
@@ -86,7 +45,7 @@ def start_fabric(precision: Precision, device: Device) -> Fabric:
         device: Where it is computed.
 
     Raises:
-        InputError: If a GPU is asked for and there is none.
+        InputError: If a GPU is asked for and there is none, or the processes would compute in different precisions.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("There is no CUDA device here; choose the device cpu, or auto.")
@@ -105,7 +64,17 @@ def start_fabric(precision: Precision, device: Device) -> Fabric:
         precision=settled,
     )
     fabric.launch()
+    _check_alike(settled, Share(fabric.global_rank, fabric.world_size))
     return fabric
+
+
+def _check_alike(settled: Settled, share: "Share") -> None:
+    """Make sure that no process computes in bf16 while another does not, where each chose for its own machine."""
+    if any_process(settled == "bf16-mixed", share) != (settled == "bf16-mixed"):
+        raise InputError(
+            "The processes of this training would compute in different precisions; name the precision: 32-true, or "
+            "bf16-mixed if all machines support it."
+        )
 
 
 @dataclass(frozen=True)

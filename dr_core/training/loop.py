@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
@@ -13,26 +14,25 @@ import torch
 from torch import Tensor
 from torchvision.models.resnet import ResNet
 
+from dr_core.devices import Device
 from dr_core.errors import InputError, Stopped
 from dr_core.seeds import derive_seed, numpy_generator
 from dr_core.study.provenance import describe_environment
 from dr_core.study.run_history import has_stalled
 from dr_core.training.execution import (
-    Device,
     Execution,
-    Precision,
     Share,
     any_process,
     check_parts,
     check_same,
     explaining_failures,
     never,
-    resolve_precision,
     share_buffers,
     start_fabric,
 )
 from dr_core.training.measures import EpochMeasures
 from dr_core.training.optimizer import Optimizer, build_optimizer
+from dr_core.training.precision import Precision, resolve_precision
 from dr_core.training.run_folder import RunFolder
 from dr_core.training.schedule import Schedule, learning_rate
 from dr_core.training.task import Batch, Task
@@ -80,9 +80,17 @@ class LoopConfig:
 Recipe = TypeVar("Recipe", bound=LoopConfig)
 
 
-def settle(config: Recipe, device: Device) -> Recipe:
-    """A recipe as it is computed and written down: with the precision that `"auto"` stands for on this machine."""
-    return dataclasses.replace(config, precision=resolve_precision(config.precision, device))
+def settle(config: Recipe, device: Device, folder: Path | None = None) -> Recipe:
+    """A recipe as it is computed and written down: with the precision that `"auto"` stands for.
+
+    Args:
+        config: The recipe.
+        device: Where it is computed.
+        folder: The training's folder; one that was begun there goes on in its own precision, also on another machine.
+    """
+    begun = RunFolder.read_begun(folder).get("precision") if folder and config.precision == "auto" else None
+    known = begun if begun in ("32-true", "bf16-mixed") else config.precision
+    return dataclasses.replace(config, precision=resolve_precision(known, device))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,6 +63,11 @@ class RunFolder:
         config: dict[str, Any] = read_object(stored)
         return config
 
+    @staticmethod
+    def read_begun(path: Path) -> dict[str, Any]:
+        """What the training in a folder was asked for, plain values; nothing where none was begun."""
+        return read_object(path / CONFIG) if (path / CONFIG).is_file() else {}
+
     def save_state(self, state: dict[str, Any]) -> None:
         """Write the state after an epoch, in one step.
 

@@ -106,6 +106,6 @@ def _find_writer() -> Any:  # noqa: ANN401 - a class of a package that may be mi
     except ModuleNotFoundError as error:
         raise InputError(
             "Writing events for TensorBoard needs the package tensorboardX; install it with: pip install tensorboardX "
-            "(the extra `tensorboard`). The measures stand in metrics.jsonl of every run folder, with or without it."
+            "(the extra `tensorboard`). The measures are in metrics.jsonl of every run folder, with or without it."
         ) from error
     return SummaryWriter

@@ -5,8 +5,9 @@ sessions under the digest of the photograph, which nobody can guess without havi
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -29,16 +30,18 @@ from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 from dr_core.experiments.distance import TABLE, read_references
 from dr_core.experiments.judgement import Judgement, judge, measure_distances
+from dr_core.experiments.recorded import RecordedEye
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.features import last_features
 from dr_core.models.prediction import predict_views
 from dr_core.study.eyes import EyePicture, open_picture
 from dr_core.study.folder import Study, open_study
+from dr_ui.eyes.kept import SAMPLE, kept
 from dr_ui.shell.device import each, model_device
 from dr_ui.shell.result_tables import ResultsStamp, load_table, results_stamp
 
-_SCREEN_SIDE = 800
-"""Longest side of a photograph on the screen, in pixels."""
+_SCREEN_SIDE, _CLOSE_SIDE = 800, 1500
+"""Longest side of a photograph on the screen, and of one that is zoomed into, in pixels."""
 
 _PHANTOM_SIDE, _THUMBNAIL_SIDE = 768, 96
 
@@ -55,8 +58,10 @@ class Eye:
         file: The upload, or None for a sample.
         sample: Grade and seed of a phantom, where it is one.
         published: An eye of a data set with lesion masks, or None.
-        picture: An eye that the study was measured on, or None.
+        opens: Opens the picture of an eye that the study was measured on; None of others.
         link: Its data set and name in a link, where the study was measured on it.
+        recorded: What a table holds of it, or None.
+        absent: Why its picture cannot be had, a sentence; empty where it can.
     """
 
     name: str
@@ -64,8 +69,21 @@ class Eye:
     file: UploadedFile | None = None
     sample: tuple[int, int] = (0, 0)
     published: SegmentedEye | None = None
-    picture: EyePicture | None = None
+    opens: Callable[[], EyePicture] | None = None
     link: str = ""
+    recorded: RecordedEye | None = None
+    absent: str = ""
+
+    @property
+    def picture(self) -> EyePicture | None:
+        """The picture of an eye that the study was measured on, opened when it is looked at; None of others.
+
+        Raises:
+            InputError: If it cannot be had.
+        """
+        if self.absent:
+            raise InputError(self.absent)
+        return None if self.opens is None else self.opens()
 
     def read(self) -> np.ndarray:
         """Pixels, uint8 (H, W, 3); raises as `open` does."""
@@ -81,20 +99,23 @@ class Eye:
             return open_fundus(self.file.getvalue())
         if self.published is not None:
             return FundusFile(image=self.published.read_image())
-        return FundusFile(image=self.picture.image if self.picture is not None else self.draw().image)
+        picture = self.picture
+        return FundusFile(image=self.draw().image if picture is None else picture.image)
 
     @property
     def drawn_grade(self) -> int | None:
         """Grade with which a phantom was drawn; None for a photograph."""
         if self.file is not None or self.published is not None:
             return None
-        if self.picture is not None:
-            return None if self.picture.prepared else self.picture.grade
+        picture = self.picture
+        if picture is not None:
+            return None if picture.prepared else picture.grade
         return self.sample[0]
 
     def find_field(self, image: np.ndarray) -> FieldOfView:
         """Find the field of view; a prepared eye is cut already, and its whole picture counts."""
-        if self.picture is None or not self.picture.prepared:
+        picture = self.picture
+        if picture is None or not picture.prepared:
             return find_field_of_view(image)
         side = image.shape[0]
         middle = (side - 1) / 2
@@ -112,6 +133,7 @@ class Look:
 
     Attributes:
         taken: JPEG for the screen, with the field of view marked.
+        close: The same with more pixels, to zoom into.
         pixels: Width and height of the photograph.
         quality: Its quality.
         views: The eye at model size, uint8 (S, S, 3), for each way in which the study's models see it.
@@ -119,6 +141,7 @@ class Look:
     """
 
     taken: bytes
+    close: bytes
     pixels: tuple[int, int]
     quality: Quality
     views: dict[Preprocessing, np.ndarray]
@@ -138,7 +161,7 @@ def uploaded_eye(file: UploadedFile) -> Eye:
 
 def phantom_eye(name: str, grade: int, seed: int) -> Eye:
     """A phantom that is drawn when it is looked at."""
-    return Eye(name, f"phantom-{grade}-{seed}", sample=(grade, seed))
+    return Eye(name, f"{SAMPLE}{grade}-{seed}", sample=(grade, seed))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -148,9 +171,14 @@ def phantom_thumbnail(grade: int, seed: int) -> bytes:
 
 
 def study_eye(study: Study, data: str, name: str, eyes: pd.DataFrame | None) -> Eye:
-    """An eye that the study was measured on; raises as `dr_core.study.eyes.open_picture` does."""
-    key = f"{study.path}-{study.info.created}-{data}-{name}"
-    return Eye(name, key, picture=_picture(key, study, data, name, eyes), link=f"{data}/{name}")
+    """An eye that the study was measured on; its picture is opened when it is looked at, as `open_picture` does it."""
+    key = study_key(study, data, name)
+    return Eye(name, key, opens=partial(_picture, key, study, data, name, eyes), link=f"{data}/{name}")
+
+
+def study_key(study: Study, data: str, name: str) -> str:
+    """Key of an eye that the study was measured on."""
+    return f"{study.path}-{study.info.created}-{data}-{name}"
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -200,7 +228,7 @@ def unanswered(study: Study, answered: Collection[str]) -> dict[str, str]:
         study: The study.
         answered: Set-ups whose answers there are.
     """
-    silent = dict.fromkeys(models(study), "its answer about this eye is no probability") | refused_models(study)
+    silent = dict.fromkeys(models(study), "its answer for this eye is not a probability") | refused_models(study)
     return {setup: silent[setup] for setup in study.setups if setup in silent and setup not in answered}
 
 
@@ -229,13 +257,14 @@ def predict(study: Study, views: Mapping[Preprocessing, np.ndarray]) -> dict[str
     return model_device().run(ask)
 
 
-@st.cache_data(max_entries=16, show_spinner=False, scope="session")
+@kept(st.cache_data, 16)
 def _look(key: str, preprocessings: tuple[Preprocessing, ...], _eye: Eye) -> Look:
     opened = _eye.open()
     image = opened.image
     field = _eye.find_field(image)
     return Look(
         taken=encode_jpeg(mark_field_of_view(image, field, _SCREEN_SIDE), _SCREEN_SIDE),
+        close=encode_jpeg(mark_field_of_view(image, field, _CLOSE_SIDE), _CLOSE_SIDE),
         pixels=(image.shape[1], image.shape[0]),
         quality=assess_quality(image, field),
         views={preprocessing: preprocessing.to_model_view(image, field) for preprocessing in preprocessings},

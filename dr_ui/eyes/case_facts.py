@@ -1,6 +1,6 @@
 """What this session knows of an eye of its case list: a thumbnail, its quality, and what the models say."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from dr_core.data.fundus import encode_jpeg
+from dr_core.data.fundus.checks import LEVELS
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
@@ -35,13 +36,30 @@ class CaseFacts:
     answers: Mapping[str, np.ndarray] = field(default_factory=dict)
     error: str = ""
 
+    @property
+    def is_outside(self) -> bool:
+        """Whether the picture is outside what the models know."""
+        return self.level == LEVELS["outside"].label
 
-def known_facts(eye: Eye, study: Study) -> CaseFacts | None:
-    """What the session has found of an eye already; nothing is computed."""
-    return _known().get((eye.key, cache.study_stamp(study)))
+
+def known_facts(eyes: Sequence[Eye], study: Study) -> list[CaseFacts | None]:
+    """What the session has found of eyes already, or tables hold of them; nothing is computed."""
+    known, stamp = _known(), cache.study_stamp(study)  # of hundreds of eyes the files are looked at once
+    return [known.get((eye.key, stamp)) or _recorded_facts(eye) for eye in eyes]
 
 
 def find_facts(eye: Eye, study: Study) -> CaseFacts:
+    """What is known of an eye; one of which nothing is known is read, and the models are asked about it."""
+    return known_facts([eye], study)[0] or read_facts(eye, study)
+
+
+def find_all_facts(eyes: Sequence[Eye], study: Study) -> Iterator[CaseFacts]:
+    """`find_facts` of each eye, one after the other."""
+    for eye, facts in zip(eyes, known_facts(eyes, study), strict=True):
+        yield facts or read_facts(eye, study)
+
+
+def read_facts(eye: Eye, study: Study) -> CaseFacts:
     """Read an eye and ask the models about it, once; a file that cannot be read gives its reason."""
     key = (eye.key, cache.study_stamp(study))
     known = _known()
@@ -50,6 +68,15 @@ def find_facts(eye: Eye, study: Study) -> CaseFacts:
             known.pop(next(iter(known)))
         known[key] = _find(eye, study)
     return known[key]
+
+
+def _recorded_facts(eye: Eye) -> CaseFacts | None:
+    recorded = eye.recorded
+    if recorded is None:
+        return None
+    level = LEVELS[recorded.level].label if recorded.level in LEVELS else ""
+    error = "" if recorded.answers else recorded.error or "its table holds no answer for it"
+    return CaseFacts(warnings=recorded.warnings, level=level, answers=recorded.answers, error=error)
 
 
 def _known() -> dict[tuple[str, cache.Stamp], CaseFacts]:
@@ -62,7 +89,7 @@ def _find(eye: Eye, study: Study) -> CaseFacts:
         answers, look, judgement = cache.answers(eye, study), cache.look(eye, study), cache.judgement(eye, study)
     except InputError as error:
         return CaseFacts(error=str(error))
-    reason = "" if answers else "no model's answer about this eye is a probability"
+    reason = "" if answers else "no model's answer for this eye is a probability"
     warnings = tuple(one.sentence for one in judgement.reasons)
     return CaseFacts(
         thumbnail=_shrink(look.taken), warnings=warnings, level=judgement.level.label, answers=answers, error=reason

@@ -1,9 +1,15 @@
-"""The case list: the eyes of a session, uploads and eyes that a study was measured on, the same on every page."""
+"""The case list: the eyes of a session, uploads and eyes that tables hold, the same on every page."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+import pandas as pd
 import streamlit as st
 
-from dr_core.data.intake.lesion_mask import split_name
+from dr_core.data.intake.lesion_mask import split_names
 from dr_core.errors import InputError
+from dr_core.experiments.recorded import RecordedEye
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, chosen, uploads
 from dr_ui.eyes.cache import Eye
@@ -12,36 +18,52 @@ from dr_ui.shell import navigation, result_tables
 LINKED = "eye"
 """Name in a link of an eye that the study was measured on: its data set and its name, with a slash between."""
 
-MOST_STUDY_EYES = 12
-"""Eyes of a study in the list: as many pictures are kept ready; the one that was opened first leaves for a new one."""
+MOST_LISTED = 500
+"""Eyes in the list beside the uploads; the one that came first leaves for a new one."""
 
-_STUDY_EYES, _OPENED = "study_eyes", "opened_link"
+_LISTED, _OPENED = "listed_eyes", "opened_link"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedEye:
+    """An eye of the list that was not uploaded.
+
+    Attributes:
+        data: Key of the study's data set, or name of the table of scores.
+        name: Name of the eye.
+        recorded: What a table holds of it; None of an eye that a link opened.
+        absent: Why its picture cannot be had, a sentence; empty where the study can open it.
+    """
+
+    data: str
+    name: str
+    recorded: RecordedEye | None = None
+    absent: str = ""
+
+    def key(self, study: Study) -> str:
+        """Its key in the list."""
+        return cache.study_key(study, self.data, self.name)
 
 
 def list_cases(study: Study) -> list[Eye]:
-    """The eyes of the session: photographs that were uploaded, then eyes of this study that were opened.
-
-    Raises:
-        InputError: If the study no longer has one of them; it leaves the list.
-    """
-    photographs = [file for file in uploads.kept_files() if split_name(file.name)[1] is None]
+    """The eyes of the session: photographs that were uploaded, then eyes of this study and of tables of scores."""
+    files = uploads.kept_files()
+    named = split_names([file.name for file in files])
+    photographs = [file for file, (_, part) in zip(files, named, strict=True) if part is None]
+    names = {file.name for file in photographs}
+    listed = _listed_eyes(study)
+    eyes = result_tables.load_table(study, "eyes") if listed else None
     return [cache.uploaded_eye(file) for file in photographs] + [
-        _open_or_remove(study, link) for link in list(_study_eyes(study))
+        _make_eye(study, key, one, eyes)
+        for key, one in listed.items()
+        if not (one.absent and PurePosixPath(one.name).name in names)  # the photograph itself is there
     ]
 
 
-def _open_or_remove(study: Study, link: str) -> Eye:
-    try:
-        return open_study_eye(study, link)
-    except InputError:
-        _study_eyes(study).remove(link)  # it is said once, and the other eyes stay
-        raise
-
-
-def open_study_eye(study: Study, link: str) -> Eye:
-    """The eye that a link names; raises as `cache.study_eye` does."""
-    data, _, name = link.partition("/")
-    return cache.study_eye(study, data, name, result_tables.load_table(study, "eyes"))
+def _make_eye(study: Study, key: str, listed: ListedEye, eyes: pd.DataFrame | None) -> Eye:
+    if listed.absent:
+        return Eye(listed.name, key, recorded=listed.recorded, absent=listed.absent)
+    return replace(cache.study_eye(study, listed.data, listed.name, eyes), recorded=listed.recorded)
 
 
 def take_link(study: Study) -> None:
@@ -55,16 +77,34 @@ def take_link(study: Study) -> None:
     if "/" not in link or st.session_state.get(_OPENED) == followed:
         return
     st.session_state[_OPENED] = followed
+    data, _, name = link.partition("/")
     try:
-        eye = open_study_eye(study, link)
+        chosen.select_eye(add_study_eye(study, data, name))
     except InputError:
         del st.query_params[LINKED]  # the page would be lost until the address is typed anew
         raise
-    eyes = _study_eyes(study)
-    if link not in eyes:
-        eyes.append(link)
-        del eyes[:-MOST_STUDY_EYES]
-    chosen.select_eye(eye)
+
+
+def add_study_eye(study: Study, data: str, name: str) -> Eye:
+    """Put an eye that the study was measured on into the list.
+
+    Raises:
+        InputError: If the study has no such eye, or its picture cannot be had.
+    """
+    listed = ListedEye(data=data, name=name)
+    eye = _make_eye(study, listed.key(study), listed, result_tables.load_table(study, "eyes"))
+    eye.open()
+    if eye.key not in _listed_eyes(study):
+        add_listed(study, [listed])
+    return eye
+
+
+def add_listed(study: Study, eyes: Iterable[ListedEye]) -> None:
+    """Put eyes at the end of the list; what it held of them before is replaced."""
+    listed = _listed_eyes(study)
+    listed |= {one.key(study): one for one in eyes}
+    for key in list(listed)[:-MOST_LISTED]:
+        del listed[key]
 
 
 def current_case(study: Study) -> Eye | None:
@@ -86,20 +126,24 @@ def remove_case(study: Study, eye: Eye) -> None:
     """Take an eye out of the list; an upload's bytes go with it."""
     if eye.file is not None:
         uploads.remove(eye.file.file_id)
-    elif eye.link in _study_eyes(study):
-        _study_eyes(study).remove(eye.link)
-    if st.query_params.get(LINKED) == eye.link:
+    _listed_eyes(study).pop(eye.key, None)
+    if eye.link and st.query_params.get(LINKED) == eye.link:
         del st.query_params[LINKED]
 
 
-def remove_study_eyes(study: Study) -> None:
-    """Take all eyes of the study out of the list."""
-    _study_eyes(study).clear()
+def remove_listed(study: Study) -> None:
+    """Take all eyes that were not uploaded out of the list."""
+    _listed_eyes(study).clear()
     if LINKED in st.query_params:
         del st.query_params[LINKED]
 
 
-def _study_eyes(study: Study) -> list[str]:
-    """Links of the study's eyes in the list, in the order of opening."""
-    by_study: dict[str, list[str]] = st.session_state.setdefault(_STUDY_EYES, {})
-    return by_study.setdefault(str(study.path), [])
+def listed_eyes(study: Study) -> list[ListedEye]:
+    """The eyes of the list that were not uploaded."""
+    return list(_listed_eyes(study).values())
+
+
+def _listed_eyes(study: Study) -> dict[str, ListedEye]:
+    """Key -> eye that was not uploaded, in the order in which they came."""
+    by_study: dict[str, dict[str, ListedEye]] = st.session_state.setdefault(_LISTED, {})
+    return by_study.setdefault(str(study.path), {})

@@ -9,10 +9,11 @@ import streamlit as st
 
 from dr_core.analysis.agreement import find_agreement
 from dr_core.study.folder import Study
-from dr_ui.eyes import case_facts, case_list, chosen, truth
+from dr_ui.eyes import case_facts, case_list, case_sources, chosen, file_reader, session_form, truth
 from dr_ui.eyes.cache import Eye
 from dr_ui.eyes.case_facts import CaseFacts
 from dr_ui.parts.operating_point import OperatingPoint, current_point
+from dr_ui.shell.navigation import unlinked_input
 
 DISAGREE, REFERABLE, WARNED, NO_ANSWER = "models disagree", "referable", "quality warning", "no answer"
 _FILTERS = (DISAGREE, REFERABLE, WARNED, NO_ANSWER)
@@ -20,6 +21,8 @@ _ADDED, _NAME, _PROBABILITY, _SPREAD = "as added", "name", "highest P first", "l
 _QUALITY = "warned first"
 _ORDERS = (_ADDED, _NAME, _PROBABILITY, _SPREAD, _QUALITY)
 _LARGEST_HEIGHT = 262
+_NO_PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+"""One transparent pixel: an empty cell would read "None"."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Case:
     def verdict(self) -> str:
         """What the models say, for the list."""
         if self.facts is None:
-            return "not asked"
+            return "not analyzed"
         return f"{self.referable} of {self.models}" if self.models else "no answer"
 
     @property
@@ -69,25 +72,36 @@ class Case:
 
 
 def show_strip(study: Study) -> None:
-    """Draw the case list where it holds an eye."""
+    """Draw the case list, and what fills it."""
     eyes = case_list.list_cases(study)
-    if not eyes:
-        return
+    with st.sidebar.container(key="case_list" if eyes else "empty_case_list"):
+        count = f"{_count(len(eyes))}, on every page." if eyes else "Your uploads appear here on every page."
+        st.html(f'<h2 class="lens-h2">Case list</h2><p class="lens-small">{count}</p>')
+        file_reader.show_notes()
+        session_form.show_awaited()
+        if eyes:
+            _show_eyes(study, eyes)
+        with st.popover("Add eyes", width="stretch"):
+            case_sources.offer_sources(study)
+        with st.popover("Session file", width="stretch"):
+            session_form.offer_session_file(study)
+
+
+def _show_eyes(study: Study, eyes: Sequence[Eye]) -> None:
     point = current_point()
-    with st.sidebar.container(key="case_list"):
-        st.html(f'<h2 class="lens-h2">Case list</h2><p class="lens-small">{_count(len(eyes))}, on every page.</p>')
-        cases = [_describe(eye, case_facts.known_facts(eye, study), point) for eye in eyes]
-        steps, table, rest = st.container(), st.container(), st.container()
-        with rest:
-            shown = _choose_shown(cases) if len(cases) > 1 else cases
-        at = eyes[chosen.chosen_row(eyes)].key
-        row = next((number for number, case in enumerate(shown) if case.eye.key == at), None)
-        with steps:
-            _show_steps(shown, row)
-        with table:
-            _show_table(shown, row, _known_grades(eyes))
-        _show_actions(study, cases, at)
-        truth.offer_grade_table(eyes)
+    known = case_facts.known_facts(eyes, study)
+    cases = [_describe(eye, facts, point) for eye, facts in zip(eyes, known, strict=True)]
+    steps, table, rest = st.container(), st.container(), st.container()
+    with rest:
+        shown = _choose_shown(cases) if len(cases) > 1 else cases
+    at = eyes[chosen.chosen_row(eyes)].key
+    row = next((number for number, case in enumerate(shown) if case.eye.key == at), None)
+    with steps:
+        _show_steps(shown, row)
+    with table:
+        _show_table(shown, row, _known_grades(eyes))
+    _show_actions(study, cases, at)
+    truth.offer_grade_table(eyes)
 
 
 def _count(number: int) -> str:
@@ -126,9 +140,9 @@ def select_cases(cases: Sequence[Case], filters: Sequence[str], text: str, order
 
 def _choose_shown(cases: Sequence[Case]) -> list[Case]:
     with st.expander("Filter, search, sort"):
-        filters = st.pills("Only", _FILTERS, selection_mode="multi", key="case_filters")
-        searched = st.text_input("Search", key="case_search", placeholder="part of a name")
-        sorted_by = st.selectbox("Order", _ORDERS, key="case_order")
+        filters = st.pills("Only", _FILTERS, selection_mode="multi", **unlinked_input("case_filters"))
+        searched = st.text_input("Search", **unlinked_input("case_search"), placeholder="part of a name")
+        sorted_by = st.selectbox("Order", _ORDERS, **unlinked_input("case_order"))
     return select_cases(cases, filters, searched, sorted_by)
 
 
@@ -156,11 +170,11 @@ def _known_grades(eyes: Sequence[Eye]) -> dict[str, str]:
 
 def _show_table(shown: Sequence[Case], row: int | None, grades: Mapping[str, str]) -> None:
     if not shown:
-        st.caption("No eye passes these filters.")
+        st.caption("No eye matches these filters.")
         return
     table = pd.DataFrame(
         {
-            "": [_data_url(case.facts.thumbnail) if case.facts else None for case in shown],
+            "": [_data_url(case.facts.thumbnail if case.facts else b"") for case in shown],
             "eye": [("▸ " if number == row else "") + case.eye.name for number, case in enumerate(shown)],
             "referable": [case.verdict for case in shown],
             "quality": [case.quality for case in shown],
@@ -178,12 +192,12 @@ def _show_table(shown: Sequence[Case], row: int | None, grades: Mapping[str, str
         key="case_table",
         on_select=_open_row,
         selection_mode="single-row",
-        column_config={"": st.column_config.ImageColumn(width=44), "eye": st.column_config.TextColumn(width=96)},
+        column_config={"": st.column_config.ImageColumn(width=44), "eye": st.column_config.TextColumn(width=92)},
     )
 
 
-def _data_url(jpeg: bytes) -> str | None:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" if jpeg else None
+def _data_url(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" if jpeg else _NO_PICTURE
 
 
 def _open_row() -> None:
@@ -196,12 +210,21 @@ def _open_row() -> None:
 def _show_actions(study: Study, cases: Sequence[Case], at: str) -> None:
     unread = [case.eye for case in cases if case.facts is None]
     if unread and st.button(
-        f"Ask about {_count(len(unread))}", key="case_ask", width="stretch", help="Reads them and asks every model."
+        f"Analyze {_count(len(unread))}", key="case_ask", width="stretch", help="Reads them and runs every model."
     ):
         bar = st.progress(0.0)
         for done, eye in enumerate(unread):
             bar.progress(done / len(unread), f"{done} of {len(unread)}")
-            case_facts.find_facts(eye, study)
+            case_facts.read_facts(eye, study)
         st.rerun()
+    listed = [case for case in cases if case.eye.file is None]
+    if len(listed) > 1:
+        st.button(
+            f"Remove the {len(listed)} not uploaded",
+            key="case_remove_listed",
+            width="stretch",
+            on_click=case_list.remove_listed,
+            args=(study,),
+        )
     eye = next(case.eye for case in cases if case.eye.key == at)
     st.button("Remove this eye", key="case_remove", width="stretch", on_click=case_list.remove_case, args=(study, eye))

@@ -78,28 +78,29 @@ def query_of(eye: Eye) -> dict[str, str] | None:
     return None if sample is None else {"sample": sample} | _following()
 
 
-def _show_study_eye(study: Study, eye: Eye) -> None:
-    """Name the eye of the study that is looked at, with the way back to the samples."""
-    data, _, name = eye.link.partition("/")
+def _show_listed_eye(study: Study, eye: Eye) -> None:
+    """Name the eye that is looked at where it was not uploaded, with the way back to the samples."""
+    source = eye.recorded.source if eye.recorded is not None else eye.link.partition("/")[0]
     title, back = st.columns([3.2, 1.3], vertical_alignment="center")
     back.button(
         "Samples",
         width="stretch",
-        help="Takes the study's eyes out of the case list.",
-        on_click=case_list.remove_study_eyes,
+        help="Removes all eyes that you have not uploaded from the case list.",
+        on_click=case_list.remove_listed,
         args=(study,),
     )
     title.html(
-        f'<p class="lens-small"><b>{escape(name)}</b><br>one of the eyes that the study was measured on: '
-        f"{escape(result_tables.data_title(study, data))}</p>"
+        f'<p class="lens-small"><b>{escape(eye.name)}</b><br>'
+        f"{'one of the eyes on which the study was measured: ' if eye.link else ''}"
+        f"{escape(result_tables.data_title(study, source))}</p>"
     )
 
 
 def choose_sample(study: Study, *, disabled: bool = False) -> Eye:
     """Draw the samples, or name the study's eye that is looked at; `disabled` where another eye is looked at."""
     current = case_list.current_case(study)
-    if current is not None and current.link:
-        _show_study_eye(study, current)
+    if current is not None and current.file is None:
+        _show_listed_eye(study, current)
         return current
     disabled = disabled or current is not None
     pictures = [cache.phantom_thumbnail(grade, seed) for grade, seed in SAMPLES.values()]
@@ -112,8 +113,16 @@ def choose_sample(study: Study, *, disabled: bool = False) -> Eye:
         **kept_input("sample"),
         disabled=disabled,
         width="stretch",
-        help="Drawn by DR Lens. The grade follows from the lesions that are drawn. Remove your photographs to "
+        help="Drawn by DR Lens. The grade follows from the drawn lesions. Remove your photographs to "
         "return to the phantoms.",
     )
-    name = sample or FIRST_SAMPLE
+    return _sample(sample or FIRST_SAMPLE)
+
+
+def first_sample() -> Eye:
+    """The sample that a page opens with."""
+    return _sample(FIRST_SAMPLE)
+
+
+def _sample(name: str) -> Eye:
     return cache.phantom_eye(f"phantom, {name}", *SAMPLES[name])

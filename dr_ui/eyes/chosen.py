@@ -16,7 +16,12 @@ def select_eye(eye: Eye) -> None:
 
 def look_at(eye: Eye) -> None:
     """Look at this eye from now on, whatever a widget of the open page has chosen; for callbacks."""
-    select_eye(eye)
+    look_at_key(eye.key)
+
+
+def look_at_key(key: str) -> None:
+    """Look at the eye of this key, as `look_at` does."""
+    st.session_state[_CHOSEN] = key
     st.session_state[_TURN] = turn() + 1
 
 

@@ -2,26 +2,24 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from dr_core.data.fundus import KINDS, Landmarks
+from dr_core.data.annotation import draw_strokes
+from dr_core.data.fundus import KINDS, FieldOfView, Landmarks, find_landmarks
 from dr_core.data.grades import LESIONS
 from dr_core.data.idrid import SegmentedEye, load_segmentation
-from dr_core.data.intake.lesion_mask import LesionMask, decode_mask, split_name
+from dr_core.data.intake.lesion_mask import LesionMask, decode_mask
 from dr_core.data.phantom import draw_phantom
-from dr_core.errors import InputError
-from dr_ui.eyes import cache, case_list, choice, chosen, uploads
+from dr_ui.eyes import cache, case_list, choice, drawing, mask_files, uploads
 from dr_ui.eyes.cache import Eye
-from dr_ui.parts.plain_text import plain
+from dr_ui.eyes.drawing import Strokes
 from dr_ui.shell import studies
 from dr_ui.shell.navigation import kept_input
-
-_OTHER_EYE = "another eye"
 
 
 @dataclass(frozen=True)
@@ -31,23 +29,33 @@ class Specimen:
     Attributes:
         eye: The eye.
         masks: Uploaded masks, each with its lesion.
+        disc: Uploaded mask of the optic disc, where there is one.
+        strokes: What the user has drawn over the eye.
     """
 
     eye: Eye
     masks: tuple[tuple[str, UploadedFile], ...] = ()
+    disc: UploadedFile | None = None
+    strokes: Strokes = ()
 
     @property
     def masked(self) -> bool:
         """Whether anything is known of the lesions."""
         prepared = self.eye.picture is not None and self.eye.picture.prepared
-        return (self.eye.file is None and not prepared) or bool(self.masks)
+        drawn = any(stroke.lesion for stroke in self.strokes)
+        return (self.eye.file is None and not prepared) or bool(self.masks) or drawn
+
+    @property
+    def view_key(self) -> str:
+        """Digest of the eye and what is known of its parts, without the lesions."""
+        return f"{self.eye.key}+disc:{cache.digest(self.disc.file_id, self.disc)}" if self.disc else self.eye.key
 
     @property
     def key(self) -> str:
-        """Digest of the eye and its masks."""
-        return "+".join(
-            [self.eye.key, *(f"{lesion}:{cache.digest(file.file_id, file)}" for lesion, file in self.masks)]
-        )
+        """Digest of the eye, its masks and what was drawn."""
+        masks = [f"{lesion}:{cache.digest(file.file_id, file)}" for lesion, file in self.masks]
+        drawn = [f"drawn:{hash(self.strokes)}"] if self.strokes else []
+        return "+".join([self.view_key, *masks, *drawn])
 
     def read(self) -> tuple[np.ndarray, dict[str, Callable[[], LesionMask]]]:
         """Read the photograph.
@@ -59,34 +67,61 @@ class Specimen:
             InputError: If the photograph cannot be read; the masks' readers raise it if a mask cannot be read or is of
                 another size than the photograph.
         """
+        image = self.eye.read()
+        field_share = self.eye.find_field(image).share if self.masks else 1.0
+        return image, self.mask_readers((image.shape[0], image.shape[1]), field_share)
+
+    def mask_readers(self, shape: tuple[int, int], field_share: float) -> dict[str, Callable[[], LesionMask]]:
+        """Lesion -> what reads its mask, with what the user has drawn.
+
+        Args:
+            shape: Height and width of the photograph in pixels.
+            field_share: Share of the photograph that its field of view covers; 0 where it was not found.
+        """
+        readers = self._given_readers(shape, field_share or 1.0)
+        for lesion in LESIONS:
+            strokes = tuple(stroke for stroke in self.strokes if stroke.lesion == lesion)
+            if strokes:
+                readers[lesion] = partial(_draw, readers.get(lesion), strokes, shape)
+        return readers
+
+    def _given_readers(self, shape: tuple[int, int], field_share: float) -> dict[str, Callable[[], LesionMask]]:
         known = self.eye.published
         if known is not None:
-            return known.read_image(), {lesion: partial(_published, known, lesion) for lesion in known.mask_paths}
+            return {lesion: partial(_published, known, lesion) for lesion in known.mask_paths}
+        if self.eye.file is not None:
+            return {lesion: partial(_decode, file, shape, field_share) for lesion, file in self.masks}
         picture = self.eye.picture
-        if picture is not None:
-            marked = {lesion: LesionMask(mask, _ON_AND_OFF) for lesion, mask in picture.masks.items() if mask.any()}
-            return picture.image, {lesion: partial(_same, mask) for lesion, mask in marked.items()}
-        if self.eye.file is None:
-            phantom = self.eye.draw()
-            drawn = {lesion: LesionMask(mask, _ON_AND_OFF) for lesion, mask in phantom.masks.items() if mask.any()}
-            return phantom.image, {lesion: partial(_same, mask) for lesion, mask in drawn.items()}
-        image = self.eye.read()
-        field_share = (self.eye.find_field(image).share or 1.0) if self.masks else 1.0
-        shape = (image.shape[0], image.shape[1])
-        return image, {lesion: partial(_decode, file, shape, field_share) for lesion, file in self.masks}
+        masks = picture.masks if picture is not None else self.eye.draw().masks
+        return {lesion: partial(_same, LesionMask(mask, _ON_AND_OFF)) for lesion, mask in masks.items() if mask.any()}
+
+    def draw_region(self, shape: tuple[int, int]) -> np.ndarray | None:
+        """What the user has drawn without naming a lesion, bool (H, W); None where that is nothing."""
+        drawn = draw_strokes(None, [stroke for stroke in self.strokes if not stroke.lesion], shape)
+        return drawn if drawn.any() else None
 
     def read_disc(self, shape: tuple[int, int]) -> np.ndarray | None:
         """Optic disc in the photograph of this height and width, bool (H, W); None where it must be searched."""
         known = self.eye.published
         if known is not None:
             return known.read_disc()
+        if self.disc is not None:
+            return _decode(self.disc, shape, 1.0).pixels
         landmarks = self.drawn_landmarks(shape)
         return None if landmarks is None else landmarks.mark_disc(shape)
+
+    def find_landmarks(self, image: np.ndarray, field: FieldOfView) -> Landmarks | None:
+        """Optic disc and fovea: known of a phantom, the disc from its mask where there is one, else searched."""
+        shape = (image.shape[0], image.shape[1])
+        if (drawn := self.drawn_landmarks(shape)) is not None:
+            return drawn
+        found, disc = find_landmarks(image, field), self.read_disc(shape)
+        return found if found is None or disc is None or not disc.any() else found.with_disc(disc)
 
     def drawn_landmarks(self, shape: tuple[int, int]) -> Landmarks | None:
         """Optic disc and fovea of a phantom, which knows its own, at a picture's size; None of a photograph."""
         eye = self.eye
-        if eye.file is not None or eye.published is not None or eye.picture is not None:
+        if eye.file is not None or eye.published is not None or eye.opens is not None:
             return None
         grade, seed = eye.sample
         small = draw_phantom(grade, _LANDMARK_SIDE, seed)  # the same eye, in no time
@@ -96,8 +131,8 @@ class Specimen:
         """What a user should know of uploaded masks."""
         names = {lesion: file.name for lesion, file in self.masks}
         gray = [
-            f"The mask {name} has {masks[lesion].gray_levels} gray levels; what differs from its "
-            "background by half of the most counts as lesion."
+            f"The mask {name} has {masks[lesion].gray_levels} gray levels; values at least half as far from its "
+            "background as the farthest count as lesion."
             for lesion, name in names.items()
             if masks[lesion].gray_levels > _ON_AND_OFF
         ]
@@ -127,6 +162,13 @@ def _same(mask: LesionMask) -> LesionMask:
     return mask
 
 
+def _draw(reader: Callable[[], LesionMask] | None, strokes: Strokes, shape: tuple[int, int]) -> LesionMask:
+    if reader is None:
+        return LesionMask(draw_strokes(None, strokes, shape), _ON_AND_OFF)
+    given = reader()
+    return replace(given, pixels=draw_strokes(given.pixels, strokes, shape))
+
+
 def choose_masked_eye() -> Specimen:
     """Draw the uploader, the samples and the published eyes; give the chosen one, uploads first."""
     published = published_eyes()
@@ -135,8 +177,8 @@ def choose_masked_eye() -> Specimen:
         files = uploads.keep(
             choice.upload_files(
                 "Your photograph, with masks if you have them",
-                f"The photograph as {KINDS}; lesion masks as TIFF or PNG of the same size, named as "
-                f"IDRiD ({', '.join(f'eye_{lesion.code}.tif' for lesion in LESIONS.values())}).",
+                f"The photograph as {KINDS}; masks as TIFF or PNG of the same size, named as IDRiD "
+                f"({', '.join(f'eye_{lesion.code}.tif' for lesion in LESIONS.values())}; the optic disc: eye_OD.tif).",
             )
         )
     study, name = studies.open_chosen(), None
@@ -155,7 +197,7 @@ def choose_masked_eye() -> Specimen:
             )
     with samples:
         sample = choice.choose_sample(study, disabled=bool(files) or name is not None)
-    if current is not None and current.link:
+    if current is not None and current.file is None:
         return _shown(Specimen(current))
     if files:
         return _shown(_uploaded(files))
@@ -164,7 +206,16 @@ def choose_masked_eye() -> Specimen:
 
 def _shown(specimen: Specimen) -> Specimen:
     case_list.show_in_link(specimen.eye)
-    return specimen
+    return replace(specimen, strokes=drawing.strokes_of(specimen.eye.key))
+
+
+def specimen_of(eye: Eye) -> Specimen:
+    """An eye of the case list with what is known of it: the masks that belong to it by name, and what was drawn."""
+    strokes = drawing.strokes_of(eye.key)
+    if eye.file is None:
+        return Specimen(eye, strokes=strokes)
+    found = mask_files.find_masks(eye.file, uploads.kept_files())
+    return Specimen(eye, found.masks, found.disc, strokes)
 
 
 def published_eyes() -> dict[str, Eye]:
@@ -183,47 +234,5 @@ def _listed(root: str) -> list[SegmentedEye]:
 
 
 def _uploaded(files: list[UploadedFile]) -> Specimen:
-    """Sort uploads into the photograph and its masks, by name; ask where the names do not tell."""
-    named = {file.file_id: split_name(file.name) for file in files}
-    pictures = [file for file in files if named[file.file_id][1] is None]
-    if not pictures:
-        raise InputError(
-            "Only masks were uploaded; add the photograph that they were drawn on. Files whose names end in "
-            f"{', '.join('_' + lesion.code for lesion in LESIONS.values())} are taken as masks."
-        )
-    photograph, others = (pictures[0], []) if len(pictures) == 1 else _ask_photograph(pictures)
-    eye, _ = named[photograph.file_id]
-    masks = [(lesion, file) for file in files if (lesion := named[file.file_id][1]) is not None]
-    if len(pictures) > 1:  # with several eyes a mask must name its own; a single eye takes all
-        masks = [(lesion, file) for lesion, file in masks if named[file.file_id][0].lower() == eye.lower()]
-    asked = _ask_lesions(others) if others else []
-    return Specimen(cache.uploaded_eye(photograph), _one_a_lesion([*masks, *asked]))
-
-
-def _ask_photograph(pictures: list[UploadedFile]) -> tuple[UploadedFile, list[UploadedFile]]:
-    eyes = [cache.uploaded_eye(file) for file in pictures]
-    eye = chosen.choose_one(eyes, "Several files name no lesion: which one is the eye?", "photograph")
-    return pictures[eyes.index(eye)], [file for file in pictures if file is not eye.file]
-
-
-def _ask_lesions(files: list[UploadedFile]) -> list[tuple[str, UploadedFile]]:
-    chosen = []
-    with st.expander("Are the other files masks of it?"):
-        for file in files:
-            lesion = st.selectbox(
-                plain(file.name),
-                [_OTHER_EYE, *LESIONS],
-                format_func=lambda lesion: lesion.replace("_", " "),
-                key=f"lesion-{file.file_id}",
-            )
-            if lesion != _OTHER_EYE:
-                chosen.append((lesion, file))
-    return chosen
-
-
-def _one_a_lesion(masks: list[tuple[str, UploadedFile]]) -> tuple[tuple[str, UploadedFile], ...]:
-    for lesion in LESIONS:
-        same = [file.name for other, file in masks if other == lesion]
-        if len(same) > 1:
-            raise InputError(f"{' and '.join(same)} are both masks of {lesion.replace('_', ' ')}; remove all but one.")
-    return tuple(sorted(masks, key=lambda pair: list(LESIONS).index(pair[0])))
+    found = mask_files.sort_files(files)
+    return Specimen(cache.uploaded_eye(found.photograph), found.masks, found.disc)

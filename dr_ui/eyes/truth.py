@@ -1,6 +1,7 @@
 """Grades, patients and sides that the user knows for the photographs of this session, from a table of their own."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -10,7 +11,39 @@ from dr_core.errors import InputError
 from dr_ui.eyes.cache import Eye
 from dr_ui.parts.plain_text import plain
 
-_FILE, _READ = "given_grades_file", "given_grades"
+_FILE, _TABLE, _READ = "given_grades_file", "given_grades_table", "given_grades"
+
+MOST_BYTES = 2**20
+"""Of the table; 35,000 photographs of EyePACS take 600 KB."""
+
+
+@dataclass(frozen=True)
+class GradeTable:
+    """A table of known grades; it stays on every page until it is removed.
+
+    Attributes:
+        name: Name of its file.
+        content: Its bytes.
+    """
+
+    name: str
+    content: bytes
+
+
+def kept_table() -> GradeTable | None:
+    """The table of known grades of this session; None without one."""
+    table: GradeTable | None = st.session_state.get(_TABLE)
+    return table
+
+
+def keep_table(table: GradeTable | None) -> None:
+    """Take a table of known grades in the place of another, or none."""
+    st.session_state[_TABLE] = table
+
+
+def _take_file() -> None:
+    file = st.session_state[_FILE]
+    keep_table(None if file is None else GradeTable(file.name, file.getvalue()[: MOST_BYTES + 1]))
 
 
 def offer_grade_table(eyes: Sequence[Eye]) -> None:
@@ -24,9 +57,13 @@ def offer_grade_table(eyes: Sequence[Eye]) -> None:
             "A table with the columns image and grade, also patient and side",
             type=["csv", "tsv", "txt"],
             key=_FILE,
-            help="Then the list shows how the models do on these eyes, and Compare both eyes of a patient together. "
+            on_change=_take_file,
+            help="The list then shows how the models perform on these eyes, and Compare shows both eyes of a patient. "
             "The table stays in memory.",
         )
+        table = kept_table()
+        if table is not None and st.session_state.get(_FILE) is None:  # it was uploaded on an earlier page
+            st.button(f"Remove {plain(table.name)}", key="remove_grades", on_click=keep_table, args=(None,))
         try:
             given = _read(eyes)
         except InputError as error:
@@ -65,8 +102,8 @@ def patient_eyes(eyes: Sequence[Eye], eye: Eye) -> list[tuple[Eye, PatientEye]]:
 
 
 def _source(eye: Eye) -> str:
-    """Where an eye comes from: the key of the study's data set, or empty for uploads."""
-    return eye.link.partition("/")[0]
+    """Where an eye comes from: the key of the study's data set, the name of a table, or empty for uploads."""
+    return eye.recorded.source if eye.recorded is not None else eye.link.partition("/")[0]
 
 
 def _read_if_right(eyes: Sequence[Eye]) -> GivenGrades | None:
@@ -76,22 +113,33 @@ def _read_if_right(eyes: Sequence[Eye]) -> GivenGrades | None:
         return None  # the uploader says why
 
 
+def _is_for_user(eye: Eye) -> bool:
+    """Whether the user's table may tell its grade: of uploads and of photographs that a table of scores lists."""
+    return eye.file is not None or bool(eye.absent and eye.recorded is not None and eye.recorded.grade < 0)
+
+
 def _known_grade(eye: Eye, given: Mapping[str, int]) -> int:
-    if eye.picture is not None:
-        return eye.picture.grade
-    return given.get(eye.name, -1) if eye.file is not None else -1
+    if _is_for_user(eye):
+        return given.get(eye.name, -1)
+    if eye.recorded is not None:
+        return eye.recorded.grade
+    try:
+        return -1 if eye.picture is None else eye.picture.grade
+    except InputError:
+        return -1  # its picture is gone since it was opened; the page that shows it says so
 
 
 def _read(eyes: Sequence[Eye]) -> GivenGrades | None:
     """What the table says of these eyes, read once while both stay: page and list ask in turn."""
-    file = st.session_state.get(_FILE)
-    if file is None:
+    table = kept_table()
+    if table is None:
         st.session_state.pop(_READ, None)
         return None
-    names = [eye.name for eye in eyes if eye.file is not None]
-    asked = (file.file_id, names)
+    if len(table.content) > MOST_BYTES:
+        raise InputError(f"{table.name} must have at most {MOST_BYTES >> 20} MB; leave other photographs out.")
+    asked = (table, [eye.name for eye in eyes if _is_for_user(eye)])
     known: tuple[object, GivenGrades] | None = st.session_state.get(_READ)
     if known is None or known[0] != asked:
-        known = asked, read_given_grades(file.getvalue(), names, file.name)
+        known = asked, read_given_grades(table.content, asked[1], table.name)
         st.session_state[_READ] = known
     return known[1]

@@ -125,7 +125,7 @@ def agreement_sentence(agreement: Agreement, setups: Mapping[str, Setup]) -> str
     )
     count = len(positive) + len(negative)
     if not count:
-        return "<b>No model answers by this reading.</b>"
+        return "<b>No model answers for this reading.</b>"
     if agreement.unanimous:
         answer = "referable" if positive else "not referable"
         return f"<b>All {count} models agree: {answer}.</b>" if count > 1 else f"<b>The one model says: {answer}.</b>"

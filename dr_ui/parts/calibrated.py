@@ -82,9 +82,8 @@ def answer_html(study: Study, answers: Mapping[str, np.ndarray], point: Operatin
     return (
         '<table class="lens-sets lens-small"><thead><tr><td></td>'
         f"<th>P(grade {point.grades}), calibrated</th><th>{_SHARE} set of grades</th></tr></thead>"
-        f'<tbody>{rows}</tbody></table><p class="lens-small">Both hold for eyes like the {data.images} of {title}: '
-        f"for {_SHARE} of such eyes the set holds the true grade. With another camera the guarantee "
-        "is void.</p>"
+        f'<tbody>{rows}</tbody></table><p class="lens-small">Both apply to eyes like the {data.images} of {title}: '
+        f"for {_SHARE} of such eyes the set contains the true grade. With another camera there is no guarantee.</p>"
     )
 
 

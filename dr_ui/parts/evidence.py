@@ -29,11 +29,14 @@ def _reached_sentence(study: Study, point: OperatingPoint) -> str:
     table = result_tables.load_table(study, "predictions")
     data = None if table is None else _most_telling(study, table, point)
     if table is None or data is None:
-        return "What they reach on test eyes has not been measured."
+        return "Their performance on test eyes has not been measured."
     rates = _rates(str(study.path), result_tables.results_stamp(study), data.key, point, table)
     rates = {name: rate for name, rate in rates.items() if name in study.setups}
     if not rates or np.isnan(list(rates.values())).any():
-        return f"On {escape(data.label or data.title)} nothing is known at this threshold: all eyes are of one class."
+        return (
+            f"On {escape(data.label or data.title)} their performance at this threshold is unknown: all eyes are of "
+            "one class."
+        )
     each = "; ".join(
         f"{study.setups[name].label}: threshold {point.threshold_of(name):.2f}, sensitivity {found:.2f}, "
         f"specificity {passed:.2f}"
@@ -43,7 +46,7 @@ def _reached_sentence(study: Study, point: OperatingPoint) -> str:
     kind = "photographs" if data.real else "drawn eyes"
     at = escape(f"At {point.name}" if point.name else f"At the threshold {point.threshold:.2f}")
     return (
-        f'<span title="{escape(each)}">{at} they flag {found} of the eyes of grade {point.grades} and leave unflagged '
+        f'<span title="{escape(each)}">{at} they flag {found} of the eyes of grade {point.grades} and do not flag '
         f"{passed} of the others, on the {data.images} {kind} of {escape(data.label or data.title)}."
         f"{_missing_photographs(study, table, data)}</span>"
     )
@@ -54,8 +57,8 @@ def _missing_photographs(study: Study, table: pd.DataFrame, shown: DataSet) -> s
     measured = set(table["data"])
     real = [data for data in study.info.data if data.real and data.key in measured]
     if shown.real or not real:
-        return "" if shown.real else " On photographs it has not been measured."
-    return f" Of the photographs of {escape(real[0].label or real[0].title)} no grade is known."
+        return "" if shown.real else " Their performance on photographs has not been measured."
+    return f" The grades of the photographs of {escape(real[0].label or real[0].title)} are not known."
 
 
 def _most_telling(study: Study, table: pd.DataFrame, point: OperatingPoint) -> DataSet | None:

@@ -1,10 +1,11 @@
 """One eye on one sheet of paper: answers, heatmaps, scores, a scan of the corruptions, and what to keep in mind."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 
+import cv2
 import numpy as np
 
 from dr_core.analysis.agreement import find_agreement
@@ -14,14 +15,10 @@ from dr_core.corruption import CORRUPTIONS, IMAGENET_C
 from dr_core.data.fundus import encode_jpeg
 from dr_core.data.grades import (
     GRADES,
-    POSITIVE,
-    TARGET_GRADE,
-    TOTAL,
     TWO_OUTPUTS,
     Reading,
     referable_readings,
     tells_grades,
-    total_lesions,
 )
 from dr_core.files import digest_file
 from dr_core.models.checkpoint import software_versions
@@ -35,23 +32,14 @@ from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import no_answer, photograph
 from dr_ui.parts.answer_cards import spread_sentence
 from dr_ui.parts.operating_point import OperatingPoint, referable_grades
-from dr_ui.views.explain import controls, engines, heatmaps, localization_scores
-from dr_ui.views.explain.heatmaps import OWN, Question
+from dr_ui.parts.viewer import Outline, Rectangle
+from dr_ui.views.explain import controls, heatmaps, inputs, localization_scores
+from dr_ui.views.explain.heatmaps import Question
 from dr_ui.views.explain.localization_scores import asked_of
 from dr_ui.views.robustness import damaged_eye
 
 _SEVERITY = 3.0
-_HEATMAP_SIDE = 320
-
-
-def _choose_question(study: Study) -> Question:
-    """As the paper explains where a model can: LRP alpha1-beta0 from the severe neuron, the positive sum of the colors.
-
-    Of networks that it does not fit the first method that does; of models with two outputs alone the positive one.
-    """
-    graded = any(not model.info.positive_from for model in cache.models(study).values())
-    target = TARGET_GRADE if graded else POSITIVE
-    return Question(rule=engines.fitting_rules(study)[0], target=target, pooling="sum_pos", protocol=OWN)
+_HEATMAP_SIDE = 420
 
 
 def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) -> str:
@@ -68,7 +56,7 @@ def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) ->
     eye = specimen.eye
     answers, look, judgement = cache.answers(eye, study), cache.look(eye, study), cache.judgement(eye, study)
     no_answer.require_answers(study, answers)
-    question = _choose_question(study)
+    question, lesions = inputs.current_question(study)
     found = heatmaps.ask(specimen, study, question)
     agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
     yes, all_of = len(agreement.referable), len(point.answered(answers))
@@ -80,8 +68,9 @@ def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) ->
         f"operating point: {escape(point.label)}). "
         f"{spread_sentence(agreement)}</p>{no_answer.reasons_html(study, answers)}"
         f"{photograph.quality_html(look, judgement, _description(specimen, look))}</div></div>"
-        f"<h2>Where they look for {_DISEASE[question.target]} ({escape(RULES[question.rule].label)})</h2>"
-        f"{_maps(study, specimen, found)}{_scores(study, specimen, question)}"
+        f"<h2>What speaks for {escape(inputs.grade_title(question.target))} ({escape(RULES[question.rule].label)}, "
+        f"{escape(inputs.pooling_title(question.pooling))} of the colors)</h2>"
+        f"{_maps(study, specimen, question, found)}{_scores(study, specimen, question, lesions)}"
         f"<h2>{len(IMAGENET_C)} corruptions at severity {_SEVERITY:.0f}: score of grades {point.grades}</h2>"
         f"{_scan(study, specimen, answers, point)}{_caveats(study)}"
     )
@@ -134,47 +123,80 @@ def _reading(setup: str, softmax: np.ndarray, reading: Reading, point: Operating
     return f"<td>{'▲' if score >= point.threshold_of(setup) else '▽'} {score:.2f}</td>"
 
 
-def _maps(study: Study, specimen: Specimen, found: heatmaps.Answers) -> str:
-    views, preprocessings = cache.look(specimen.eye, study).views, heatmaps.ways_of(study, OWN)
-    end = overlay.shared_scale_end(heatmap[0].numpy() for heatmap in found.pooled.values())
+def _maps(study: Study, specimen: Specimen, question: Question, found: heatmaps.Answers) -> str:
+    prepared = heatmaps.prepare(specimen, study, question.protocol)
+    end = overlay.shared_scale_end(found.shown.values())
     figures = "".join(
-        f"<figure>{_map(found, setup, views[preprocessing], end)}"
+        f"<figure>{_map(found, setup, prepared, prepared.places[preprocessing], end)}"
         f"<figcaption>{_label(study.setups[setup])}</figcaption></figure>"
-        for setup, preprocessing in preprocessings.items()
+        for setup, preprocessing in heatmaps.ways_of(study, question.protocol).items()
     )
-    return f"<div class='maps'>{figures}</div><p>{overlay.scale_bar_html()}</p>"
+    signed = any((heatmap < 0).any() for heatmap in found.shown.values())
+    key = "".join(f"<span>{_ring(one)} {escape(one.code)} {escape(one.name)}</span>" for one in prepared.outlines)
+    return f"<div class='maps'>{figures}</div><p>{overlay.scale_bar_html(signed=signed)} {key}</p>"
 
 
-def _map(found: heatmaps.Answers, setup: str, view: np.ndarray, end: float) -> str:
+def _map(found: heatmaps.Answers, setup: str, prepared: heatmaps.Prepared, extent: Rectangle, end: float) -> str:
     if setup in found.reasons:
         return f"<p class='blank'>{escape(found.reasons[setup])}</p>"
-    return _picture(_draw(view, found.pooled[setup][0].numpy(), end), "heatmap")
+    size = (_HEATMAP_SIDE, _HEATMAP_SIDE)
+    heatmap = cv2.resize(found.shown[setup], size, interpolation=cv2.INTER_LINEAR)
+    drawn = overlay.render_overlay(_cut_photograph(prepared.photograph, extent), heatmap, end)
+    return f"<div>{_picture(encode_jpeg(drawn, _HEATMAP_SIDE), 'heatmap')}{_outlines(prepared.outlines, extent)}</div>"
 
 
-def _draw(view: np.ndarray, heatmap: np.ndarray, end: float) -> bytes:
-    return encode_jpeg(overlay.render_overlay(view, heatmap, end), _HEATMAP_SIDE)
+def _cut_photograph(photograph: bytes, extent: Rectangle) -> np.ndarray:
+    """The part of the photograph under a heatmap, uint8 (S, S, 3); black beside it."""
+    picture = cv2.cvtColor(cv2.imdecode(np.frombuffer(photograph, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    left, top, width, height = (picture.shape[1] * value for value in extent)
+    steps = width / _HEATMAP_SIDE, height / _HEATMAP_SIDE
+    back = np.array([[steps[0], 0, left + 0.5 * (steps[0] - 1)], [0, steps[1], top + 0.5 * (steps[1] - 1)]])
+    side = (_HEATMAP_SIDE, _HEATMAP_SIDE)
+    return np.asarray(cv2.warpAffine(picture, back, side, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP))
 
 
-_DISEASE = {TARGET_GRADE: "severe DR", POSITIVE: "the positive grades of each model"}
+def _outlines(outlines: Sequence[Outline], extent: Rectangle) -> str:
+    """The lesions over a heatmap, as the viewer draws them: a dark halo, then color and dashes."""
+    paths = ""
+    for one in outlines:
+        path = "".join(f"M{' '.join(f'{value:.4f}' for value in ring)}z" for ring in one.rings)
+        paths += f"<path d='{path}' stroke='#000' stroke-opacity='.65' stroke-width='1.3'/>"
+        paths += f"<path d='{path}' stroke='{one.color}' stroke-width='.7' stroke-dasharray='{_dashes(one)}'/>"
+    box = " ".join(f"{value:.5f}" for value in extent)
+    return f"<svg viewBox='{box}' preserveAspectRatio='none'>{paths}</svg>"
 
 
-def _scores(study: Study, specimen: Specimen, question: Question) -> str:
+def _ring(one: Outline) -> str:
+    return (
+        "<svg class='ring' viewBox='0 0 14 14'><circle cx='7' cy='7' r='7' fill='#16181c'/>"
+        f"<circle cx='7' cy='7' r='4.5' fill='none' stroke='{one.color}' stroke-width='2' "
+        f"stroke-dasharray='{one.dash or 'none'}'/></svg>"
+    )
+
+
+def _dashes(one: Outline) -> str:
+    """Dashes for lines that are half as wide as on the screen."""
+    return " ".join(f"{float(length) / 2:g}" for length in one.dash.split()) or "none"
+
+
+def _scores(study: Study, specimen: Specimen, question: Question, lesions: tuple[str, ...]) -> str:
     """Where each heatmap's relevance lies, beside its strongest control, and what may be said of it."""
     maps = controls.controls(specimen, study, question)
-    prepared, preprocessings = heatmaps.prepare(specimen, study, OWN), heatmaps.ways_of(study, OWN)
-    known = specimen.masked and all(
-        prepared.masks[preprocessing].get(TOTAL) is not None for preprocessing in preprocessings.values()
+    prepared, preprocessings = (
+        heatmaps.prepare(specimen, study, question.protocol),
+        heatmaps.ways_of(study, question.protocol),
     )
-    code, name = localization_scores.name_lesions(total_lesions()) if known else ("disc", "the optic disc")
-    masks = {
-        setup: prepared.masks[preprocessings[setup]][TOTAL] if known else prepared.regions[preprocessings[setup]].disc
-        for setup in maps
-    }
+    if known := specimen.masked and bool(lesions):
+        code, name = localization_scores.name_lesions(lesions)
+        masks = {setup: prepared.join(preprocessings[setup], lesions) for setup in maps}
+    else:
+        code, name = "disc", "the optic disc"
+        masks = {setup: prepared.regions[preprocessings[setup]].disc for setup in maps}
     row = localization_scores.measure_controlled(code, name, maps, masks, asked_of(study, specimen, question))
     if known and row.empty:
-        return "<p>No lesion is marked in this eye.</p>"
+        return f"<p>No {escape(name)} are marked in this eye.</p>"
     sentences = "".join(f"<p>{escape(describe_explanation(one), quote=False)}</p>" for one in row.explanations.values())
-    lack = "" if known else "<p>Where its lesions lie is not known; the optic disc, which every eye has, stands in.</p>"
+    lack = "" if known else "<p>The positions of its lesions are not known; the optic disc is scored instead.</p>"
     return lack + sentences
 
 
@@ -210,7 +232,7 @@ def _caveats(study: Study) -> str:
         if study.has_checkpoint(name)
     )
     return (
-        "<p class='caveats'><b>Research use only, not for diagnosis.</b> A heatmap says where a network looks, not "
+        "<p class='caveats'><b>Research use only, not for diagnosis.</b> A heatmap shows where a network looks, not "
         f"whether it is right.{drawn} Study “{escape(info.title)}”, seed {info.seed}, {escape(info.protocol)}; "
         f"checkpoints (SHA-256): {prints}. DR Lens on torch {escape(versions['torch'])}; "
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC.</p>"
@@ -228,7 +250,10 @@ _CSS = """
 .bars { width: 38mm; } .bars i { display: inline-block; height: 2.6mm; outline: .2mm solid #555; }
 .dot { display: inline-block; width: 2mm; height: 2mm; border: .5mm solid; border-radius: 50%; margin-right: 1mm; }
 .maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(38mm, 1fr)); gap: 3mm; }
-.maps img { width: 100%; }
+.maps img { width: 100%; display: block; } .maps figure > div { position: relative; }
+.maps svg { position: absolute; inset: 0; width: 100%; height: 100%; fill: none; }
+.maps path { vector-effect: non-scaling-stroke; stroke-linejoin: round; }
+.maps + p span { white-space: nowrap; } .ring { width: 3mm; height: 3mm; vertical-align: middle; margin-left: 2mm; }
 .blank { aspect-ratio: 1; background: #0b0b0d; color: #f2f4f6; padding: 2mm; font-size: 7.5pt; overflow: hidden; }
 .maps figure { max-width: 44mm; } .maps figcaption { text-align: center; }
 .scan { display: grid; grid-template-columns: 1fr 1fr; gap: 6mm; align-items: start; }

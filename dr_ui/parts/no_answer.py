@@ -22,7 +22,7 @@ def reasons_html(study: Study, answered: Collection[str]) -> str:
         answered: Set-ups whose answers are shown.
     """
     return _limits_html(study) + "".join(
-        f'<p class="lens-warning" role="alert">No answer of {escape(study.setups[setup].label)}, because: '
+        f'<p class="lens-warning" role="alert">No answer from {escape(study.setups[setup].label)}, because: '
         f"{escape(reason)}</p>"
         for setup, reason in cache.unanswered(study, answered).items()
     )
@@ -36,7 +36,7 @@ def show_limits(study: Study) -> None:
 
 def _limits_html(study: Study) -> str:
     return "".join(
-        f'<p class="lens-small">{escape(study.setups[setup].label)} tells {" from ".join(groups)}. About single '
+        f'<p class="lens-small">{escape(study.setups[setup].label)} distinguishes {" from ".join(groups)}. Single '
         f"grades and other readings: {TWO_OUTPUTS}.</p>"
         for setup, groups in _groups(cache.study_stamp(study), study).items()
     )

@@ -16,6 +16,9 @@ from dr_ui.shell.navigation import kept_input
 
 DEFAULT_THRESHOLD = 0.5
 
+THRESHOLDS = (0.05, 0.95, 0.05)
+"""Lowest and highest threshold on the slider, and its step."""
+
 OWN = "own threshold"
 """Choice of the threshold on the slider, one for all models."""
 
@@ -108,7 +111,7 @@ def _choose_threshold(study: Study, reading: Reading) -> OperatingPoint:
     known = list(stored)
     calibrated = next((name for name in known if _is_calibrated(study, name)), OWN)
     default = OWN if "threshold" in st.query_params else calibrated
-    box = st.popover("Operating point", width="stretch", help="From which probability on an eye counts as referable.")
+    box = st.popover("Operating point", width="stretch", help="Probability from which an eye counts as referable.")
     with box:
         name = st.selectbox(
             "Chosen for",
@@ -116,19 +119,19 @@ def _choose_threshold(study: Study, reading: Reading) -> OperatingPoint:
             index=[OWN, *known].index(default),
             format_func=lambda key: _label(study, key),
             **kept_input(POINT),
-            help="Each model's threshold was chosen for a stated share on stated eyes; on eyes of another kind the "
-            "share is another. A threshold of 0.50 was chosen on no eyes.",
+            help="Each model's threshold was chosen for a stated sensitivity or specificity on stated eyes; other eyes "
+            "give other values. A threshold of 0.50 was not chosen on any eyes.",
         )
         threshold = st.slider(
             "Referable from",
-            0.05,
-            0.95,
+            THRESHOLDS[0],
+            THRESHOLDS[1],
             DEFAULT_THRESHOLD,
-            0.05,
+            THRESHOLDS[2],
             **kept_input("threshold"),
             disabled=name != OWN,
             help="Threshold: an eye counts as referable when the probability of the referable grades (0 to 1) reaches "
-            "this value. A lower threshold finds more sick eyes and gives more false positives.",
+            "this value. A lower threshold finds more diseased eyes and gives more false positives.",
         )
     if name in stored:
         point = OperatingPoint(reading, threshold, tuple(stored[name].items()), _label(study, name))
@@ -168,10 +171,16 @@ def choose_stored(
         index=options.index(OWN if slider in st.query_params else calibrated),
         format_func=lambda key: own if key == OWN else _label(study, key),
         **kept_input(POINT),
-        help="From which probability on an eye counts as positive. A point by name has a threshold for each model, "
-        "chosen for a stated share on stated eyes; on these eyes the share is what is measured here.",
+        help="Probability from which an eye counts as positive. A named point has a threshold for each model, chosen "
+        "for a stated sensitivity or specificity on stated eyes; what it reaches on these eyes is measured here.",
     )
     return (_label(study, key), stored[key]) if key in stored else ("", {})
+
+
+def point_names(study: Study) -> list[str]:
+    """Names of the points that can be chosen under every reading of the grades."""
+    stored = [set(_stored_points(study, reading)) for reading in referable_readings()]
+    return [OWN, *sorted(set.intersection(*stored))]
 
 
 _BETWEEN = " on "

@@ -1,6 +1,5 @@
 """The eye on the screen: as taken, as the models see it, and whether the picture can be trusted."""
 
-import base64
 from html import escape
 
 import streamlit as st
@@ -9,31 +8,39 @@ from dr_core.data.fundus.checks import BLURRED, DARK, FIELD_MISSING, OVEREXPOSED
 from dr_core.data.fundus.quality import Quality
 from dr_core.data.grades import GRADES
 from dr_core.experiments.judgement import Judgement
+from dr_core.study.folder import Study
 from dr_ui.eyes.cache import Eye, Look
+from dr_ui.parts import take_figure, viewer
+from dr_ui.parts.viewer import Scene
 from dr_ui.shell.navigation import kept_input
 
-_VIEWS = ("as taken", "as the models see it")
+VIEWS = ("as taken", "as the models see it")
 
 
-def show(eye: Eye, look: Look, judgement: Judgement) -> None:
-    """Draw the picture over its switch and its quality, at a height that never changes."""
+_HEIGHT = 360
+"""Most pixels that it is high on the page."""
+
+
+def show(study: Study, eye: Eye, look: Look, judgement: Judgement) -> None:
+    """Draw the picture, to zoom into, over its switch and its quality."""
     above = st.container()
     view = st.segmented_control(
         "The picture",
-        _VIEWS,
-        default=_VIEWS[0],
+        VIEWS,
+        default=VIEWS[0],
         required=True,
         **kept_input("view"),
         label_visibility="collapsed",
         width="stretch",
     )
-    above.html(_picture_html(eye, look, view or _VIEWS[0]))
-    st.html(quality_html(look, judgement, _told(eye, look, view or _VIEWS[0])))
+    with above:
+        viewer.show(_scene(study, eye, look, view or VIEWS[0]), "compare")
+    st.html(quality_html(look, judgement, _told(eye, look, view or VIEWS[0])))
 
 
 def _told(eye: Eye, look: Look, view: str) -> str:
     """What is shown, in a few words."""
-    if view == _VIEWS[0]:
+    if view == VIEWS[0]:
         grade = eye.drawn_grade
         drawn = "" if grade is None else f"drawn with grade {grade}, {GRADES[grade]} · "
         return f"{drawn}{look.pixels[0]} × {look.pixels[1]} px"
@@ -43,10 +50,17 @@ def _told(eye: Eye, look: Look, view: str) -> str:
     return f"{cut} to {preprocessing.size} × {preprocessing.size} px{colors}"
 
 
-def _picture_html(eye: Eye, look: Look, view: str) -> str:
-    source = base64.b64encode(look.taken if view == _VIEWS[0] else look.seen).decode()
-    image = f'<img src="data:image/jpeg;base64,{source}" alt="{escape(eye.name)}, {view}">'
-    return f'<div class="lens-photo">{image}</div>'
+def _scene(study: Study, eye: Eye, look: Look, view: str) -> Scene:
+    taken = view == VIEWS[0]
+    return Scene(
+        eye=f"{eye.key} {view}",
+        name=f"{eye.name}, {view}",
+        photograph=look.close if taken else look.seen,
+        ratio=look.pixels[1] / look.pixels[0] if taken else 1.0,
+        origin={"figure": f"{eye.name}, {view}", **take_figure.describe_origin(study)},
+        file=eye.name.rsplit(".", 1)[0],
+        height=_HEIGHT,
+    )
 
 
 def quality_html(look: Look, judgement: Judgement, note: str) -> str:

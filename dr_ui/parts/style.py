@@ -72,9 +72,11 @@ _CSS = """
 [data-testid="stSidebar"][data-collapsed="false"] { width: 176px !important; min-width: 176px !important; }
 [data-testid="stSidebarNav"] li:first-child a p { font-size: 0; }
 [data-testid="stSidebarNav"] li:first-child a p::after { content: "Home"; font-size: .875rem; }
-[data-testid="stSidebar"][data-collapsed="false"]:has(.st-key-case_list) { width: 264px !important;
-  min-width: 264px !important; }
-.st-key-case_list { margin: 0 -.6rem; }
+[data-testid="stSidebar"][data-collapsed="false"]:has(.st-key-case_list) { width: 272px !important;
+  min-width: 272px !important; }
+.st-key-case_list { margin: 0 -1.1rem; }
+[data-testid="stSidebar"] [data-testid="stElementToolbar"] { display: none; }  /* the list has its own search */
+[data-testid="stMain"] [data-testid="stElementToolbar"] { top: 0 !important; }  /* over the head of its own table */
 .block-container { padding: 2.4rem 2.2rem 1rem; max-width: 1360px; }
 [data-testid="stMain"] [data-testid="stVerticalBlock"] { gap: .7rem; }
 :root { --lens-page: light-dark(#ffffff, #14181d); }  /* .streamlit/config.toml's two backgrounds */
@@ -146,6 +148,10 @@ _CSS = """
 .lens-card .lens-fact { display: flex; align-items: baseline; gap: .4rem; white-space: nowrap; margin-top: .28rem; }
 .lens-fact span { margin-right: auto; overflow: hidden; text-overflow: ellipsis; }
 .lens-fact b { font-size: .95rem; }
+.lens-card:has(.lens-fact) { container-type: inline-size; }
+@container (max-width: 13.5rem) {  /* a name above its number, so that neither is cut short */
+  .lens-card .lens-fact { flex-wrap: wrap; white-space: normal; justify-content: space-between; gap: 0 .4rem; }
+  .lens-fact span { flex-basis: 100%; } }
 .lens-range { position: relative; height: 7px; margin-top: 1px;
   background: linear-gradient(currentColor, currentColor) 50% 50% / 1px 7px no-repeat,
   linear-gradient(color-mix(in srgb, currentColor 28%, transparent), color-mix(in srgb, currentColor 28%, transparent))
@@ -166,6 +172,12 @@ _CSS = """
 .lens-wire::after { content: ""; position: absolute; right: 0; top: -5px; border: 4px solid transparent;
   border-left: 7px solid var(--hue); border-right: 0; }
 
+@media (max-width: 1000px) {  /* the whole drawing */
+  .lens-drawing { min-width: 0; font-size: .7rem; overflow-wrap: anywhere;
+    grid-template-columns: 4.4rem .9rem minmax(0, 1fr) .9rem 4.2rem .9rem 4.2rem; }
+  .lens-drawing > .lens-step { font-size: .66rem; }
+  .lens-box { padding: .1rem .2rem; } }
+
 .st-key-photographs [data-testid="stFileUploaderDropzone"] { padding: .5rem .7rem; height: 94px; overflow-y: auto; }
 .st-key-sample [role="radio"] { flex: 1 1 0; min-width: 0; height: 94px; padding: 6px 2px; flex-direction: column;
   justify-content: center; gap: 4px; }
@@ -181,6 +193,23 @@ _CSS = """
 .lens-patient figure { margin: 0; }
 .lens-patient .lens-photo { height: 190px; }
 .lens-patient figcaption { font-size: .82rem; text-align: center; overflow-wrap: anywhere; }
+.st-key-tour { position: sticky; top: 2.6rem; z-index: 20; background: var(--lens-page); padding: .5rem .8rem;
+  border: 2px solid #0f766e; border-radius: .4rem; }
+.st-key-tour > :first-child { flex: 1 1 20rem; } .st-key-tour > :not(:first-child) { flex: none; }
+.lens-tour { margin: 0; font-size: .9rem; line-height: 1.4; }
+.lens-keys { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: 0; font-size: .85rem; }
+.lens-keys dt { font-weight: 650; } .lens-keys dd { margin: 0; }
+.st-key-glossary h3 { font-size: 1rem; padding: .6rem 0 .2rem; }
+.st-key-glossary td:first-child { min-width: 11rem; }
+.lens-beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 13rem), 1fr)); gap: .8rem; }
+.lens-beside figure { margin: 0; min-width: 0; }
+.lens-beside .lens-photo { height: 230px; color: #e8edf2; }
+.lens-beside figcaption { font-size: .85rem; overflow-wrap: anywhere; min-height: 1.4rem; }
+.lens-beside table { width: 100%; border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+.lens-beside th, .lens-beside td { padding: .2rem .3rem .2rem 0; text-align: left; font-weight: 400; }
+.lens-beside td:last-child { text-align: right; font-weight: 650; white-space: nowrap; }
+.lens-beside th i { display: inline-block; width: 1.1rem; border-top: 3px var(--line) var(--hue); margin-right: .35rem;
+  vertical-align: middle; }
 .lens-quality { font-size: .82rem; margin: 0; }
 .lens-warning { font-size: .85rem; border-left: 4px solid #E69F00; padding: .1rem .6rem; margin: .35rem 0 0; }
 .lens-sentence { font-size: 1.05rem; margin: 0; min-height: 1.6rem; }
@@ -227,7 +256,6 @@ _CSS = """
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p { color: inherit; opacity: .92; }
 .lens-counts { font-size: 1.05rem; margin: .2rem 0; display: flex; gap: .4rem 1.1rem; flex-wrap: wrap; }
 .lens-mark { white-space: nowrap; font-weight: 650; }
-.lens-mark.lens-fails { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px; }
 .lens-mark.lens-open { font-weight: 400; }
 .lens-claims { width: 100%; min-width: 980px; border-collapse: collapse; font-size: .84rem; line-height: 1.35;
   font-variant-numeric: tabular-nums; }
@@ -237,7 +265,8 @@ _CSS = """
 .lens-claims td:first-child { white-space: nowrap; } .lens-claims tbody th { width: 28%; }
 .lens-claims td:nth-child(3) { width: 20%; } .lens-claims td:nth-child(4) { width: 22%; }
 .lens-claims small { display: block; font-size: .74rem; opacity: .85; }
-.lens-claims summary { cursor: pointer; } .lens-claims details p { font-size: .76rem; margin: .3rem 0; }
+.lens-claims summary { cursor: pointer; min-height: 24px; }
+.lens-claims details p { font-size: .76rem; margin: .3rem 0; }
 .lens-claims ul { list-style: none; margin: 0; padding: 0; max-height: 16rem; overflow-y: auto; font-size: .76rem; }
 .lens-claims .lens-about { display: inline; margin-right: .3rem; } .lens-claims td > div + div { margin-top: .2rem; }
 @media (max-width: 640px) {  /* a claim with its verdict first, one under the other */

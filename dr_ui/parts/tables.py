@@ -23,6 +23,19 @@ def show(table: pd.DataFrame, key: str, **options: Any) -> None:  # noqa: ANN401
     take_figure.offer_table(table, key)
 
 
+def show_html(html: str, key: str, small: str = "small figure") -> None:
+    """Draw tables of one's own making, and the button that takes them away.
+
+    Args:
+        html: The tables, with what stands beside them.
+        key: Name of the tables on their page, and in the file's name.
+        small: What the small figures beside the numbers are.
+    """
+    with st.container(key=key):
+        st.html(html)
+    take_figure.offer_shown_table(key, small)
+
+
 def by_setup(rows: pd.DataFrame, setups: Mapping[str, Setup], index: Sequence[str], values: str) -> pd.DataFrame:
     """Lay long rows out with a column for each declared set-up, named by its label.
 

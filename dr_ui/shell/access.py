@@ -106,7 +106,7 @@ def may_enter() -> bool:
         st.button("Sign in", on_click=st.login, type="primary")
         return False
     if not read_allow_list().allows(st.user.to_dict()):
-        st.error("You are signed in, but not on the list of those who may use this server.", icon=":material/error:")
+        st.error("You are signed in but not on this server's list of users.", icon=":material/error:")
         st.button("Sign out", on_click=st.logout)
         return False
     with st.sidebar:
@@ -207,5 +207,5 @@ def _stays_here(target: str) -> bool:
 _REFUSED = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>DR Lens</title></head>
 <body style="font-family: sans-serif; max-width: 40rem; margin: 4rem auto">
 <h1>Not on the list</h1>
-<p>You are signed in as {name}, but not on the list of those who may use this server. Whoever runs it can add you.</p>
+<p>You are signed in as {name} but not on this server's list of users. Its administrator can add you.</p>
 <p><a href="{base}auth/logout">Sign out</a></p></body></html>"""

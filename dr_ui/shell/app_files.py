@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def find_app_folder() -> Path:
-    """The folder that holds app.py, home.py, pages, assets and .streamlit.
+    """The folder that holds app.py, home.py, pages, assets, .streamlit and docs/glossary.md.
 
     In a checkout it is the root of the repository; in a wheel the build puts these files into `dr_ui/_app`
     (pyproject.toml, `force-include`).

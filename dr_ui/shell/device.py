@@ -60,12 +60,12 @@ class ModelDevice:
             _LOG.warning("%s: %s", device, str(error).splitlines()[0])
             memory = isinstance(error, torch.OutOfMemoryError)
             with self._changing:
-                self._leave("The GPU has no memory left" if memory else "The GPU has failed")
+                self._leave("The GPU is out of memory" if memory else "The GPU has failed")
         return work("cpu")
 
     def _leave(self, reason: str) -> None:
         self.name = "cpu"
-        self.note = f"{reason}: the processor answers, more slowly."
+        self.note = f"{reason}: the CPU computes instead, more slowly."
 
 
 def each(names: Iterable[str], work: Callable[[str], Answer]) -> dict[str, Answer]:

@@ -16,9 +16,7 @@ LONGEST = 20.0
 
 _LOOK = 0.1
 
-_SENTENCE = (
-    "This server is being restarted. The page reconnects by itself; photographs that you uploaded must be given again."
-)
+_SENTENCE = "This server is being restarted. The page will reconnect by itself; photographs must be uploaded again."
 
 Handler = Callable[[int, FrameType | None], object]
 

@@ -5,13 +5,16 @@ from typing import Literal, TypedDict
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-_PAGE, _VISIT, _KEPT = "open_page", "visit", "kept_inputs"
+_PAGE, _VISIT, _KEPT, _UNLINKED = "open_page", "visit", "kept_inputs", "unlinked_inputs"
 
 
-class _KeptInput(TypedDict):
+class _FollowingInput(TypedDict):
     key: str
-    bind: Literal["query-params"]
     persist_state: Literal["session"]
+
+
+class _KeptInput(_FollowingInput):
+    bind: Literal["query-params"]
 
 
 def kept_input(key: str) -> _KeptInput:
@@ -24,16 +27,30 @@ def kept_input(key: str) -> _KeptInput:
     return {"key": key, "bind": "query-params", "persist_state": "session"}
 
 
+def unlinked_input(key: str) -> _FollowingInput:
+    """Arguments of a widget whose value follows to every page that has one of the same key, and stands in no link."""
+    st.session_state.setdefault(_UNLINKED, set()).add(key)
+    return {"key": key, "persist_state": "session"}
+
+
+def keep_input(key: str, value: object) -> None:
+    """Give a kept input its value on every page; for callbacks, where no widget is drawn yet."""
+    st.session_state.setdefault(_KEPT, set()).add(key)
+    st.session_state[key] = value
+
+
 def enter_page(title: str) -> None:
     """Note which page is drawn; going to another one begins a new visit, to which the inputs follow."""
     if st.session_state.get(_PAGE) == title:
         return
     st.session_state[_PAGE] = title
     st.session_state[_VISIT] = visit() + 1
-    for key in st.session_state.get(_KEPT, set()):
+    linked, others = (st.session_state.get(kind, set()) for kind in (_KEPT, _UNLINKED))
+    for key in linked | others:
         if key in st.session_state:
             st.session_state[key] = st.session_state[key]
-            _write_in_address(key, st.session_state[key])
+            if key in linked:
+                _write_in_address(key, st.session_state[key])
 
 
 def _write_in_address(key: str, value: object) -> None:

@@ -1,26 +1,31 @@
 """The shell that every page stands in: its head, the open study, and what happens when something fails."""
 
+import functools
 import logging
+import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
+from typing import ParamSpec, TypeVar
 
 import streamlit as st
-import torch  # noqa: F401 - whole before SciPy, which another thread may import, looks into it
 
 from dr_cli.commands import render_remedy
 from dr_core.errors import InputError
 from dr_core.study.folder import Study as Study
-from dr_ui.eyes import case_strip
 from dr_ui.parts import style
 from dr_ui.parts.plain_text import plain_message
-from dr_ui.shell import access, audit, navigation, request_queue, result_tables, studies
+from dr_ui.shell import access, audit, navigation, request_queue, result_tables, studies, tour
 from dr_ui.shell.app_files import find_app_folder
-from dr_ui.shell.device import model_device
 from dr_ui.shell.navigation import kept_input
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 _LOG = logging.getLogger("dr_lens")
+SHOWN = threading.Event()
+"""Set once a page has been drawn since the server started."""
+
 _PAGES, _ICON = find_app_folder() / "pages", find_app_folder() / "assets" / "icon.svg"
 
 
@@ -95,13 +100,16 @@ def show(title: str, question: str, render: Callable[[Study], None]) -> None:
         render: Draws the page for the open study.
     """
     st.set_page_config(page_title=f"{title} · DR Lens", page_icon=str(_ICON), layout="wide")
+    tour.follow_tour()
     st.html(style.page_css())
     st.html(
         f'<div class="lens-head"><h1>{escape(question)}</h1>'
         '<span class="lens-note" role="note">Research use only, not for diagnosis</span></div>'
     )
     navigation.enter_page(title)
+    tour.show_step()
     _guard(lambda: _render(render))
+    SHOWN.set()
 
 
 def _render(render: Callable[[Study], None]) -> None:
@@ -117,11 +125,19 @@ def _render(render: Callable[[Study], None]) -> None:
                 with stale:
                     result_tables.show_stale(study, tables)
             except InputError:
-                case_strip.show_strip(study)  # the list removes an eye that the page cannot show
+                _show_rest(study)  # the list removes an eye that the page cannot show
                 raise
-            case_strip.show_strip(study)
-            if note := model_device().note:
-                st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
+            _show_rest(study)
+
+
+def _show_rest(study: Study) -> None:
+    """The case list, and where the models run; what they need is imported when the page's text stands there."""
+    from dr_ui.eyes import case_strip
+    from dr_ui.shell.device import model_device
+
+    case_strip.show_strip(study)
+    if note := model_device().note:
+        st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
 
 
 def _choose_study() -> Study:
@@ -130,6 +146,31 @@ def _choose_study() -> Study:
         return studies.open_named(None)
     with st.sidebar:
         return studies.open_named(st.selectbox("Study", names, **kept_input("study")))
+
+
+def guarded_fragment(run_every: float | None = None) -> Callable[[Callable[_P, _R]], Callable[_P, _R | None]]:
+    """`st.fragment` in which an error that a user can mend is a sentence, as on the page around it.
+
+    Streamlit hands whatever a fragment raises to the page as another exception, which would take the page for broken.
+
+    Args:
+        run_every: Seconds after which it is drawn again; None draws it when one of its inputs changes.
+
+    Returns:
+        Decorator; what it decorates gives None after an error.
+    """
+
+    def decorate(draw: Callable[_P, _R]) -> Callable[_P, _R | None]:
+        @st.fragment(run_every=run_every)
+        @functools.wraps(draw)
+        def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R | None:
+            found: list[_R] = []
+            _guard(lambda: found.append(draw(*args, **kwargs)))
+            return found[0] if found else None
+
+        return guarded
+
+    return decorate
 
 
 def _guard(draw: Callable[[], None]) -> None:
@@ -144,7 +185,7 @@ def _guard(draw: Callable[[], None]) -> None:
         number = uuid.uuid4().hex[:8]
         _LOG.exception("unexpected error %s", number)
         st.error(
-            f"Something went wrong on our side; your photographs and settings are still here. "
-            f"If it happens again, tell whoever runs this server the number {number}.",
+            "An unexpected error occurred; your photographs and settings are still here. If it happens again, give "
+            f"this server's administrator the number {number}.",
             icon=":material/error:",
         )

@@ -1,5 +1,6 @@
 """Result tables of the open study, read once as long as the files stay."""
 
+import importlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -8,13 +9,17 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from dr_core.experiments import registry as _tables_of_experiments  # noqa: F401 - a study can hold their tables
 from dr_core.study.digests import Stamp, stamp_of
 from dr_core.study.folder import Study, open_study
 from dr_core.study.runs import list_training_runs
 from dr_core.study.staleness import Stale, find_stale
 from dr_core.study.tables import TABLES
 from dr_ui.shell.navigation import kept_input
+
+
+def _know_all_tables() -> None:
+    """Register the tables of every experiment; not while this module is imported, since it takes seconds."""
+    importlib.import_module("dr_core.experiments.registry")
 
 
 @st.cache_data(max_entries=24, show_spinner=False)
@@ -38,6 +43,7 @@ def noting_tables() -> Iterator[set[str]]:
 
 def rest_on_all_tables() -> None:
     """Note that a page rests on every table, as one that concludes something from all of them does."""
+    _know_all_tables()
     _note(*TABLES)
 
 
@@ -49,6 +55,7 @@ def _note(*tables: str) -> None:
 
 def load_table(study: Study, table: str) -> pd.DataFrame | None:
     """The table's rows of the models in `checkpoints/`, or None; raises as `Study.read_checkpoint_results` does."""
+    _know_all_tables()
     _note(table)
     if not study.has_results(table):
         return None

@@ -8,8 +8,7 @@ import logging
 import pkgutil
 import re
 import threading
-import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -79,8 +78,8 @@ def middleware() -> list[Middleware]:
     address = config.get_option("server.address")
     if address not in LOCAL_NAMES and not is_login_on():
         _LOG.warning(
-            "DR Lens listens on %s without a login: whoever reaches this port can use it. docs/deploy.md says how to "
-            "put a login or a proxy in front.",
+            "DR Lens listens on %s without a login: anyone who reaches this port can use it. docs/deploy.md describes "
+            "how to add a login or a proxy.",
             address or "every network",
         )
     audit.open_log()
@@ -90,8 +89,8 @@ def middleware() -> list[Middleware]:
     return [Middleware(layer) for layer in layers]
 
 
-_PAUSE = 5.0
-"""Seconds in which nothing is imported: whoever started the server is opening the first page."""
+_PATIENCE = 3.0
+"""Seconds for which the first visitor is waited for: nothing is prepared while Home is drawn."""
 
 
 @asynccontextmanager
@@ -104,19 +103,21 @@ async def lifespan(_: App) -> AsyncIterator[None]:
 
 
 def warm_up() -> None:
-    """Import what the pages need before somebody asks, and spare it the search for garbage.
+    """Import and compute what the pages need before somebody asks, and spare it the search for garbage.
 
-    Streamlit collects garbage after every run of a page. To look through the half million objects of PyTorch and its
-    like, none of which ever goes, takes 0.3 s, in which nobody is answered.
+    Home needs neither PyTorch nor a model, so that it comes first. Streamlit collects garbage after every run of a
+    page. To look through the half million objects of PyTorch and its like, none of which ever goes, takes 0.3 s, in
+    which nobody is answered.
     """
-    _import(["dr_ui.shell.page", "dr_ui.views.compare.screen"])
-    time.sleep(_PAUSE)
-    _import(module.name for module in pkgutil.walk_packages(dr_ui.__path__, "dr_ui."))
+    from dr_ui.shell import page
+    from dr_ui.views.home import screen  # noqa: F401
 
+    page.SHOWN.wait(_PATIENCE)
+    for module in pkgutil.walk_packages(dr_ui.__path__, "dr_ui."):
+        importlib.import_module(module.name)
+    from dr_ui.views import warm_up
 
-def _import(names: Iterable[str]) -> None:
-    for name in names:
-        importlib.import_module(name)
+    warm_up.answer_first_questions()
     gc.collect()
     gc.freeze()
 
@@ -181,7 +182,9 @@ class SameOrigin:
             return await self.app(scope, receive, send)
         if scope["type"] == "websocket":
             return await send({"type": "websocket.close", "code": 1008})
-        return await _refuse(HTTPStatus.FORBIDDEN, "Another site's page may not ask for this.")(scope, receive, send)
+        return await _refuse(HTTPStatus.FORBIDDEN, "Requests from other sites' pages are refused.")(
+            scope, receive, send
+        )
 
     def _is_own(self, headers: Headers) -> bool:
         origin = headers.get("origin")

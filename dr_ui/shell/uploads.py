@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -11,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
-from streamlit.runtime import get_instance
+from streamlit.runtime import exists, get_instance
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from dr_ui.shell import connections
@@ -118,7 +119,7 @@ class UploadBudget:
             try:
                 message = await asyncio.wait_for(receive(), left)
             except TimeoutError:
-                raise UploadError(HTTPStatus.REQUEST_TIMEOUT, "The upload came to a standstill; try again.") from None
+                raise UploadError(HTTPStatus.REQUEST_TIMEOUT, "The upload stalled; try again.") from None
             arrival.received += len(message.get("body", b""))
             if arrival.received - arrival.checked >= _STEP or not message.get("more_body"):
                 self._check(arrival, arrival.received)
@@ -134,12 +135,24 @@ class UploadBudget:
         """
         arrival.checked = arrival.received
         others = [one for one in [*_held(), *self.arriving] if one is not arrival]
-        mine = [one for one in others if one.session == arrival.session]
-        theirs = [one for one in others if one.user == arrival.user]
-        shares = ((mine, self.shares.session_bytes), (theirs, self.shares.user_bytes), (others, self.shares.all_bytes))
-        is_too_much = any(size + sum(one.received for one in some) > limit for some, limit in shares)
-        if is_too_much or len(mine) >= self.shares.session_files:
+        if not _fits(arrival, size, 1, others, self.shares):
             raise UploadError(HTTPStatus.INSUFFICIENT_STORAGE, "Too many photographs are open; remove some.")
+
+
+def _fits(arrival: Arrival, size: int, files: int, others: Sequence[Arrival], shares: UploadShares) -> bool:
+    """Whether so many bytes and files beside those of others stay within the shares."""
+    mine = [one for one in others if one.session == arrival.session]
+    theirs = [one for one in others if one.user == arrival.user]
+    limits = ((mine, shares.session_bytes), (theirs, shares.user_bytes), (others, shares.all_bytes))
+    is_too_much = any(size + sum(one.received for one in some) > limit for some, limit in limits)
+    return not is_too_much and len(mine) + files <= shares.session_files
+
+
+def may_hold(session: str, size: int, files: int) -> bool:
+    """Whether a session may hold so many more bytes and files that come out of an upload."""
+    if not exists():  # no server, as in a test of one page
+        return True
+    return _fits(Arrival(session, connections.OWNERS.owner(session) or ""), size, files, _held(), UploadShares())
 
 
 def _announced(scope: Scope) -> int:

@@ -1,6 +1,8 @@
 """What the tests of pages do with a page: read its HTML, give it photographs."""
 
 import io
+import json
+from html import escape
 
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -15,8 +17,16 @@ def page_at(name):
 
 
 def html_of(app):
-    """All HTML of a page."""
-    return " ".join(element.proto.body for element in app.get("html"))
+    """All HTML of a page, with the photographs of its viewers, which their browser draws."""
+    photographs = [name_photograph(element.proto) for element in app.get("bidi_component")]
+    return " ".join([*(element.proto.body for element in app.get("html")), *photographs])
+
+
+def name_photograph(proto):
+    """The photograph of a viewer as an image; nothing of another component."""
+    if proto.component_name != "dr_lens_viewer":
+        return ""
+    return f'<img alt="{escape(json.loads(proto.json)["panels"][0]["label"])}">'
 
 
 def encoded(image, form="PNG"):

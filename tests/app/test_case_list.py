@@ -1,6 +1,7 @@
 """The case list is the same on every page: it is filtered, sorted, walked through, and nothing of it is lost."""
 
 import dataclasses
+import time
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from dr_core.data.phantom import draw_phantom
 from dr_core.data.store import fingerprint_store
+from dr_core.study.digests import digest_of
 from dr_core.study.folder import DataSet, add_data
 from dr_ui.eyes.cache import Eye
 from dr_ui.eyes.case_facts import CaseFacts
@@ -88,7 +90,7 @@ def test_a_broken_file_has_no_answer_and_can_be_removed(app):
 def test_eyes_are_asked_about_where_the_user_wants_it(app):
     app.switch_page("pages/2_Robustness.py").run()
     upload(app, *eyes("a.png", "b.png"), ("broken.png", b"nothing"))
-    assert list(app.sidebar.dataframe[0].value["referable"]) == ["not asked"] * 3
+    assert list(app.sidebar.dataframe[0].value["referable"]) == ["not analyzed"] * 3
     button(app, "case_ask").click().run()
     verdicts = list(app.sidebar.dataframe[0].value["referable"])
     assert verdicts[2] == "no answer"
@@ -207,4 +209,129 @@ def test_a_bad_table_of_grades_is_a_sentence_and_the_list_stays(app):
     give_grades(app, b"image,grade\na,9\n")
     assert not app.exception
     assert any("none of 0 to 4" in error.value for error in app.error)
+    give_grades(app, b"image,grade\n" + b"a,1\n" * 2**19)
+    assert any("at most 1 MB" in error.value for error in app.error)
     assert listed(app) == ["a.png", "b.png"]
+
+
+def test_known_grades_and_filters_follow_to_every_page(app):
+    app.switch_page("pages/1_Compare.py").run()
+    upload(app, *eyes("a.png", "b.png"))
+    give_grades(app, b"image,grade\na,4\nnobody,2\n")
+    app.text_input(key="case_search").set_value("a").run()
+    app.switch_page("pages/4_Representations.py").run()
+    assert listed(app) == ["a.png"]
+    assert list(app.sidebar.dataframe[0].value["grade"]) == ["4"]
+    assert "1 rows name no photograph of this list\\: nobody." in [caption.value for caption in app.caption]
+    button(app, "remove_grades").click().run()
+    assert "grade" not in app.sidebar.dataframe[0].value
+
+
+def add_test_eyes(app, data=None):
+    if data:
+        app.selectbox(key="case_source").set_value(data)
+    button(app, "add_test_eyes").click()
+    return app.run()
+
+
+def test_test_eyes_without_pictures_are_listed_with_their_recorded_answers(app, tiny_study):
+    app.switch_page("pages/1_Compare.py").run()
+    upload(app, *eyes("mine.png"))
+    add_test_eyes(app)
+    assert not app.exception
+    assert not app.error
+    names = listed(app)
+    assert names[:2] == ["mine.png", "0 (patient 0)"]
+    assert len(names) == 1 + 20
+    assert any("20 eyes, without pictures" in caption.value for caption in app.caption)
+    rows = tiny_study.read_results("predictions")
+    scores = rows[(rows["patient"] == 0)].set_index("setup")[["p3", "p4"]].sum(axis=1)
+    assert app.sidebar.dataframe[0].value["referable"].iloc[1] == f"{(scores >= 0.5).sum()} of 4"
+    button(app, "case_next").click().run()
+    assert "is not on this machine" in html_of(app)
+    for setup, score in scores.items():
+        assert f"{score:.2f}</b>" in html_of(app), setup
+    assert "eye" not in app.query_params
+    app.switch_page("pages/3_Explain.py").run()
+    assert not app.exception
+    assert "is not on this machine" in app.error[0].value
+    button(app, "case_remove_listed").click().run()
+    assert listed(app) == ["mine.png"]
+
+
+def test_test_eyes_with_pictures_open(measured, app, tiny_study):
+    data, names = measured
+    answers = tiny_study.read_results("predictions").head(8).assign(data=data, eye=names * 4, patient="p")
+    kept = (tiny_study.path / "results" / "predictions.parquet").read_bytes()
+    tiny_study.write_results("predictions", answers.assign(setup=np.repeat(list(tiny_study.setups), 2)))
+    try:
+        app.switch_page("pages/2_Robustness.py").run()
+        add_test_eyes(app, data)
+        assert not app.error, app.error[0].value
+        assert listed(app) == names
+        app.switch_page("pages/1_Compare.py").run()
+        assert not app.exception
+        assert f'alt="{names[0]}, as taken"' in html_of(app)
+        assert app.query_params["eye"] == f"{data}/{names[0]}"
+    finally:
+        (tiny_study.path / "results" / "predictions.parquet").write_bytes(kept)
+
+
+def give_scores(app, study, *paths):
+    digests = {setup: digest_of(study.checkpoint_path(setup)) for setup in study.setups}
+    rows = [
+        f"{path},{setup},.1,.1,.1,.3,.4,,within,{digest[:12]},," for path in paths for setup, digest in digests.items()
+    ]
+    head = "path,setup,p0,p1,p2,p3,p4,warnings,level,checkpoint,error,reason"
+    uploader = next(one for one in app.file_uploader if one.key.startswith("score_tables"))
+    uploader.set_value([("results.csv", "\n".join([head, *rows]).encode(), "text/csv")])
+    return app.run()
+
+
+def test_a_table_of_scores_fills_the_list_and_a_photograph_takes_its_place(app, tiny_study):
+    app.switch_page("pages/1_Compare.py").run()
+    give_scores(app, tiny_study, "ward/a.png", "b.png", "c.png")
+    assert not app.exception
+    assert listed(app) == ["ward/a.png", "b.png", "c.png"]
+    assert "0.70</b>" in html_of(app)
+    assert "Upload the photograph to see it" in html_of(app)
+    give_grades(app, b"image,grade\nward/a.png,4\nc,0\n")
+    assert list(app.sidebar.dataframe[0].value["grade"]) == ["4", "", "0"]
+    upload(app, *eyes("a.png"))
+    assert listed(app) == ["a.png", "b.png", "c.png"]
+
+
+def test_eyes_stand_side_by_side(app, tiny_study):
+    app.switch_page("pages/1_Compare.py").run()
+    upload(app, *eyes("a.png", "b.png"), ("broken.png", b"nothing"))
+    give_grades(app, b"image,grade\na,3\n")
+    beside = app.multiselect(key="side_by_side")
+    keys = [file.key for file in app.session_state["case_rows"]]
+    beside.set_value([keys[0]]).run()
+    assert '"lens-beside"' not in html_of(app)
+    beside.set_value(keys).run()
+    shown = html_of(app)
+    assert not app.exception
+    assert shown.count("<figure>") == 3
+    assert "known grade 3, severe" in shown
+    assert "No answer, because: The photograph must be" in shown
+    for setup in tiny_study.setups.values():
+        assert shown.count(f"<i></i>{setup.label}</th>") == 2
+    app.switch_page("pages/2_Robustness.py").run()
+    app.switch_page("pages/1_Compare.py").run()
+    assert '"lens-beside"' in html_of(app)
+    button(app, "case_remove").click().run()
+    assert len(app.multiselect(key="side_by_side").value) == 2
+
+
+def test_a_thousand_files_stay_usable(app, monkeypatch):
+    """Only the eye that is looked at is read at once; the others when they are asked about."""
+    app.switch_page("pages/2_Robustness.py").run()
+    files = [(f"{number}.png", b"no picture") for number in range(999)]
+    upload(app, *eyes("first.png"), *files)
+    assert not app.exception
+    assert len(listed(app)) == 1000
+    started = time.process_time()
+    button(app, "case_next").click().run()
+    assert time.process_time() - started < 4
+    assert "\u25b8 0.png" in list(app.sidebar.dataframe[0].value["eye"])

@@ -156,3 +156,12 @@ def test_an_unexpected_error_shows_a_number_and_keeps_the_eye_out_of_the_log(pag
     assert app.error[0].value.split()[-1].rstrip(".") in caplog.text
     assert "no such operator" in caplog.text
     assert "4711" not in caplog.text
+
+
+def test_two_masks_of_one_lesion_do_not_keep_an_eye_from_its_answers(page):
+    phantom = draw_phantom(3, 160, 5)
+    mask = encoded(phantom.masks["haemorrhages"])
+    app = upload(page.run(), ("a.png", encoded(phantom.image)), ("a_HE.png", mask), ("a_HE.tif", mask))
+    assert not app.exception
+    assert not app.error
+    assert "lens-card" in html_of(app)

@@ -61,12 +61,12 @@ def failing_gpu(monkeypatch):
 def test_a_gpu_without_memory_gives_way_to_the_processor(monkeypatch, tiny_study, failing_gpu, name):
     shown = open_page(monkeypatch, tiny_study, name)
     assert len(failing_gpu.tried) == 1  # then no more
-    assert "The GPU has no memory left: the processor answers" in shown
+    assert "The GPU is out of memory: the CPU computes instead" in shown
     forget()
     monkeypatch.setenv("DR_DEVICE", "cpu")
     alone = open_page(monkeypatch, tiny_study, name)
     assert numbers(shown) == numbers(alone) != []
-    assert "the processor answers" not in alone
+    assert "the CPU computes instead" not in alone
 
 
 def test_a_lost_gpu_is_in_the_log_and_an_error_of_ours_is_not_taken_for_it(failing_gpu, caplog):

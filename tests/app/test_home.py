@@ -85,7 +85,7 @@ def test_an_unexpected_error_shows_a_number_and_logs_the_rest(run_home, tiny_stu
     app = run_home(DR_STUDY=tiny_study.path)
     assert not app.exception
     sentence = app.error[0].value
-    assert "Something went wrong" in sentence
+    assert "An unexpected error occurred" in sentence
     assert "secret" not in sentence
     assert sentence.split()[-1].rstrip(".") in caplog.text
 
@@ -109,3 +109,9 @@ def test_a_training_that_goes_on_is_drawn_and_followed(monkeypatch, tmp_path):
         file.writelines(json.dumps(line | {"epoch": epoch}) + "\n" for epoch in (3, 4))
     app.run()
     assert not any("left." in caption.value for caption in app.caption)
+
+
+def test_every_fragment_says_what_a_user_can_mend():
+    """Streamlit's own one hands an error to the page as another exception, which takes the page for broken."""
+    users = {path.name for path in (ROOT / "dr_ui").rglob("*.py") if "@st.fragment" in path.read_text(encoding="utf-8")}
+    assert users == {"page.py"}

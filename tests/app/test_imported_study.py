@@ -53,7 +53,7 @@ def test_every_page_opens(imported, page, monkeypatch):
         assert "Single grades: no answer, because this model has two outputs." in text
         assert "Lab referable tells grades 0-1 from grades 2-4." in text
     if page == "3_Explain.py":
-        assert "because this model has two outputs, grades 0-1 and grades 2-4; ask about one of them" in text
+        assert "because this model has two outputs, grades 0-1 and grades 2-4; choose one of them" in text
         assert "attention rollout" not in app.selectbox(key="rule").options
     if page == "5_Performance.py":
         assert "no answer, because this model has two outputs" in html_of(app)
@@ -69,7 +69,7 @@ def test_a_model_that_says_yes_or_no_is_asked_by_its_reading(imported, monkeypat
     app = page_at("3_Explain.py").run(timeout=300)
     app.selectbox(key="target").set_value(POSITIVE).run(timeout=300)
     assert not app.exception
-    assert "because this model has 5 outputs, the grades 0 to 4; ask about one of them" in html_of(app)
+    assert "because this model has 5 outputs, the grades 0 to 4; choose one of them" in html_of(app)
     assert "Lab referable: No answer" not in html_of(app)
 
 

@@ -162,9 +162,9 @@ def test_representations_shows_how_alike_the_set_ups_are(monkeypatch, tmp_path, 
     assert not app.exception
     assert not app.error
     shown = html_of(app)
-    assert "<b>IWNE-CL and IFI-FS</b> are the most alike: CKA <b>0.85</b>" in shown
+    assert "<b>IWNE-CL and IFI-FS</b> are the most similar: CKA <b>0.85</b>" in shown
     assert "IFI-FS and IFI-CL the least (0.15)" in shown
-    assert "least alike in block layer4.2 (0.40)" in shown
+    assert "least similar in block layer4.2 (0.40)" in shown
     assert "IWNE-FS: no answer, because It is &lt;b&gt;no ResNet" in shown
     assert "IWNE-CL against the start: no answer. It started from random weights." in shown
     app.selectbox(key="similarity_of").set_value("ifi_cl").run()
@@ -197,4 +197,4 @@ def test_representations_shows_what_pretrainings_learned(monkeypatch, tmp_path, 
     assert not app.exception
     shown = html_of(app)
     assert "No answer: The eyes are &lt;b&gt;few&lt;/b&gt;." in shown
-    assert "ends at 0.60 after 5 epochs, not told apart from random weights (0.50)." in shown
+    assert "ends at 0.60 after 5 epochs, not distinguishable from random weights (0.50)." in shown

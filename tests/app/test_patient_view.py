@@ -78,7 +78,7 @@ def test_performance_measures_patients(monkeypatch, tmp_path, shown):
     app = page_at("5_Performance.py").run()
     assert not app.exception
     assert "patients" not in shown
-    assert any("no two are known to be of one patient" in caption.value for caption in app.caption)
+    assert any("each eye counts as a patient" in caption.value for caption in app.caption)
     predictions = study.read_results("predictions")
     number = predictions.groupby("setup").cumcount()
     study.write_results("predictions", predictions.assign(patient=(number // 2).astype(str)))

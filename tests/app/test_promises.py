@@ -5,11 +5,11 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
+from tests.servers import start_server
 
 sys.path.insert(0, str(ROOT / "tests" / "container"))
 
 promises = pytest.importorskip("promises")
-load = pytest.importorskip("load")
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def running(tmp_path_factory):
     folder = tmp_path_factory.mktemp("promises")
     (folder / "tmp").mkdir()
     log = folder / "log.txt"
-    with load.start_server(log=log, TMPDIR=str(folder / "tmp")) as (address, process):
+    with start_server(log=log, TMPDIR=str(folder / "tmp")) as (address, process):
         yield promises.Running(address, process, log, folder / "tmp")
 
 

@@ -26,7 +26,7 @@ def test_every_claim_has_its_verdict_and_drawn_eyes_are_said_first(monkeypatch):
         assert f"{count} {verdict}</span>" in text
     for verdict, count in count_checkpoints(findings).items():
         assert f"{count} {verdict}</span>" in text
-    assert "One training run of each set-up: what is found here is true of these very checkpoints" in text
+    assert "One training run of each set-up: what is found here holds for these very checkpoints" in text
     tests = open_study(demo).read_results("localization_tests")
     clear = int((tests["p_holm"] < 0.05).sum())
     assert any(f"**{clear} of {len(tests)}** paired tests" in markdown.value for markdown in app.markdown)

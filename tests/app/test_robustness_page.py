@@ -100,6 +100,7 @@ def test_figure_4_from_the_study(monkeypatch, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (6, 3, 64, 64), np.uint8)
     config = RobustnessConfig(corruptions=("contrast", "fog"), severities=(2,), draws=20)
     rows = pd.concat([report.rows for report in damage_eyes("noise", models, Store(images, index), config)])
+    study.write_results("robustness", rows)
     study.write_results("robustness_summary", summarize_robustness(rows, config, "iwne_fs"))
     study.write_results("robustness_differences", compare_training(rows, config, study.setups.values()))
     monkeypatch.setenv("DR_STUDY", str(study.path))

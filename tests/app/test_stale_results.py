@@ -35,9 +35,8 @@ def stale_study(tmp_path_factory):
 
 
 def test_every_page_is_looked_at():
-    assert {path.name for path in (ROOT / "pages").glob("*.py")} == {name.split("/")[-1] for name in PAGES} - {
-        "home.py"
-    }
+    shown = {path.name for path in (ROOT / "pages").glob("*.py")} - {"7_Help.py"}  # it rests on no table
+    assert shown == {name.split("/")[-1] for name in PAGES} - {"home.py"}
 
 
 @pytest.mark.parametrize("page", PAGES)

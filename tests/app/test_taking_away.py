@@ -32,6 +32,19 @@ def test_no_chart_or_table_is_drawn_without_a_way_to_take_it(name):
     assert users == HOMES[name]
 
 
+BARE = {"dr_ui/parts/calibrated.py", "dr_ui/parts/eye_report.py"}
+"""Tables of HTML that are part of a card of Compare, whose answers are taken whole, or of a file that is taken."""
+
+
+def test_no_table_of_html_is_drawn_without_a_way_to_take_it():
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "dr_ui").rglob("*.py")}
+    drawing = {name for name, text in texts.items() if "<table" in text} - BARE
+    offering = {name for name, text in texts.items() if "tables.show_html(" in text}
+    helpers = {"dr_ui/views/explain/localization_scores.py"}  # drawn by the page's screen
+    assert drawing - helpers <= offering
+    assert "dr_ui/views/explain/screen.py" in offering
+
+
 def test_the_answers_of_every_eye_are_taken_whole(monkeypatch, tiny_study):
     monkeypatch.setenv("DR_STUDY", str(tiny_study.path))
     offered = {}

@@ -45,7 +45,7 @@ def test_an_operating_point_is_chosen_by_name_and_each_model_has_its_own(monkeyp
         assert f'title="threshold {threshold:.2f}"' in shown
     assert "At 90 % sensitivity on noise they flag" in shown
     assert "90 % set of grades" in shown
-    assert "With another camera the guarantee is void" in shown
+    assert "With another camera there is no guarantee" in shown
 
 
 def test_performance_offers_what_the_labels_support(monkeypatch, tmp_path):
@@ -114,7 +114,7 @@ def test_a_model_without_a_curve_says_why(monkeypatch, tmp_path):
     assert not app.exception
     captions = [caption.value for caption in app.caption]
     assert f"No curve of {study.setups[first].label}, because: it was not measured on these eyes." in captions
-    assert any(text.startswith("Not measured, because the pictures of no healthy eyes") for text in captions)
+    assert any(text.startswith("Not measured, because no pictures of healthy eyes") for text in captions)
 
 
 def test_a_warning_says_why_and_what_it_means_for_healthy_eyes():

@@ -152,3 +152,14 @@ def test_a_tab_that_does_not_come_back_leaves_nothing(monkeypatch):
     run(leave("gone", comes_back=False))
     run(leave("back", comes_back=True))
     assert closed == ["gone"]
+
+
+def test_files_that_come_out_of_an_upload_have_the_same_shares(manager, monkeypatch):
+    monkeypatch.setattr(uploads, "exists", lambda: True)
+    monkeypatch.setattr(uploads, "UploadShares", lambda: SMALL)
+    manager.add_file("s", UploadedFileRec("a", "a.png", "image/png", bytes(60)))
+    assert uploads.may_hold("s", 40, 2)
+    assert not uploads.may_hold("s", 41, 1)
+    assert not uploads.may_hold("s", 1, 3)
+    assert uploads.may_hold("another", 90, 1)
+    assert not uploads.may_hold("another", 91, 1), "both are of one user"

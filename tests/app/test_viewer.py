@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dr_ui.parts.viewer import encode_map, outline_of, parse_region
+from dr_core.data.annotation import MOST_CORNERS, MOST_STROKES, Stroke, draw_strokes
+from dr_ui.eyes import drawing
+from dr_ui.parts.viewer import encode_map, outline_of
 
 
 def decoded(content):
@@ -35,26 +37,51 @@ def test_an_outline_lies_on_its_mask():
     assert np.allclose(shifted.min(axis=0), [40.5, 70.5])
 
 
+def sent(*strokes, eye="a"):
+    return {"eye": eye, "strokes": list(strokes)}
+
+
+SQUARE = {"label": "HE", "erases": False, "points": [[0, 0], [1, 0], [0.5, 1]]}
+
+
 @pytest.mark.parametrize(
-    "sent",
+    "message",
     [
         None,
         "text",
         [],
         {},
-        {"eye": "b", "points": [[0, 0], [1, 0], [1, 1]]},
         {"eye": "a"},
-        {"eye": "a", "points": [[0, 0], [1, 1]]},
-        {"eye": "a", "points": [[0, 0], [1, "x"], [1, 1]]},
-        {"eye": "a", "points": [[0, 0], [1], [1, 1]]},
-        {"eye": "a", "points": [[0, 0], [1, float("nan")], [1, 1]]},
-        {"eye": "a", "points": [[0, 0]] * 1001},
-        {"eye": "a", "points": 7},
+        {"strokes": []},
+        sent(7),
+        sent(SQUARE, eye=5),
+        sent(SQUARE | {"label": "XX"}),
+        sent(SQUARE | {"points": [[0, 0], [1, 1]]}),
+        sent(SQUARE | {"points": [[0, 0], [1, "x"], [1, 1]]}),
+        sent(SQUARE | {"points": [[0, 0], [1], [1, 1]]}),
+        sent(SQUARE | {"points": [[0, 0], [1, float("nan")], [1, 1]]}),
+        sent(SQUARE | {"points": [[0, 0]] * (MOST_CORNERS + 1)}),
+        sent(SQUARE | {"points": 7}),
+        sent(*[SQUARE] * (MOST_STROKES + 1)),
     ],
 )
-def test_nonsense_from_a_browser_is_no_region(sent):
-    assert parse_region(sent, "a") is None
+def test_nonsense_from_a_browser_is_no_drawing(message):
+    assert drawing.parse(message) is None
 
 
-def test_a_region_of_this_eye_is_taken():
-    assert parse_region({"eye": "a", "points": [[0, 0], [1, 0], [0.5, 1]]}, "a") == ((0, 0), (1, 0), (0.5, 1))
+def test_strokes_are_taken_and_sent_back_as_they_came():
+    erased = SQUARE | {"label": "", "erases": True}
+    eye, strokes = drawing.parse(sent(SQUARE, erased))
+    assert eye == "a"
+    assert [(stroke.lesion, stroke.erases) for stroke in strokes] == [("haemorrhages", False), ("", True)]
+    assert drawing.parse(sent(*drawing.to_message(strokes))) == (eye, strokes)
+
+
+def test_a_traced_outline_drawn_again_is_the_mask():
+    mask = np.zeros((100, 200), bool)
+    mask[20:40, 50:90] = True
+    mask[40:46, 60:70] = True
+    (ring,) = outline_of(mask, (0, 0, 200, 100))
+    corners = tuple(map(tuple, np.array(ring).reshape(-1, 2)))
+    stroke = Stroke(lesion="haemorrhages", erases=False, corners=corners)
+    assert np.array_equal(draw_strokes(None, [stroke], mask.shape), mask)

@@ -4,8 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from dr_ui.shell.studies import DEMO
+from tests import servers
 from tests.conftest import find_free_port
 
 ROOT = Path(__file__).parents[2]
@@ -22,14 +21,14 @@ expect.set_options(timeout=60_000)  # a cold start on a busy machine
 @pytest.fixture(scope="session")
 def server(tiny_study, tmp_path_factory):
     """Address of a running app."""
-    with _serve(tiny_study.path, tmp_path_factory.mktemp("server") / "log.txt") as address:
+    with _serve_anew(tiny_study.path, tmp_path_factory.mktemp("server") / "log.txt") as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 def demo_server(tmp_path_factory):
     """Address of an app that runs on the shipped study."""
-    with _serve(DEMO, tmp_path_factory.mktemp("demo_server") / "log.txt") as address:
+    with _serve_anew(DEMO, tmp_path_factory.mktemp("demo_server") / "log.txt") as address:
         yield address
 
 
@@ -48,40 +47,30 @@ def free_port():
 @pytest.fixture(scope="session")
 def wait_until_healthy():
     """Waits until a server answers: `wait_until_healthy(address, process)`."""
-    return _wait_until_healthy
+    return servers.wait_until_healthy
+
+
+@contextmanager
+def _serve_anew(study, log):
+    """The app as a user starts it, with nothing imported before."""
+    port = find_free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | {"DR_STUDY": str(study)}, stdout=output, stderr=subprocess.STDOUT
+        )
+        with servers.stopping(process):
+            servers.wait_until_healthy(f"http://127.0.0.1:{port}", process)
+            yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
 def _serve(study, log, *options, port=None, **environment):
     port = port or find_free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), *options]
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=os.environ | {"DR_STUDY": str(study)} | environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        address = f"http://127.0.0.1:{port}"
-        try:
-            _wait_until_healthy(address, process)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def _wait_until_healthy(address, process):
-    for _ in range(120):
-        assert process.poll() is None, "the server stopped"
-        try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.5)
-    pytest.fail("the server did not answer within a minute")
+    process = servers.ForkedServer(port, log, options, {"DR_STUDY": str(study)} | environment)
+    with servers.stopping(process):
+        servers.wait_until_healthy(f"http://127.0.0.1:{port}", process)
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="session")
@@ -95,14 +84,51 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture
-def page(browser):
-    """A page; fails at its end where something on it was against the app's own Content-Security-Policy."""
-    context = browser.new_context(viewport={"width": 1366, "height": 768})
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    told = []
-    page.on("console", lambda message: told.append(message.text))
-    yield page
+WINDOW = {"width": 1366, "height": 768}
+
+
+@contextmanager
+def open_tab(browser, **options):
+    """A tab of a browser that nobody used before."""
+    context = browser.new_context(viewport=WINDOW, **options)
+    tab = context.new_page()
+    tab.set_default_timeout(60_000)
+    yield tab
     context.close()
+
+
+@contextmanager
+def emptied(tab):
+    """What a test did in a tab is undone at the end of the block; the scripts of the app stay compiled."""
+    tab.set_viewport_size(WINDOW)
+    yield tab
+    for other in tab.context.pages:
+        if other != tab:
+            other.close()
+    if tab.url.startswith("http"):
+        tab.evaluate("localStorage.clear(); sessionStorage.clear()")
+    tab.context.clear_cookies()
+    tab.mouse.move(0, 0)
+    tab.goto("about:blank")
+
+
+@pytest.fixture(scope="module")
+def tab(browser):
+    """The tab of the tests of a file."""
+    with open_tab(browser) as tab:
+        yield tab
+
+
+@pytest.fixture
+def page(tab):
+    """A page; fails at its end where something on it was against the app's own Content-Security-Policy."""
+    told = []
+
+    def note(message):
+        told.append(message.text)
+
+    tab.on("console", note)
+    with emptied(tab):
+        yield tab
+    tab.remove_listener("console", note)
     assert not [text for text in told if "Content Security Policy" in text]

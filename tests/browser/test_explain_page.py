@@ -1,11 +1,13 @@
 import io
+import zipfile
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 from playwright.sync_api import expect
 
 from dr_core.data.phantom import draw_phantom
+from dr_core.models.setups import SETUPS
 
 pytestmark = pytest.mark.browser
 
@@ -138,8 +140,15 @@ def test_styles_and_sliders_act_without_a_rerun(page, server):
     assert now == heat
     page.locator(".lens-viewer .threshold").fill("60")
     assert settled(page, lambda: pixels(page, 2), now) not in seen
+    before = page.locator(".lens-sentence").bounding_box()
     page.locator(".lens-viewer .own-scale").check()
     expect(page.get_by_text("brightness cannot be compared")).to_be_visible()
+    assert page.locator(".lens-sentence").bounding_box() == before, "the switch moves the page"
+    in_color = pixels(page, 0)
+    page.locator(".lens-viewer .view").select_option("red-free")
+    without_red = settled(page, lambda: pixels(page, 0), in_color)
+    page.locator(".lens-viewer .view").select_option("color")
+    assert settled(page, lambda: pixels(page, 0), without_red) == in_color
     assert table.evaluate("one => one.isConnected")
 
 
@@ -168,8 +177,9 @@ def test_a_drawn_region_is_measured(page, server):
     drawn = 80 / box["width"]
     rim = 3 / 64  # the study's models see 64 pixels; the paper's mask rule takes in every pixel that is touched
     assert 100 * drawn**2 <= share <= 100 * (drawn + rim) ** 2
-    page.locator(".lens-viewer .clear").click()
+    page.locator(".lens-viewer .undo").click()
     expect(first.locator("th")).to_have_text("HE")
+    expect(page.locator(".lens-viewer .count")).to_have_text("0 strokes")
 
 
 def test_swipe_lays_two_panels_over_each_other(page, server):
@@ -188,7 +198,12 @@ def test_what_is_seen_can_be_saved(page, server):
     with page.expect_download() as download:
         page.locator(".lens-viewer .save").click()
     assert download.value.suggested_filename.endswith(".png")
-    picture = Image.open(io.BytesIO(download.value.path().read_bytes())).convert("RGB")
+    picture = Image.open(io.BytesIO(download.value.path().read_bytes()))
+    assert {"figure", "study", "checkpoints", "date", "settings", "link"} <= set(picture.text)
+    assert "LRP alpha1-beta0" in picture.text["figure"]
+    picture = picture.convert("RGB")
+    for setup in SETUPS.values():  # each panel stands under its set-up's line
+        assert (np.asarray(picture) == ImageColor.getrgb(setup.color)).all(axis=-1).sum() > 100
     width = panels(page).first.bounding_box()["width"]
     assert picture.width >= 2 * 5 * width
     assert np.asarray(picture).std() > 20
@@ -203,6 +218,71 @@ def test_an_upload_with_a_mask_is_measured_and_never_in_the_link(page, server, t
     expect(page.locator(".lens-viewer figcaption").first).to_contain_text("someone.png")
     expect(page.locator(".lens-scores tbody th").first).to_have_text("HE")
     assert "someone" not in page.url
+
+
+def saved_masks(page, folder):
+    """Upload what the folder has, and save its masks: name -> pixels."""
+    page.set_input_files("input[type=file]", sorted(folder.iterdir()))
+    expect(page.locator(".lens-viewer figcaption").first).to_contain_text("someone.png")
+    return taken_masks(page)
+
+
+def finish_run(page):
+    """Wait until the page's script rests; what was just done has begun a run by then."""
+    page.wait_for_timeout(500)
+    expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def taken_masks(page):
+    finish_run(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Lesion masks (ZIP)").click()
+    with zipfile.ZipFile(download.value.path()) as members:
+        return {name: members.read(name) for name in members.namelist()}
+
+
+def test_drawn_lesions_are_saved_and_come_back_pixel_for_pixel(page, server, tmp_path):
+    phantom = draw_phantom(3, 300, 5)
+    Image.fromarray(phantom.image).save(tmp_path / "someone.png")
+    Image.fromarray(phantom.masks["haemorrhages"]).save(tmp_path / "someone_HE.tif")
+    opened(page, server)
+    before = saved_masks(page, tmp_path)
+    assert np.array_equal(
+        np.asarray(Image.open(io.BytesIO(before["someone_HE.tif"]))) > 0, phantom.masks["haemorrhages"]
+    )
+    page.locator(".lens-viewer .draw").click()
+    page.locator(".lens-viewer .label").select_option("EX")
+    box = resting_box(page)
+    for side in (60, 20):  # a square, out of which a smaller one is erased
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x - side, y - side)
+        page.mouse.down()
+        for dx, dy in ((side, -side), (side, side), (-side, side)):
+            page.mouse.move(x + dx, y + dy, steps=4)
+        page.mouse.up()
+        page.locator(".lens-viewer .erase").click()
+    expect(page.locator(".lens-viewer .count")).to_have_text("2 strokes")
+    expect(page.locator(".lens-viewer .lesions button")).to_have_count(2)
+    drawn = taken_masks(page)
+    share = (np.asarray(Image.open(io.BytesIO(drawn["someone_EX.tif"]))) > 0).mean()
+    assert share == pytest.approx((120**2 - 40**2) / (box["width"] * box["height"]), rel=0.1)
+    assert drawn["someone_HE.tif"] == before["someone_HE.tif"]
+    for name, content in drawn.items():
+        (tmp_path / name).write_bytes(content)
+    opened(page, server)
+    assert saved_masks(page, tmp_path) == drawn
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_full_screen_is_near_black(browser, server, theme):
+    context = browser.new_context(viewport={"width": 1366, "height": 768}, color_scheme=theme)
+    page = context.new_page()
+    page.goto(server + "/Compare")
+    page.locator(".lens-viewer .full").click()
+    expect(page.locator(".lens-viewer .full")).to_have_text("leave")
+    assert page.locator(".lens-viewer").evaluate("one => getComputedStyle(one).backgroundColor") == "rgb(11, 11, 13)"
+    assert page.locator(".lens-viewer canvas").bounding_box()["height"] > 600
+    context.close()
 
 
 def test_compare_leads_to_the_same_eye(page, server):

@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from dr_core.data.phantom import draw_phantom
-from tests.conftest import ROOT
+from tests.servers import ForkedServer
 
 pytestmark = pytest.mark.browser
 
@@ -131,7 +131,7 @@ def test_a_login_leads_to_the_linked_page_and_its_pictures_stay_behind_it(page, 
     expect(page.locator(".lens-card")).to_have_count(4)
     Image.fromarray(draw_phantom(2, 200, 1).image).save(tmp_path / "eye.png")
     page.set_input_files("input[type=file]", tmp_path / "eye.png")
-    expect(page.locator('.lens-photo img[alt*="eye.png"]')).to_be_visible()
+    expect(page.locator('.lens-viewer canvas[aria-label*="eye.png"]')).to_be_visible()
     private = [(method, url.path) for method, url in requests if method == "PUT" or url.path.startswith("/media/")]
     assert "PUT" in [method for method, _ in private]
     for method, path in private:
@@ -230,7 +230,7 @@ def test_what_one_user_sees_and_uploads_answers_to_no_other(signed_in, browser, 
     signed_in.set_input_files("input[type=file]", files)
     expect(signed_in.get_by_text("2 eyes.")).to_be_visible()
     with signed_in.expect_download() as download:
-        signed_in.get_by_role("button", name="Take this table (CSV)").click()
+        signed_in.get_by_role("button", name="Download this table (CSV)").click()
     table = urlsplit(download.value.url).path
     signed_in.goto(guarded + "/Reproduction")
     signed_in.get_by_role("button", name="Report").click()
@@ -255,7 +255,7 @@ def test_what_one_user_sees_and_uploads_answers_to_no_other(signed_in, browser, 
 
 def test_a_login_that_is_not_used_ends_by_itself(page, provider, tiny_study, tmp_path, serve, free_port):
     port, secrets = free_port(), tmp_path / "secrets.toml"
-    text = SECRETS.format(address=f"http://127.0.0.1:{port}", provider=provider) + "idle_minutes = 0.3\n"
+    text = SECRETS.format(address=f"http://127.0.0.1:{port}", provider=provider) + "idle_minutes = 0.2\n"
     secrets.write_text(text)
     audit = tmp_path / "audit.log"
     options = ("--secrets.files", str(secrets))
@@ -263,7 +263,7 @@ def test_a_login_that_is_not_used_ends_by_itself(page, provider, tiny_study, tmp
         sign_in(page, address, "erika", "/Compare")
         expect(page.get_by_text("Signed in as erika@clinic.example")).to_be_visible()
         cookies = cookie_header(page, address)
-        expect(page.get_by_role("button", name="erika", exact=True)).to_be_visible()  # after 18 s
+        expect(page.get_by_role("button", name="erika", exact=True)).to_be_visible()  # after 12 s
         assert ask(address, "GET", "/", Cookie=cookies)[0] == 401
     events = [json.loads(line) for line in audit.read_text().splitlines()]
     assert {"sign in", "timeout", "leave"} <= {one["event"] for one in events}
@@ -274,12 +274,9 @@ def test_a_login_that_is_not_used_ends_by_itself(page, provider, tiny_study, tmp
 def test_a_timeout_that_is_none_stops_the_start(line, provider, tiny_study, tmp_path, free_port):
     secrets = tmp_path / "secrets.toml"
     secrets.write_text(SECRETS.format(address="http://127.0.0.1:1", provider=provider) + line + "\n")
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(free_port())]
-    done = subprocess.run(
-        [*command, "--secrets.files", str(secrets)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode != 0
-    assert f"`{line.split()[0]}` in section [access] of secrets.toml must be above 0" in done.stdout + done.stderr
+    log = tmp_path / "log.txt"
+    assert ForkedServer(free_port(), log, ("--secrets.files", str(secrets))).wait(60) != 0
+    assert f"`{line.split()[0]}` in section [access] of secrets.toml must be above 0" in log.read_text()
 
 
 def listening_addresses(port):

@@ -43,7 +43,7 @@ def test_a_real_eye_is_uploaded_and_answered(page, server, shared_data):
     page.goto(server + "/Compare")
     expect(page.locator(".lens-card")).to_have_count(4)
     page.set_input_files("input[type=file]", folder / "IDRiD_01.jpg")
-    expect(page.locator('.lens-photo img[alt*="IDRiD_01.jpg"]')).to_be_visible()
+    expect(page.locator('.lens-viewer canvas[aria-label*="IDRiD_01.jpg"]')).to_be_visible()
     expect(page.locator(".lens-answer")).to_have_count(4)
     expect(page.locator(".lens-quality")).to_contain_text("4288 × 2848 px")
 
@@ -63,22 +63,22 @@ def test_a_bad_file_is_a_sentence_and_the_page_goes_on(page, server, tmp_path):
 def test_a_changed_view_is_in_the_link_and_the_link_restores_it(page, server):
     page.goto(server + "/Compare?reading=2-4+(ICDR)&sample=mild")
     expect(page.locator(".lens-agree")).to_contain_text("grade 2-4")
-    expect(page.locator('.lens-photo img[alt*="phantom, mild"]')).to_be_visible()
+    expect(page.locator('.lens-viewer canvas[aria-label*="phantom, mild"]')).to_be_visible()
     page.get_by_role("radio", name="moderate").or_(page.get_by_role("button", name="moderate")).first.click()
-    expect(page.locator('.lens-photo img[alt*="phantom, moderate"]')).to_be_visible()
+    expect(page.locator('.lens-viewer canvas[aria-label*="phantom, moderate"]')).to_be_visible()
     expect(page).to_have_url(re.compile("sample=moderate"))
     page.goto(page.url)
-    expect(page.locator('.lens-photo img[alt*="phantom, moderate"]')).to_be_visible()
+    expect(page.locator('.lens-viewer canvas[aria-label*="phantom, moderate"]')).to_be_visible()
     expect(page.locator(".lens-agree")).to_contain_text("grade 2-4")
 
 
 def test_nothing_jumps_when_another_eye_is_chosen(page, server):
     page.goto(server + "/Compare?sample=severe")
-    expect(page.locator('.lens-photo img[alt*="phantom, severe"]')).to_be_visible()
+    expect(page.locator('.lens-viewer canvas[aria-label*="phantom, severe"]')).to_be_visible()
     expect(page.locator(".lens-card")).to_have_count(4)
     before = [card.bounding_box() for card in page.locator(".lens-card").all()]
     page.get_by_role("radio", name="mild").or_(page.get_by_role("button", name="mild")).first.click()
-    expect(page.locator('.lens-photo img[alt*="phantom, mild"]')).to_be_visible()
+    expect(page.locator('.lens-viewer canvas[aria-label*="phantom, mild"]')).to_be_visible()
     assert [card.bounding_box() for card in page.locator(".lens-card").all()] == before
 
 
@@ -89,9 +89,9 @@ def test_many_eyes_are_a_table_and_an_upload_is_never_in_the_link(page, server, 
     expect(page.locator(".lens-card")).to_have_count(4)
     page.set_input_files("input[type=file]", [tmp_path / f"eye-{seed}.png" for seed in range(3)])
     expect(page.get_by_text("3 eyes.")).to_be_visible()
-    expect(page.locator('.lens-photo img[alt*="eye-0.png"]')).to_be_visible()
+    expect(page.locator('.lens-viewer canvas[aria-label*="eye-0.png"]')).to_be_visible()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Take this table (CSV)").click()
+        page.get_by_role("button", name="Download this table (CSV)").click()
     taken = pd.read_csv(download.value.path())
     assert list(taken["eye"].unique()) == ["eye-0.png", "eye-1.png", "eye-2.png"]
     assert len(taken) == 3 * 4

@@ -13,8 +13,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from dr_core.data.fundus import encode_jpeg, find_field_of_view, mark_field_of_view
 from dr_core.data.phantom import draw_phantom
 from tests.conftest import ROOT
+from tests.servers import start_server
 
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "tests" / "container")]
 
@@ -33,18 +35,19 @@ def test_nothing_of_an_upload_stays_on_a_disk(browser, tmp_path):
     Image.fromarray(draw_phantom(3, 500, 77).image).save(photograph)
     content = photograph.read_bytes()
     pieces = [NAME.encode(), *(content[start : start + 32] for start in range(100, len(content) - 32, 20_000))]
-    with load.start_server(log=log, TMPDIR=str(tmp_path / "tmp")) as (address, _):
+    with start_server(log=log, TMPDIR=str(tmp_path / "tmp")) as (address, _):
         context = browser.browser_type.launch_persistent_context(
             profile, executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
         page = context.pages[0]
         page.goto(address + "/Compare")
         page.set_input_files("input[type=file]", photograph)
-        shown = page.locator(f'.lens-photo img[alt*="{NAME}"]')
+        shown = page.locator(f'.lens-viewer canvas[aria-label*="{NAME}"]')
         expect(shown).to_be_visible()
-        picture = shown.get_attribute("src")
-        assert picture.startswith("data:image/jpeg;base64,")
-        pieces += [picture[len(picture) // 2 :][:40].encode(), base64.b64decode(picture.partition(",")[2])[5000:5040]]
+        image = draw_phantom(3, 500, 77).image
+        sent = encode_jpeg(mark_field_of_view(image, find_field_of_view(image), 1500), 1500)  # as the viewer gets it
+        text = base64.b64encode(sent)
+        pieces += [text[len(text) // 2 :][:40], sent[5000:5040]]
         page.goto(address + "/Explain")
         expect(page.get_by_text("Research use only, not for diagnosis")).to_be_visible()
         context.close()
@@ -57,7 +60,7 @@ def test_nothing_of_an_upload_stays_on_a_disk(browser, tmp_path):
 
 def test_a_server_that_is_stopped_says_so_and_ends(page, tmp_path):
     log = tmp_path / "log.txt"
-    with load.start_server(log=log) as (address, process):
+    with start_server(log=log) as (address, process):
         page.goto(address)
         expect(page.get_by_text("Research use only, not for diagnosis")).to_be_visible()
         os.kill(process, signal.SIGTERM)
@@ -69,12 +72,13 @@ def test_what_is_computed_when_the_server_is_stopped_is_finished(tmp_path):
     async def ask(address, process):
         async with load.Visitor(address) as visitor:
             asked = asyncio.create_task(visitor.open("Explain"))
-            await asyncio.sleep(0.3)
+            while not visitor._session:  # told when the page begins to be computed
+                await asyncio.sleep(0.01)
             assert not asked.done()
             os.kill(process, signal.SIGTERM)
             return await asked
 
-    with load.start_server() as (address, process), ThreadPoolExecutor(1) as pool:
+    with start_server() as (address, process), ThreadPoolExecutor(1) as pool:
         visit = pool.submit(asyncio.run, ask(address, process)).result()
         assert visit.errors() == []
         assert load.numbers(visit)

@@ -31,7 +31,7 @@ def test_a_photograph_follows_on_every_page_until_it_is_removed(page, server):
     page.locator("input[type=file]").set_input_files(
         {"name": "mine.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
     )
-    expect(page.locator('.lens-photo img[alt*="mine.png"]')).to_be_visible()
+    expect(page.locator('.lens-viewer canvas[aria-label*="mine.png"]')).to_be_visible()
     page.get_by_test_id("stSidebarNav").get_by_text("Robustness").click()
     away = page.get_by_role("button", name="Remove mine.png")
     expect(away).to_be_visible()

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["", "Compare", "Robustness", "Explain", "Representations", "Performance", "Reproduction"]
+PAGES = ["", "Compare", "Robustness", "Explain", "Representations", "Performance", "Reproduction", "Help"]
 WIDTHS = {390: 844, 820: 1180, 1366: 768, 1920: 1080}
 SMALLEST_TARGET = 24
 """Pixels, WCAG 2.2, 2.5.8."""
@@ -17,7 +17,8 @@ FAULTS = """smallest => {
   if (beyond > 1) faults.push(`the page scrolls sideways by ${beyond} px`);
   const shadows = [...main.querySelectorAll("*")].map((one) => one.shadowRoot).filter(Boolean);
   const controls = [main, ...shadows].flatMap((root) =>
-    [...root.querySelectorAll("button, [role=radio], [role=slider], select, input[type=checkbox]")]);
+    [...root.querySelectorAll("button, [role=radio], [role=slider], select, input[type=checkbox], summary, " +
+      "[data-testid=stPageLink] a")]);
   for (const one of controls.filter(shown)) {
     const seen = one.closest("label") ?? one;
     const target = seen.getBoundingClientRect();
@@ -27,6 +28,9 @@ FAULTS = """smallest => {
     const edge = clipOf(seen)?.getBoundingClientRect();
     if (edge && (target.right > edge.right + 1 || target.left < edge.left - 1)) faults.push(`"${name}" is cut off`);
   }
+  for (const one of main.querySelectorAll("[class*=lens-] *"))
+    if (getComputedStyle(one).textOverflow === "ellipsis" && one.scrollWidth > one.clientWidth + 1)
+      faults.push(`"${one.innerText.slice(0, 40)}" is cut short`);
   return faults;
 
   function shown(one) {
@@ -54,9 +58,19 @@ def test_nothing_is_clipped_and_everything_can_be_hit(page, demo_server, name):
     expect(page.get_by_text("Research use only, not for diagnosis")).to_be_visible()
     expect(page.locator('[data-stale="true"]')).to_have_count(0)
     faults = {}
-    for width, height in WIDTHS.items():
-        page.set_viewport_size({"width": width, "height": height})
-        page.wait_for_timeout(600)
-        if found := page.evaluate(FAULTS, SMALLEST_TARGET):
-            faults[width] = found
+    for theme, widths in (("light", sorted(WIDTHS)), ("dark", sorted(WIDTHS, reverse=True))):  # one load of the page
+        page.emulate_media(color_scheme=theme)
+        for width in widths:
+            page.set_viewport_size({"width": width, "height": WIDTHS[width]})
+            for _ in range(4):  # what moves is looked at again once it rests
+                page.wait_for_timeout(400)
+                found = page.evaluate(FAULTS, SMALLEST_TARGET)
+                if not found:
+                    break
+            else:
+                faults[theme, width] = found
+            assert page.evaluate(SHOWN_THEME) == theme
     assert not faults
+
+
+SHOWN_THEME = "getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme"

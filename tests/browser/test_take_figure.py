@@ -26,6 +26,33 @@ def taken(page, kind, tmp_path):
     return path
 
 
+def saved(page, button, path):
+    with page.expect_download() as download:
+        button.click()
+    download.value.save_as(path)
+    return path
+
+
+def test_the_roc_chart_and_a_table_of_html_are_taken(page, demo_server, tmp_path):
+    study = open_study(ROOT / "assets" / "demo_study")
+    page.goto(demo_server + "/Performance")
+    buttons = page.locator(".lens-operating + .lens-take")
+    png = Image.open(saved(page, buttons.get_by_role("button", name="PNG", exact=True), tmp_path / "roc.png"))
+    assert list(png.text) == FACTS
+    svg = saved(page, buttons.get_by_role("button", name="SVG", exact=True), tmp_path / "roc.svg").read_text()
+    assert all(setup.label in svg for setup in study.setups.values())
+    values = pd.read_csv(saved(page, buttons.get_by_role("button", name="CSV", exact=True), tmp_path / "roc.csv"))
+    points = values[values["kind"] == "operating point"]
+    assert points["series"].tolist() == [setup.label for setup in study.setups.values()]
+    shown = page.locator(".lens-operating .lens-card").first.inner_text()
+    assert f"{points['sensitivity'].iloc[0]:.2f}" in shown
+    page.goto(demo_server + "/Reproduction")
+    button = page.locator(".st-key-take_claims").get_by_role("button", name="CSV")
+    claims = pd.read_csv(saved(page, button, tmp_path / "claims.csv"))
+    assert len(claims) == page.locator(".lens-claims").first.locator("tbody tr").count()
+    assert {"where", "the paper claims", "verdict", *FACTS} <= set(claims.columns)
+
+
 def test_a_chart_is_taken_with_its_origin_in_all_forms(page, demo_server, tmp_path):
     study = open_study(ROOT / "assets" / "demo_study")
     page.goto(demo_server + "/Representations?layer=layer1.0.conv1")

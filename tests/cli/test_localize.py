@@ -24,7 +24,7 @@ def run(*arguments):
 def test_shards_together_write_table_3(two_eyes, tiny_study, tmp_path, capsys):
     study = tmp_path / "study"
     shutil.copytree(tiny_study.path, study)
-    common = ["--study", study, "--idrid", two_eyes, "--protocol", "paper", "--draws", 20]
+    common = ["--study", study, "--idrid", two_eyes, "--protocol", "paper", "--draws", 20, "--controls", 1]
     assert run(*common, "--shard", "1/2") == 0
     assert "Part 1 of 2 is done" in capsys.readouterr().out
     assert run(*common, "--shard", "2/2") == 0

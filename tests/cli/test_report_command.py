@@ -11,6 +11,20 @@ def test_report_writes_a_page(tiny_study, tmp_path, capsys):
     assert "page.html" in capsys.readouterr().out
 
 
+def test_tables_go_into_a_folder_of_their_own(tiny_study, tmp_path, capsys):
+    command = ["report", "--study", str(tiny_study.path), "--out", str(tmp_path / "page.html"), "--tables"]
+    foreign = tmp_path / "mine"
+    foreign.mkdir()
+    (foreign / "notes.txt").write_text("mine")
+    assert main([*command, str(foreign)]) == 2
+    assert "was not written by DR Lens" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "notes.txt"]
+    for _ in range(2):  # a folder of tables is written again
+        assert main([*command, str(tmp_path / "tables")]) == 0
+    names = {path.name for path in (tmp_path / "tables").iterdir()}
+    assert {"origin.json", "claims.csv", "claims.tex", "measures.csv"} <= names
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

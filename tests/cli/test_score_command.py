@@ -24,6 +24,8 @@ from dr_core.files import held
 from dr_core.models.prediction import predict_views
 from dr_core.models.setups import SETUPS
 from dr_core.score import plan, run
+from dr_core.score.results import read_score_table
+from dr_core.study.digests import digest_of
 from dr_core.study.shards import Shard, parse_shard
 from tests.conftest import make_study
 from tests.fuzz.hostile_files import NATIVE, encode_dicom
@@ -127,7 +129,7 @@ def stop_at(monkeypatch, batch, error, half_a_line=b""):
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (KeyboardInterrupt(), 130, "The same command goes on where it was"),
+        (KeyboardInterrupt(), 130, "To resume, run: "),
         (OSError(errno.ENOSPC, "No space left on device", "results.parts"), 2, "No space left on device"),
     ],
 )
@@ -324,3 +326,15 @@ def test_an_operating_point_is_applied_by_name(tmp_path):
     assert header["operating_point"]["name"] == "90 % specificity on noise"
     assert main([*given, "--criterion", "specificity 0.9", "--out", str(tmp_path / "x.csv")]) == 2
     assert not (tmp_path / "x.csv").exists()
+
+
+def test_the_table_is_read_back_as_it_was_answered(scored, tiny_study):
+    digests = {setup: digest_of(tiny_study.checkpoint_path(setup)) for setup in tiny_study.setups}
+    found = {eye.name: eye for eye in read_score_table(scored.read_bytes(), "results.csv", digests, 100).eyes}
+    rows = read(scored)
+    assert found.keys() == {row["path"] for row in rows}
+    assert {name for name, eye in found.items() if eye.error} == BAD
+    for row in rows:
+        if not row["error"]:
+            answer = [float(row[f"p{grade}"]) for grade in range(5)]
+            assert found[row["path"]].answers[row["setup"]].tolist() == answer

@@ -12,14 +12,14 @@ CONFIG = 'preset = "quick"\n'
 
 
 @pytest.mark.parametrize(
-    ("command", "advice"),
+    "command",
     [
-        (["study"], "Stopped. The same command with --resume goes on"),
-        (["study", "--resume"], "Stopped. The same command goes on"),
-        (["demo", "--quick"], "Stopped. The same command goes on"),
+        ["study"],
+        ["study", "--resume"],
+        ["demo", "--quick"],
     ],
 )
-def test_a_study_that_is_stopped_says_how_it_goes_on(tmp_path, monkeypatch, capsys, command, advice):
+def test_a_study_that_is_stopped_says_how_it_goes_on(tmp_path, monkeypatch, capsys, command):
     def stop(*_):
         raise KeyboardInterrupt
 
@@ -28,7 +28,7 @@ def test_a_study_that_is_stopped_says_how_it_goes_on(tmp_path, monkeypatch, caps
     given = ["--config", str(tmp_path / "study.toml")] if command[0] == "study" else []
     assert main([*command, *given, "--out", str(tmp_path / "out")]) == 130
     text = " ".join(capsys.readouterr().err.split())
-    assert advice in text
-    words = shlex.split(text.partition(f"It is: {program()} ")[2])
+    assert "Stopped. To resume, run: " in text
+    words = shlex.split(text.partition(f"To resume, run: {program()} ")[2])
     assert build_parser(words).parse_args(words).out == tmp_path / "out"
     assert ("--resume" in words) == (command[0] == "study")

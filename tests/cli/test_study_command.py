@@ -1,14 +1,11 @@
 import html
 import re
-import subprocess
-import sys
 import time
 
 import pytest
 
 from dr_cli.main import main
 from dr_core.study.folder import open_study
-from tests.conftest import ROOT
 
 SMALL = """
 preset = "quick"
@@ -20,7 +17,7 @@ patients = 10
 validation_patients = 8
 test_patients = 8
 textures = 32
-segmented = 2
+segmented = 1
 size = 64
 [pretrain]
 batch_size = 8
@@ -30,6 +27,13 @@ batch_size = 8
 [ifi]
 epochs = 1
 batch_size = 8
+[evaluate]
+draws = 50
+[robustness]
+draws = 50
+[localize]
+controls = 1
+draws = 50
 """
 
 
@@ -38,10 +42,7 @@ def small(tmp_path_factory):
     """A whole small study, made by the command."""
     folder = tmp_path_factory.mktemp("grid")
     (folder / "study.toml").write_text(SMALL)
-    command = [sys.executable, "train_cli.py", "study", "--config", str(folder / "study.toml")]
-    command += ["--out", str(folder / "out")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert main(given(folder)) == 0
     return folder
 
 
@@ -66,7 +67,7 @@ def test_one_command_makes_the_whole_study(small):
 
 def test_what_is_done_is_not_done_again(small, capsys):
     assert main(given(small)) == 2
-    assert "--resume goes on" in capsys.readouterr().err
+    assert "continue it with --resume" in capsys.readouterr().err
     before = (small / "out" / "report.html").stat().st_mtime_ns
     started = time.monotonic()
     assert main(given(small, "--resume")) == 0

@@ -18,6 +18,7 @@ def quick_demo(tmp_path_factory):
     """A demo that was killed in its middle and finished by the same command."""
     out = tmp_path_factory.mktemp("demo") / "study"
     command = [sys.executable, "-W", "ignore", "train_cli.py", "demo", "--quick", "--seed", "3", "--out", str(out)]
+    command += [word for table in ("evaluate", "robustness", "localize") for word in ("--set", f"{table}.draws=50")]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     for _ in range(1200):

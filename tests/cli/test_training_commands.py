@@ -1,10 +1,4 @@
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,8 +10,7 @@ from dr_core.models.architectures import build_backbone
 from dr_core.models.imagenet_weights import EXTERNAL
 from dr_core.study.folder import open_study
 from dr_core.study.run_history import read_metrics
-
-ROOT = Path(__file__).parents[2]
+from tests.faults.commands import Forked, wait_for
 
 QUICK = ["--arch", "resnet50_slim", "--preset", "quick", "--precision", "32-true", "--device", "cpu"]
 SHORT = ["--epochs", "2", "--batch-size", "8", "--small-epochs", "0"]
@@ -217,15 +210,11 @@ def test_a_killed_finetuning_resumes_to_the_same_weights(eyes, tmp_path, capsys)
     """Killed wherever it is after its first epoch, with accumulation and balanced sampling."""
     options = ["--epochs", "4", "--accumulate", "2", "--sampling", "balanced"]
     arguments = ["finetune", "--setup", "iwne_fs", "--data", str(eyes), "--study", str(tmp_path / "killed")]
-    command = [sys.executable, "-W", "ignore", "train_cli.py", *arguments, *QUICK, *SHORT, *options]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     state = tmp_path / "killed" / "runs" / "iwne_fs-f100-s0" / "last.ckpt"
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-    while not state.is_file():
-        assert process.poll() is None, "the training ended by itself"
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process = Forked([*arguments, *QUICK, *SHORT, *options], tmp_path)
+    wait_for(lambda: state.is_file() or process.has_ended())
+    assert not process.has_ended(), "the training ended by itself"
+    process.kill()
     assert len(torch.load(state, weights_only=True)["history"]) < 4
     assert finetune(eyes, tmp_path / "killed", *options) == 0
     assert finetune(eyes, tmp_path / "whole", *options) == 0

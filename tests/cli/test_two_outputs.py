@@ -94,8 +94,8 @@ def test_a_score_sheet_leaves_its_other_cells_empty(study, tmp_path):
     [
         (2, [], "gives 2 numbers, a yes or no; say that the outputs are `referable`"),
         (1, [], "may be the grade itself or the probability of disease"),
-        (2, ["--grades", "2"], "the lowest grade must be given that its yes means"),
-        (5, ["--outputs", "grades", "--positive-from", "2"], "the lowest grade must be given that its yes means"),
+        (2, ["--grades", "2"], "give the lowest grade that its yes means"),
+        (5, ["--outputs", "grades", "--positive-from", "2"], "give the lowest grade that its yes means"),
         (5, ["--positive-from", "2"], "does not hold a resnet18: 2 of another shape"),
     ],
 )

@@ -153,13 +153,16 @@ def test_spectrum(eyes, device):
     assert_close(alone, image_eigenvalues(network, [inputs.to(device)], "0"), of_solver)
 
 
+KNOW_BATCH_NORM = ("alpha1_beta0", "contrastive", "attn_lrp", "attn_lrp_gamma")
+"""Methods that know PyTorch's own batch norm alone."""
+
 FITTING = [name for name, rule in RULES.items() if rule.why_unfit(ShallowResNet()) is None]
 
 
 @pytest.mark.parametrize("rule", FITTING)
 def test_an_attribution(rule, eyes, device):
-    fast = rule in ("alpha1_beta0", "contrastive")  # whose engine knows PyTorch's own batch norm alone
-    network, inputs = build(nn.BatchNorm2d if fast else PlainBatchNorm), LOCAL.standardize(eyes[2:4].float() / 255)
+    own = rule in KNOW_BATCH_NORM
+    network, inputs = build(nn.BatchNorm2d if own else PlainBatchNorm), LOCAL.standardize(eyes[2:4].float() / 255)
     target = 0 if rule == "grad_cam" else 3  # its map for grade 3 is zero, which is no answer
     here = Explainer(network, rule).attribute(inputs, target)
     there = Explainer(network.to(device), rule).attribute(inputs.to(device), target)
@@ -208,18 +211,36 @@ def train(task, device, state=None, steps=range(3)):
     return torch.stack(losses), copy.deepcopy(state)
 
 
+def weights_of(state):
+    """All weights in one row, without running variances, which XLA does not correct for the number of values."""
+    kept = (tensor for name, tensor in state["network"].items() if "running" not in name)
+    return torch.cat([tensor.detach().cpu().double().flatten() for tensor in kept])
+
+
+def nudge(task, seed):
+    """The task from weights that differ by a rounding each."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weights in task.network.parameters():
+            weights.mul_(1 + torch.finfo(weights.dtype).eps * torch.randn(weights.shape, generator=generator))
+    return task
+
+
 @pytest.mark.parametrize("task", TASKS, ids=["finetune", *SMALL])
 def test_training(task, store, device):
-    """The second loss has a whole step behind it, in which rounding grows tenfold and more: four images, batch norm."""
+    """The second loss has a whole step behind it, in which rounding grows: four images, batch norm.
+
+    How much it grows is measured on the CPU, from weights that differ by a rounding: by 1e-3 of BYOL's second loss.
+    """
     losses, state = train(task(store), "cpu", steps=range(2))
     there, state_there = train(task(store), device, steps=range(2))
+    nudged = [train(nudge(task(store), seed), "cpu", steps=range(2)) for seed in range(3)]
+    grown = max(float(abs(other - losses)[1] / losses[1]) for other, _ in nudged)
+    spread = max(float((weights_of(other) - weights_of(state)).norm()) for _, other in nudged)
     assert_close(losses[:1], there[:1])
-    assert_close(losses, there, 1e-4)
-    here, on_device = (  # without running variances, which XLA does not correct for the number of values
-        torch.cat([t.detach().cpu().double().flatten() for name, t in one["network"].items() if "running" not in name])
-        for one in (state, state_there)
-    )
-    assert (here - on_device).norm() <= 1e-4 * here.norm()
+    assert_close(losses[1:], there[1:], max(1e-4, 3 * grown))
+    here = weights_of(state)
+    assert (here - weights_of(state_there)).norm() <= max(1e-4 * here.norm(), 3 * spread)
 
 
 @pytest.mark.parametrize("task", TASKS, ids=["finetune", *SMALL])

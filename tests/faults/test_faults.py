@@ -18,6 +18,7 @@ from dr_cli.main import main
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import load_model, save_model
 from tests.faults import commands
+from tests.servers import start_server
 
 CAPTURED = {"capture_output": True, "text": True, "check": True}
 
@@ -72,7 +73,7 @@ def test_a_training_that_is_asked_to_end_finishes_its_step_and_keeps_its_state(w
     assert ended.code == 143, ended.output
     step, steps = map(int, re.search(r"The state after step (\d+) of (\d+) is kept in", ended.output).groups())
     assert 5 < step < steps == 15
-    assert "The same command goes on where it was." in ended.output
+    assert "To resume, run: " in ended.output
     assert "Traceback" not in ended.output
     assert commands.leftovers(folder) == []
     (state,) = folder.glob("study/runs/*/last.ckpt")
@@ -115,7 +116,7 @@ def test_the_disk_is_full(writer, whole, folder, capsys):
             assert main(WRITERS[writer](folder)) == 2
             text = capsys.readouterr().err
             assert "No space left on device" in text
-            assert "give the same command again" in text
+            assert "repeat the command" in text
             assert commands.leftovers(folder) == []
             assert {path: path.read_bytes() for path in (folder / "study").rglob("*.parquet")} == before
             resize("128m")
@@ -208,8 +209,8 @@ def test_a_study_is_replaced_while_two_servers_show_it(tiny_study, tmp_path):
 
     study = {"DR_STUDY": str(tmp_path / "study")}
     with (
-        load.start_server(**study) as (first, _),
-        load.start_server(**study) as (second, _),
+        start_server(**study) as (first, _),
+        start_server(**study) as (second, _),
         ThreadPoolExecutor(1) as pool,
     ):
         seen = pool.submit(asyncio.run, look([first, second])).result()

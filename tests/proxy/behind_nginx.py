@@ -113,7 +113,7 @@ def _look(address: str, folder: Path) -> None:
         page.set_input_files("input[type=file]", [folder / "eye1.png", folder / "eye2.png"])
         expect(page.get_by_text("2 eyes.")).to_be_visible()
         with page.expect_download() as download:
-            page.get_by_role("button", name="Take this table (CSV)").click()
+            page.get_by_role("button", name="Download this table (CSV)").click()
         assert "eye1.png" in Path(download.value.path()).read_text()
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_role("button", name="lab", exact=True)).to_be_visible()

@@ -105,7 +105,7 @@ def test_score_writes_the_others_rows_and_the_reasons(broken, tmp_path):
 def test_evaluate_writes_the_others_rows_and_the_reasons(broken, tmp_path, capsys):
     store = write_store(tmp_path / "eyes")
     assert main(["evaluate", "--study", str(broken.path), "--data", str(store), "--draws", "5"]) == 1
-    assert "No answer of iwne_fs, because: " in capsys.readouterr().out
+    assert "No answer from iwne_fs, because: " in capsys.readouterr().out
     missing = broken.read_results(MISSING).set_index("setup")["reason"]
     assert {setup: REASONS[setup] in missing[setup] for setup in REASONS} == dict.fromkeys(REASONS, True)
     predictions = broken.read_results("predictions").query("data == 'eyes'")
@@ -122,7 +122,7 @@ def test_pages_show_the_others_answers_and_the_reasons(monkeypatch, broken, page
     shown = html_of(app)
     assert shown.count('class="lens-card lens-') == 1
     for setup, reason in REASONS.items():
-        assert f"No answer of {broken.setups[setup].label}, because: " in shown
+        assert f"No answer from {broken.setups[setup].label}, because: " in shown
         assert reason in shown
 
 

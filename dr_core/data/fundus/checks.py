@@ -82,19 +82,19 @@ LEVELS: Registry[Level] = Registry(
         Level(
             name="within",
             label="no warning",
-            sentence="Nothing that was checked speaks against the answer.",
+            sentence="No check raises a doubt about the answer.",
             rank=0,
         ),
         Level(
             name="doubtful",
             label="doubtful answer",
-            sentence="The answer can be worse than what was measured on other eyes.",
+            sentence="The answer may be less accurate than measured on other eyes.",
             rank=1,
         ),
         Level(
             name="outside",
             label="outside what the models know",
-            sentence="What the models answer says nothing about an eye: it stands in gray.",
+            sentence="The models' answers say nothing about an eye and are shown in gray.",
             rank=2,
         ),
     ),

@@ -4,6 +4,8 @@ All are measured on the field of view brought to 256 pixels, and are shares, rat
 exposure and size count little.
 """
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,9 @@ _Plane = npt.NDArray[np.float32]
 
 _SCALES = {"fine": (0.7, 2.0), "middle": (1.5, 4.0), "coarse": (4.0, 10.0)}
 """Sigmas of the two blurs whose difference is the detail of a scale, in pixels of 256: a vessel, a lesion, a disc."""
+
+_SLOW = 10.0
+"""Sigma of the blur that leaves what changes slowly over the field, in pixels of 256."""
 
 _LEAST_LIGHT = 4.0
 """Added to a color before its logarithm is taken, so that black is no hue."""
@@ -39,34 +44,49 @@ def measure_figures(view: npt.NDArray[np.uint8], region: npt.NDArray[np.bool_], 
         Name -> figure.
     """
     light = cv2.GaussianBlur(view.astype(np.float32) + np.float32(_LEAST_LIGHT), (0, 0), 0.7)
-    red, green, blue = (np.log(light[..., channel]) for channel in range(3))
-    found = {"sharpness": sharpness} | _color(view, light, region)
-    for scale, sigmas in _SCALES.items():
-        found |= _detail(scale, [_band(plane, *sigmas)[region] for plane in (red, green, blue)])
-    slow = {"slow_green": green, "slow_red": red, "slow_hue": red - green}
-    found |= {name: _log(float(_blur(plane, 10)[region].std()), 0.02) for name, plane in slow.items()}
+    logs = [np.log(light[..., channel]) for channel in range(3)]
+    found = {"sharpness": sharpness} | _color(view, light, [plane[region] for plane in logs], region)
+    widths = sorted({sigma for sigmas in _SCALES.values() for sigma in sigmas})
+    blurred = {sigma: [_blur(plane, sigma) for plane in logs] for sigma in widths}  # scales share the widest ones
+    for scale, (narrow, wide) in _SCALES.items():
+        pairs = zip(blurred[narrow], blurred[wide], strict=True)
+        found |= _detail(scale, [fine[region] - coarse[region] for fine, coarse in pairs])
+    red, green, _ = blurred[_SLOW]
+    slow = {"slow_green": green, "slow_red": red, "slow_hue": _blur(logs[0] - logs[1], _SLOW)}
+    found |= {name: _log(float(plane[region].std()), 0.02) for name, plane in slow.items()}
     return found | _lines(_blur(view[..., 1].astype(np.float32), 1), region)
 
 
-def _color(view: npt.NDArray[np.uint8], light: _Plane, region: npt.NDArray[np.bool_]) -> dict[str, float]:
-    red, green, blue = view[region].mean(axis=0, dtype=np.float64).tolist()
-    smooth = cv2.GaussianBlur(light, (0, 0), 2)[region].astype(np.float64)
-    hues = np.log(light[region])
+def _color(
+    view: npt.NDArray[np.uint8], light: _Plane, logs: list[_Plane], region: npt.NDArray[np.bool_]
+) -> dict[str, float]:
+    """Ratios of the colors, and how colored the pixels are; `logs` are the logarithms of `light` in the region."""
+    red, green, blue = mean_color(view, region)
+    smooth = cv2.GaussianBlur(light, (0, 0), 2)
+    reds, greens, blues = (smooth[..., channel][region].astype(np.float64) for channel in range(3))
+    brightest = np.maximum(np.maximum(reds, greens), blues)
+    darkest = np.minimum(np.minimum(reds, greens), blues)
     return {
         "red_to_green": _log(red / max(green, 1.0), 0.01),
         "red_to_blue": _log(red / max(blue, 1.0), 0.01),
-        "hue_red": float(np.median(hues[:, 0] - hues[:, 1])),
-        "hue_blue": float(np.median(hues[:, 1] - hues[:, 2])),
-        "chroma": float((smooth.max(axis=1) - smooth.min(axis=1)).mean() / smooth.mean()),
-        "color_spread": _log(float(np.log(smooth[:, 0] / smooth[:, 1]).std()), 0.02),
+        "hue_red": float(np.median(logs[0] - logs[1])),
+        "hue_blue": float(np.median(logs[1] - logs[2])),
+        "chroma": float((brightest - darkest).mean() / ((reds + greens + blues).mean() / 3)),
+        "color_spread": _log(float(np.log(reds / greens).std()), 0.02),
     }
+
+
+def mean_color(view: npt.NDArray[np.uint8], region: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Mean red, green and blue, 0..255, of the pixels of a region, bool (H, W), of a view, uint8 (H, W, 3)."""
+    red, green, blue = (float(view[..., channel][region].mean(dtype=np.float64)) for channel in range(3))
+    return red, green, blue
 
 
 def _detail(scale: str, bands: list[_Plane]) -> dict[str, float]:
     """Strength of each color's detail, how red goes along with green, and whether green's is dark or bright."""
     strength = [float(band.std()) for band in bands]
     red, green = (band - band.mean() for band in bands[:2])
-    skew = float((green**3).mean() / (strength[1] ** 3 + 1e-9))
+    skew = float((green * green * green).mean() / (strength[1] ** 3 + 1e-9))  # `**` is slow below 0
     names = ("red", "green", "blue")
     return {f"{name}_{scale}": _log(value, 0.003) for name, value in zip(names, strength, strict=True)} | {
         f"together_{scale}": float((green * red).mean() / (strength[0] * strength[1] + 1e-6)),
@@ -81,26 +101,25 @@ def _lines(green: _Plane, region: npt.NDArray[np.bool_]) -> dict[str, float]:
     dark, bright = (cv2.morphologyEx(green, kind, disc) for kind in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT))
     across, down = cv2.Sobel(green, cv2.CV_32F, 1, 0), cv2.Sobel(green, cv2.CV_32F, 0, 1)
     xx, yy, xy = (_blur(product, 3) for product in (across * across, down * down, across * down))
-    angle, weight = np.arctan2(2 * xy, xx - yy)[region], (xx + yy)[region]
+    along, aslant, weight = (xx - yy)[region], 2 * xy[region], (xx + yy)[region]
+    length = np.hypot(along, aslant)
     mask = ((dark > max(0.04 * mean, 1.5)) & region).astype(np.uint8)
     _, _, found, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     reach, area = found[1:, 2:4].max(axis=1, initial=0), found[1:, 4]
     counted = reach[area > _MIN_LINE]
-    one_direction = abs((weight * np.exp(1j * angle)).sum()) / max(float(weight.sum()), 1.0)
+    share = np.divide(weight, length, out=np.zeros_like(weight), where=length > 0)
+    sums = [float((share * part).sum(dtype=np.float64)) for part in (along, aslant)]
+    one_direction = math.hypot(*sums) / max(float(weight.sum()), 1.0)
     return {
         "vessels": _log(float(np.percentile(dark[region], 95)) / mean, 0.01),
         "bright_lines": _log(float(np.percentile(bright[region], 95)) / mean, 0.01),
         "edges": _log(float(np.percentile(cv2.magnitude(across, down)[region], 95)) / mean, 0.05),
-        "coherence": float((np.hypot(xx - yy, 2 * xy) / (xx + yy + 1))[region].mean()),
+        "coherence": float((length / (weight + 1)).mean()),
         "direction": _log(float(one_direction), 0.02),
         "longest_line": _log(float(counted.max(initial=0)) / len(green), 0.02),
         "lines": float(np.log1p(len(counted))),
         "long_lines": float(area[reach > _LONG_LINE].sum() / max(int(mask.sum()), 1)),
     }
-
-
-def _band(plane: _Plane, narrow: float, wide: float) -> _Plane:
-    return _blur(plane, narrow) - _blur(plane, wide)
 
 
 def _blur(plane: _Plane, sigma: float) -> _Plane:

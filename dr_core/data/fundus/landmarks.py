@@ -57,6 +57,12 @@ class Landmarks:
             found=self.found,
         )
 
+    def with_disc(self, mask: np.ndarray) -> "Landmarks":
+        """The same eye with the optic disc that a mask, bool (H, W), marks: a disc of its area around its middle."""
+        rows, columns = np.nonzero(mask)
+        middle = float(columns.mean()), float(rows.mean())
+        return Landmarks(disc=middle, disc_radius=float(np.sqrt(len(rows) / np.pi)), fovea=self.fovea, found=self.found)
+
     def mark_disc(self, shape: tuple[int, int]) -> np.ndarray:
         """Mark the optic disc, bool (H, W), true inside."""
         return _circle(shape, self.disc, self.disc_radius)

@@ -20,8 +20,8 @@ from dr_core.data.fundus.checks import (
     is_gray_fundus,
     worst_level,
 )
-from dr_core.data.fundus.field_of_view import FieldOfView, find_field_of_view
-from dr_core.data.fundus.figures import measure_figures
+from dr_core.data.fundus.field_of_view import FieldOfView, brightest_channel, find_field_of_view
+from dr_core.data.fundus.figures import mean_color, measure_figures
 from dr_core.data.fundus.likeness import distance_to_photographs, structure_distance
 from dr_core.data.fundus.outline import count_letters, measure_outline, shrink_brightest
 from dr_core.data.fundus.resize import resize_to_field_of_view
@@ -124,7 +124,7 @@ def _measure(image: npt.NDArray[np.uint8], field: FieldOfView) -> Quality:
     region = _judged_region(view, image.shape, field)
     if not region.any():  # a black frame
         return _BLACK_FRAME
-    red, green, blue = view[region].mean(axis=0, dtype=np.float64).tolist()
+    red, green, blue = mean_color(view, region)
     sharpness = _sharpness(view, region)
     figures, bright = measure_figures(view, region, sharpness), shrink_brightest(image)
     outline = measure_outline(bright)
@@ -134,7 +134,7 @@ def _measure(image: npt.NDArray[np.uint8], field: FieldOfView) -> Quality:
         vessel_contrast=_vessel_contrast(view, region),
         luminance=float(np.median(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)[region])),
         red_saturated=float((view[..., 0][region] >= 250).mean()),
-        white=float((view[..., :2].min(axis=2)[region] >= 240).mean()),
+        white=float((cv2.min(view[..., 0], view[..., 1])[region] >= 240).mean()),
         red_to_green=red / max(green, 1.0),
         red_to_blue=red / max(blue, 1.0),
         chroma=figures["chroma"],
@@ -172,7 +172,7 @@ def _judged_region(view: npt.NDArray[np.uint8], shape: tuple[int, ...], field: F
         reach_y, reach_x = (_SIDE * _INNER * length / (2 * max(shape[:2])) for length in shape[:2])
         result = (abs(distance) < reach_y)[:, None] & (abs(distance) < reach_x) & (view.max() > _BLACK)
         return result
-    brightness = view.max(axis=2)
+    brightness = brightest_channel(view)
     lit = brightness > max(_BLACK, 0.1 * float(np.percentile(brightness, 99)))
     lit = cv2.erode(lit.astype(np.uint8), np.ones((13, 13), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     result = (lit > 0) & (distance[:, None] ** 2 + distance**2 < (_INNER * _SIDE / 2) ** 2)

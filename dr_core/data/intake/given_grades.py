@@ -65,7 +65,7 @@ def read_given_grades(source: bytes, names: Sequence[str], title: str = "The tab
             bad.add(record[ROW], f"{matches[0]} has a second row")
         else:
             rows[matches[0]] = given
-    bad.check("mend the table or leave these rows out")
+    bad.check("correct the table or leave these rows out")
     known = {meaning: _take(rows, meaning) for meaning in ("grade", "patient", "side")}
     return GivenGrades(
         grades={name: int(parse_grade(text) or 0) for name, text in known["grade"].items()},
@@ -118,9 +118,11 @@ def _find_column(title: str, columns: Sequence[str], known: Sequence[str], meani
 
 
 def _match(name: str, names: Sequence[str]) -> list[str]:
-    last = PurePosixPath(clean(name).replace("\\", "/")).name
+    path = clean(name).replace("\\", "/")
+    last = PurePosixPath(path).name
+    whole = [one for one in names if clean(one) == path]  # names of a table of scores have folders
     exact = [one for one in names if clean(one) == last]
-    return exact[:1] or [one for one in names if clean(one).rpartition(".")[0] == last]
+    return whole[:1] or exact[:1] or [one for one in names if clean(one).rpartition(".")[0] == last]
 
 
 def _describe(

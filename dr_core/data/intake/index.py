@@ -89,7 +89,7 @@ def index_eyes(
     for path, row in zip(frame["path"].astype(str), rows, strict=True):
         if reason := _find_fault(path):
             bad.add(row, reason)
-    bad.check("mend the label file or leave these rows out")
+    bad.check("correct the label file or leave these rows out")
     patients, without, more = _name_patients(frame, eyes, title)
     result = frame.assign(
         eye=eyes,

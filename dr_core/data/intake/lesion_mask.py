@@ -1,5 +1,6 @@
 """Lesion masks from files, of the app and of folders alike: lesion and eye by the name, pixels by the picture."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from dr_core.data.decoder_process import Decoded, decode_apart
@@ -9,7 +10,12 @@ from dr_core.data.intake.mask_meaning import LesionMask, find_lesion
 from dr_core.data.intake.mask_picture import open_mask, read_colors
 from dr_core.errors import InputError
 
-__all__ = ["LesionMask", "decode_mask", "split_name"]
+__all__ = ["OPTIC_DISC", "LesionMask", "decode_mask", "is_mask", "split_name", "split_names"]
+
+OPTIC_DISC = "optic_disc"
+"""What a mask of the optic disc marks, beside the lesions."""
+
+_DISC_CODE = "OD"
 
 
 def split_name(name: str) -> tuple[str, str | None]:
@@ -26,6 +32,44 @@ def split_name(name: str) -> tuple[str, str | None]:
     lesions = {lesion.code: name for name, lesion in LESIONS.items()}
     lesion = lesions.get(code.upper())
     return (eye, lesion) if lesion and eye else (stem, None)
+
+
+def split_names(names: Sequence[str]) -> list[tuple[str, str | None]]:
+    """Tell eye and lesion from the names of files that belong together.
+
+    Args:
+        names: File names with their endings.
+
+    Returns:
+        Of each as `split_name`, but `OPTIC_DISC` for a name such as `IDRiD_01_OD.tif` where a photograph IDRiD_01 is
+        among the files; alone it may be the photograph of a right eye (oculus dexter).
+    """
+    found = [split_name(name) for name in names]
+    eyes = {eye.lower() for eye, lesion in found if lesion is None}
+    return [found_one if found_one[1] else _split_disc(found_one[0], eyes) for found_one in found]
+
+
+def _split_disc(stem: str, eyes: set[str]) -> tuple[str, str | None]:
+    eye, _, code = stem.rpartition("_")
+    return (eye, OPTIC_DISC) if code.upper() == _DISC_CODE and eye.lower() in eyes else (stem, None)
+
+
+def is_mask(name: str, content: bytes) -> bool:
+    """Whether a file is a TIFF or PNG of two levels, which no photograph is.
+
+    Args:
+        name: File name.
+        content: Its bytes.
+    """
+    if not content.startswith((b"\x89PNG", b"II", b"MM")):
+        return False
+    try:
+        return decode_mask(name, content).gray_levels <= _ON_AND_OFF
+    except InputError:
+        return False
+
+
+_ON_AND_OFF = 2
 
 
 def decode_mask(

@@ -121,14 +121,14 @@ class _Picture:
         is_plain = not self.surround.any()
         if share > _MOST or (not is_plain and (share > _RARE_SHARE or at_edge > _EDGE_SHARE)):
             raise InputError(
-                f"{self.name} cannot be understood: what is not {_say(self.surround)} covers {_percent(share)} of "
-                f"the {self.whole}, and {_say(self.surround)} the rest; no lesion is that large, and which side is the "
-                "lesion does not show. Save it white on black."
+                f"{self.name} cannot be interpreted: what is not {_say(self.surround)} covers {_percent(share)} of "
+                f"the {self.whole}, and {_say(self.surround)} the rest; no lesion is that large, and it is not clear "
+                "which side is the lesion. Save it white on black."
             )
         notes = []
         if not is_plain:
             notes.append(
-                f"{self.name}: {_say(self.surround)} surrounds and counts as background; the other side, "
+                f"{self.name}: {_say(self.surround)} surrounds the rest and counts as background; the other side, "
                 f"{_percent(share)} of the {self.whole}, was taken for the lesion."
             )
         if share > _RARE_SHARE:
@@ -180,7 +180,7 @@ class _Picture:
         """Refuse a photograph: half of a mask has one value, and its edges are narrow."""
         near, far = self.distance <= 0.1 * self.farthest, self.distance >= 0.9 * self.farthest
         if near.mean() < _MOST or 1 - near.mean() - far.mean() > _BLURRED_SHARE:
-            raise InputError(f"{self.name} is a picture of many levels and no mask; save the lesion white on black.")
+            raise InputError(f"{self.name} is a picture of many levels, not a mask; save the lesion white on black.")
 
     def _check_colors(self, pixels: np.ndarray) -> None:
         """Refuse marks of different colors: they are different lesions."""

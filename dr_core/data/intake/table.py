@@ -98,15 +98,15 @@ def read_label_table(
         if extra:
             uneven.add(
                 number,
-                f"it has {len(cells)} cells, the head line {len(head)} (put a comma within a cell in quotation marks)",
+                f"it has {len(cells)} cells, the header {len(head)} (put a comma within a cell in quotation marks)",
             )
         elif any(cells):
             padded = cells + [""] * (len(head) - len(cells))
             values.append([*(padded[column] for column in places.values()), number])
     if bad is None:
-        uneven.check("mend them or save the table with semicolons")
+        uneven.check("correct them or save the table with semicolons")
     if ragged:
-        notes.append(f"{ragged} rows of {_short(name)} end in empty cells that the head line does not have.")
+        notes.append(f"{ragged} rows of {_short(name)} end in empty cells that the header does not have.")
     return LabelTable(name=name, frame=pd.DataFrame(values, columns=[*places, ROW]), notes=tuple(notes))
 
 
@@ -184,7 +184,7 @@ def _split(name: str, text: str, columns: Sequence[str], notes: list[str]) -> tu
         raise InputError(f"{name} must have at most {MAX_CELLS // 10**6} million cells; leave columns out.")
     rows = list(_parse(name, text, separator, skipped))
     if not rows:
-        raise InputError(f"{name} is no table: it is empty; save it as CSV with a head line.")
+        raise InputError(f"{name} is no table: it is empty; save it as CSV with a header line.")
     if separator != ",":
         notes.append(f"The columns of {_short(name)} are separated by {_SEPARATORS[separator]}.")
     head = rows[0][1]

@@ -6,6 +6,7 @@ contradict, or one that follows from another, for a finding of its own.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import pandas as pd
 
@@ -45,9 +46,10 @@ def pareto_condition_number(alpha: float) -> float:
     return float((0.001 / 0.1) ** (-1 / alpha))
 
 
-def list_implications() -> list[Implication]:
+@cache
+def list_implications() -> tuple[Implication, ...]:
     """Everything that the published numbers say against, or instead of, the paper's words."""
-    return [_concentration(), _condition_numbers(), _consistently_higher(), _below_controls(), _ignores(), _follows()]
+    return _concentration(), _condition_numbers(), _consistently_higher(), _below_controls(), _ignores(), _follows()
 
 
 def _concentration() -> Implication:

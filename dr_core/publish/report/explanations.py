@@ -12,50 +12,53 @@ from dr_core.experiments.faithfulness import BEYOND
 from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.experiments.sanity import arrange_sanity, describe_sanity
 from dr_core.experiments.similarity import arrange_pairs
-from dr_core.publish.report.tables import label_setups, write_intervals, write_table
+from dr_core.publish.report.tables import Section, label_setups, take_columns, write_intervals
 from dr_core.study.folder import Study
 
 
-def describe_explanations(study: Study) -> str:
-    """The sections that the study has tables for, HTML.
+def list_explanations(study: Study) -> list[Section]:
+    """The sections that the study has tables for.
 
     Raises:
         InputError: If a table is damaged.
     """
-    return _faithfulness(study) + _sanity(study) + _concepts(study) + _similarity(study)
+    found = (_faithfulness(study), _sanity(study), _concepts(study), _similarity(study))
+    return [section for section in found if section is not None]
 
 
-def _faithfulness(study: Study) -> str:
+def _faithfulness(study: Study) -> Section | None:
     rows = _faithfulness_rows(study)
     if rows.empty:
-        return ""
+        return None
     rows = rows.assign(setup=label_setups(study, rows["setup"]), interval=write_intervals(rows, 3))
     names = {"setup": "set-up", "method": "order", "value": "area", "interval": "95 % interval", "n": "eyes"}
     caption = (
         "<p>Region perturbation with ROAD filling: mean area between the curves, -1 to 1; above its strongest control, "
-        "the answers rest on what the heatmap marks.</p>"
+        "the answers depend on what the heatmap marks.</p>"
     )
-    return f"<h2>{EXPERIMENTS['faithfulness'].label}</h2>" + caption + write_table(rows, names, 3)
+    table = take_columns("faithfulness", rows, names, 3)
+    return Section(title=EXPERIMENTS["faithfulness"].label, html=caption + table.html(), tables=(table,))
 
 
-def _sanity(study: Study) -> str:
+def _sanity(study: Study) -> Section | None:
     rows, sentences = _sanity_rows(study)
     if rows.empty:
-        return ""
+        return None
     names = {"method": "method", "late": "late layers randomized", "all": "all layers", "grades": "other grades"}
     listed = "".join(f"<li>{escape(one)}</li>" for one in sentences)
     caption = (
         "<p>Rank correlation inside the field of view with the trained network's map of the target grade, mean over "
         "eyes and set-ups; 1 = the same map.</p>"
     )
-    table = write_table(rows, {**names, "n": "eyes"}, 2)
-    return f"<h2>{EXPERIMENTS['sanity'].label}</h2>{caption}{table}<ul>{listed}</ul>"
+    table = take_columns("sanity", rows, {**names, "n": "eyes"}, 2)
+    html = f"{caption}{table.html()}<ul>{listed}</ul>"
+    return Section(title=EXPERIMENTS["sanity"].label, html=html, tables=(table,))
 
 
-def _concepts(study: Study) -> str:
+def _concepts(study: Study) -> Section | None:
     rows = _concept_rows(study)
     if rows.empty:
-        return ""
+        return None
     rows = rows.assign(setup=label_setups(study, rows["setup"]), interval=write_intervals(rows, 2))
     names = {"lesion": "lesion", "setup": "set-up", "block": "known best in", "auc": "AUC", "untrained": "untrained"}
     names |= {"effect": "effect (points)", "interval": "shuffled directions", "n": "phantoms"}
@@ -64,27 +67,28 @@ def _concepts(study: Study) -> str:
         "deviation along the lesion's direction in the last block moves P(severe), in percentage points, beside "
         "directions from shuffled labels.</p>"
     )
-    return f"<h2>{EXPERIMENTS['concepts'].label}</h2>" + caption + write_table(rows, names, 2)
+    table = take_columns("concepts", rows, names, 2)
+    return Section(title=EXPERIMENTS["concepts"].label, html=caption + table.html(), tables=(table,))
 
 
-def _similarity(study: Study) -> str:
+def _similarity(study: Study) -> Section | None:
     rows = _similarity_rows(study)
     if rows.empty:
-        return ""
+        return None
     rows = rows.assign(setup=label_setups(study, rows["setup"]), other=label_setups(study, rows["other"]))
     names = {
         "data": "eyes of",
         "setup": "set-up",
         "other": "with",
         "mean": "mean over blocks",
-        "block": "least alike in",
+        "block": "least similar in",
     }
     caption = (
-        "<p>Debiased linear CKA within minibatches, of the same blocks of two set-ups: 1 = alike up to rotation and "
-        "scale, about 0 = nothing shared. It has no interval: a description of these checkpoints and no test.</p>"
+        "<p>Debiased linear CKA within minibatches, of the same blocks of two set-ups: 1 = equal up to rotation and "
+        "scale, about 0 = nothing shared. It has no interval: it describes these checkpoints and is not a test.</p>"
     )
-    table = write_table(rows, names | {"least": "CKA there", "n": "number"}, 2)
-    return f"<h2>{EXPERIMENTS['similarity'].label}</h2>{caption}{table}"
+    table = take_columns("similarity", rows, names | {"least": "CKA there", "n": "number"}, 2)
+    return Section(title=EXPERIMENTS["similarity"].label, html=caption + table.html(), tables=(table,))
 
 
 def _sanity_rows(study: Study) -> tuple[pd.DataFrame, Sequence[str]]:

@@ -5,6 +5,7 @@ import math
 from html import escape
 
 from dr_core.files import digest_file
+from dr_core.publish.report.tables import Section
 from dr_core.study.folder import CONFIGURATION, Study
 from dr_core.study.provenance import describe_environment
 from dr_core.study.roles import certify_roles
@@ -13,8 +14,8 @@ from dr_core.study.staleness import find_stale
 from dr_core.study.tables import TABLES
 
 
-def show_sources(study: Study) -> str:
-    """The last part of a report, HTML; raises InputError where a table or a checkpoint is damaged."""
+def show_sources(study: Study) -> Section:
+    """The last part of a report; raises InputError where a table or a checkpoint is damaged."""
     info = study.info
     data = "".join(
         f"<li><b>{escape(source.role)}: {escape(source.title)}</b>, {source.images} images, "
@@ -25,14 +26,15 @@ def show_sources(study: Study) -> str:
     versions = {"study written with": info.versions, "report written with": describe_environment()}
     settings = dict(info.settings)
     toml = settings.pop(CONFIGURATION, None)
-    return (
-        f"<h2>What it rests on</h2>{_stale(study)}<h3>Data sets</h3><ul>{data}</ul>"
-        f"<h3>Who has which role</h3>{_certificate(study)}<h3>Checkpoints</h3><ul>{_checkpoints(study)}</ul>"
+    html = (
+        f"{_stale(study)}<h3>Data sets</h3><ul>{data}</ul>"
+        f"<h3>Roles of the eyes</h3>{_certificate(study)}<h3>Checkpoints</h3><ul>{_checkpoints(study)}</ul>"
         f"<h3>Tables</h3><ul>{_digests(study)}</ul><h3>Computed by</h3>{_computers(study)}"
         f"<h3>Versions</h3><pre>{escape(json.dumps(versions, indent=1))}</pre>"
         f"{'' if toml is None else f'<h3>study.toml</h3><pre>{escape(str(toml))}</pre>'}"
         f"<h3>Settings</h3><pre class='settings'>{escape(json.dumps(settings, indent=1))}</pre>"
     )
+    return Section(title="Sources", html=html)
 
 
 def _number(value: float) -> str:
@@ -55,12 +57,14 @@ def _checkpoints(study: Study) -> str:
     return "".join(lines)
 
 
+def digest_tables(study: Study) -> dict[str, str]:
+    """SHA-256 of every table of a study, by its name in the study's folder."""
+    paths = sorted(path for path in (study.path / "results").glob("*.parquet") if path.is_file())
+    return {f"results/{path.name}": digest_file(path) for path in paths}
+
+
 def _digests(study: Study) -> str:
-    return "".join(
-        f"<li>results/{escape(path.name)}: SHA-256 {digest_file(path)}</li>"
-        for path in sorted((study.path / "results").glob("*.parquet"))
-        if path.is_file()
-    )
+    return "".join(f"<li>{escape(name)}: SHA-256 {digest}</li>" for name, digest in digest_tables(study).items())
 
 
 def _stale(study: Study) -> str:

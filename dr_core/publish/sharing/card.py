@@ -160,13 +160,10 @@ def _cells(study: Study, row: pd.Series) -> list[str]:
 
 
 def _find_limits(study: Study, rows: pd.DataFrame) -> Iterator[str]:
-    yield "For research: nothing here was tested for, or may be used in, the care of patients."
+    yield "For research only: nothing here has been tested for, or may be used in, patient care."
     if study.info.rests_on_drawings:
         yield f"{PHANTOMS}: the models were trained on drawn images."
-    yield (
-        "Intervals say what other patients from the same source would give; not what another camera, clinic or "
-        "training would."
-    )
+    yield ("Intervals cover other patients from the same source, not another camera, clinic or training.")
     counts = Counter(run.setup for run in list_training_runs(study) if run.fraction == ALL_LABELS)
     if counts and max(counts.values()) == 1:
         yield f"{ONE_RUN[0].upper()}{ONE_RUN[1:]}."

@@ -112,7 +112,7 @@ def finetune(request: FinetuneRequest, should_stop: Callable[[], bool] = never) 
     """
     check_training(request.study, request.setup.name, request.percent, request.config.seed)
     members = _take_roles(request)
-    request = dataclasses.replace(request, config=settle(request.config, request.execution.device))
+    request = dataclasses.replace(request, config=settle(request.config, request.execution.device, request.run))
     validation = request.validation
     store = open_graded(request.data).store
     task = _build_task(request, store, _build_start(request, store))

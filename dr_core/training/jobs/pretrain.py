@@ -81,7 +81,7 @@ def pretrain(request: PretrainRequest, should_stop: Callable[[], bool] = never) 
     """
     if request.keep_every < 0:
         raise InputError(f"`keep_every` must not be below 0, as {request.keep_every} is.")
-    request = dataclasses.replace(request, config=settle(request.config, request.execution.device))
+    request = dataclasses.replace(request, config=settle(request.config, request.execution.device, request.out))
     method = METHODS.find(request.method)
     about = {"arch": request.arch, "contrast": request.contrast, "data": fingerprint_store(request.data)}
     task = _build_task(request)

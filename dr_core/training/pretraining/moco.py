@@ -78,7 +78,7 @@ def _find_doubts(config: MoCoConfig, images: int) -> list[str]:
 MOCO = Method(
     name="moco",
     label=PRETRAINING_LABELS["moco"],
-    summary="Two views of an image are told from a queue of other images' views.",
+    summary="Two views of an image are distinguished from a queue of other images' views.",
     source="He et al. 2020, arXiv:1911.05722; Chen et al. 2020, arXiv:2003.04297",
     recipes={
         "paper": MoCoConfig(

@@ -56,7 +56,7 @@ _FEW_NEGATIVES = 256
 SIMCLR = Method(
     name="simclr",
     label=PRETRAINING_LABELS["simclr"],
-    summary="Two views of an image are told from all other views of the batch.",
+    summary="Two views of an image are distinguished from all other views of the batch.",
     source="Chen et al. 2020, arXiv:2002.05709",
     recipes={
         "paper": SimCLRConfig(

@@ -30,7 +30,7 @@ class SupervisedConfig(LoopConfig):
 SUPERVISED = Method(
     name="supervised",
     label=PRETRAINING_LABELS["supervised"],
-    summary="Classes of labeled images are told apart, in the place of ImageNet's.",
+    summary="Classes of labeled images are distinguished, in place of ImageNet's.",
     source="torchvision's reference recipe for ResNet-50",
     recipes={
         "paper": SupervisedConfig(

@@ -14,6 +14,8 @@ import streamlit as st
 
 from dr_core.analysis.discrimination import Operation, operate_at, roc_points
 from dr_core.models.setups import Setup
+from dr_ui.parts import take_figure
+from dr_ui.shell import studies
 
 STOPS = tuple(round(0.01 * stop, 2) for stop in range(101))
 """Specificities on which the point can stand."""
@@ -25,7 +27,10 @@ _FOLDER = Path(__file__).parent
 _CORNERS = 400
 """Most corners of a ROC curve that are drawn."""
 
-_HTML = '<div class="lens-operating"><div class="plot"></div><div class="cards" role="status"></div></div>'
+_HTML = (
+    '<div class="lens-operating"><div class="plot"></div><div class="cards" role="status"></div></div>'
+    + take_figure.FIGURE_BUTTONS
+)
 
 Answers = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Set-up -> labels, bool (N,), and scores, float (N,) in 0..1."""
@@ -52,8 +57,10 @@ def show(
             st.session_state[released[0]] = released[1]
 
     stop = STOPS.index(round(float(st.session_state[SPECIFICITY]), 2))
-    data = {"models": message(answers, setups), "stop": stop, "released": released}
+    data: dict[str, Any] = {"models": message(answers, setups), "stop": stop, "released": released}
     data["chosen"] = [_point(point) for point in chosen]
+    study = studies.open_chosen()
+    data |= {"origin": take_figure.describe_origin(study), "file": f"{study.name}-{key}"}
     _component()(data=data, key=key, on_moved_change=move_slider)
 
 
@@ -84,5 +91,9 @@ def _point(point: Operation) -> tuple[float | None, int, int, int, int]:
 
 @cache
 def _component() -> Any:  # noqa: ANN401 - Streamlit's own mounting function
-    style, script = ((_FOLDER / f"roc_chart.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    return st.components.v2.component("dr_lens_operating", html=_HTML, css=style, js=script)
+    style, *scripts = ((_FOLDER / name).read_text(encoding="utf-8") for name in _FILES)
+    script = "\n".join([take_figure.files_script(), *scripts])
+    return st.components.v2.component("dr_lens_operating", html=_HTML, css=style + take_figure.buttons_css(), js=script)
+
+
+_FILES = ("roc_chart.css", "take_roc.js", "roc_chart.js")

@@ -25,6 +25,11 @@ export default function (component) {
   }
   Object.assign(state, { stop: data.stop, chosen: data.chosen, released: data.released });
   move(root, state);
+  connectFiles(root, data, state);
+}
+
+function currentPoints(state) {
+  return state.chosen.length ? state.chosen : state.models.map((model) => model.points[state.stop]);
 }
 
 function build(root, state) {
@@ -89,7 +94,7 @@ function follow(root, state, svg, event) {
 
 function move(root, state) {
   const asked = state.stop / 100;
-  const points = state.chosen.length ? state.chosen : state.models.map((model) => model.points[state.stop]);
+  const points = currentPoints(state);
   for (const mark of [state.rule, state.grip]) mark.style.visibility = state.chosen.length ? "hidden" : "visible";
   for (const end of ["x1", "x2"]) state.rule.setAttribute(end, x(1 - asked));
   state.grip.setAttribute("x", x(1 - asked) - 6);

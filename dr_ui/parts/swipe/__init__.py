@@ -10,7 +10,7 @@ import streamlit as st
 _FOLDER = Path(__file__).parent
 _HTML = """<div class="lens-swipe"><img class="second"><img class="first"><i></i><span class="first-name"></span>
 <span class="second-name"></span>
-<input type="range" min="0" max="100" value="50" aria-label="Where the line between both pictures lies"></div>"""
+<input type="range" min="0" max="100" value="50" aria-label="Position of the line between the pictures"></div>"""
 
 
 def show(first: bytes, second: bytes, names: tuple[str, str], key: str) -> None:

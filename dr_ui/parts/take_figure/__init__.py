@@ -16,12 +16,16 @@ from dr_core.study.folder import Study
 from dr_ui.shell import studies
 
 _FOLDER = Path(__file__).parent
-_KINDS = ("PNG", "SVG", "CSV")
-_HTML = (
-    '<div class="lens-take" role="group"><span>Take this figure</span>'
-    + "".join(f'<button type="button" data-kind="{kind.lower()}">{kind}</button>' for kind in _KINDS)
-    + '<span class="lens-take-status" role="status"></span></div>'
-)
+
+
+def buttons_html(title: str, *kinds: str) -> str:
+    """The row of buttons below a figure or a table, one for each kind of file."""
+    buttons = "".join(f'<button type="button" data-kind="{kind.lower()}">{kind}</button>' for kind in kinds)
+    status = '<span class="lens-take-status" role="status"></span>'
+    return f'<div class="lens-take" role="group"><span>{title}</span>{buttons}{status}</div>'
+
+
+FIGURE_BUTTONS = buttons_html("Download this figure", "PNG", "SVG", "CSV")
 
 
 def describe_origin(study: Study) -> dict[str, str]:
@@ -48,7 +52,19 @@ def offer_chart(key: str) -> None:
     """
     study = studies.open_chosen()
     data = {"chart": key, "file": f"{study.name}-{key}", "origin": describe_origin(study)}
-    _component()(data=data, key=f"take_{key}")
+    _component("figure", FIGURE_BUTTONS)(data=data, key=f"take_{key}")
+
+
+def offer_shown_table(key: str, small: str) -> None:
+    """Draw the button below tables that are drawn as HTML; the browser makes the file from what it shows.
+
+    Args:
+        key: Key of the container around them, and name of the file.
+        small: What the small figures beside the numbers are, a column's name.
+    """
+    study = studies.open_chosen()
+    data = {"table": key, "file": f"{study.name}-{key}", "small": small, "origin": describe_origin(study)}
+    _component("table", buttons_html("Download this table", "CSV"))(data=data, key=f"take_{key}")
 
 
 def offer_table(table: pd.DataFrame, key: str) -> None:
@@ -61,7 +77,7 @@ def offer_table(table: pd.DataFrame, key: str) -> None:
     study = studies.open_chosen()
     origin = describe_origin(study) | _describe_view()  # Streamlit knows the address only while the page is drawn
     st.download_button(
-        "Take this table (CSV)",
+        "Download this table (CSV)",
         lambda: csv_of(with_origin(table, origin)),
         f"{study.name}-{key}.csv",
         "text/csv",
@@ -73,7 +89,7 @@ def offer_table(table: pd.DataFrame, key: str) -> None:
 
 def _describe_view() -> dict[str, str]:
     settings = "; ".join(f"{key}: {', '.join(st.query_params.get_all(key))}" for key in st.query_params)
-    return {"settings": settings or "as the page opens", "link": str(st.context.url or "")}
+    return {"settings": settings or "as when the page opens", "link": str(st.context.url or "")}
 
 
 def with_origin(table: pd.DataFrame, origin: Mapping[str, str]) -> pd.DataFrame:
@@ -87,6 +103,21 @@ def with_origin(table: pd.DataFrame, origin: Mapping[str, str]) -> pd.DataFrame:
 
 
 @cache
-def _component() -> Any:  # noqa: ANN401 - Streamlit's own mounting function
-    style, script = ((_FOLDER / f"take_figure.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    return st.components.v2.component("dr_lens_take_figure", html=_HTML, css=style, js=script)
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def files_script() -> str:
+    """JavaScript with which other components make files of their own figures."""
+    return _read("files.js")
+
+
+def buttons_css() -> str:
+    """Style sheet of the buttons."""
+    return _read("take_figure.css")
+
+
+@cache
+def _component(kind: str, html: str) -> Any:  # noqa: ANN401 - Streamlit's own mounting function
+    script = f"{files_script()}\n{_read(f'take_{kind}.js')}"
+    return st.components.v2.component(f"dr_lens_take_{kind}", html=html, css=buttons_css(), js=script)

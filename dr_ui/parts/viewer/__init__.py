@@ -5,8 +5,8 @@ It is plain JavaScript that the app serves itself; nothing is fetched from elsew
 
 import base64
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,18 @@ import cv2
 import numpy as np
 import streamlit as st
 
+from dr_core.data.annotation import MOST_STROKES
+from dr_core.data.grades import LESIONS
 from dr_core.publish import overlay
+from dr_ui.eyes import drawing
+from dr_ui.eyes.drawing import Strokes
+from dr_ui.parts import take_figure
 
 _FOLDER = Path(__file__).parent
-_SCRIPTS = ("maps.js", "drawing.js", "export.js", "panels.js", "gestures.js", "controls.js", "viewer.js")
+_SCRIPTS = ("maps.js", "drawing.js", "views.js", "strokes.js", "export.js", "panels.js", "gestures.js", "controls.js")
 
 Rectangle = tuple[float, float, float, float]
 """Left, top, width and height on the eye, which is 1 wide."""
-
-Region = tuple[tuple[float, float], ...]
-"""Corners of a drawn region on the eye, which is 1 wide."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,7 @@ class Outline:
         code: Its letters, such as `MA`.
         name: Its name.
         color: Its color in the app's key.
+        dash: Its dashes in pixels, as in SVG's `stroke-dasharray`; empty for a solid line.
         rings: Closed lines, each x, y, x, y and so on, on the eye, which is 1 wide.
         anchor: Where the letters stand.
     """
@@ -88,6 +91,7 @@ class Outline:
     code: str
     name: str
     color: str
+    dash: str
     rings: tuple[tuple[float, ...], ...]
     anchor: tuple[float, float]
 
@@ -97,53 +101,46 @@ class Scene:
     """All that the viewer shows.
 
     Attributes:
-        eye: Key of the eye; another one resets zoom and region.
+        eye: Key of the eye; another one resets the zoom.
         name: What stands over the photograph.
         photograph: JPEG.
         ratio: Its height over its width.
-        panels: The heatmaps.
+        panels: The heatmaps; none for the photograph alone.
         outlines: The lesions.
-        caption: What the heatmaps are, for the saved picture.
+        origin: Where the picture comes from, for the saved one: fact and text.
         file: Name of the saved picture, without ending.
+        part: Left, top and width of what is shown on the whole photograph, which is 1 wide.
+        strokes: What the user has drawn over this eye, which `outlines` has in it; None where nothing may be drawn.
+        height: Most pixels that a panel is high on the page.
     """
 
     eye: str
     name: str
     photograph: bytes
     ratio: float
-    panels: Sequence[Panel]
-    outlines: Sequence[Outline]
-    caption: str
+    origin: Mapping[str, str]
     file: str
+    panels: Sequence[Panel] = ()
+    outlines: Sequence[Outline] = ()
+    part: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    strokes: Strokes | None = None
+    height: int | None = None
 
 
-def show(scene: Scene, key: str) -> Region | None:
-    """Show the viewer.
+def show(scene: Scene, key: str) -> None:
+    """Show the viewer; what the user draws is kept as the eye's strokes (`dr_ui.eyes.drawing`).
 
     Args:
         scene: What it shows.
-        key: Its name; zoom, style and region belong to it and survive reruns.
-
-    Returns:
-        The region that the user has drawn on this eye, or None.
+        key: Its name; zoom and style belong to it and survive reruns.
     """
-    result = _component()(data=_message(scene, key), key=key, on_region_change=lambda: None)
-    return parse_region(result.get("region"), scene.eye)
 
+    def keep_drawing() -> None:
+        parsed = drawing.parse(st.session_state[key].get("drawing"))
+        if parsed is not None and parsed[0] == scene.eye:
+            drawing.keep_strokes(*parsed)
 
-def parse_region(sent: Any, eye: str) -> Region | None:  # noqa: ANN401 - whatever a browser sends
-    """Read what the browser sent; None for no region, another eye's region, or nonsense."""
-    if not isinstance(sent, dict) or sent.get("eye") != eye:
-        return None
-    try:
-        corners = tuple((float(x), float(y)) for x, y in sent["points"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    finite = len(corners) <= _MOST_CORNERS and bool(np.isfinite(corners).all())
-    return corners if finite and len(corners) >= _LEAST_CORNERS else None
-
-
-_LEAST_CORNERS, _MOST_CORNERS = 3, 1000
+    _component()(data=_message(scene, key), key=key, on_drawing_change=keep_drawing)
 
 
 @cache
@@ -156,7 +153,7 @@ def _component() -> Any:  # noqa: ANN401 - Streamlit names no type
         "dr_lens_viewer",
         html=_read("viewer.html"),
         css=_ramp_css() + _read("viewer.css"),
-        js="\n".join([_ramp_script(), *(_read(name) for name in _SCRIPTS)]),
+        js="\n".join([_ramp_script(), take_figure.files_script(), *map(_read, _SCRIPTS), _read("viewer.js")]),
     )
 
 
@@ -184,13 +181,18 @@ def _message(scene: Scene, key: str) -> dict[str, Any]:
         "photograph": f"data:image/jpeg;base64,{base64.b64encode(scene.photograph).decode()}",
         "ratio": scene.ratio,
         "panels": [{"label": scene.name}, *(_panel_message(panel) for panel in scene.panels)],
-        "outlines": [
-            {"code": one.code, "name": one.name, "color": one.color, "rings": one.rings, "anchor": one.anchor}
-            for one in scene.outlines
-        ],
+        "outlines": [asdict(one) for one in scene.outlines],
         "signed": any(panel.heatmap.signed for panel in scene.panels if panel.heatmap),
-        "caption": scene.caption,
+        "origin": dict(scene.origin),
         "file": scene.file,
+        "part": scene.part,
+        "height": scene.height,
+        "strokes": None if scene.strokes is None else drawing.to_message(scene.strokes),
+        "lesions": [
+            {"code": lesion.code, "name": lesion.label, "color": lesion.color, "dash": lesion.dash}
+            for lesion in LESIONS.values()
+        ],
+        "mostStrokes": MOST_STROKES,
     }
 
 
@@ -219,6 +221,16 @@ def encode_map(heatmap: np.ndarray) -> bytes:
     if not done:
         raise ValueError("the heatmap could not be encoded")
     return buffer.tobytes()
+
+
+def trace(
+    mask: np.ndarray, rectangle: tuple[int, int, int, int], *, code: str, name: str, color: str, dash: str
+) -> Outline:
+    """Trace a mask, bool (H, W), and find where its letters stand; the other arguments as in `Outline`."""
+    rings = outline_of(mask, rectangle)
+    largest = np.array(rings[0] if rings else (0.0, 0.0)).reshape(-1, 2)
+    x, y = largest[(largest[:, 0] - largest[:, 1]).argmax()].tolist()
+    return Outline(code=code, name=name, color=color, dash=dash, rings=rings, anchor=(x, y))
 
 
 def outline_of(mask: np.ndarray, rectangle: tuple[int, int, int, int]) -> tuple[tuple[float, ...], ...]:

@@ -18,14 +18,21 @@ function connectControls(viewer) {
   find(".own-scale").onchange = (event) => { look.ownScale = event.target.checked; viewer.changed(); };
   find(".swipe").onclick = () => { look.swipe = !look.swipe; viewer.rebuild(); };
   find(".magnifier").onclick = () => { look.magnifier = !look.magnifier; viewer.changed(); };
+  find(".view").onchange = (event) => { look.view = event.target.value; viewer.changed(); };
   find(".draw").onclick = () => { look.drawing = !look.drawing; viewer.changed(); };
-  find(".clear").onclick = () => setRegion(viewer, null);
+  find(".label").onchange = (event) => { look.label = event.target.value; viewer.changed(); };
+  find(".mark").onclick = () => { look.erasing = false; viewer.changed(); };
+  find(".erase").onclick = () => { look.erasing = true; viewer.changed(); };
+  find(".undo").onclick = () => undoStroke(viewer);
+  find(".clear").onclick = () => setStrokes(viewer, []);
   find(".zoom-in").onclick = () => zoom(viewer, 1.5);
   find(".zoom-out").onclick = () => zoom(viewer, 1 / 1.5);
   find(".whole").onclick = () => showWhole(viewer);
   find(".full").onclick = () => (isFull(viewer) ? document.exitFullscreen() : root.requestFullscreen());
-  find(".save").onclick = () => saveCanvas(
-    composePicture(scene, viewer.frames, viewer.columns), `${viewer.data.file}.png`);
+  find(".save").onclick = async () => {
+    const about = origin(viewer.data.origin);
+    save(await pngOf(composePicture(scene, viewer.frames, viewer.columns, about), about), `${viewer.data.file}.png`);
+  };
 }
 
 // The slider runs from 0.1 to 20 percent in equal ratios.
@@ -48,11 +55,21 @@ function showControls(viewer) {
   find(".threshold").nextElementSibling.textContent = `${Math.round(100 * look.threshold)} %`;
   find(".percent").value = (100 * Math.log(look.percent / 0.1)) / Math.log(200);
   find(".percent").nextElementSibling.textContent = `${look.percent} %`;
-  find(".for-threshold").hidden = look.style === "top";
-  find(".for-percent").hidden = look.style !== "top";
+  const mapped = scene.panels.length > 1;
+  for (const part of root.querySelectorAll(".for-maps")) part.hidden = !mapped;
+  find(".for-threshold").hidden = !mapped || look.style === "top";
+  find(".for-percent").hidden = !mapped || look.style !== "top";
+  find(".view").value = look.view;
   find(".own-scale").checked = look.ownScale;
-  find(".for-scale").hidden = look.style === "top";
+  find(".for-scale").hidden = !mapped || look.style === "top";
   find(".for-swipe").hidden = !look.swipe;
+  find(".draw").hidden = !state.strokes;
+  find(".for-drawing").hidden = !look.drawing;
+  find(".label").value = look.label;
+  find(".mark").setAttribute("aria-checked", String(!look.erasing));
+  find(".erase").setAttribute("aria-checked", String(look.erasing));
+  for (const tool of [".undo", ".clear"]) find(tool).disabled = !state.strokes?.length;
+  find(".count").textContent = state.strokes?.length === 1 ? "1 stroke" : `${state.strokes?.length ?? 0} strokes`;
   find(".left").value = look.left;
   find(".right").value = look.right;
   find(".split").value = 100 * look.split;
@@ -62,22 +79,28 @@ function showControls(viewer) {
   for (const button of find(".lesions").children) {
     button.setAttribute("aria-pressed", String(look.lesions && !look.hidden.includes(button.dataset.code)));
   }
-  find(".clear").hidden = !state.region;
   find(".full").textContent = isFull(viewer) ? "leave" : "full";
   showScale(viewer);
-  hint(viewer, look.drawing ? "Hold the button and go around the region; let go to close it." : KEYS);
+  hint(viewer, KEYS);
 }
 
 function showScale(viewer) {
   const { scene, find } = viewer;
+  if (scene.panels.length < 2) return;
   const bar = document.createElement("i");
   bar.className = scene.look.style === "top" ? "top" : scene.signed ? "signed" : "";
   const words = document.createElement("span");
-  words.textContent = scaleWords(scene);
-  const mark = document.createElement("b"); // it keeps its room, so that the page does not move
-  mark.textContent = "brightness cannot be compared";
-  mark.dataset.shown = scene.look.ownScale && scene.look.style !== "top";
-  find(".scale").replaceChildren(bar, words, mark);
+  words.textContent = rangeWords(scene);
+  const both = document.createElement("em"); // both lie in one place, so that the page does not move
+  const [shared, own] = ["one scale for all", "own scales: brightness cannot be compared"].map((text) => {
+    const mark = document.createElement("b");
+    mark.textContent = text;
+    return mark;
+  });
+  shared.dataset.shown = !scene.look.ownScale && scene.look.style !== "top";
+  own.dataset.shown = scene.look.ownScale && scene.look.style !== "top";
+  both.append(shared, own);
+  find(".scale").replaceChildren(bar, words, both);
 }
 
 function hint(viewer, text) {

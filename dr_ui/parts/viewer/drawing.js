@@ -2,7 +2,6 @@
 
 const NIGHT = "#0b0b0d"; // photographs stand on near-black in both themes
 const MAGNIFIER = 2.5;
-const REGION = { dashes: [6, 4] };
 
 // Where the eye lies in a panel: the eye is 1 wide and `ratio` high.
 function placement(view, width, height, ratio) {
@@ -25,18 +24,17 @@ function drawContent(context, scene, panel, place, pixel) {
   if (panel.reason) return; // no heatmap: the eye alone would pass for one
   context.imageSmoothingEnabled = true;
   context.imageSmoothingQuality = "high";
-  context.drawImage(scene.eye, x, y, scale, scale * scene.ratio);
+  context.drawImage(photographOf(scene), x, y, scale, scale * scene.ratio);
   if (panel.decoded) {
     dim(context, place, scene);
     drawMap(context, scene, panel, place, pixel);
   }
-  const lesions = scene.look.lesions ? scene.outlines.filter((one) => !scene.look.hidden.includes(one.code)) : [];
-  for (const outline of lesions) {
-    strokePath(context, outline.path, place, outline.color, pixel, { onMap: Boolean(panel.decoded) });
+  for (const outline of shownOutlines(scene)) {
+    const dashes = dashesOf(outline.dash);
+    strokePath(context, outline.path, place, outline.color, pixel, { onMap: Boolean(panel.decoded), dashes });
     if (!panel.decoded || scene.view.zoom >= 2) letter(context, outline, place, pixel);
   }
-  if (scene.region) strokePath(context, polygon(scene.region), place, "#ffffff", pixel, REGION);
-  if (scene.drawing) strokePath(context, polygon(scene.drawing, false), place, "#ffffff", pixel, REGION);
+  drawPending(context, scene, place, pixel);
 }
 
 // The eye steps back where a map is laid over it, as far as the map is opaque.
@@ -100,13 +98,19 @@ function strokePath(context, path, place, color, pixel, { dashes = [], onMap = f
   context.restore();
 }
 
+function dashesOf(dash) {
+  return dash.split(" ").filter(Boolean).map(Number);
+}
+
 function letter(context, outline, place, pixel) {
   const [x, y] = outline.anchor;
   context.font = `600 ${11 * pixel}px sans-serif`;
   context.lineWidth = 3 * pixel;
   context.strokeStyle = "rgba(0,0,0,.8)";
   context.fillStyle = outline.color;
-  const spot = [place.x + x * place.scale + 3 * pixel, place.y + y * place.scale - 3 * pixel];
+  const room = context.canvas.width / context.getTransform().a - context.measureText(outline.code).width - 3 * pixel;
+  const at = place.x + x * place.scale + 3 * pixel;
+  const spot = [at < room + 30 * pixel ? Math.min(at, room) : at, place.y + y * place.scale - 3 * pixel];
   context.strokeText(outline.code, ...spot);
   context.fillText(outline.code, ...spot);
 }

@@ -1,4 +1,4 @@
-// Moving, zooming and drawing a region: by keyboard, wheel, mouse and touch.
+// Moving, zooming and drawing: by keyboard, wheel, mouse and touch.
 
 function keepInside(viewer) {
   const { view, ratio } = viewer.scene;
@@ -27,6 +27,10 @@ function showWhole(viewer) {
 
 function pressKey(viewer, event) {
   const onSlider = /^(INPUT|SELECT)$/.test(event.composedPath()[0].tagName);
+  if ((event.ctrlKey || event.metaKey) && event.key === "z" && viewer.scene.look.drawing) {
+    event.preventDefault();
+    undoStroke(viewer);
+  }
   if (event.ctrlKey || event.metaKey || event.altKey || (onSlider && event.key.startsWith("Arrow"))) return;
   const { view, look } = viewer.scene;
   const step = 0.12 / view.zoom;
@@ -69,7 +73,7 @@ function connectGestures(viewer, frame) {
     const { look } = viewer.scene;
     const across = event.clientX - canvas.getBoundingClientRect().left;
     if (look.swipe && Math.abs(across - look.split * frame.width) < 16) task = "swipe";
-    else if (look.drawing) { task = "draw"; viewer.scene.drawing = [eyePoint(event)]; }
+    else if (look.drawing) { task = "draw"; viewer.scene.drawing = [toPhotograph(viewer.scene, eyePoint(event))]; }
     else { task = "move"; canvas.classList.add("dragging"); }
   };
   canvas.onpointermove = (event) => {
@@ -87,7 +91,7 @@ function connectGestures(viewer, frame) {
         scene.look.split = Math.min(1, Math.max(0, across / frame.width));
         viewer.find(".split").value = 100 * scene.look.split;
       } else if (task === "draw") {
-        scene.drawing.push(scene.pointer);
+        scene.drawing?.push(toPhotograph(scene, scene.pointer));
       } else if (task === "move") {
         const { scale } = placement(scene.view, frame.width, frame.height, scene.ratio);
         scene.view.x -= (event.clientX - before[0]) / scale;
@@ -99,7 +103,7 @@ function connectGestures(viewer, frame) {
   const release = (event) => {
     fingers.delete(event.pointerId);
     canvas.classList.remove("dragging");
-    if (task === "draw" && viewer.scene.drawing) finishRegion(viewer);
+    if (task === "draw" && viewer.scene.drawing) finishStroke(viewer);
     task = "";
     viewer.redraw();
   };
@@ -121,22 +125,4 @@ function connectGestures(viewer, frame) {
 function distance(fingers) {
   const [a, b] = [...fingers.values()];
   return Math.max(1, Math.hypot(a[0] - b[0], a[1] - b[1]));
-}
-
-const MOST_POINTS = 240;
-
-function finishRegion(viewer) {
-  const points = viewer.scene.drawing;
-  viewer.scene.drawing = null;
-  const every = Math.max(1, Math.ceil(points.length / MOST_POINTS));
-  const sparse = points.filter((_, number) => number % every === 0).map(([x, y]) => [Number(x.toFixed(5)), Number(y.toFixed(5))]);
-  if (sparse.length < 3) return;
-  viewer.scene.look.drawing = false;
-  setRegion(viewer, sparse);
-}
-
-function setRegion(viewer, points) {
-  viewer.state.region = viewer.scene.region = points;
-  viewer.tell(points ? { eye: viewer.data.eye, points } : null);
-  viewer.changed();
 }

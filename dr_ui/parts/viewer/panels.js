@@ -37,7 +37,8 @@ function layOut(viewer) {
   const stage = find(".stage");
   const width = stage.clientWidth;
   const full = isFull(viewer);
-  const high = full ? stage.clientHeight : scene.look.swipe ? Math.max(320, 0.66 * window.innerHeight) : 1e4;
+  const page = scene.height ?? (scene.look.swipe ? Math.max(320, 0.66 * window.innerHeight) : 1e4);
+  const high = full ? stage.clientHeight : page;
   const ratio = Math.min(scene.ratio, 1);
   let best = { side: 0, columns: 1 };
   for (const columns of evenColumns(frames.length)) {

@@ -1,8 +1,8 @@
-// The viewer itself: its state, and what a rerun brings. Everything but a drawn region stays in the browser.
+// The viewer itself: its state, and what a rerun brings. Everything but what is drawn stays in the browser.
 
 const FIRST_LOOK = {
   style: "heat", opacity: 0.85, threshold: 0.03, percent: 2, ownScale: false, lesions: true, hidden: [],
-  swipe: false, left: 0, right: 1, split: 0.5, magnifier: false, drawing: false,
+  swipe: false, left: 0, right: 1, split: 0.5, magnifier: false, view: "color", drawing: false, label: "", erasing: false,
 };
 const WHOLE = { x: 0.5, y: 0.5, zoom: 1 };
 const MAX_ZOOM = 24;
@@ -15,13 +15,13 @@ export default function (component) {
   const { data, parentElement, setStateValue, key } = component;
   const root = parentElement.querySelector(".lens-viewer");
   const viewer = (root.viewer ??= createViewer(root, data.name ?? key));
-  viewer.tell = (region) => setStateValue("region", region);
+  viewer.tell = (drawn) => setStateValue("drawing", drawn);
   viewer.update(data);
   return () => viewer.pause();
 }
 
 function createViewer(root, name) {
-  if (!kept.has(name)) kept.set(name, { look: { ...FIRST_LOOK, hidden: [] }, view: { ...WHOLE }, eye: "", region: null });
+  if (!kept.has(name)) kept.set(name, { look: { ...FIRST_LOOK, hidden: [] }, view: { ...WHOLE }, eye: "", strokes: null });
   const state = kept.get(name);
   const scene = { panels: [], outlines: [], ratio: 1, eye: null, pointer: null, drawing: null, look: state.look, view: state.view };
   const viewer = { root, state, scene, frames: [], data: null, tell() {}, waiting: false, turn: 0 };
@@ -54,11 +54,13 @@ async function update(viewer, data) {
   if (turn !== viewer.turn) return; // a later rerun was faster
   if (state.eye !== data.eye) {
     Object.assign(state.view, WHOLE, { y: data.ratio / 2 });
-    state.region = null;
+    state.strokes = data.strokes;
     state.eye = data.eye;
   }
+  if (scene.eye !== eye) scene.views = null;
   viewer.data = data;
-  Object.assign(scene, { eye, panels, ratio: data.ratio, signed: data.signed, caption: data.caption, region: state.region });
+  Object.assign(scene, { eye, panels, ratio: data.ratio, signed: data.signed, part: data.part,
+    lesions: data.lesions, height: data.height, strokes: state.strokes, applied: data.strokes?.length ?? 0 });
   scene.outlines = data.outlines.map((outline) => ({ ...outline, path: outlinePath(outline.rings) }));
   const last = panels.length - 1;
   state.look.left = Math.min(state.look.left, last);
@@ -81,15 +83,25 @@ function fillChoices(viewer) {
   for (const side of ["left", "right"]) {
     find(`.${side}`).replaceChildren(...scene.panels.map((panel, number) => new Option(panel.label, number)));
   }
+  find(".label").replaceChildren(...[REGION, ...scene.lesions].map((one) =>
+    new Option(one.code ? `${one.code} ${one.name}` : one.name, one.code)));
   find(".lesions").replaceChildren(...scene.outlines.map((outline) => {
     const button = document.createElement("button");
     button.textContent = outline.code;
     button.title = `${outline.name}: show or hide`;
-    button.style.setProperty("--line", outline.color);
+    button.prepend(keyOf(outline));
     button.dataset.code = outline.code;
     button.onclick = () => toggleLesion(viewer, outline.code);
     return button;
   }));
+}
+
+// A ring in the color and the dashes of an outline.
+function keyOf({ color, dash }) {
+  const ring = element("svg", { width: 14, height: 14, viewBox: "0 0 14 14", "aria-hidden": "true" });
+  ring.append(element("circle", { cx: 7, cy: 7, r: 5.5, fill: "none", stroke: color, "stroke-width": 2,
+    "stroke-dasharray": dash || "none" }));
+  return ring;
 }
 
 function toggleLesion(viewer, code) {

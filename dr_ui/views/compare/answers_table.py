@@ -1,6 +1,6 @@
 """The answers about the eyes of this page as a table to take away: one row for each eye and set-up."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -27,29 +27,36 @@ def make_table(study: Study, eyes: Sequence[Eye], point: OperatingPoint) -> pd.D
         threshold (where that was chosen for this reading), `threshold`, `operating point`, `quality`, `level`,
         `checkpoint` (digest) and `reason` (why there is no answer).
     """
-    facts = ((eye, case_facts.find_facts(eye, study)) for eye in eyes)
-    return pd.DataFrame([row for eye, known in facts for row in _rows(study, eye, known, point)])
+    facts, silent = case_facts.find_all_facts(eyes, study), cache.unanswered(study, ())
+    digests = {name: digest_of(study.checkpoint_path(name)) for name in study.setups if study.has_checkpoint(name)}
+    rows = [
+        _row(study, eye, known, point, name) | {"checkpoint": digest} | _reason(known, name, silent)
+        for eye, known in zip(eyes, facts, strict=True)
+        for name, digest in digests.items()
+    ]
+    return pd.DataFrame(rows)
 
 
-def _rows(study: Study, eye: Eye, facts: CaseFacts, point: OperatingPoint) -> Iterator[dict[str, object]]:
-    silent = cache.unanswered(study, set(facts.answers))
-    for name, setup in study.setups.items():
-        if not study.has_checkpoint(name):
-            continue
-        softmax = facts.answers.get(name)
-        row: dict[str, object] = {"eye": eye.name, "setup": setup.label}
-        graded = softmax if softmax is not None and tells_grades(softmax) else None
-        row |= {f"p{grade}": None if graded is None else float(graded[grade]) for grade in range(len(GRADES))}
-        row["grade"] = None if graded is None else int(graded.argmax())
-        threshold = point.threshold_of(name)
-        for reading in referable_readings():
-            score = None if softmax is None or np.isnan(reading.score(softmax)) else float(reading.score(softmax))
-            grades = referable_grades(reading)
-            row[f"p {grades}"] = score
-            applies = reading == point.reading or not point.chosen
-            row[f"referable {grades}"] = score >= threshold if score is not None and applies else None
-        row |= {"threshold": threshold, "operating point": point.label}
-        row |= {"quality": "; ".join(facts.warnings) or "no warning", "level": facts.level}
-        row["checkpoint"] = digest_of(study.checkpoint_path(name))
-        partly = "" if graded is not None or softmax is None else f"single grades and other readings: {TWO_OUTPUTS}"
-        yield row | {"reason": facts.error or (partly if softmax is not None else silent.get(name, "no answer"))}
+def _row(study: Study, eye: Eye, facts: CaseFacts, point: OperatingPoint, name: str) -> dict[str, object]:
+    softmax = facts.answers.get(name)
+    row: dict[str, object] = {"eye": eye.name, "setup": study.setups[name].label}
+    graded = softmax if softmax is not None and tells_grades(softmax) else None
+    row |= {f"p{grade}": None if graded is None else float(graded[grade]) for grade in range(len(GRADES))}
+    row["grade"] = None if graded is None else int(graded.argmax())
+    threshold = point.threshold_of(name)
+    for reading in referable_readings():
+        score = None if softmax is None or np.isnan(reading.score(softmax)) else float(reading.score(softmax))
+        grades = referable_grades(reading)
+        row[f"p {grades}"] = score
+        applies = reading == point.reading or not point.chosen
+        row[f"referable {grades}"] = score >= threshold if score is not None and applies else None
+    row |= {"threshold": threshold, "operating point": point.label}
+    return row | {"quality": "; ".join(facts.warnings) or "no warning", "level": facts.level}
+
+
+def _reason(facts: CaseFacts, name: str, silent: Mapping[str, str]) -> dict[str, str]:
+    softmax = facts.answers.get(name)
+    if softmax is None:
+        return {"reason": facts.error or silent.get(name, "no answer")}
+    partly = "" if tells_grades(softmax) else f"single grades and other readings: {TWO_OUTPUTS}"
+    return {"reason": facts.error or partly}

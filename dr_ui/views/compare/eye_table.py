@@ -1,7 +1,8 @@
 """Many eyes: a table to sort, of which one row is opened."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import case_facts, chosen
 from dr_ui.eyes.cache import Eye
+from dr_ui.eyes.case_facts import CaseFacts
 from dr_ui.parts import tables
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.parts.plain_text import plain
@@ -20,46 +22,70 @@ from dr_ui.parts.plain_text import plain
 _PATIENCE = 0.3
 """Seconds after which progress is shown; answers that are known come sooner, and nothing should flash."""
 
+_ROWS = "table_rows"
+
 _SENTENCES = 3
 """Bad files that are named; more are counted."""
 
 
-def choose_from_table(study: Study, eyes: Sequence[Eye], point: OperatingPoint) -> Eye | None:
-    """Draw the table; give the eye whose row is chosen, or None where no file could be read."""
+def can_be_shown(study: Study, eyes: Sequence[Eye], eye: Eye) -> bool:
+    """Whether an eye can be shown: a single one always, one of several unless its file cannot be read.
+
+    Args:
+        study: The study.
+        eyes: The eyes of the case list.
+        eye: One of them.
+    """
+    return len(eyes) == 1 or not case_facts.find_facts(eye, study).error
+
+
+def show_table(study: Study, eyes: Sequence[Eye], point: OperatingPoint) -> None:
+    """Draw the table of the eyes that could be read, and name the others.
+
+    Args:
+        study: The study.
+        eyes: The eyes of the case list.
+        point: The operating point.
+    """
     asked, unreadable = _ask(study, eyes)
     if unreadable:
         st.warning(_list(unreadable), icon=":material/warning:")
     if not asked:
-        return None
+        return
     table = pd.DataFrame([{"eye": eye.name} | _row(answers, point, study.setups) for eye, answers in asked])
     st.html(
         f'<p class="lens-small"><b>{len(table)} eyes.</b> A click on a row opens the eye below, on a heading sorts. '
         f"P: probability of grades {point.grades}, 0 to 1.</p>"
     )
-    event = st.dataframe(
+    readable = [eye for eye, _ in asked]
+    key = f"table_{chosen.turn()}"
+    st.session_state[_ROWS] = readable
+    st.dataframe(
         table,
         hide_index=True,
         height=min(38 + 35 * len(table), 178),
-        on_select="rerun",
+        on_select=partial(_open_row, key),
         selection_mode="single-row-required",
-        key=f"table_{chosen.turn()}",
-        selection_default={"selection": {"rows": [chosen.chosen_row([eye for eye, _ in asked])], "columns": []}},
+        key=key,
+        selection_default={"selection": {"rows": [chosen.chosen_row(readable)], "columns": []}},
         column_config=tables.pin_first(
             table,
             {name: st.column_config.NumberColumn(format="%.2f") for name in table.columns if name.startswith("P ")},
         ),
     )
-    rows = event.selection.rows
-    eye = asked[rows[0] if rows and rows[0] < len(asked) else 0][0]
-    chosen.select_eye(eye)
-    return eye
+
+
+def _open_row(key: str) -> None:
+    rows = st.session_state[key]["selection"]["rows"]
+    eyes: list[Eye] = st.session_state.get(_ROWS, [])
+    if rows and rows[0] < len(eyes):
+        chosen.select_eye(eyes[rows[0]])
 
 
 def _ask(study: Study, eyes: Sequence[Eye]) -> tuple[list[tuple[Eye, Mapping[str, np.ndarray]]], list[str]]:
     """Ask the models about each eye; a file that cannot be read becomes a sentence, and the others go on."""
     asked, unreadable = [], []
-    for eye in _with_progress(eyes):
-        facts = case_facts.find_facts(eye, study)
+    for eye, facts in zip(eyes, _with_progress(case_facts.find_all_facts(eyes, study), len(eyes)), strict=True):
         if facts.error:
             unreadable.append(facts.error.replace("The photograph", eye.name, 1))
         else:
@@ -76,12 +102,12 @@ def _list(sentences: Sequence[str]) -> str:
     return "  \n".join(shown)
 
 
-def _with_progress(eyes: Sequence[Eye]) -> Iterator[Eye]:
+def _with_progress(found: Iterable[CaseFacts], count: int) -> Iterator[CaseFacts]:
     bar, started = st.empty(), time.monotonic()
-    for done, eye in enumerate(eyes):
+    for done, facts in enumerate(found, 1):
         if time.monotonic() - started > _PATIENCE:
-            bar.progress(done / len(eyes), f"{done} of {len(eyes)} eyes answered")
-        yield eye
+            bar.progress(done / count, f"{done} of {count} eyes answered")
+        yield facts
     bar.empty()
 
 

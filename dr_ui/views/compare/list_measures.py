@@ -30,8 +30,7 @@ def show(study: Study, eyes: Sequence[Eye], point: OperatingPoint) -> None:
         return
     st.html(
         f'<p class="lens-small"><b>On the {len(graded)} eyes of this list whose grade is known</b> '
-        f"(grades {point.grades} against the rest). These numbers describe this list, which "
-        "somebody chose, and no other eyes.</p>"
+        f"(grades {point.grades} against the rest). These numbers describe this selected list and no other eyes.</p>"
     )
     tables.show(rows, "list")
 
@@ -49,7 +48,8 @@ def measure(study: Study, graded: Sequence[tuple[Eye, int]], point: OperatingPoi
         own patient, and what to be careful about.
     """
     rows = []
-    facts = [(point.answered(case_facts.find_facts(eye, study).answers), grade) for eye, grade in graded]
+    found = case_facts.find_all_facts([eye for eye, _ in graded], study)
+    facts = [(point.answered(known.answers), grade) for known, (_, grade) in zip(found, graded, strict=True)]
     for name, setup in study.setups.items():
         answered = [(answers[name], grade) for answers, grade in facts if name in answers]
         if not answered:

@@ -60,10 +60,7 @@ def _name_eyes(fellows: Sequence[tuple[Eye, PatientEye]]) -> list[str]:
 def _why_silent(study: Study, eye: Eye) -> str:
     """Why an eye cannot be judged; empty where it can."""
     facts = case_facts.find_facts(eye, study)
-    if facts.error:
-        return facts.error
-    judgement = cache.judgement(eye, study)
-    return f"it is {judgement.level.label}" if judgement.is_outside else ""
+    return facts.error or (f"it is {facts.level}" if facts.is_outside else "")
 
 
 def _pictures_html(study: Study, fellows: Mapping[str, tuple[Eye, PatientEye]], silent: Mapping[str, str]) -> str:
@@ -77,7 +74,7 @@ def _pictures_html(study: Study, fellows: Mapping[str, tuple[Eye, PatientEye]], 
 
 
 def _picture_html(study: Study, eye: Eye, name: str) -> str:
-    if case_facts.find_facts(eye, study).error:
+    if eye.absent or case_facts.find_facts(eye, study).error:
         return '<div class="lens-photo"></div>'
     source = base64.b64encode(cache.look(eye, study).taken).decode()
     return f'<div class="lens-photo"><img src="data:image/jpeg;base64,{source}" alt="{escape(name)}"></div>'
@@ -129,9 +126,9 @@ def _sentence(silent: Mapping[str, str], point: OperatingPoint) -> str:
     reasons = "".join(
         f" The {name} cannot be judged: {reason.rstrip('.')}." for name, reason in silent.items() if reason
     )
-    cleared = " The patient is referable where the other eye is, and is not cleared where it is not." if reasons else ""
+    cleared = " The patient is referable if the other eye is, and otherwise not cleared." if reasons else ""
     return (
         f"Probability of grades {point.grades}, 0 to 1; the patient's is that of the worse eye, referable from the "
-        f"{point.range}. Which eyes belong together follows from the names of the photographs or from your table."
+        f"{point.range}. The eyes of a patient are matched by the names of the photographs or by your table."
         f"{reasons}{cleared}"
     )

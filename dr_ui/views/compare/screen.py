@@ -6,9 +6,8 @@ import streamlit as st
 
 from dr_core.analysis.agreement import find_agreement
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache, case_facts, case_list, choice
+from dr_ui.eyes import cache, case_facts, case_list, choice, chosen, masked_eye
 from dr_ui.eyes.cache import Eye
-from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import (
     answer_cards,
     calibrated,
@@ -23,7 +22,7 @@ from dr_ui.parts import (
 )
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.shell import missing
-from dr_ui.views.compare import answers_table, eye_table, list_measures, patient_view
+from dr_ui.views.compare import answers_table, eye_table, list_measures, patient_view, recorded_answers, side_by_side
 
 
 @dataclass(frozen=True)
@@ -50,25 +49,36 @@ def choose_inputs(study: Study) -> CompareInputs:
 def show_answers(study: Study, choice: CompareInputs) -> None:
     """Show one eye, or a table of many with the one that is opened."""
     no_answer.require_models(study)
-    eye = choice.eyes[0] if len(choice.eyes) == 1 else eye_table.choose_from_table(study, choice.eyes, choice.point)
-    if eye is not None:
-        case_list.show_in_link(eye)
+    table, beside = st.container(), []
+    if len(choice.eyes) > 1:
+        beside = side_by_side.choose_eyes_beside(choice.eyes)
+    eye = choice.eyes[chosen.chosen_row(choice.eyes)]
+    case_list.show_in_link(eye)
+    if beside:
+        side_by_side.show(study, beside, choice.point)
+    elif eye_table.can_be_shown(study, choice.eyes, eye):
         _show_eye(study, choice.point, eye)
-        patient_view.show(study, choice.eyes, eye, choice.point)
-        list_measures.show(study, choice.eyes, choice.point)
-        take_figure.offer_table(answers_table.make_table(study, choice.eyes, choice.point), "answers")
+    if len(choice.eyes) > 1:
+        with table:  # the eye that is looked at does not wait for the answers about all the others
+            eye_table.show_table(study, choice.eyes, choice.point)
+    patient_view.show(study, choice.eyes, eye, choice.point)
+    list_measures.show(study, choice.eyes, choice.point)
+    take_figure.offer_table(answers_table.make_table(study, choice.eyes, choice.point), "answers")
 
 
 def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
+    if eye.absent:
+        recorded_answers.show(study, eye, point)
+        return
     answers = cache.answers(eye, study)
     no_answer.require_answers(study, answers)
-    case_facts.find_facts(eye, study)
+    case_facts.read_facts(eye, study)
     judgement = cache.judgement(eye, study)
     agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
     picture, models = st.columns([1.8, 3.2], gap="small")
     with picture:
-        photograph.show(eye, cache.look(eye, study), judgement)
-        eye_report_button.show(study, Specimen(eye), point)
+        photograph.show(study, eye, cache.look(eye, study), judgement)
+        eye_report_button.show(study, masked_eye.specimen_of(eye), point)
     with models:
         st.html(
             evidence.sentence_html(study, point)

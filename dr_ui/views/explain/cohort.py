@@ -18,15 +18,20 @@ from dr_core.experiments.localization import list_scores
 from dr_core.experiments.table3 import PAPER_RULE
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
-from dr_ui.parts import style
+from dr_ui.parts import style, tables
 from dr_ui.shell import missing, result_tables
+from dr_ui.shell.page import guarded_fragment
 from dr_ui.views.explain.knockouts import signed
+
+_SMALL = "95 % interval and control"
+"""What the small figures of both tables are."""
 
 _LESIONS = {"total": "MA, HE and EX", **{lesion: lesion.replace("_", " ") for lesion in LESIONS}}
 _MEASURES = {"severe": "P(severe)", "referable_2": "P(referable: grades 2 to 4)"}
 _PAINTED = {"total": "all lesions", **{lesion: lesion.replace("_", " ") for lesion in LESIONS}}
 
 
+@guarded_fragment()
 def show(study: Study) -> None:
     """Show both tables where the study has them, closed at first."""
     summary = result_tables.load_table(study, "localization_summary")
@@ -35,10 +40,10 @@ def show(study: Study) -> None:
         return
     with st.expander(f"Over the {summary['n'].max()} eyes with masks of this study: Table 3 and knock-outs"):
         chosen, statistic = _choose(summary)
-        st.html(_scores_html(chosen, statistic, study.setups))
+        tables.show_html(_scores_html(chosen, statistic, study.setups), "table3", _SMALL)
         knockouts = result_tables.load_table(study, "knockout_summary")
         if knockouts is not None:
-            st.html(_knockouts_html(knockouts, study.setups))
+            tables.show_html(_knockouts_html(knockouts, study.setups), "knockouts_of_study", _SMALL)
 
 
 def _choose(summary: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -71,7 +76,7 @@ def _choose_method(summary: pd.DataFrame) -> pd.DataFrame:
 
 def _method_title(pair: tuple[str, int]) -> str:
     rule, target = pair
-    return f"{RULES[rule].label if rule in RULES else rule}, asked about {target_label(int(target))}"
+    return f"{RULES[rule].label if rule in RULES else rule}, target {target_label(int(target))}"
 
 
 def _pooling_title(key: str) -> str:
@@ -91,10 +96,10 @@ def _scores_html(part: pd.DataFrame, statistic: str, known: Mapping[str, Setup])
         '<th scope="col">random heatmap</th>'
         f"{style.setup_heads(setups.values())}</tr></thead><tbody>{body}</tbody></table></div>"
         f"{_reasons_html(part, known)}"
-        f'<p class="lens-small">{statistic.capitalize()} over the eyes that have the lesion, small figures: 95 % '
-        "bootstrap interval over eyes, and that set-up's strongest control; ▲ the best of the row, only where it beats "
-        "its own. Random heatmap: measured on Gaussian noise, mean of the set-ups. "
-        "Source: results/localization_summary.parquet, also as table3_*.csv and .tex.</p>"
+        f'<p class="lens-small">{statistic.capitalize()} over the eyes that have the lesion; small numbers: 95 % '
+        "bootstrap interval over eyes, and that set-up's strongest control; ▲ the best of the row, if above its own "
+        "control. Random heatmap: measured on Gaussian noise, mean of the set-ups. Source: "
+        "results/localization_summary.parquet, also as table3_*.csv and .tex.</p>"
     )
 
 
@@ -145,16 +150,16 @@ def _knockouts_html(table: pd.DataFrame, known: Mapping[str, Setup]) -> str:
         '<table class="lens-scores lens-falls"><thead><tr><th rowspan="2" scope="col">painted out</th>'
         f'<th rowspan="2" scope="col">eyes</th><th rowspan="2" scope="col">left out</th>{heads}</tr>'
         f"<tr>{style.setup_heads(setups.values()) * len(_MEASURES)}</tr></thead><tbody>{body}</tbody></table></div>"
-        '<p class="lens-small">How much further the probability falls when the lesion is painted out than when as '
-        "much healthy retina of the same eye is; small figures: 95 % bootstrap interval over eyes; ▼ the interval "
+        '<p class="lens-small">How much further the probability falls when the lesion is painted out than when the '
+        "same area of healthy retina is; small numbers: 95 % bootstrap interval over eyes; ▼ the interval "
         f"lies below 0: the models use the lesion. {_MATCHED} Source: results/knockout_summary.parquet.</p>"
     )
 
 
 _MATCHED = (
-    "Left out: eyes without healthy retina like the lesion’s surroundings in distance from the fovea, brightness and "
-    f"vessels (unlike {MOST_UNLIKE:g} at most, {100 * LEAST_PLACED:.0f} % of the area at least); small figure: how "
-    "unlike the controls of the others lie, 0 = alike."
+    "Left out: eyes without healthy retina similar to the lesion’s surroundings in distance from the fovea, brightness "
+    f"and vessels (dissimilarity at most {MOST_UNLIKE:g}, at least {100 * LEAST_PLACED:.0f} % of the area); small "
+    "number: dissimilarity of the other eyes' controls, 0 = alike."
 )
 
 
@@ -179,4 +184,4 @@ def _left_out(part: pd.DataFrame) -> str:
     unlike = float(part["unlike"].mean())
     if math.isnan(unlike) and not part["left_out"].any():
         return "<td>–</td>"
-    return f"<td>{part['left_out'].max()}<small>{'' if math.isnan(unlike) else f'unlike {unlike:.2f}'}</small></td>"
+    return f"<td>{part['left_out'].max()}<small>{'' if math.isnan(unlike) else f'differ by {unlike:.2f}'}</small></td>"

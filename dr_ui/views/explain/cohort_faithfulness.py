@@ -11,7 +11,7 @@ from dr_core.analysis.controls import CONTROLS, MAP
 from dr_core.experiments.faithfulness import BEYOND, METHODS
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
-from dr_ui.parts import style
+from dr_ui.parts import style, tables
 from dr_ui.shell import missing, result_tables
 
 _TITLES = {MAP: "the heatmap", BEYOND: "the heatmap minus its strongest control"} | {
@@ -26,7 +26,7 @@ def show(study: Study) -> None:
         missing.show_missing_table(study, "faithfulness_summary", quietly=True)
         return
     with st.expander(f"Faithfulness over the {summary['n'].max()} eyes of this study"):
-        st.html(_table_html(summary, study.setups))
+        tables.show_html(_table_html(summary, study.setups), "faithfulness_of_study", "95 % interval")
 
 
 def _table_html(summary: pd.DataFrame, known: Mapping[str, Setup]) -> str:
@@ -38,12 +38,12 @@ def _table_html(summary: pd.DataFrame, known: Mapping[str, Setup]) -> str:
         body += f'<tr><th scope="row">{escape(_TITLES[method])}</th>{cells}</tr>'
     return (
         '<div class="lens-scroll" tabindex="0" role="region" aria-label="Faithfulness over the eyes">'
-        f'<table class="lens-scores lens-falls"><thead><tr><th scope="col">order of taking away</th>'
+        f'<table class="lens-scores lens-falls"><thead><tr><th scope="col">order of removal</th>'
         f"{style.setup_heads(known[name] for name in setups)}</tr></thead><tbody>{body}</tbody></table></div>"
         '<p class="lens-small">Mean area between the two perturbation curves, -1 to 1: how much further the '
-        "probability falls when the most relevant is taken away first than the least relevant; small figures: 95 % "
-        "bootstrap interval over eyes. ▲ the answers rest on what the heatmap marks more than on what its strongest "
-        "control marks (the interval lies above 0). Source: results/faithfulness_summary.parquet.</p>"
+        "probability falls when the most relevant pixels are removed first than the least relevant; small numbers: "
+        "95 % bootstrap interval over eyes. ▲ the answers depend more on what the heatmap marks than on what its "
+        "strongest control marks (the interval lies above 0). Source: results/faithfulness_summary.parquet.</p>"
     )
 
 

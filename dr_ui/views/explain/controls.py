@@ -12,6 +12,7 @@ from dr_core.analysis.localization import pool, sample_random_relevance
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
+from dr_ui.eyes.kept import kept
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.views.explain import heatmaps
 
@@ -33,10 +34,10 @@ class Controlled:
 
 def controls(specimen: Specimen, study: Study, question: heatmaps.Question) -> dict[str, Controlled]:
     """Set-up with an answer -> its heatmap held ready beside its controls."""
-    return _controls(specimen.key, cache.study_stamp(study), question, specimen, study)
+    return _controls(specimen.view_key, cache.study_stamp(study), question, specimen, study)
 
 
-@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
+@kept(st.cache_resource, 3)
 def _controls(
     key: str, stamp: cache.Stamp, question: heatmaps.Question, _specimen: Specimen, _study: Study
 ) -> dict[str, Controlled]:

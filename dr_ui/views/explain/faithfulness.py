@@ -37,14 +37,14 @@ class Followed:
 def show(study: Study, specimen: Specimen, question: Question) -> None:
     """Show the curves, once they are asked for; turning the switch off while they are drawn stops the drawing."""
     asked = st.toggle(
-        "Faithfulness: take away what the heatmap marks and ask the models again",
+        "Faithfulness: remove what the heatmap marks and run the models again",
         **kept_input("faithfulness"),
         help="Region perturbation (Samek et al. 2017) with ROAD filling (Rong et al. 2022). A heatmap may lie on the "
         "lesions and not be faithful, and the reverse. It takes some seconds; switch it off to stop.",
     )
     if not asked:
         return
-    followed = _follow(specimen.key, cache.study_stamp(study), question, specimen, study)
+    followed = _follow(specimen.view_key, cache.study_stamp(study), question, specimen, study)
     charts.show(_figure(followed, question, study.setups), "perturbation", 320)
     sentences = [
         describe_faithfulness(
@@ -126,7 +126,7 @@ def _figure(followed: Followed, question: Question, known: Mapping[str, Setup]) 
                     row=1,
                     col=column,
                 )
-    figure.update_xaxes(title="taken away (%)")
+    figure.update_xaxes(title="removed (%)")
     figure.update_yaxes(range=[0, 1.02])
     figure.update_yaxes(title=f"P({target_label(question.target)})", col=1)
     figure.update_layout(height=260, margin={"l": 10, "r": 10, "t": 30, "b": 10})

@@ -1,10 +1,9 @@
 """Heatmaps and lesion masks of the eye that is looked at: bounded caches, explainers shared by all sessions."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
-import cv2
 import numpy as np
 import streamlit as st
 import torch
@@ -12,17 +11,18 @@ import torch
 from dr_core.analysis.attribution import RULES
 from dr_core.analysis.controls import class_maps
 from dr_core.analysis.localization import pool
-from dr_core.data.fundus import FieldOfView, encode_jpeg, find_landmarks
+from dr_core.data.fundus import FieldOfView, encode_jpeg
 from dr_core.data.fundus.field_of_view import cut_square, square_of
-from dr_core.data.grades import LESIONS, lesion_code, total_lesions
+from dr_core.data.grades import LESIONS, TOTAL, total_lesions
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.protocol import PROTOCOLS, MaskRule, scale_mask
 from dr_core.data.regions import Regions, find_regions
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
+from dr_ui.eyes.kept import kept
 from dr_ui.eyes.masked_eye import Specimen
-from dr_ui.parts.viewer import Outline, Picture, Rectangle, Region, outline_of
+from dr_ui.parts.viewer import Outline, Picture, Rectangle, trace
 from dr_ui.shell.device import each, model_device
 from dr_ui.views.explain import engines
 
@@ -41,40 +41,45 @@ class Prepared:
         photograph: JPEG of the part that the models see.
         part: That part.
         shape: Height and width of the whole photograph in pixels.
-        field: Field of view.
+        field_of_view: Field of view.
         inputs: The models' input, float32 (1, 3, S, S), for each way in which the study's models see the eye.
         places: Which part of the shown photograph each way covers.
-        rule: When a pixel of a mask is on.
         regions: Way -> field of view, optic disc and central macula.
         masks: Way -> lesion, or `"total"` -> bool (S, S).
-        outlines: The lesions' outlines.
+        drawn: Way -> what the user has drawn without naming a lesion, bool (S, S); empty where that is nothing.
+        outlines: The lesions' outlines, and that of what was drawn.
         notes: What a user should know of the masks.
     """
 
     photograph: bytes
     part: Pixels
     shape: tuple[int, int]
-    field: FieldOfView
+    field_of_view: FieldOfView
     inputs: dict[Preprocessing, torch.Tensor]
     places: dict[Preprocessing, Rectangle]
-    rule: MaskRule
     regions: dict[Preprocessing, Regions]
-    masks: dict[Preprocessing, dict[str, np.ndarray]]
-    outlines: tuple[Outline, ...]
-    notes: tuple[str, ...]
+    masks: dict[Preprocessing, dict[str, np.ndarray]] = field(default_factory=dict)
+    drawn: dict[Preprocessing, np.ndarray] = field(default_factory=dict)
+    outlines: tuple[Outline, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def ratio(self) -> float:
         """Height of the shown part over its width."""
         return self.part[3] / self.part[2]
 
-    def region_mask(self, region: Region, preprocessing: Preprocessing) -> np.ndarray:
-        """Bring a drawn region to a model's view, bool (S, S), as the lesion masks are."""
+    def join(self, preprocessing: Preprocessing, lesions: tuple[str, ...]) -> np.ndarray:
+        """Where some lesions lie in a model's view, bool (S, S)."""
+        mask = np.zeros((preprocessing.size, preprocessing.size), bool)
+        for lesion in [TOTAL] if lesions == total_lesions() else lesions:
+            mask |= self.masks[preprocessing].get(lesion, False)
+        return mask
+
+    @property
+    def part_on_photograph(self) -> tuple[float, float, float]:
+        """Left, top and width of the shown part on the photograph, which is 1 wide."""
         left, top, width, _ = self.part
-        corners = np.rint(np.array(region) * width + (left, top)).astype(np.int32)
-        mask = np.zeros(self.shape, np.uint8)
-        cv2.fillPoly(mask, [corners], 1)
-        return scale_mask(mask > 0, preprocessing.size, crop=preprocessing.crop, rule=self.rule, field=self.field)
+        return left / self.shape[1], top / self.shape[1], width / self.shape[1]
 
 
 OWN = "own"
@@ -97,48 +102,68 @@ def prepare(specimen: Specimen, study: Study, protocol: str) -> Prepared:
         InputError: If a file cannot be read, or a mask does not belong to the photograph.
     """
     preprocessings = tuple(dict.fromkeys(ways_of(study, protocol).values()))
-    return _prepare(
-        specimen.key, preprocessings, "touched" if protocol == OWN else PROTOCOLS[protocol].mask_rule, specimen
-    )
+    rule = "touched" if protocol == OWN else PROTOCOLS[protocol].mask_rule
+    return _prepare(specimen.key, preprocessings, rule, specimen)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, scope="session")
+@kept(st.cache_resource, 4)
 def _prepare(key: str, preprocessings: tuple[Preprocessing, ...], rule: MaskRule, _specimen: Specimen) -> Prepared:
-    image, readers = _specimen.read()
+    """An eye with its masks; drawing over it reads the masks again, and nothing else."""
+    viewed = _view(_specimen.view_key, preprocessings, _specimen)
+    readers = _specimen.mask_readers(viewed.shape, viewed.field_of_view.share)
     with ThreadPoolExecutor(_READERS) as workers:  # decoding and scaling leave the interpreter's lock
         reading = {lesion: workers.submit(reader) for lesion, reader in readers.items()}
-        field = _specimen.eye.find_field(image)
-        landmarks = _specimen.drawn_landmarks((image.shape[0], image.shape[1])) or find_landmarks(image, field)
-        part = _part(preprocessings[0], image, field)
-        photograph = workers.submit(lambda: encode_jpeg(_cut(image, part), _PHOTOGRAPH_SIDE))
         masks = {lesion: read.result() for lesion, read in reading.items()}
         pixels = {lesion: mask.pixels for lesion, mask in masks.items()}
         counted = [pixels[lesion] for lesion in total_lesions() if lesion in pixels]
         if counted:  # before scaling, as `localize` does: a pixel that two lesions halve is covered
-            pixels["total"] = reduce(np.logical_or, counted)
+            pixels[TOTAL] = reduce(np.logical_or, counted)
+        drawn = _specimen.draw_region(viewed.shape)
+        if drawn is not None:
+            pixels[_DRAWN] = drawn
         scaling = {
-            (prep, lesion): workers.submit(scale_mask, mask, prep.size, crop=prep.crop, rule=rule, field=field)
+            (prep, name): workers.submit(
+                scale_mask, mask, prep.size, crop=prep.crop, rule=rule, field=viewed.field_of_view
+            )
             for prep in preprocessings
-            for lesion, mask in pixels.items()
+            for name, mask in pixels.items()
         }
         tracing = [
-            workers.submit(_outline, lesion, masks[lesion].pixels, part) for lesion in LESIONS if lesion in masks
+            workers.submit(_outline, lesion, pixels[lesion], viewed.part) for lesion in LESIONS if lesion in masks
         ]
-        return Prepared(
-            photograph=photograph.result(),
-            part=part,
-            shape=(image.shape[0], image.shape[1]),
-            field=field,
-            inputs={prep: prep.normalize(prep.to_model_view(image, field)[None]) for prep in preprocessings},
-            places={prep: _place(_part(prep, image, field), part) for prep in preprocessings},
-            rule=rule,
-            regions={
-                prep: find_regions((image.shape[0], image.shape[1]), prep, field, landmarks) for prep in preprocessings
+        if drawn is not None:
+            tracing.append(workers.submit(_outline_drawn, drawn, viewed.part))
+        return replace(
+            viewed,
+            masks={
+                prep: {name: scaling[prep, name].result() for name in pixels if name != _DRAWN}
+                for prep in preprocessings
             },
-            masks={prep: {lesion: scaling[prep, lesion].result() for lesion in pixels} for prep in preprocessings},
+            drawn={prep: scaling[prep, _DRAWN].result() for prep in preprocessings if drawn is not None},
             outlines=tuple(traced.result() for traced in tracing),
             notes=_specimen.notes(masks),
         )
+
+
+_DRAWN = "drawn"
+
+
+@kept(st.cache_resource, 4)
+def _view(key: str, preprocessings: tuple[Preprocessing, ...], _specimen: Specimen) -> Prepared:
+    """An eye without its masks."""
+    image = _specimen.eye.read()
+    found = _specimen.eye.find_field(image)
+    landmarks = _specimen.find_landmarks(image, found)
+    part, shape = _part(preprocessings[0], image, found), (image.shape[0], image.shape[1])
+    return Prepared(
+        photograph=encode_jpeg(_cut(image, part), _PHOTOGRAPH_SIDE),
+        part=part,
+        shape=shape,
+        field_of_view=found,
+        inputs={prep: prep.normalize(prep.to_model_view(image, found)[None]) for prep in preprocessings},
+        places={prep: _place(_part(prep, image, found), part) for prep in preprocessings},
+        regions={prep: find_regions(shape, prep, found, landmarks) for prep in preprocessings},
+    )
 
 
 _READERS = 4
@@ -163,16 +188,12 @@ def _place(part: Pixels, shown: Pixels) -> Rectangle:
 
 
 def _outline(lesion: str, mask: np.ndarray, part: Pixels) -> Outline:
-    rings = outline_of(mask, part)
-    largest = np.array(rings[0] if rings else (0.0, 0.0)).reshape(-1, 2)
-    corner = largest[(largest[:, 0] - largest[:, 1]).argmax()]
-    return Outline(
-        code=lesion_code(lesion),
-        name=lesion.replace("_", " "),
-        color=LESIONS[lesion].color,
-        rings=rings,
-        anchor=(float(corner[0]), float(corner[1])),
-    )
+    known = LESIONS[lesion]
+    return trace(mask, part, code=known.code, name=known.label, color=known.color, dash=known.dash)
+
+
+def _outline_drawn(mask: np.ndarray, part: Pixels) -> Outline:
+    return trace(mask, part, code="region", name="drawn region", color="#ffffff", dash="6 4")
 
 
 def probabilities(specimen: Specimen, study: Study, protocol: str) -> dict[str, np.ndarray]:
@@ -180,7 +201,7 @@ def probabilities(specimen: Specimen, study: Study, protocol: str) -> dict[str, 
     return _probabilities(specimen.eye.key, cache.study_stamp(study), protocol, specimen, study)
 
 
-@st.cache_data(max_entries=64, show_spinner=False, scope="session")
+@kept(st.cache_data, 64)
 def _probabilities(
     key: str, stamp: cache.Stamp, protocol: str, _specimen: Specimen, _study: Study
 ) -> dict[str, np.ndarray]:
@@ -222,11 +243,13 @@ class Answers:
 
     Attributes:
         pooled: Set-up -> heatmap as it is scored, float64 (1, S, S), not negative.
-        pictures: Set-up -> heatmap as it is shown, with its signs where rule and pooling leave any.
+        shown: Set-up -> heatmap as it is shown, float (S, S), with its signs where rule and pooling leave any.
+        pictures: Set-up -> the same as it travels to the browser.
         reasons: Set-up without an answer -> why, a sentence; never all of them.
     """
 
     pooled: dict[str, torch.Tensor]
+    shown: dict[str, np.ndarray]
     pictures: dict[str, Picture]
     reasons: dict[str, str]
 
@@ -237,30 +260,32 @@ def ask(specimen: Specimen, study: Study, question: Question) -> Answers:
     Raises:
         InputError: If no model gives an answer, or the eye cannot be read.
     """
-    answers = _ask(specimen.key, cache.study_stamp(study), question, specimen, study)
+    answers = _ask(specimen.view_key, cache.study_stamp(study), question, specimen, study)
     if not answers.pooled:
         raise InputError(" ".join(f"{study.setups[setup].label}: {why}" for setup, why in answers.reasons.items()))
     return answers
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, scope="session")
+@kept(st.cache_resource, 4)
 def _ask(key: str, stamp: cache.Stamp, question: Question, _specimen: Specimen, _study: Study) -> Answers:
     asked = replace(question, pooling="")  # one relevance serves all poolings
-    found = _relevances(_specimen.key, stamp, asked, _specimen, _study)
+    found = _relevances(key, stamp, asked, _specimen, _study)
     relevances = {setup: one for setup, one in found.items() if isinstance(one, torch.Tensor)}
     pooled = {setup: pool(relevance, question.pooling) for setup, relevance in relevances.items()}
     signed = RULES[question.rule].signed and question.pooling == "sum_pos"
+    shown = {
+        setup: (relevance.double().sum(dim=1) if signed else pooled[setup])[0].numpy()
+        for setup, relevance in relevances.items()
+    }
     return Answers(
         pooled,
-        {
-            setup: Picture.encode((relevance.double().sum(dim=1) if signed else pooled[setup])[0].numpy())
-            for setup, relevance in relevances.items()
-        },
+        shown,
+        {setup: Picture.encode(heatmap) for setup, heatmap in shown.items()},
         {setup: reason for setup, reason in found.items() if isinstance(reason, str)},
     )
 
 
-@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
+@kept(st.cache_resource, 3)
 def _relevances(
     key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
 ) -> dict[str, torch.Tensor | str]:
@@ -283,7 +308,7 @@ def _relevances(
     return model_device().run(ask_all)
 
 
-@st.cache_resource(max_entries=3, show_spinner=False, scope="session")
+@kept(st.cache_resource, 3)
 def maps_by_class(
     key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
 ) -> dict[str, dict[str, torch.Tensor]]:

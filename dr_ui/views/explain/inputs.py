@@ -62,6 +62,12 @@ def _targets(study: Study) -> list[int]:
     return (grades if graded else []) + positive
 
 
+def first_question(study: Study) -> Question:
+    """What the models are asked when the page opens: the first choice of every input below."""
+    rule, target = engines.fitting_rules(study)[0], _targets(study)[0]
+    return Question(rule=rule, target=target, pooling=next(iter(POOLINGS)), protocol=heatmaps.OWN)
+
+
 def choose(study: Study) -> Choice:
     """Draw the inputs."""
     specimen = masked_eye.choose_masked_eye()
@@ -75,7 +81,7 @@ def choose(study: Study) -> Choice:
             "rule",
             rule_title,
             " ".join(f"{RULES[rule].label}: {RULES[rule].help}" for rule in rules)
-            + " Methods that fit no model of this study are left out.",
+            + " Methods that no model of this study supports are left out.",
         )
     with places[2]:
         target = _select(
@@ -83,7 +89,7 @@ def choose(study: Study) -> Choice:
             _targets(study),
             "target",
             grade_title,
-            "The heatmap shows what speaks for this grade. The paper asks about severe DR.",
+            "The heatmap shows the evidence for this grade. The paper uses severe DR.",
         )
     with places[3]:
         pooling = _select(
@@ -96,12 +102,26 @@ def choose(study: Study) -> Choice:
         )
     with places[4]:
         protocol, percentile = _choose_details()
-    return Choice(
-        specimen=specimen,
-        lesions=lesions,
-        question=Question(rule=rule, target=target, pooling=pooling, protocol=protocol),
-        percentile=percentile,
-    )
+    question = Question(rule=rule, target=target, pooling=pooling, protocol=protocol)
+    st.session_state[_ASKED] = question, lesions
+    return Choice(specimen=specimen, lesions=lesions, question=question, percentile=percentile)
+
+
+_ASKED = "asked_on_explain"
+
+
+def current_question(study: Study) -> tuple[Question, tuple[str, ...]]:
+    """What was asked last on Explain, and about which lesions; before that, or of another study, what opens the page.
+
+    The page opens as the paper explains where a model can: LRP alpha1-beta0 from the severe neuron, the positive sum of
+    the colors.
+    """
+    asked: tuple[Question, tuple[str, ...]] | None = st.session_state.get(_ASKED)
+    rules, targets = engines.fitting_rules(study), _targets(study)
+    if asked is not None and asked[0].rule in rules and asked[0].target in targets:
+        return asked
+    question = Question(rule=rules[0], target=targets[0], pooling=next(iter(POOLINGS)), protocol=heatmaps.OWN)
+    return question, total_lesions()
 
 
 def _select(label: str, options: Sequence[_Value], key: str, title: Callable[[_Value], str], text: str) -> _Value:
@@ -126,7 +146,7 @@ def grade_title(grade: int) -> str:
 def _choose_details() -> tuple[str, float]:
     with st.popover("More", width="stretch"):
         protocol = st.radio(
-            "What the models are shown, and which pixels a lesion covers there",
+            "What the models see, and which pixels count as lesion",
             [heatmaps.OWN, *PROTOCOLS],
             format_func=_protocol_title,
             **kept_input("protocol"),
@@ -134,7 +154,7 @@ def _choose_details() -> tuple[str, float]:
             "protocols are those of Table 3, with the same numbers.",
         )
         percentile = st.select_slider(
-            "A pixel counts for the recall above this percentile (%) of its heatmap",
+            "Recall counts pixels above this percentile (%) of the heatmap",
             _PERCENTILES,
             value=1.0,
             **kept_input("percentile"),

@@ -14,8 +14,9 @@ from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
+from dr_ui.eyes.kept import kept
 from dr_ui.eyes.masked_eye import Specimen
-from dr_ui.parts import style
+from dr_ui.parts import style, tables
 from dr_ui.shell.navigation import kept_input
 
 _SEED = 0
@@ -45,7 +46,7 @@ class Fall:
 def show(study: Study, specimen: Specimen, target: int) -> None:
     """Show the table, once it is asked for: it takes a second or two."""
     asked = st.toggle(
-        "What if the lesion were not there? Paint lesions out and ask the models again",
+        "What if the lesion were not there? Paint lesions out and run the models again",
         **kept_input("knockout"),
     )
     if not asked:
@@ -55,10 +56,11 @@ def show(study: Study, specimen: Specimen, target: int) -> None:
     if not falls:
         st.info("No lesion is known in this eye, so none can be painted out.")
         return
-    st.html(_table_html(falls, {name: study.setups[name] for name in cache.models(study)}))
+    shown = {name: study.setups[name] for name in cache.models(study)}
+    tables.show_html(_table_html(falls, shown), "painted_out", "control")
 
 
-@st.cache_data(max_entries=16, show_spinner=False, scope="session")
+@kept(st.cache_data, 16)
 def _falls(key: str, stamp: cache.Stamp, target: int, _specimen: Specimen, _study: Study) -> list[Fall]:
     image, readers = _specimen.read()
     painted = knock_out_all(
@@ -120,11 +122,11 @@ def _table_html(falls: list[Fall], setups: Mapping[str, Setup]) -> str:
         '<table class="lens-scores lens-falls"><thead><tr><th rowspan="2" scope="col">lesion</th>'
         f'<th rowspan="2" scope="col">what is done</th>{heads}</tr>'
         f"<tr>{style.setup_heads(setups.values()) * len(measures)}</tr></thead><tbody>{body}</tbody></table></div>"
-        '<p class="lens-small">Change of a probability, -1 to +1, in the models\' own view. Small figures: the range '
-        f"when as much healthy retina is painted out, {_CONTROLS} times, off the optic disc and alike in distance from "
-        "the fovea, brightness and vessels; “no control” where the eye has no such retina. ▼ falls further than in "
-        f"each of them (of {_CONTROLS}, by chance alone in one of {_CONTROLS + 1}). A heatmap that sits on a lesion "
-        "whose removal changes no more than that does not tell what the model decides by.</p>"
+        '<p class="lens-small">Change of a probability, -1 to +1, in the models\' own view. Small numbers: the range '
+        f"when the same area of healthy retina is painted out, {_CONTROLS} times, off the optic disc and similar in "
+        "distance from the fovea, brightness and vessels; “no control”: the eye has no such retina. ▼ falls further "
+        f"than in each of them (of {_CONTROLS}, by chance alone in one of {_CONTROLS + 1}). If removing a lesion "
+        "changes no more than that, a heatmap on it does not show what the decision depends on.</p>"
     )
 
 

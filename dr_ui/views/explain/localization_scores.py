@@ -33,7 +33,7 @@ MEASURES = {
     ),
     "rank": (
         "Rank accuracy (RRA, CLEVR-XAI)",
-        "Of as many most relevant pixels as the lesions have, the share that lies on them. 0 to 1, higher is better.",
+        "Of as many of the most relevant pixels as the lesions have, the share on them. 0 to 1, higher is better.",
     ),
 }
 """Measure -> its name, and what it says."""
@@ -176,7 +176,7 @@ _DIGITS = 3
 def headline(row: Row) -> str:
     """Where the relevance lies, beside the strongest control, HTML."""
     if row.empty:
-        return f"There are no {escape(row.name)} in this eye: nothing to look at, and nothing to measure."
+        return f"There are no {escape(row.name)} in this eye, so there is nothing to measure."
     shares, _, verdict = escape(describe_all(list(row.explanations.values())), quote=False).partition(". ")
     return f"<b>{shares}.</b> {verdict}" if verdict else f"<b>{shares}</b>"
 
@@ -242,8 +242,8 @@ def controls_html(row: Row, known: Mapping[str, Setup]) -> str:
         '<div class="lens-scroll" tabindex="0" role="region" aria-label="Controls and regions">'
         f'<table class="lens-scores"><caption class="lens-small">Share of the relevance in the field of view on '
         f"{escape(row.name)}</caption><thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody></table>"
-        '<table class="lens-scores"><caption class="lens-small">Where the relevance lies; in small figures the share '
-        f"of the field of view that this part covers</caption><thead><tr><th></th>{heads}</tr></thead><tbody>{places}"
+        '<table class="lens-scores"><caption class="lens-small">Where the relevance lies; small numbers: the share of '
+        f"the field of view that this part covers</caption><thead><tr><th></th>{heads}</tr></thead><tbody>{places}"
         f"</tbody></table></div>{notes}"
     )
 

@@ -22,7 +22,7 @@ from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.masked_eye import Specimen
-from dr_ui.parts import style
+from dr_ui.parts import style, tables
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
 from dr_ui.views.explain.heatmaps import Question
@@ -33,14 +33,14 @@ def show(study: Study, specimen: Specimen, question: Question) -> None:
     asked = st.toggle(
         "Sanity: randomize the networks' layers, the last first, and draw the heatmaps again",
         **kept_input("sanity"),
-        help="Cascading randomization (Adebayo et al. 2018). A heatmap that stays as it is shows the picture and the "
+        help="Cascading randomization (Adebayo et al. 2018). A heatmap that does not change shows the picture and the "
         "architecture, not what the network has learned. It takes some seconds; switch it off to stop.",
     )
     if asked:
-        checked = _check(specimen.key, cache.study_stamp(study), question.rule, question.target, specimen, study)
+        checked = _check(specimen.view_key, cache.study_stamp(study), question.rule, question.target, specimen, study)
         for sentence in describe_sanity(checked).get(question.rule, ()):
             st.html(f'<p class="lens-small">{escape(sentence, quote=False)}</p>')
-        st.html(_steps_html(checked, study.setups))
+        tables.show_html(_steps_html(checked, study.setups), "sanity_of_eye")
     _show_table(study)
 
 
@@ -92,11 +92,20 @@ def _show_table(study: Study) -> None:
     if summary is None or summary.empty:
         missing.show_missing_table(study, "sanity_summary", quietly=True)
         return
-    table = arrange_sanity(summary)
-    with st.expander(f"Sanity of {len(table)} attribution methods over {table['n'].max()} eyes of this study"):
-        st.html(_table_html(table))
-        words = describe_sanity(summary)
-        st.html("<ul>" + "".join(_verdict_html(rule, words[rule]) for rule in words) + "</ul>")
+    with st.expander(
+        f"Sanity of {summary['rule'].nunique()} attribution methods over {summary['n'].max()} eyes of this study"
+    ):
+        table, verdicts = _summary_html(summary)
+        tables.show_html(table, "sanity_of_methods")
+        st.html(verdicts)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _summary_html(summary: pd.DataFrame) -> tuple[str, str]:
+    """The table and the sentences, made once for each state of the study's table."""
+    words = describe_sanity(summary)
+    verdicts = "".join(_verdict_html(rule, words[rule]) for rule in words)
+    return _table_html(arrange_sanity(summary)), f"<ul>{verdicts}</ul>"
 
 
 def _verdict_html(rule: str, sentences: tuple[str, str]) -> str:
@@ -116,11 +125,11 @@ def _table_html(table: pd.DataFrame) -> str:
         '<div class="lens-scroll" tabindex="0" role="region" aria-label="Sanity of the methods">'
         '<table class="lens-scores lens-falls"><thead><tr><th scope="col">attribution method</th>'
         '<th scope="col">last layer and last stage randomized</th><th scope="col">all layers randomized</th>'
-        '<th scope="col">asked about another grade</th></tr></thead>'
+        '<th scope="col">another target grade</th></tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
         '<p class="lens-small">Rank correlation (Spearman) with the map of the trained network and the target grade '
-        "inside the field of view, mean over the eyes and the set-ups. 1 = the same map: the lower, the more the map "
-        "depends on what was learned, or on the grade. Source: results/sanity_summary.parquet.</p>"
+        "inside the field of view, mean over the eyes and the set-ups. 1 = the same map; lower values mean that it "
+        "depends more on what was learned, or on the grade. Source: results/sanity_summary.parquet.</p>"
     )
 
 

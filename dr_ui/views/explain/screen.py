@@ -10,14 +10,15 @@ import torch
 from dr_core.analysis.attribution import RULES
 from dr_core.analysis.controls import MAP
 from dr_core.analysis.sanity import describe_class_sensitivity, spearman
-from dr_core.data.grades import GRADES, LESIONS, total_lesions
-from dr_core.data.preprocessing import Preprocessing
+from dr_core.data.annotation import pack_masks
+from dr_core.data.grades import GRADES, LESIONS
 from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
-from dr_ui.parts import charts, eye_report_button, viewer
-from dr_ui.parts.operating_point import default_operating_point
-from dr_ui.parts.viewer import Panel, Region, Scene
+from dr_ui.eyes.masked_eye import Specimen
+from dr_ui.parts import charts, eye_report_button, tables, take_figure, viewer
+from dr_ui.parts.operating_point import current_point
+from dr_ui.parts.viewer import Panel, Scene
 from dr_ui.shell import missing
 from dr_ui.views.explain import (
     cohort,
@@ -30,6 +31,7 @@ from dr_ui.views.explain import (
     knockouts,
     localization_scores,
     method_sanity,
+    next_case,
 )
 from dr_ui.views.explain.heatmaps import Prepared, Question
 from dr_ui.views.explain.inputs import Choice
@@ -43,20 +45,21 @@ def show(study: Study, choice: Choice) -> None:
     """Show where the models look, and whether it is at the lesions."""
     if not cache.models(study):
         raise missing.no_model_error(study)
-    with st.spinner("Asking the models where they look ..."):
+    with st.spinner("Computing the heatmaps ..."):
         prepared = heatmaps.prepare(choice.specimen, study, choice.question.protocol)
         sentence = heatmaps.ask(choice.specimen, study, choice.question)
-    region = viewer.show(_scene(study, choice, prepared, sentence), "explain")
+    viewer.show(_scene(study, choice, prepared, sentence), "explain")
     for note in [*prepared.notes, *_missing(study, sentence.reasons), *_engine_notes(study, choice.question.rule)]:
         st.html(f'<p class="lens-warning" role="alert">{escape(note)}</p>')
-    _show_scores(study, choice, prepared, region)
-    eye_report_button.show(study, choice.specimen, default_operating_point())
+    _show_scores(study, choice, prepared)
+    _show_files(study, choice, prepared)
     faithfulness.show(study, choice.specimen, choice.question)
     method_sanity.show(study, choice.specimen, choice.question)
     if choice.specimen.masked:
         knockouts.show(study, choice.specimen, choice.question.target)
     cohort.show(study)
     cohort_faithfulness.show(study)
+    next_case.ask_ahead(study, choice.question)
 
 
 def _missing(study: Study, reasons: Mapping[str, str]) -> list[str]:
@@ -96,9 +99,14 @@ def _scene(study: Study, choice: Choice, prepared: Prepared, found: heatmaps.Ans
         ratio=prepared.ratio,
         panels=panels,
         outlines=prepared.outlines,
-        caption=f"{name}. {inputs.rule_title(asked.rule)} from {inputs.grade_title(asked.target)}, "
-        f"{inputs.pooling_title(asked.pooling)} of the colors.",
-        file=f"{name.rsplit('.', 1)[0]}-{asked.rule}-{asked.pooling}",
+        part=prepared.part_on_photograph,
+        strokes=choice.specimen.strokes,
+        origin={
+            "figure": f"{name}. {inputs.rule_title(asked.rule)} from {inputs.grade_title(asked.target)}, "
+            f"{inputs.pooling_title(asked.pooling)} of the colors.",
+            **take_figure.describe_origin(study),
+        },
+        file=f"{_stem(name)}-{asked.rule}-{asked.pooling}",
     )
 
 
@@ -107,28 +115,30 @@ def _probability(target: int, answers: np.ndarray, info: CheckpointInfo) -> str:
     return f"P({info.classes[output] if info.positive_from else GRADES[target]}) {100 * answers[output]:.0f} %"
 
 
-def _show_scores(study: Study, choice: Choice, prepared: Prepared, region: Region | None) -> None:
-    wanted = _wanted(study, choice, prepared, region)
+def _show_scores(study: Study, choice: Choice, prepared: Prepared) -> None:
+    wanted = _wanted(study, choice, prepared)
     if not wanted:
         st.info(_nothing_known(choice))
         _show_controls(study, choice, prepared)
         return
     with st.spinner("Drawing the controls ..."):
         maps = controls.controls(choice.specimen, study, choice.question)
-    rows = _rows(study, choice, maps, region, wanted)
+    rows = _rows(study, choice, maps, wanted)
     first = rows[0]
     sentence = localization_scores.headline(first)
     st.html(f'<p class="lens-sentence lens-dense" role="status">{sentence}</p>')
-    st.html(
+    tables.show_html(
         localization_scores.table_html(rows, {name: study.setups[name] for name in cache.models(study)})
-        + _method_note(study, choice)
+        + _method_note(study, choice),
+        "scores",
+        "strongest control",
     )
     verdict = class_sensitivity(maps, _fields(study, choice, prepared), choice)
     st.html(f'<p class="lens-small">{escape(verdict, quote=False)}</p>')
     if first.empty:
         return
     with st.expander(f"Controls and regions: {first.name}"):
-        st.html(localization_scores.controls_html(first, study.setups))
+        tables.show_html(localization_scores.controls_html(first, study.setups), "controls", _AREA)
     with st.expander(f"Recall at every percentile: {first.name}"):
         pooled = {setup: torch.from_numpy(controlled.pooled[MAP])[None] for setup, controlled in maps.items()}
         curves = localization_scores.recall_curves(pooled, wanted[0][2])
@@ -136,6 +146,39 @@ def _show_scores(study: Study, choice: Choice, prepared: Prepared, region: Regio
             curves, choice.percentile, study.setups, choice.question.pooling, wanted[0][2]
         )
         charts.show(figure, "recall", 320)
+
+
+_AREA = "share of the field of view"
+
+
+def _show_files(study: Study, choice: Choice, prepared: Prepared) -> None:
+    """What can be taken away of this eye: the report on it, and its masks with what was drawn."""
+    report, masks, _ = st.columns([1, 1.2, 2.6], gap="small")
+    with report:
+        eye_report_button.show(study, choice.specimen, current_point())
+    specimen = choice.specimen
+    with masks:
+        st.download_button(
+            "Lesion masks (ZIP)",
+            lambda: _pack(specimen, prepared),
+            f"{_stem(specimen.eye.name)}-masks.zip",
+            "application/zip",
+            key="save_masks",
+            on_click="ignore",
+            disabled=not specimen.masked,
+            help="The lesions including your drawings, as masks of the photograph's full size with IDRiD's names "
+            "(eye_MA.tif). Upload them with the photograph to restore them, pixel for pixel. Regions without a "
+            "lesion are not included.",
+        )
+
+
+def _pack(specimen: Specimen, prepared: Prepared) -> bytes:
+    readers = specimen.mask_readers(prepared.shape, prepared.field_of_view.share)
+    return pack_masks(_stem(specimen.eye.name), {lesion: reader().pixels for lesion, reader in readers.items()})
+
+
+def _stem(name: str) -> str:
+    return name.rsplit(".", 1)[0]
 
 
 def _show_controls(study: Study, choice: Choice, prepared: Prepared) -> None:
@@ -147,7 +190,7 @@ def _show_controls(study: Study, choice: Choice, prepared: Prepared) -> None:
     asked = localization_scores.asked_of(study, choice.specimen, choice.question)
     row = localization_scores.measure_controlled("disc", "the optic disc", maps, masks, asked)
     with st.expander("Where the heatmaps lie without any mask: optic disc and central macula, beside the controls"):
-        st.html(localization_scores.controls_html(row, study.setups))
+        tables.show_html(localization_scores.controls_html(row, study.setups), "controls", _AREA)
 
 
 def _fields(study: Study, choice: Choice, prepared: Prepared) -> dict[str, np.ndarray]:
@@ -171,8 +214,8 @@ def _nothing_known(choice: Choice) -> str:
     if choice.specimen.masked:
         return "No lesion is chosen: choose at least one above, or draw a region in the viewer."
     return (
-        "Where the lesions of this eye lie is not known, so nothing can be measured yet. Press “draw region” in the "
-        "viewer and go around one, or upload lesion masks with the photograph (IDRiD's TIFF or PNG)."
+        "The positions of this eye's lesions are not known, so nothing can be measured yet. Press “draw” in the "
+        "viewer and outline one, or upload lesion masks with the photograph (TIFF or PNG as in IDRiD)."
     )
 
 
@@ -180,24 +223,16 @@ _Wanted = list[tuple[str, str, dict[str, np.ndarray]]]
 """Letters, name and masks by set-up of what is scored, what the user chose first."""
 
 
-def _wanted(study: Study, choice: Choice, prepared: Prepared, region: Region | None) -> _Wanted:
+def _wanted(study: Study, choice: Choice, prepared: Prepared) -> _Wanted:
     preprocessings = heatmaps.ways_of(study, choice.question.protocol)
     wanted: _Wanted = []
-    if region is not None:
-        drawn = {
-            preprocessing: prepared.region_mask(region, preprocessing) for preprocessing in set(preprocessings.values())
-        }
-        wanted.append(
-            (
-                "region",
-                "the drawn region",
-                {setup: drawn[preprocessing] for setup, preprocessing in preprocessings.items()},
-            )
-        )
+    if prepared.drawn:
+        drawn = {setup: prepared.drawn[preprocessing] for setup, preprocessing in preprocessings.items()}
+        wanted.append(("region", "the drawn region", drawn))
     if choice.specimen.masked:
         alone = [(lesion,) for lesion in LESIONS if choice.lesions != (lesion,)]
         for lesions in [choice.lesions, *alone] if choice.lesions else alone:
-            masks = {setup: _union(prepared, preprocessing, lesions) for setup, preprocessing in preprocessings.items()}
+            masks = {setup: prepared.join(preprocessing, lesions) for setup, preprocessing in preprocessings.items()}
             wanted.append((*localization_scores.name_lesions(lesions), masks))
     return wanted
 
@@ -206,21 +241,17 @@ def _rows(
     study: Study,
     choice: Choice,
     maps: Mapping[str, controls.Controlled],
-    region: Region | None,
     wanted: _Wanted,
 ) -> list[Row]:
     key = (choice.specimen.key, cache.study_stamp(study), choice.question)
     asked = localization_scores.asked_of(study, choice.specimen, choice.question)
-    return [
-        _row(name, key, region if code == "region" else None, code, maps, masks, asked) for code, name, masks in wanted
-    ]
+    return [_row(name, key, code, maps, masks, asked) for code, name, masks in wanted]
 
 
 @st.cache_data(max_entries=256, show_spinner=False, scope="session")
 def _row(
     name: str,
     key: _Key,
-    region: Region | None,
     _code: str,
     _maps: Mapping[str, controls.Controlled],
     _masks: Mapping[str, np.ndarray],
@@ -228,13 +259,6 @@ def _row(
 ) -> Row:
     """Another choice of lesions needs one new row; the others are kept."""
     return localization_scores.measure_controlled(_code, name, _maps, _masks, _asked)
-
-
-def _union(prepared: Prepared, preprocessing: Preprocessing, lesions: tuple[str, ...]) -> np.ndarray:
-    mask = np.zeros((preprocessing.size, preprocessing.size), bool)
-    for lesion in ["total"] if lesions == total_lesions() else lesions:
-        mask |= prepared.masks[preprocessing].get(lesion, False)
-    return mask
 
 
 def _method_note(study: Study, choice: Choice) -> str:
@@ -246,7 +270,7 @@ def _method_note(study: Study, choice: Choice) -> str:
         for preprocessing in preprocessings
     )
     return (
-        '<p class="lens-small">Small figures: the strongest control of that model; ▲ the best of the row, only where '
-        f"it beats its own. Measured in the view that the models are shown ({seen}); "
+        '<p class="lens-small">Small numbers: the strongest control of that model; ▲ the best of the row, if above its '
+        f"own control. Measured in the view that the models see ({seen}); "
         f"{inputs.covering(choice.question.protocol)}.</p>"
     )

@@ -15,10 +15,11 @@ def show_experiments(study: Study) -> None:
     """List the experiments with their tables, folded away, and open any table."""
     with st.expander("What was measured, and every table"):
         rows = "".join(_row(study, experiment) for experiment in EXPERIMENTS.values())
-        st.html(
+        tables.show_html(
             '<div class="lens-scroll" tabindex="0" role="region" aria-label="Experiments"><table class="lens-scores '
             'lens-falls lens-listing"><thead><tr><th scope="col">experiment</th><th scope="col">question</th>'
-            f'<th scope="col">in this study</th></tr></thead><tbody>{rows}</tbody></table></div>'
+            f'<th scope="col">in this study</th></tr></thead><tbody>{rows}</tbody></table></div>',
+            "experiments",
         )
         _show_table(study)
 

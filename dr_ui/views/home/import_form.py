@@ -50,9 +50,9 @@ def show(study: Study) -> None:
         st.success(done)
     with st.expander("Import a model into this study"):
         if not os.access(study.path, os.W_OK):
-            st.info("The server may not write to this study's folder; give it the right, or import by the command.")
+            st.info("The server cannot write to this study's folder; change its permissions, or import by the command.")
         elif len(study.setups) >= MAX_SETUPS:
-            st.info(f"A study compares {MAX_SETUPS} set-ups at most, and this one has them.")
+            st.info(f"A study compares {MAX_SETUPS} set-ups at most, which this one has.")
         else:
             _show_form(study)
 
@@ -151,8 +151,8 @@ def _ask_reading() -> str:
     reading = st.selectbox(
         "Reading that referable outputs answer",
         [_NO_READING, *READINGS],
-        help="The grades that the yes of a last layer with one or two outputs means. Such a model answers this reading "
-        "alone; nothing is said of single grades.",
+        help="The grades meant by the yes of a last layer with one or two outputs. Such a model answers only this "
+        "reading, not single grades.",
     )
     return reading or _NO_READING
 

@@ -13,6 +13,7 @@ from dr_core.study.folder import Study
 from dr_core.training.progress import RunProgress, find_running
 from dr_ui.parts import charts
 from dr_ui.parts.plain_text import plain
+from dr_ui.shell.page import guarded_fragment
 
 _REFRESH_SECONDS = 5
 _SHOWN = 4
@@ -34,7 +35,7 @@ def show_runs(study: Study) -> None:
         _follow(study)
 
 
-@st.fragment(run_every=_REFRESH_SECONDS)
+@guarded_fragment(run_every=_REFRESH_SECONDS)
 def _follow(study: Study) -> None:
     runs = find_running(study.path / "runs")
     if not runs:
@@ -43,7 +44,7 @@ def _follow(study: Study) -> None:
     for run in runs[:_SHOWN]:
         _show_run(study, run)
     if len(runs) > _SHOWN:
-        st.caption(f"{len(runs) - _SHOWN} more, which wrote longer ago.")
+        st.caption(f"{len(runs) - _SHOWN} more, last updated earlier.")
 
 
 def _show_run(study: Study, run: RunProgress) -> None:
@@ -58,7 +59,7 @@ def _show_run(study: Study, run: RunProgress) -> None:
 
 def _state(run: RunProgress) -> str:
     if run.stalled:
-        return f"Nothing written for {_duration(run.silent)}: stopped, or killed. The same command goes on with it."
+        return f"Nothing written for {_duration(run.silent)}: stopped or killed. The same command resumes it."
     if not run.history:
         return "In its first epoch."
     last = run.history[-1]

@@ -2,19 +2,23 @@
 
 import math
 from html import escape
+from typing import Any
 
-import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dr_core.data.grades import PAPER_READING, READINGS
-from dr_core.models.checkpoint import CheckpointInfo
+from dr_core.models.header import CheckpointInfo, read_checkpoint_header
 from dr_core.models.setups import Setup
 from dr_core.study.digests import Stamp, stamp_of
 from dr_core.study.folder import DataSet, Study, open_study
 from dr_ui.parts.style import setup_class
-from dr_ui.shell import missing
+from dr_ui.shell import missing, result_tables
 from dr_ui.shell.page import questions
 from dr_ui.views.home.setup_diagram import setups_drawing
+
+_Rows = list[dict[Any, Any]]
+"""AUCs of the table `performance`, a row each."""
 
 _GUESSING = 0.5
 """AUC of a model that guesses."""
@@ -34,26 +38,54 @@ def show_study(study: Study) -> None:
 
 def show_models(study: Study) -> None:
     """One card a set-up: what it was trained on and how good it is."""
-    measured = study.read_checkpoint_results("performance") if study.has_results("performance") else None
+    measured = None
+    if study.has_results("performance"):
+        rows = study.read_checkpoint_results("performance")
+        measured = rows[rows["measure"] == "auc"].to_dict("records")
     cards = "".join(_card(study, setup, measured) for setup in study.setups.values())
     st.html(
         f'<div class="lens-cards">{cards}</div>'
-        '<p class="lens-small lens-key"><b>AUC</b>: how often a sick eye is ranked above a healthy one; 1 is perfect, '
-        "0.5 (the mark on each line) is guessing. In brackets the 95 % interval. Sick: grades 3-4, or any DR if "
-        "ungraded, where the line names no others.</p>"
+        '<p class="lens-small lens-key"><b>AUC</b>: how often a positive eye scores higher than a negative one; 1 is '
+        "perfect, 0.5 (the mark on each line) is chance. In brackets the 95 % interval. Positive: grades 3-4, or any "
+        "DR if ungraded, unless the line names others.</p>"
     )
     if measured is None:
         missing.show_missing_table(study, "performance")
 
 
-def show_questions() -> None:
-    """Link the pages by the question that each answers."""
+def show_questions() -> DeltaGenerator:
+    """Link the pages by the question that each answers; give the place above the links."""
+    above = st.container()
     shown = questions()
     columns = [column for _ in range(0, len(shown), 3) for column in st.columns(3)]
     for column, question in zip(columns, shown, strict=False):
         with column:
             st.page_link(f"pages/{question.page}", label=f"**{question.question}**", icon=":material/arrow_forward:")
             st.html(f'<p class="lens-small">{escape(question.promise)}</p>')
+    return above
+
+
+def show_rest(study: Study, above: DeltaGenerator) -> None:
+    """What is read after the models and questions, and needs PyTorch, which takes seconds to import after a start.
+
+    Args:
+        study: The study.
+        above: Where its trainings are listed.
+
+    Raises:
+        InputError: If the weights of a checkpoint do not fit its header.
+    """
+    from dr_ui.views.home import experiments, import_form, running_trainings, trainings_table
+
+    with above:
+        result_tables.rest_on_all_tables()
+        trainings_table.show_trainings(study)
+        running_trainings.show_runs(study)
+    experiments.show_experiments(study)
+    import_form.show(study)
+    for setup in study.setups:
+        if study.has_checkpoint(setup):
+            _check_weights(str(study.path), setup, stamp_of(study.checkpoint_path(setup)))
 
 
 def show_data(study: Study) -> None:
@@ -72,19 +104,24 @@ def _data_line(data: DataSet) -> str:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _read_info(path: str, setup: str, stamp: Stamp) -> CheckpointInfo:
-    """A checkpoint's header, checked once as long as the file stays: the check builds the network's shapes."""
-    return open_study(path).read_checkpoint_info(setup)
+def _read_header(path: str, setup: str, stamp: Stamp) -> CheckpointInfo:
+    return read_checkpoint_header(open_study(path).checkpoint_path(setup))
 
 
-def _card(study: Study, setup: Setup, measured: pd.DataFrame | None) -> str:
+@st.cache_data(max_entries=64, show_spinner=False)
+def _check_weights(path: str, setup: str, stamp: Stamp) -> None:
+    """Compare a checkpoint with its header, once as long as the file stays: it takes building the network's shapes."""
+    open_study(path).read_checkpoint_info(setup)
+
+
+def _card(study: Study, setup: Setup, measured: _Rows | None) -> str:
     name, label = setup.name, escape(setup.label)
     if study.has_checkpoint(name):
-        info = _read_info(str(study.path), name, stamp_of(study.checkpoint_path(name)))
+        info = _read_header(str(study.path), name, stamp_of(study.checkpoint_path(name)))
         body = (
             f"<p>Trained on {escape(info.training_data)}</p>"
-            '<p class="lens-fact" title="AUC of grades 3-4 against 0-2 on '
-            'the eyes by which the best epoch was chosen: a little too good"><span>validation AUC</span>'
+            '<p class="lens-fact" title="AUC of grades 3-4 against 0-2 on the eyes by which the best epoch was chosen, '
+            'so slightly optimistic"><span>validation AUC</span>'
             f"<b>{_validated(info.validation_auc)}</b></p>{_figures(study, name, measured)}"
         )
     else:
@@ -96,23 +133,23 @@ def _validated(auc: float) -> str:
     return "not known" if math.isnan(auc) else f"{auc:.3f}"
 
 
-def _figures(study: Study, setup: str, measured: pd.DataFrame | None) -> str:
+def _figures(study: Study, setup: str, measured: _Rows | None) -> str:
     if measured is None:
         return ""
-    areas = measured[measured["measure"] == "auc"]
     figures = ""
     for data in study.info.data:
         if data.role == "test":
-            rows = areas[areas["data"] == data.key]
-            graded = not set(rows["reading"]).isdisjoint(name for name in READINGS if READINGS[name].needs_grades)
-            figures += _figure(data, rows[rows["setup"] == setup], graded=graded)
+            rows = [row for row in measured if row["data"] == data.key]
+            graded = any(READINGS[row["reading"]].needs_grades for row in rows if row["reading"] in READINGS)
+            figures += _figure(data, [row for row in rows if row["setup"] == setup], graded=graded)
     return figures
 
 
-def _figure(data: DataSet, measured: pd.DataFrame, *, graded: bool) -> str:
+def _figure(data: DataSet, measured: _Rows, *, graded: bool) -> str:
     """One AUC with its interval, in figures and on a line from 0 to 1; its reading is named where the key lacks it."""
-    reading = next((name for name in READINGS if name in set(measured["reading"])), "")
-    rows = measured[measured["reading"] == reading].to_dict("records")
+    known = {row["reading"] for row in measured}
+    reading = next((name for name in READINGS if name in known), "")
+    rows = [row for row in measured if row["reading"] == reading]
     if not rows:
         return ""
     value, low, high = (float(rows[0][column]) for column in ("value", "low", "high"))
@@ -120,8 +157,8 @@ def _figure(data: DataSet, measured: pd.DataFrame, *, graded: bool) -> str:
     label = escape(f"{data.label or data.title}{other}")
     if math.isnan(value + low + high):
         return f'<p class="lens-fact"><span>{label}</span>cannot be measured</p>'
-    meaning = "better than guessing" if low > _GUESSING else "cannot be told from guessing"
-    meaning = "worse than guessing" if high < _GUESSING else meaning
+    meaning = "better than chance" if low > _GUESSING else "not distinguishable from chance"
+    meaning = "worse than chance" if high < _GUESSING else meaning
     return (
         f'<p class="lens-fact" title="AUC, {reading}: {escape(data.title)}, {rows[0]["n"]} eyes, '
         f'{rows[0]["positives"]} of them positive. With 95 % confidence {meaning}.">'

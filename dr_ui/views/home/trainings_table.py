@@ -40,13 +40,15 @@ def _columns(title: str) -> dict[str, ColumnConfig]:
     number = st.column_config.NumberColumn
     return {
         "setup": st.column_config.TextColumn("set-up"),
-        "fraction": number("labels, %", help="Share of the training patients whose labels it used."),
+        "fraction": number("labels, %", help="Share of the training patients whose labels were used."),
         "seed": number("seed"),
-        "epochs": number("epochs", help="Epochs that it did; 0 where its run folder is not here."),
+        "epochs": number("epochs", help="Epochs completed; 0 if the run folder is missing."),
         "asked": number("epochs asked for"),
         "best_epoch": number("best epoch", help="The epoch that was kept: the one with the best validation AUC."),
         "validation_auc": number(
-            "validation AUC", format="%.3f", help="Grades 3-4 against 0-2; a little too good, since it chose the epoch."
+            "validation AUC",
+            format="%.3f",
+            help="Grades 3-4 against 0-2; slightly optimistic, since the epoch was chosen by it.",
         ),
         "test_auc": number("test AUC", format="%.3f", help=f"Grades 3-4 against 0-2 on {title}."),
         "seconds": number("seconds", format="%.0f", help="Time of all its epochs."),

@@ -38,19 +38,19 @@ def show(study: Study, mine: pd.DataFrame, setups: list[str]) -> None:
         return
     curves = _measure(result_tables.results_stamp(study), str(mine["data"].iloc[0]), asked, mine)
     score = st.selectbox(
-        "Least sure by",
+        "Uncertainty by",
         list(UNCERTAINTIES),
         format_func=lambda name: UNCERTAINTIES[name].label,
         key="abstention_score",
     )
     _draw(study, curves, score or next(iter(UNCERTAINTIES)))
     tables.show(_areas(study, curves), "abstention")
-    wrong = "grades" if is_graded(mine) else "answers on any DR, from probability 0.5 on"
+    wrong = "grades" if is_graded(mine) else "answers for any DR, at probability 0.5"
     st.caption(
-        f"Wrong {wrong} among the eyes that are answered, the surest first; on the right all are. AURC, in the table: "
-        "mean of the curve, with its 95 % interval by patients; lower is better. `at random` is the share of wrong "
-        "answers, `best possible` passes every wrong answer first. The distance from the training eyes is no score "
-        "here, because it needs the photographs, and the study keeps the answers alone."
+        f"Share of wrong {wrong} among the eyes answered, the most certain first; at the right edge all are answered. "
+        "AURC in the table: mean of the curve, with its 95 % interval by patients; lower is better. `at random` is the "
+        "share of wrong answers, `best possible` refers every wrong answer first. The distance from the training eyes "
+        "is not available here, because it needs the photographs and the study keeps only the answers."
     )
 
 
@@ -87,7 +87,7 @@ def _draw(study: Study, curves: _Curves, score: str) -> None:
             line=charts.setup_line(setup) if setup else {"color": charts.NEUTRAL, "width": 2},
             hovertemplate="%{x:.0%} answered, %{y:.1%} of them wrong<extra>%{fullData.name}</extra>",
         )
-    figure.update_xaxes(title="share of eyes that are answered, the surest first", tickformat=".0%", range=[0, 1])
+    figure.update_xaxes(title="share of eyes answered, the most certain first", tickformat=".0%", range=[0, 1])
     figure.update_yaxes(title="share of wrong answers", tickformat=".0%", rangemode="tozero")
     charts.show(figure, "risk_coverage", 280)
 

@@ -12,6 +12,7 @@ from dr_core.study.eyes import can_open
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.choice import link_query
+from dr_ui.parts import tables
 from dr_ui.shell import result_tables
 
 _LISTED = 24
@@ -45,13 +46,14 @@ def show(study: Study, mine: pd.DataFrame, reading: str) -> None:
     if opens:
         _show_links(study, data, [str(eye) for eye, _ in spread.index])
     truth = "true grade" if graded else "DR (no grade is known)"
-    st.html(
+    tables.show_html(
         f'<div class="lens-eyes" tabindex="0"><table><thead><tr><td></td><th>eye</th><th>{truth}</th>'
-        f"{head}<th>spread</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        f"{head}<th>spread</th></tr></thead><tbody>{rows}</tbody></table></div>",
+        "disagreement",
     )
-    text = "Probability of being positive by each model; spread is the largest minus the smallest, 0 to 1."
+    text = "Each model's probability that the eye is positive; spread is the largest minus the smallest, 0 to 1."
     if not opens:
-        text += " The photographs themselves are not on this machine, so that they cannot be opened."
+        text += " The photographs are not on this machine, so they cannot be opened."
     st.caption(text)
 
 

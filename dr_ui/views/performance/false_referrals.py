@@ -23,8 +23,8 @@ def show(study: Study, data: str, reading: str) -> None:
     rows = pd.DataFrame() if table is None else table[table["reading"] == reading]
     if rows.empty:
         st.caption(
-            "Not measured, because the pictures of no healthy eyes were checked: `evaluate` stores it for photographs "
-            "that were prepared with their quality."
+            "Not measured, because no pictures of healthy eyes were checked: `evaluate` stores it for photographs "
+            "prepared with their quality."
         )
         return
     measured = data if data in set(rows["data"]) else str(rows.sort_values("n")["data"].iloc[-1])
@@ -35,7 +35,8 @@ def show(study: Study, data: str, reading: str) -> None:
     st.caption(
         f"Share of healthy eyes that are referred, in brackets the 95 % interval by patients. {about} Each model's "
         "threshold is that of 90 % specificity on the eyes without a warning. An eye with several warnings counts in "
-        "several rows. Fewer referrals are no better where a warning hides what the model would flag in sick eyes, too."
+        "several rows. Fewer referrals are not better if the fault also hides what the model would flag in diseased "
+        "eyes."
     )
 
 

@@ -32,7 +32,7 @@ def show(study: Study, fractions: pd.DataFrame | None, data: str, reading: str) 
     charts.show(_draw(study, fractions), "fractions", 300)
     st.caption(
         "Bars: 95 % interval over patients, mean of the seeds. Diamonds: published, filled EyePACS, hollow Messidor-2. "
-        "No target here: other eyes, grade 2 or worse is positive, Voets averages ten networks split by image."
+        "Not targets here: other eyes, grade 2 or worse as positive; Voets averages ten networks and splits by image."
     )
 
 

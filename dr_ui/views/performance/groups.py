@@ -43,7 +43,7 @@ def show(study: Study, data: str, reading: str) -> None:
     for gap in gaps.itertuples(index=False):
         st.caption(f"**{gap.measure}**: gap {_shown(gap.value, gap.low, gap.high)}; {gap.warning}.")
     st.caption(
-        f"`{ALL}`: all eyes. Sensitivity and specificity at the threshold that leaves 90 % of all negative eyes alone. "
+        f"`{ALL}`: all eyes. Sensitivity and specificity at the threshold of 90 % specificity on all eyes. "
         "In brackets 95 % intervals by patients; that of a gap is simultaneous over all pairs of groups (Bonferroni)."
     )
 

@@ -53,8 +53,8 @@ def _show_values(study: Study, rows: pd.DataFrame) -> None:
     wide = tables.by_setup(rows, study.setups, ["measure", "reading"], "shown")
     tables.show(wide, "performance", height=260)
     st.caption(
-        "In brackets the 95 % interval by patients. Higher is better, but for the calibration error, which "
-        "is 0 where predicted probabilities equal the shares of positive eyes."
+        "In brackets the 95 % interval by patients. Higher is better, except for the calibration error, which is 0 if "
+        "predicted probabilities equal the shares of positive eyes."
     )
     _show_warnings(rows)
 
@@ -63,7 +63,7 @@ def _show_warnings(rows: pd.DataFrame) -> None:
     """Which intervals deserve caution, one line for each reason."""
     for reason, part in rows[rows["warning"] != ""].groupby("warning", sort=False):
         readings = ", ".join(dict.fromkeys(part["reading"]))
-        st.caption(f":material/warning: {readings}: {reason}. The interval is a rough one.")
+        st.caption(f":material/warning: {readings}: {reason}. The interval is approximate.")
 
 
 def _show_differences(study: Study, mine: pd.DataFrame, reading: str, chosen: str) -> None:
@@ -75,8 +75,8 @@ def _show_differences(study: Study, mine: pd.DataFrame, reading: str, chosen: st
     rows = rows.assign(shown=shown, measure=[measure_label(name) for name in rows["measure"]])
     tables.show(tables.by_setup(rows, study.setups, ["measure", "reading"], "shown"), "differences")
     st.caption(
-        f"Each set-up minus {plain(study.setups[chosen].label)}, in brackets the 95 % interval over patients, drawn "
-        f"alike for both ({_DRAWS} draws); not corrected for the number of comparisons."
+        f"Each set-up minus {plain(study.setups[chosen].label)}, in brackets the 95 % interval over patients, with the "
+        f"same draws for both ({_DRAWS} draws); not corrected for the number of comparisons."
     )
 
 

@@ -22,7 +22,7 @@ def show(study: Study, mine: pd.DataFrame, reading: str) -> None:
     """
     st.markdown("**Patients: the worse eye counts**")
     if not mine.duplicated(["setup", "patient"]).any():
-        st.caption("Of these eyes no two are known to be of one patient, so that patients are eyes.")
+        st.caption("No two of these eyes are known to be from one patient, so each eye counts as a patient.")
         return
     eyes = result_tables.load_table(study, "eyes")
     data = mine["data"].iloc[0]
@@ -35,7 +35,7 @@ def show(study: Study, mine: pd.DataFrame, reading: str) -> None:
         row = {"set-up": setup.label, PATIENT_AUC: _shown(patient_auc(join_answers(answers, reading)))}
         joined = join_answers(answers, reading, unjudged)
         if unjudged:
-            row["judged eyes alone"] = _shown(patient_auc(joined))
+            row["judged eyes only"] = _shown(patient_auc(joined))
         rows.append(row)
     if joined is None:
         return
@@ -48,7 +48,7 @@ def show(study: Study, mine: pd.DataFrame, reading: str) -> None:
     )
     if unjudged:
         text += (
-            f" Judged eyes alone: {len(unjudged)} eyes are outside of what the models know; {counts.partly_judged} "
+            f" Judged eyes only: {len(unjudged)} eyes are outside of what the models know; {counts.partly_judged} "
             f"patients are judged by the other eye, and {counts.without_answer} have no answer and are left out."
         )
     st.caption(text)

@@ -24,6 +24,7 @@ from dr_ui.parts.plain_text import plain
 from dr_ui.parts.roc_chart import Answers
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
+from dr_ui.shell.page import guarded_fragment
 from dr_ui.views.performance import disagreement, few_labels, groups, measures, patients, trust
 
 _DRAWS = 200
@@ -36,19 +37,36 @@ def show_page(study: Study) -> None:
     if predictions is None or predictions.empty:
         missing.show_missing_table(study, "predictions")
         return
+    asked = _show_point(study, predictions)
+    if asked is not None:
+        _show_more(study, *asked)
+
+
+_ASKED = "performance_asked"
+"""Key of the eyes and the reading about which the whole page is."""
+
+
+@guarded_fragment()
+def _show_point(study: Study, predictions: pd.DataFrame) -> tuple[pd.DataFrame, Answers, str] | None:
+    """What follows the operating point; a fragment, so that nothing else is drawn again when the point moves.
+
+    Returns:
+        The rows of the eyes, the answers about them and the reading; None where nothing can be measured.
+    """
     first, second, third, fourth = st.columns([1.1, 0.9, 1.4, 1.2], gap="medium")
     with first:
         data = result_tables.choose_data(study, list(dict.fromkeys(predictions["data"])))
     mine = predictions[predictions["data"] == data]
     with second:
         reading = _choose_reading(mine)
-    answers = {str(setup): read_answers(rows, reading) for setup, rows in mine.groupby("setup")}
-    answers = {setup: answers[setup] for setup in study.setups if setup in answers}
-    answers = {setup: one for setup, one in answers.items() if not np.isnan(one[1]).any()}
+    before, st.session_state[_ASKED] = st.session_state.get(_ASKED), (data, reading)
+    if before not in (None, (data, reading)):
+        st.rerun()
+    answers = _read_answers(study, mine, reading)
     no_answer.show_limits(study)
     if not answers:
         st.info(f"{reading}: {TWO_OUTPUTS}.")
-        return
+        return None
     with third:
         name, chosen = operating_point.choose_stored(
             study, READINGS[reading], list(answers), "a specificity on these eyes", roc_chart.SPECIFICITY
@@ -58,21 +76,41 @@ def show_page(study: Study) -> None:
     labels = next(iter(answers.values()))[0]
     if not 0 < labels.sum() < len(labels):
         st.warning(f"{reading}: all {len(labels)} eyes are of one class, so that no model can be measured on them.")
-        return
+        return None
     points = {
         setup: operate_from(scores, truth, chosen[setup]) if name else operate(scores, truth, specificity)
         for setup, (truth, scores) in answers.items()
     }
+    _show_curves(study, mine, answers, points, (name, reading))
+    return mine, answers, reading
+
+
+def _read_answers(study: Study, mine: pd.DataFrame, reading: str) -> Answers:
+    """Set-up -> labels and scores, in the study's order, of the models that answer the reading."""
+    answers = {str(setup): read_answers(rows, reading) for setup, rows in mine.groupby("setup")}
+    return {
+        setup: answers[setup] for setup in study.setups if setup in answers and not np.isnan(answers[setup][1]).any()
+    }
+
+
+def _show_curves(
+    study: Study, mine: pd.DataFrame, answers: Answers, points: Mapping[str, Operation], asked: tuple[str, str]
+) -> None:
+    """ROC, few labels, and what else follows the point; `asked` is the point's name and the reading."""
+    name, reading = asked
     left, right = st.columns([1, 2.05], gap="medium")
-    with left:
-        few_labels.show(study, result_tables.load_table(study, "fractions"), data, reading)
     with right:
         moved = f"at {plain(name)}, as measured on these eyes" if name else "drag the point"
         st.markdown(f"**ROC**: {moved}; sensitivity against the false positive rate")
         released = (operating_point.POINT, operating_point.OWN)
         named = list(points.values()) if name else []
         roc_chart.show(answers, study.setups, "operating", released=released, chosen=named)
-    _show_more(study, mine, answers, points, reading)
+    with left:
+        few_labels.show(study, result_tables.load_table(study, "fractions"), str(mine["data"].iloc[0]), reading)
+    with st.expander("At this operating point: flagged eyes by grade, quality and side"):
+        _show_groups(study, mine, points, reading)
+    with st.expander("At this operating point: selective referral"):
+        _show_referral(study, mine, answers, points)
 
 
 def _choose_specificity(*, named: bool) -> float:
@@ -84,8 +122,8 @@ def _choose_specificity(*, named: bool) -> float:
         0.01,
         **kept_input(roc_chart.SPECIFICITY),
         disabled=named,
-        help="Share of negative eyes that are not flagged, 0 to 1. It moves the point on every curve; the "
-        "point can be dragged in the chart, too, which leaves a point that was chosen by name.",
+        help="Share of negative eyes that are not flagged, 0 to 1. It moves the point on every curve. The point can "
+        "also be dragged in the chart, which leaves a named point.",
     )
 
 
@@ -98,38 +136,27 @@ def _choose_reading(mine: pd.DataFrame) -> str:
         list(readings),
         **kept,
         disabled=len(readings) == 1,
-        help="Only readings that the labels support: of some eyes it is known whether they have DR, and no grade.",
+        help="Only readings that the labels support: for some eyes only the presence of DR is known.",
     )
     return readings[label or next(iter(readings))]
 
 
-def _show_more(
-    study: Study, mine: pd.DataFrame, answers: Answers, points: Mapping[str, Operation], reading: str
-) -> None:
-    apart, numbers, grades, parts, referral, holds = st.tabs(
-        [
-            "Disagreement",
-            "All measures",
-            "Five grades",
-            "Subgroups and patients",
-            "Selective referral",
-            "Calibration and sets",
-        ]
+def _show_more(study: Study, mine: pd.DataFrame, answers: Answers, reading: str) -> None:
+    """What does not follow the operating point."""
+    apart, numbers, grades, parts, holds = st.tabs(
+        ["Disagreement", "All measures", "Five grades", "Subgroups and patients", "Calibration and sets"]
     )
+    with apart:
+        disagreement.show(study, mine, reading)
     with numbers:
         measures.show(study, mine, reading)
     with parts:
-        _show_groups(study, mine, points, reading)
         groups.show(study, str(mine["data"].iloc[0]), reading)
         patients.show(study, mine, reading)
     with holds:
         trust.show(study, mine, answers, reading)
     with grades:
         _show_grades(study, mine, answers, reading)
-    with apart:
-        disagreement.show(study, mine, reading)
-    with referral:
-        _show_referral(study, mine, answers, points)
 
 
 def _show_groups(study: Study, mine: pd.DataFrame, points: Mapping[str, Operation], reading: str) -> None:

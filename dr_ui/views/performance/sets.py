@@ -25,7 +25,7 @@ def show(study: Study, eyes: DataSet | None) -> None:
         st.caption("No sets of grades, because the study has no calibration eyes: `calibrate` takes your own.")
         return
     by_class = st.toggle(
-        "For each grade on its own",
+        "For each grade separately",
         key="sets_by_class",
         help="Class-conditional sets: the share holds for the eyes of each grade, not only for all together. A grade "
         "with too few calibration eyes is in every set.",
@@ -35,15 +35,15 @@ def show(study: Study, eyes: DataSet | None) -> None:
         if is_graded(mine):
             rows += _measure(study, eyes, result_tables.data_title(study, str(data)), mine, by_class=by_class)
     if not rows:
-        st.caption("No coverage, because of no test eyes the grades are known, or too few of the calibration eyes'.")
+        st.caption("No coverage, because no grades of test eyes are known, or too few of the calibration eyes.")
         return
     tables.show(pd.DataFrame(rows), "grade_sets")
     share = f"{100 * calibrated.COVERAGE:.0f} %"
     st.caption(
-        f"Sets of neighboring grades that hold the true one for {share} of eyes like the {eyes.images} of "
-        f"{plain(eyes.label or eyes.title)}{', of each grade' if by_class else ''}, and what they cover. On eyes of "
-        "another camera nothing is guaranteed; the figures are what was measured. In brackets 95 % intervals by "
-        "patients; of a grade, the share of its eyes that is covered."
+        f"Sets of neighboring grades that contain the true one for {share} of eyes like the {eyes.images} of "
+        f"{plain(eyes.label or eyes.title)}{', of each grade' if by_class else ''}, and their coverage. For another "
+        "camera there is no guarantee; the table shows the measured coverage. In brackets 95 % intervals by patients; "
+        "for a grade, the share of its eyes that is covered."
     )
 
 

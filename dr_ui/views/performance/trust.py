@@ -42,7 +42,7 @@ def show(study: Study, mine: pd.DataFrame, answers: Answers, reading: str) -> No
             missing.show_missing_table(study, "calibrations")
     with st.expander("What do sets of grades cover on each data set?"):
         sets.show(study, eyes)
-    with st.expander("How much is gained by passing on the eyes of which a model is least sure?"):
+    with st.expander("How much is gained by referring the eyes about which a model is least certain?"):
         abstention.show(study, mine, list(answers))
     with st.expander("How many healthy eyes are referred, by warning about the picture?"):
         false_referrals.show(study, str(mine["data"].iloc[0]), reading)
@@ -68,7 +68,7 @@ def _show_reliability(
     figure.update_xaxes(title="predicted probability", range=[-0.02, 1.02])
     figure.update_yaxes(title="share of positive eyes", range=[-0.02, 1.02])
     charts.show(figure, "calibrated_reliability", 300)
-    st.caption("On the diagonal a probability comes true; below it the model is too sure. Bars: 95 % by patients.")
+    st.caption("On the diagonal the model is calibrated; below it is overconfident. Bars: 95 % by patients.")
 
 
 def _add_curve(figure: go.Figure, name: str, setup: Setup, found: Calibration, dash: str) -> None:

@@ -12,7 +12,7 @@ from dr_core.analysis.probes import strongest_block
 from dr_core.data.grades import GRADES, LESIONS, TARGET_GRADE, lesion_label
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
-from dr_ui.parts import charts, style
+from dr_ui.parts import charts, style, tables
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
 
@@ -32,7 +32,7 @@ def show(study: Study) -> None:
         width=320,
     )
     _show_probes(table[table["lesion"] == lesion], study.setups)
-    st.html(_summary_html(table, study.setups))
+    tables.show_html(_summary_html(table, study.setups), "concepts_summary", "step along the direction")
 
 
 def _show_probes(rows: pd.DataFrame, known: Mapping[str, Setup]) -> None:
@@ -57,9 +57,9 @@ def _show_probes(rows: pd.DataFrame, known: Mapping[str, Setup]) -> None:
     figure.update_xaxes(title="block of the network, from the input to the output")
     charts.show(figure, "concepts", 330)
     st.caption(
-        f"AUC of a linear probe on each block's mean features, on patients that it has not seen; {rows['n'].max()} "
-        f"phantoms, {rows['positives'].max()} with the lesion. 0.5 = knows nothing. What the dotted line reaches, the "
-        "architecture shows before it has learned anything."
+        f"AUC of a linear probe on each block's mean features, on unseen patients; {rows['n'].max()} "
+        f"phantoms, {rows['positives'].max()} with the lesion. 0.5 = chance. Dotted line: the same architecture before "
+        "any training."
     )
 
 
@@ -78,9 +78,8 @@ def _summary_html(table: pd.DataFrame, known: Mapping[str, Setup]) -> str:
         f"{style.setup_heads(known[name] for name in setups)}</tr></thead><tbody>{body}</tbody></table></div>"
         '<p class="lens-small">Highest AUC of a probe and its block; below it, in the last block, how far a step of '
         f"one standard deviation along the lesion's direction moves P({GRADES[TARGET_GRADE]}), percentage points, mean "
-        "over the eyes, and the range of directions from shuffled labels. ▲ the AUC lies above the untrained network's "
-        "best, ▼ the direction moves the probability otherwise than shuffled ones do. Source: "
-        "results/concepts.parquet.</p>"
+        "over the eyes, and the range of directions from shuffled labels. ▲ the AUC is above the untrained network's "
+        "best, ▼ the effect lies outside that of shuffled directions. Source: results/concepts.parquet.</p>"
     )
 
 

@@ -45,9 +45,10 @@ def show(study: Study) -> None:
     title = result_tables.data_title(study, str(first["data"]))
     st.caption(
         f"AUC of {reading} by a {_PROBES[probe]} on the frozen features, {int(first['n'])} eyes of {title}, "
-        f"{int(first['positives'])} of them positive, of patients who were not fitted; 0.5 knows nothing, higher is "
-        "better. Bars: 95 % intervals by patients. Dotted: the same network with weights that never learned from eyes, "
-        "probed alike. One training each: these encoders, not the methods. Source: results/probes.parquet."
+        f"{int(first['positives'])} of them positive, of patients not used for fitting; 0.5 is chance, higher is "
+        "better. Bars: 95 % intervals by patients. Dotted: the same network with weights not trained on eyes, probed "
+        "alike. With one training each, this describes these encoders, not the methods. Source: "
+        "results/probes.parquet."
     )
 
 
@@ -66,7 +67,7 @@ def _compare(measured: pd.DataFrame) -> str:
         last, control = own.iloc[-1], controls.sort_values("value").iloc[-1]
         above = float(last["low"]) > float(control["high"])
         below = float(last["high"]) < float(control["low"])
-        verdict = "above" if above else "below" if below else "not told apart from"
+        verdict = "above" if above else "below" if below else "not distinguishable from"
         sentences.append(
             f"<b>{escape(_label(str(run), str(last['method'])))}</b> ends at {last['value']:.2f} after "
             f"{int(last['epoch'])} epochs, {verdict} {escape(str(control['features']))} ({control['value']:.2f})"

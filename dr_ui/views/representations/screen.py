@@ -84,7 +84,7 @@ def _compare_conditions(study: Study, layers: pd.DataFrame) -> str:
         return "No two set-ups of this study are declared to be compared; lower means that more directions are used."
     return (
         f"{'; '.join(sentences)}. Lower means that a layer spreads its activity over more directions; layers of one "
-        "network depend on each other, so that the count is a description of these checkpoints and no test."
+        "network depend on each other, so the count describes these checkpoints and is not a test."
     )
 
 
@@ -177,7 +177,7 @@ def _one_setup(layers: pd.DataFrame) -> pd.DataFrame:
 def _explain_conditions(study: Study, layers: pd.DataFrame, title: str) -> None:
     text = (
         f"On {title}. Condition number: how much the strongest directions outweigh the rest (99.9th over 90th "
-        "percentile, numpy's linear). Lower means that the layer uses many directions; 1 is the least."
+        "percentile, numpy's linear). Lower means that the layer uses many directions; 1 is the minimum."
     )
     if thin := _list_layers(study, layers[layers["samples"] < layers["channels"]]):
         text += f" Fewer positions than channels, so that the rank is limited: {thin}."
@@ -219,9 +219,9 @@ def _show_densities(study: Study, values: pd.DataFrame) -> None:
     figure.update_yaxes(title="share of the directions in a decade", rangemode="tozero")
     charts.show(figure, "densities", 370)
     st.caption(
-        "Density of the eigenvalues on a logarithmic axis. A hump far left of the largest values: many directions "
-        "carry next to no activity. The largest ones, the tail of the paper's Figure 3b, can be read in the rank plot."
-        + _name_absent(study, values)
+        "Density of the eigenvalues on a logarithmic axis. A hump far left of the largest values means that many "
+        "directions carry almost no activity. The rank plot shows the largest values, the tail of the paper's Figure "
+        "3b." + _name_absent(study, values)
     )
 
 
@@ -270,7 +270,7 @@ def _show_fits(study: Study, fits: pd.DataFrame | None, data: str, layer: str) -
             held = "the sum has no bound" if first["alpha"] <= 1 else f"the top 20 % would hold {share:.0%}"
             st.caption(
                 f"If Pareto: α {first['alpha']:.2f} ({first['alpha_low']:.2f} to {first['alpha_high']:.2f}); {held}. "
-                f"By distfit, as the paper: α {first['alpha_distfit']:.2f}{_published_alpha(setup)}."
+                f"By distfit, as in the paper: α {first['alpha_distfit']:.2f}{_published_alpha(setup)}."
             )
     _show_candidates(study, fits)
 
@@ -294,7 +294,7 @@ def _show_candidates(study: Study, fits: pd.DataFrame) -> None:
         columns = ["setup", "distribution", "rss", "aic", "bic", "ks", "vuong", "p"]
         tables.show(shown[columns], "candidates", height=220)
         st.caption(
-            "rss: distfit on a histogram, as the paper. aic, bic, ks: maximum likelihood. In all of these lower is "
+            "rss: distfit on a histogram, as in the paper. aic, bic, ks: maximum likelihood. In all of these lower is "
             "better. vuong above 1.96: Pareto is better than this one; below -1.96: worse; between: cannot tell."
         )
     with st.expander("What each distribution would mean"):

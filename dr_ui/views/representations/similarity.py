@@ -15,7 +15,7 @@ from dr_ui.shell.navigation import kept_input
 
 def show(study: Study) -> None:
     """Show the section, or the command that measures it."""
-    st.html('<h2 class="lens-h2">How alike are the representations of the set-ups?</h2>')
+    st.html('<h2 class="lens-h2">How similar are the representations of the set-ups?</h2>')
     table = result_tables.load_table(study, "similarity")
     if table is None or table.empty:
         missing.show_missing_table(study, "similarity", quietly=True)
@@ -29,9 +29,9 @@ def show(study: Study) -> None:
         _show_maps(study, measured, labels)
         title = result_tables.data_title(study, str(measured["data"].iloc[0]))
         st.caption(
-            f"Debiased linear CKA within minibatches, {int(measured['n'].max())} eyes of {title}. 1: alike up to "
-            "rotation and scale; about 0, of either sign: nothing shared; few eyes make it noisy, and few unlike "
-            "eyes can decide it. A description of these checkpoints and no test."
+            f"Debiased linear CKA within minibatches, {int(measured['n'].max())} eyes of {title}. 1: equal up to "
+            "rotation and scale; about 0: nothing shared. With few eyes it is noisy, and a few unusual eyes can "
+            "determine it. It describes these checkpoints and is not a test."
         )
     for _, row in silent.iterrows():
         label = study.setups[row["setup"]].label if row["setup"] in study.setups else row["setup"]
@@ -56,13 +56,13 @@ def _compare_pairs(measured: pd.DataFrame, labels: dict[str, str]) -> str:
     """The section's answer: the pairs that are the most and the least alike, and the block where they part."""
     pairs = _pair_values(measured, labels)
     if pairs.empty:
-        return "No two set-ups have blocks of the same names; the blocks of two are compared each with each."
+        return "No two set-ups have blocks of the same names; all blocks of two set-ups are compared."
     means = pairs.mean(axis=1)
     lowest = pairs.mean(axis=0).idxmin()
     least = "" if len(means) == 1 else f", {escape(str(means.idxmin()))} the least ({means.min():.2f})"
     return (
-        f"<b>{escape(str(means.idxmax()))}</b> are the most alike: CKA <b>{means.max():.2f}</b> on average over their "
-        f"blocks{least}. Over all pairs, the set-ups are least alike in block {escape(str(lowest))} "
+        f"<b>{escape(str(means.idxmax()))}</b> are the most similar: CKA <b>{means.max():.2f}</b> on average over "
+        f"their blocks{least}. Over all pairs, the set-ups are least similar in block {escape(str(lowest))} "
         f"({pairs[lowest].mean():.2f})."
     )
 
@@ -138,7 +138,8 @@ def _show_starts(study: Study, data: str) -> None:
         grid = measured.pivot_table(index="setup", columns="block", values="value", sort=False)
         grid.index = [study.setups[str(name)].label for name in grid.index]
         st.caption(
-            "Each set-up against the weights that its finetuning started from. Low: finetuning changed the block."
+            "Each set-up compared with the weights from which its finetuning started. Low: finetuning changed the "
+            "block."
         )
         charts.show(_draw(grid, "block", ""), "similarity_starts", max(240, 120 + 38 * len(grid)))
     reasons = table[table["block"] == ""].groupby("reason", sort=False)["setup"].agg(list)

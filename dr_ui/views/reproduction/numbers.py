@@ -39,19 +39,19 @@ def show(study: Study, findings: Sequence[Finding]) -> None:
         words = dict.fromkeys(finding.claim.rule.words for finding in findings)
         st.markdown("\n".join(f"- {rule}" for rule in words))
         st.caption(
-            "Each claim's own rule stands behind its verdict and in its list. Differences are signed so that above 0 "
-            "speaks for the claim. Where the paper gives no limit (what is “equal”, “closely”, “marginal”, “initial”), "
-            "the limit is ours and stands in the claim. Intervals hold two levels, training runs and patients within "
-            "them, drawn together over all set-ups and cells; with one run of each set-up they hold patients alone. "
-            "Error rates come from `benchmarks/verdicts.py`: studies of one recipe with other seeds, and stated "
-            "effects."
+            "Each claim's rule is shown with its verdict and in its list. Differences are signed so that above 0 "
+            "supports the claim. Where the paper gives no limit (what is “equal”, “closely”, “marginal”, “initial”), "
+            "the limit is ours and is given in the claim. Intervals have two levels, training runs and patients within "
+            "them, drawn together over all set-ups and cells; with one run of each set-up they cover only patients. "
+            "Error rates come from `benchmarks/verdicts.py`: simulated studies of one recipe with other seeds, and "
+            "with stated effects."
         )
 
 
 def _show_absent(study: Study, table: str) -> None:
     """Why nothing can stand beside the paper's numbers: nothing was measured, or nothing that the paper has."""
     if study.has_results(table):
-        st.info("No answer, because nothing that was measured is of the paper's set-ups, by its method and protocol.")
+        st.info("No answer, because nothing was measured for the paper's set-ups with its method and protocol.")
     else:
         missing.show_missing_table(study, table)
 
@@ -79,8 +79,8 @@ def _show_table2(study: Study) -> None:
     tables.show(shown, "table2")
     st.caption(
         "Shape of a Pareto law fitted to the first layer's eigenvalues. The paper fitted by distfit (free location and "
-        "scale), so only that column can be held against its numbers and 1.16. The untrained networks are the demo's "
-        "architecture on drawn eyes; trained ones lie there as well. Source: results/distributions.parquet."
+        "scale), so only that column can be compared with its numbers and 1.16. The untrained networks have the demo's "
+        "architecture, on drawn eyes; trained ones give similar values. Source: results/distributions.parquet."
     )
 
 
@@ -118,7 +118,7 @@ def _show_table3(study: Study) -> None:
     tables.show(shown, "table3", height=330)
     st.caption(
         f"The paper has 80 eyes of IDRiD, this study {eyes}; the paper gives no intervals, and its own numbers would "
-        "move with other eyes as well. Source: results/localization_summary.parquet, protocol “paper”."
+        "also vary with other eyes. Source: results/localization_summary.parquet, protocol “paper”."
     )
 
 
@@ -149,8 +149,8 @@ def _show_tests(study: Study) -> None:
     )
     tables.show(shown.sort_values("p", kind="stable"), "paired_tests", height=330)
     st.caption(
-        "Wilcoxon's signed-rank test on the same eyes. These are tests of the very checkpoints: with one training run "
-        "of each set-up they say nothing of a pretraining. Source: results/localization_tests.parquet."
+        "Wilcoxon's signed-rank test on the same eyes. They test these very checkpoints: with one training run of each "
+        "set-up they say nothing about a pretraining. Source: results/localization_tests.parquet."
     )
 
 
@@ -182,4 +182,4 @@ def _show_points(study: Study) -> None:
             }
         )
         tables.show(text, "figure2_study")
-    st.caption("Only AUCs on EyePACS and Messidor-2 can be held against these points. Source: FIGURE_2_POINTS.")
+    st.caption("Only AUCs on EyePACS and Messidor-2 can be compared with these points. Source: FIGURE_2_POINTS.")

@@ -1,6 +1,8 @@
 """Parts of the Reproduction page: the paper's claims and numbers beside this study's, with verdicts."""
 
+import io
 import math
+import zipfile
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -27,10 +29,12 @@ from dr_core.publish.paper.wording import (
     write_share,
 )
 from dr_core.publish.pdf import find_browser, html_to_pdf
-from dr_core.publish.report.document import MARKS, make_report
+from dr_core.publish.report.claims import MARKS
+from dr_core.publish.report.document import make_report, write_tables
 from dr_core.publish.report.figures import describe_data
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
+from dr_ui.parts import tables
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
 from dr_ui.views.reproduction import numbers
@@ -44,7 +48,7 @@ _EVERYTHING = "All"
 def show_page(study: Study) -> None:
     """Verdicts, then the numbers side by side."""
     result_tables.rest_on_all_tables()
-    findings = _review(result_tables.results_stamp(study), cache.study_stamp(study), study)
+    findings = find_verdicts(study)
     st.html(_summary_html(study, findings))
     left, right = st.columns([3.2, 1], gap="medium", vertical_alignment="bottom")
     with left:
@@ -59,12 +63,17 @@ def show_page(study: Study) -> None:
     with right:
         _show_report(study)
     shown = [finding for finding in findings if exhibit in (_EVERYTHING, finding.claim.exhibit)]
-    st.html(_findings_html(study, shown))
+    tables.show_html(_findings_html(study, shown), "claims", "about")
     _show_implied()
     numbers.show(study, findings)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Holding the paper against this study ...")
+def find_verdicts(study: Study) -> list[Finding]:
+    """Every claim's verdict; found once for each state of the study."""
+    return _review(result_tables.results_stamp(study), cache.study_stamp(study), study)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Comparing the paper with this study ...")
 def _review(stamp: result_tables.ResultsStamp, head: cache.Stamp, _study: Study) -> list[Finding]:
     return review_claims(_study)
 
@@ -192,20 +201,37 @@ def _show_implied() -> None:
             f'<th scope="row">{escape(one.implied)}</th></tr>'
             for one in found
         )
-        st.html(
+        tables.show_html(
             '<table class="lens-claims"><thead><tr><th scope="col">where</th><th scope="col">the paper says</th>'
-            f'<th scope="col">its numbers say</th></tr></thead><tbody>{rows}</tbody></table>'
+            f'<th scope="col">its numbers say</th></tr></thead><tbody>{rows}</tbody></table>',
+            "implications",
         )
         st.caption("Computed from the paper's Tables 2 and 3, without any study.")
+
+
+def _zip(files: Mapping[str, bytes]) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as members:
+        for name, content in files.items():
+            members.writestr(name, content)
+    return archive.getvalue()
 
 
 def _show_report(study: Study) -> None:
     """Offer the report; it is made when somebody asks for it."""
     with st.popover("Report", icon=":material/description:", width="stretch"):
-        st.caption("Figures, tables, verdicts, data sets, settings, versions and digests on one page.")
+        st.caption("A summary of two pages, then figures, tables, verdicts, data sets, settings, versions and digests.")
         name = f"{study.name}-report"
         st.download_button(
             "HTML", lambda: make_report(study), f"{name}.html", "text/html", key="report_html", on_click="ignore"
+        )
+        st.download_button(
+            "Tables (CSV and LaTeX)",
+            lambda: _zip(write_tables(study)),
+            f"{name}-tables.zip",
+            "application/zip",
+            key="report_tables",
+            on_click="ignore",
         )
         if find_browser() is None:
             st.caption("A PDF needs Chromium on the server; the HTML prints from your browser.")

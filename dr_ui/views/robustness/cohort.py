@@ -11,12 +11,13 @@ from plotly.subplots import make_subplots
 
 from dr_core.analysis.measures import Measure, measure_label, measures_of, under_damage
 from dr_core.corruption import CORRUPTIONS
-from dr_core.experiments.robustness import CLEAN, RobustnessConfig, compare_pairs, relate_errors
+from dr_core.experiments.robustness import RobustnessConfig, compare_pairs, relate_errors
 from dr_core.experiments.robustness_summary import DIFFERENCE_COLUMNS
 from dr_core.models.setups import Setup
+from dr_core.publish.paper.robustness import ClearCells, count_clear
 from dr_core.publish.paper.wording import describe_other_setups
 from dr_core.study.folder import Study
-from dr_ui.parts import charts, no_answer, reference, style
+from dr_ui.parts import charts, no_answer, reference, style, tables
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.navigation import kept_input
 
@@ -44,7 +45,7 @@ def show(study: Study) -> None:
     )
     pairs = _pairs(study, differences)
     title, eyes = escape(result_tables.data_title(study, data)), int(summary["n"].max())
-    st.html(f"{_sentences(differences, pairs)}<p class='lens-small'>{_CLEARLY}{title}, {eyes} eyes.</p>")
+    st.html(f"{_sentences(study, data, pairs)}<p class='lens-small'>{_CLEARLY}{title}, {eyes} eyes.</p>")
     no_answer.show_limits(study)
     if pairs:
         chart, notes = st.columns([4, 1.3], gap="medium")
@@ -117,7 +118,7 @@ def _relate(stamp: result_tables.ResultsStamp, data: str, chosen: str, _answers:
 _HOW = (
     "Bars: mean score of the true grade, first set-up minus second, darker for more severe damage; hover for the "
     "95 % interval over patients. Above 0 the first is the more robust. A model that scores higher on clean "
-    "eyes starts above 0, so the clean difference stands at the left."
+    "eyes starts above 0, so the clean difference is shown at the left."
 )
 
 
@@ -136,22 +137,38 @@ def _of_pair(differences: pd.DataFrame, first: Setup, second: Setup) -> pd.DataF
     return rows
 
 
-def _sentences(differences: pd.DataFrame, pairs: Pairs) -> str:
-    """In how many cells of the grid one of the two is clearly better: its interval leaves 0 out; a line a pair."""
+def _sentences(study: Study, data: str, pairs: Pairs) -> str:
+    """In how many cells of the grid one of the two is clearly better; a line a pair."""
+    answers = result_tables.load_table(study, "robustness")
+    if answers is None:
+        missing.show_missing_table(study, "robustness", quietly=True)
+        return ""
+    names = tuple((first.name, second.name) for first, second in pairs)
+    counts = _count(result_tables.results_stamp(study), data, names, answers[answers["data"] == data])
     lines = []
     for first, second in pairs:
-        part = _of_pair(differences, first, second)
-        part = part[part["corruption"] != CLEAN]
-        higher, lower = int((part["low"] > 0).sum()), int((part["high"] < 0).sum())
+        if (found := counts.get((first.name, second.name))) is None:
+            continue
+        unclear = found.cells - found.higher - found.lower
         lines.append(
-            f"<b>{escape(first.label)} scores clearly higher than {escape(second.label)} in {higher} of {len(part)} "
-            f"combinations of corruption and severity, clearly lower in {lower}</b>; "
-            f"{len(part) - higher - lower} cannot be told apart."
+            f"<b>{escape(first.label)} scores clearly higher than {escape(second.label)} in {found.higher} of "
+            f"{found.cells} combinations of corruption and severity, clearly lower in {found.lower}</b>; {unclear} "
+            "are not distinguishable."
         )
     return "".join(f'<p class="lens-dense">{line}</p>' for line in lines)
 
 
-_CLEARLY = "Clearly: the 95 % interval over patients leaves 0 out. "
+@st.cache_data(max_entries=16, show_spinner="Counting clear differences ...")
+def _count(
+    stamp: result_tables.ResultsStamp, data: str, pairs: tuple[tuple[str, str], ...], _answers: pd.DataFrame
+) -> dict[tuple[str, str], ClearCells]:
+    return count_clear(_answers, pairs)
+
+
+_CLEARLY = (
+    "Clearly: by one joint test of all these differences over patients, as for the same claim on Reproduction; more "
+    "single intervals exclude 0, some by chance. "
+)
 
 
 def _figure4(differences: pd.DataFrame, pairs: Pairs) -> go.Figure:
@@ -233,13 +250,15 @@ def _show_measures(study: Study, summary: pd.DataFrame, data: str, chosen: str) 
     )
     heads = style.setup_heads(study.setups[name] for name in setups)
     with st.expander("All measures under damage"):
-        st.html(
+        tables.show_html(
             '<div class="lens-scroll" tabindex="0" role="region" aria-label="Measures under damage">'
             f'<table class="lens-scores lens-falls"><thead><tr><th scope="col">measure</th>{heads}'
             f"</tr></thead><tbody>{body}</tbody></table></div>"
-            f'<p class="lens-small">Small figures: minus {_label(study, chosen)}, without an interval. Corruption '
+            f'<p class="lens-small">Small numbers: minus {_label(study, chosen)}, without an interval. Corruption '
             f"error: wrong grades under a corruption over those of {_label(study, held)}, below 1 is more robust. "
-            f"Source: results/robustness_summary.parquet, data set {data}; intervals stand in the table.</p>"
+            f"Source: results/robustness_summary.parquet, data set {data}; the table has intervals.</p>",
+            "measures",
+            f"minus {study.setups[chosen].label if chosen in study.setups else chosen}",
         )
 
 

@@ -17,6 +17,7 @@ from dr_core.seeds import derive_seed
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
 from dr_ui.eyes.cache import Eye
+from dr_ui.eyes.kept import kept
 from dr_ui.views.explain import engines
 
 Steps = tuple[tuple[str, float], ...]
@@ -68,7 +69,7 @@ def damage(eye: Eye, study: Study, steps: Steps) -> DamagedView:
     return _damage(eye.key, cache.study_stamp(study), steps, eye, study)
 
 
-@st.cache_data(max_entries=128, show_spinner=False, scope="session")
+@kept(st.cache_data, 128)
 def _damage(key: str, stamp: cache.Stamp, steps: Steps, _eye: Eye, _study: Study) -> DamagedView:
     views = {preprocessing: _apply(view, steps, _eye) for preprocessing, view in cache.look(_eye, _study).views.items()}
     answers = _ask(_study, {preprocessing: [view] for preprocessing, view in views.items()}, 0)
@@ -85,7 +86,7 @@ def curve(eye: Eye, study: Study, name: str, after: Steps) -> dict[str, np.ndarr
     return _curve(eye.key, cache.study_stamp(study), name, after, eye, study)
 
 
-@st.cache_data(max_entries=64, show_spinner=False, scope="session")
+@kept(st.cache_data, 64)
 def _curve(key: str, stamp: cache.Stamp, name: str, after: Steps, _eye: Eye, _study: Study) -> dict[str, np.ndarray]:
     views = {
         preprocessing: [_apply(view, ((name, level), *after), _eye) for level in LEVELS]
@@ -109,7 +110,7 @@ def thumbnails(eye: Eye, study: Study, family: str) -> dict[str, bytes]:
     return _thumbnails(eye.key, cache.study_stamp(study), family, eye, study)
 
 
-@st.cache_data(max_entries=32, show_spinner=False, scope="session")
+@kept(st.cache_data, 32)
 def _thumbnails(key: str, stamp: cache.Stamp, family: str, _eye: Eye, _study: Study) -> dict[str, bytes]:
     view = next(iter(cache.look(_eye, _study).views.values()))
     return {
@@ -135,7 +136,7 @@ def move(eye: Eye, study: Study, steps: Steps, target: int) -> dict[str, Moved |
     return _move(eye.key, cache.study_stamp(study), steps, target, eye, study)
 
 
-@st.cache_data(max_entries=32, show_spinner=False, scope="session")
+@kept(st.cache_data, 32)
 def _move(key: str, stamp: cache.Stamp, steps: Steps, target: int, _eye: Eye, _study: Study) -> dict[str, Moved | str]:
     preprocessings = {setup: model.info.preprocessing for setup, model in cache.models(_study).items()}
     pairs = {

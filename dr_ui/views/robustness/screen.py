@@ -20,12 +20,16 @@ from dr_ui.eyes.cache import Eye
 from dr_ui.parts import charts, no_answer, style, swipe
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.shell.navigation import kept_input
+from dr_ui.shell.page import guarded_fragment
 from dr_ui.views.compare import screen as compare
 from dr_ui.views.robustness import cohort, damage_cards, damaged_eye
 from dr_ui.views.robustness.damage_cards import Softmax
 from dr_ui.views.robustness.damaged_eye import Steps
 
 _NOTHING = "nothing more"
+
+FIRST_SEVERITY = 3.0
+"""Where the slider stands when the page opens."""
 
 
 def show(study: Study) -> None:
@@ -49,11 +53,12 @@ def _show_eye(study: Study) -> None:
     choice = compare.choose_inputs(study)
     eye = chosen.choose_one(choice.eyes, "Which of your photographs", "which")
     case_list.show_in_link(eye)
+    cache.look(eye, study)  # a file that cannot be read is said once, for all that follows
     _play(study, eye, choice.point)
     _show_scan(study, eye, choice.point)
 
 
-@st.fragment
+@guarded_fragment()
 def _play(study: Study, eye: Eye, point: OperatingPoint) -> None:
     """What follows the slider; a fragment, so that nothing else is drawn again."""
     picker, picture, models = st.columns([1.5, 1.9, 2.9], gap="small")
@@ -65,7 +70,7 @@ def _play(study: Study, eye: Eye, point: OperatingPoint) -> None:
             "Severity",
             0.0,
             float(MAX_SEVERITY),
-            3.0,
+            FIRST_SEVERITY,
             0.1,
             **kept_input("severity"),
             help="0 changes nothing; 1 to 5 are the published levels, and there is no jump between them.",
@@ -148,7 +153,7 @@ def _label(steps: Steps) -> str:
 def _summary_html(clean: Softmax, damaged: Softmax, point: OperatingPoint, setups: Mapping[str, Setup]) -> str:
     damaged = point.answered(damaged)
     if not damaged:
-        return '<p class="lens-sentence" role="status"><b>No model answers by this reading.</b></p>'
+        return '<p class="lens-sentence" role="status"><b>No model answers for this reading.</b></p>'
     changes = {name: float(point.score(damaged[name]) - point.score(clean[name])) for name in damaged}
     flipped = [
         escape(setups[name].label)
@@ -190,7 +195,7 @@ def _show_heatmaps(study: Study, eye: Eye, steps: Steps) -> None:
     )
     if not asked:
         return
-    with st.spinner("Asking the models where they look ..."):
+    with st.spinner("Computing the heatmaps ..."):
         moved = damaged_eye.move(eye, study, steps, TARGET_GRADE)
     cards = "".join(_heatmaps_card(study.setups[name], found) for name, found in moved.items())
     st.html(f'<div class="lens-cards">{cards}</div><p class="lens-small">{overlay.scale_bar_html()}</p>')
@@ -210,7 +215,7 @@ def _heatmaps_card(setup: Setup, found: damaged_eye.Moved | str) -> str:
     return (
         f'<section class="lens-card {style.setup_class(setup.name)}"><h2>{escape(setup.label)}</h2>'
         f'<div class="lens-pair">{pictures}</div>'
-        f'<p class="lens-sure">rank correlation {found.correlation:.2f} (1: the heatmap stays)</p></section>'
+        f'<p class="lens-sure">rank correlation {found.correlation:.2f} (1: unchanged)</p></section>'
     )
 
 

@@ -75,9 +75,9 @@ def test_a_map_that_marks_what_the_answer_rests_on_is_faithful_and_another_is_no
     areas = [follow(Bright(), perturb(x, one, field, config), 1, config).area for one in (true, false)]
     assert areas[0] > 0.2
     assert areas[1] < -0.2
-    assert "rests on what the heatmap marks more than" in describe_faithfulness("A", areas[0], [areas[1]])
-    assert "no more than on what a control marks" in describe_faithfulness("A", areas[1], [areas[0]])
-    assert "nothing can be said" in describe_faithfulness("A", areas[0], [])
+    assert "depends more on what the heatmap marks than" in describe_faithfulness("A", areas[0], [areas[1]])
+    assert "does not depend more on what the heatmap marks" in describe_faithfulness("A", areas[1], [areas[0]])
+    assert "no conclusion is possible" in describe_faithfulness("A", areas[0], [])
 
 
 def test_the_area_by_hand():

@@ -120,10 +120,10 @@ def test_constant_maps_and_other_shapes():
 
 
 def test_verdicts_in_words():
-    assert "depends little on which grade is asked" in describe_class_sensitivity("LRP", 0.92)
+    assert "depends little on the target grade" in describe_class_sensitivity("LRP", 0.92)
     assert "depends in part" in describe_class_sensitivity("LRP", 0.6)
-    assert "map depends on which grade" in describe_class_sensitivity("LRP", 0.1)
-    assert "cannot be said" in describe_class_sensitivity("LRP", None)
+    assert "map depends on the target grade" in describe_class_sensitivity("LRP", 0.1)
+    assert "cannot be determined" in describe_class_sensitivity("LRP", None)
     assert "hardly depends on what the late layers have learned" in describe_cascade("LRP", 0.9)
     assert "depends in part" in describe_cascade("LRP", 0.6)
     assert "map depends on what the late layers" in describe_cascade("LRP", 0.0)

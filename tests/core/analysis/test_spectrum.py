@@ -15,6 +15,7 @@ from dr_core.analysis.spectrum import (
 )
 from dr_core.errors import InputError
 from dr_core.models.architectures import build_backbone, build_network
+from dr_core.processes import worker_context
 from tests.conftest import find_free_port
 
 
@@ -170,7 +171,7 @@ def _rank_work(rank, port, queue):
 
 def test_two_ranks_equal_one():
     port = find_free_port()
-    context = torch.multiprocessing.get_context("spawn")
+    context = worker_context()
     queue = context.Queue()
     workers = [context.Process(target=_rank_work, args=(rank, port, queue)) for rank in range(2)]
     for worker in workers:

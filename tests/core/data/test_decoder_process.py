@@ -64,7 +64,7 @@ def test_what_takes_too_long_is_a_sentence(limits, tmp_path):
 @pytest.mark.parametrize("work", [die, strange_samples])
 def test_a_decoder_that_breaks_down_is_a_sentence_and_the_next_file_is_read(processes, work):
     before = number_of(processes)
-    with pytest.raises(InputError, match="its decoder broke down"):
+    with pytest.raises(InputError, match="its decoder crashed"):
         processes.decode(work, "It", b"", {})
     assert number_of(processes) != before
 

@@ -46,6 +46,14 @@ def test_the_detector_finds_the_disc_and_the_fovea_of_phantoms():
     assert found_fovea[usual].mean() >= 0.75
 
 
+def test_a_mask_says_where_the_disc_is():
+    known = draw_phantom(2, 256, 7).landmarks
+    moved = known.with_disc(known.mark_disc((256, 256)))
+    assert moved.disc == pytest.approx(known.disc, abs=0.5)
+    assert moved.disc_radius == pytest.approx(known.disc_radius, rel=0.02)
+    assert moved.fovea == known.fovea
+
+
 def test_without_a_field_of_view_nothing_is_found():
     black = np.zeros((100, 100, 3), np.uint8)
     assert find_landmarks(black, find_field_of_view(black)) is None

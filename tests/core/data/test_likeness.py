@@ -2,13 +2,18 @@ import importlib.util
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 from dr_core.data.fundus import assess_quality, find_field_of_view, read_fundus
 from dr_core.data.fundus.checks import NOT_FUNDUS
+from dr_core.data.fundus.field_of_view import brightest_channel
+from dr_core.data.fundus.figures import mean_color, measure_figures
 from dr_core.data.fundus.likeness import LikenessTable, fit_table, read_table
+from dr_core.data.fundus.resize import resize_to_field_of_view
+from dr_core.data.phantom import draw_phantom
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
@@ -71,3 +76,26 @@ def test_the_table_that_comes_along_holds_no_photograph():
     assert set(stored) == {
         *("about", "names", "limit", "structure_limit", "median", "below", "above", "covariance", "mean")
     }
+
+
+def test_figures_equal_their_definitions():
+    """The measuring is written for speed; here two figures stand as they are defined, pixel by pixel."""
+    phantom = draw_phantom(3, 320, 0).image
+    field = find_field_of_view(phantom)
+    view = resize_to_field_of_view(phantom, field, 256)
+    region = brightest_channel(view) > 40
+    found = measure_figures(view, region, 0.3)
+    light = cv2.GaussianBlur(view.astype(np.float32) + np.float32(4), (0, 0), 0.7)
+    green = np.log(light[..., 1])
+    band = (cv2.GaussianBlur(green, (0, 0), 4) - cv2.GaussianBlur(green, (0, 0), 10))[region].astype(float)
+    skew = ((band - band.mean()) ** 3).mean() / band.std() ** 3
+    assert found["skew_coarse"] == pytest.approx(np.sign(skew) * np.log1p(abs(skew)), rel=1e-4)
+    assert found["green_coarse"] == pytest.approx(np.log(band.std() + 0.003), rel=1e-5)
+    smooth = cv2.GaussianBlur(view[..., 1].astype(np.float32), (0, 0), 1)
+    across, down = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
+    xx, yy, xy = (cv2.GaussianBlur(one, (0, 0), 3)[region] for one in (across**2, down**2, across * down))
+    sums = (xx + yy).astype(complex) * np.exp(1j * np.arctan2(2 * xy, xx - yy))
+    assert found["direction"] == pytest.approx(np.log(abs(sums.sum()) / (xx + yy).sum() + 0.02), rel=1e-4)
+    colors = cv2.GaussianBlur(light, (0, 0), 2)[region].astype(float)
+    assert found["chroma"] == pytest.approx((colors.max(axis=1) - colors.min(axis=1)).mean() / colors.mean())
+    assert mean_color(view, region) == pytest.approx(view[region].astype(float).mean(axis=0))

@@ -88,7 +88,7 @@ def test_a_finished_store_is_left_as_it_is(eyes, prepared):
     before = {path: path.stat().st_mtime_ns for path in prepared[0].iterdir() if path.name != ".lock"}
     assert run(eyes, prepared[0]) == []
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    with pytest.raises(InputError, match=r"prepared otherwise \(size differs\)"):
+    with pytest.raises(InputError, match=r"prepared differently \(size differs\)"):
         run(eyes, prepared[0], PrepareConfig(size=32))
 
 

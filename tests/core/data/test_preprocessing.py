@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from dr_core.data.contrast import graham_contrast, local_contrast
 from dr_core.data.fundus import crop_to_field_of_view, find_field_of_view, read_fundus
 from dr_core.data.phantom import draw_phantom
-from dr_core.data.preprocessing import Preprocessing, graham_contrast, local_contrast, standardize_color
+from dr_core.data.preprocessing import Preprocessing, standardize_color
 from dr_core.errors import InputError
 
 

@@ -1,8 +1,11 @@
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
 
 from dr_core.data.fundus import assess_quality, find_field_of_view, read_fundus
+from dr_core.data.fundus.blockiness import measure_blockiness
 from dr_core.data.fundus.checks import BLURRED, DARK, FIELD_MISSING, GRAY, INPUT_CHECKS, NOT_FUNDUS, OVEREXPOSED
 from dr_core.data.phantom import draw_phantom
 
@@ -225,3 +228,14 @@ def test_noise_does_not_make_an_eye_worse(eyes):
     random = np.random.default_rng(0)
     for eye in eyes[::2]:
         assert not warnings_of((eye + random.normal(0, 6, eye.shape)).clip(0, 255))
+
+
+def test_steps_over_the_borders_of_blocks_are_counted_exactly():
+    image = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+    image[56:, :, 1] //= 2
+    green, ratios = image[..., 1].astype(int), []
+    for plane in (green, green.T):
+        steps = [abs(after - before).mean() for before, after in pairwise(plane)]
+        by_place = [np.mean(steps[place : len(steps) // 8 * 8 : 8]) for place in range(8)]
+        ratios.append((max(by_place) + 0.3) / (np.median(by_place) + 0.3))
+    assert measure_blockiness(image) == pytest.approx(min(ratios), rel=1e-12)

@@ -56,7 +56,7 @@ def test_other_eyes_are_refused_and_a_missing_reference_gives_nothing(prediction
     shuffled = predictions.assign(
         eye=np.where(predictions["setup"] == "b", "x" + predictions["eye"], predictions["eye"])
     )
-    with pytest.raises(InputError, match="not asked about the same eyes"):
+    with pytest.raises(InputError, match="no answers for the same eyes"):
         measure_differences(shuffled, "a", READING)
     assert measure_differences(predictions, "d", READING).empty
 

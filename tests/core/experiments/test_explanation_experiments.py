@@ -61,8 +61,8 @@ def test_sanity_is_summarized_and_said(checked):
     said = sanity.describe_sanity(summary)
     assert list(said) == list(SANITY.rules)
     assert said["alpha1_beta0"][0].startswith("LRP alpha1-beta0: this method's map ")
-    assert "which grade is asked" in said["alpha1_beta0"][1]
-    assert sanity.name_step("class", "0") == "asked about “no DR”"
+    assert "the target grade" in said["alpha1_beta0"][1]
+    assert sanity.name_step("class", "0") == "target “no DR”"
     assert sanity.name_step("cascade", "layer4") == "randomized down to layer4"
 
 
@@ -74,7 +74,7 @@ def test_of_two_outputs_the_other_one_is_named_by_its_grades(models):
     rows = pd.concat([one.rows for one in sanity.check_sanity({"binary": binary, **models}, EYES[:1], config)])
     assert set(rows["setup"]) == {"binary"}
     (step,) = set(rows.loc[rows["check"] == sanity.CLASSES, "step"])
-    assert sanity.name_step(sanity.CLASSES, step) == "asked about “grades 0-2”"
+    assert sanity.name_step(sanity.CLASSES, step) == "target “grades 0-2”"
     assert np.isfinite(sanity.arrange_sanity(sanity.summarize_sanity(rows, config))["grades"]).all()
     asked_for_a_grade = replace(config, target=3)
     assert all(one.rows.empty for one in sanity.check_sanity({"binary": binary}, EYES[:1], asked_for_a_grade))

@@ -13,6 +13,7 @@ from dr_core.models.setups import SETUPS
 from dr_core.publish.paper.claim import FOUR, NOT_RECONSTRUCTED, Tables, complete_runs
 from dr_core.publish.paper.published import ALPHA, table3
 from dr_core.publish.paper.review import CLAIMS, ONE_RUN, compare_table2, compare_table3, judge_claims, review_claims
+from dr_core.publish.paper.robustness import count_clear
 from dr_core.publish.paper.verdicts import Verdict
 from dr_core.study.folder import StudyInfo, open_study, write_study_info
 from dr_core.study.tables import RESULT_COLUMNS
@@ -288,6 +289,20 @@ def test_claims_of_figure_4():
     other = {"iwne_cl": -0.2, "ifi_cl": -0.1}
     found = judged(robustness=robustness(lambda setup, name: other.get(setup, 0) - 0.05 * (name == "fog")))
     assert verdicts(found) == dict.fromkeys(found, Verdict.FAILS) | {"jpeg_outlier": Verdict.OPEN}
+
+
+def test_clear_differences_are_counted_as_the_claim_about_most_distortions_counts_them():
+    effect = {"iwne_cl": 0.2, "ifi_cl": -0.1}
+    rows = robustness(lambda setup, name: effect.get(setup, 0) * (name != "fog"), levels=(1, 2))
+    pairs = [("iwne_cl", "iwne_fs"), ("ifi_cl", "ifi_fs")]
+    counts = count_clear(rows, [*pairs, ("iwne_cl", "unknown")])
+    assert set(counts) == set(pairs)
+    assert {found.cells for found in counts.values()} == {2 * len(IMAGENET_C)}
+    assert (counts[pairs[0]].higher, counts[pairs[0]].lower) == (2 * (len(IMAGENET_C) - 1), 0)
+    assert (counts[pairs[1]].higher, counts[pairs[1]].lower) == (0, 2 * (len(IMAGENET_C) - 1))
+    reason = judged(robustness=rows)["cl_mostly_more_robust"].judgment.reason
+    assert reason.startswith(f"{sum(found.higher for found in counts.values())} of {4 * len(IMAGENET_C)} clearly so")
+    assert f"{sum(found.lower for found in counts.values())} clearly the other way" in reason
 
 
 def test_the_demo_study_is_reviewed_whole_and_known_as_drawn():

@@ -1,13 +1,16 @@
 import asyncio
+import io
+import json
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
+import pandas as pd
 import pytest
 
 from dr_core.errors import InputError
 from dr_core.publish import pdf
-from dr_core.publish.report.document import make_report
+from dr_core.publish.report.document import TABLES_MARK, make_report, write_tables
 from dr_core.publish.report.figures import draw_figures
 from dr_core.study.folder import open_study
 from tests.conftest import ROOT
@@ -24,7 +27,7 @@ def report(demo):
 
 
 def test_the_report_needs_nothing_else_and_runs_nothing(report):
-    assert not re.search(r'(?:src|href)="(?!data:)', report)
+    assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", report)
     assert "<script" not in report
     assert "research use only, not for diagnosis" in report
 
@@ -36,6 +39,29 @@ def test_the_report_has_the_tables_numbers(demo, report):
     assert demo.info.data[0].fingerprint in report
     assert demo.read_checkpoint_info("ifi_cl").data_fingerprint in report
     assert report.count("SHA-256") == 4 + len(list((demo.path / "results").glob("*.parquet")))
+
+
+def test_a_summary_comes_first_and_every_section_is_in_the_contents(report):
+    heads = re.findall(r"<h2[^>]*>(.*?)</h2>", report)
+    assert heads[:2] == ["Summary", "Contents of the appendix"]
+    listed = re.findall(r"<li><a href='#(.*?)'>(.*?)</a></li>", report)
+    assert [title for _, title in listed] == heads[2:]
+    assert all(f"<h2 id='{anchor}'>" in report for anchor, _ in listed)
+
+
+def test_every_table_stands_alone_as_csv_and_latex(demo, report):
+    files = write_tables(demo)
+    names = {name.partition(".")[0] for name in files} - {"origin"}
+    assert {"claims", "auc", "table2", "table3", "measures", "knockout"} <= names
+    assert {f"{name}.{kind}" for name in names for kind in ("csv", "tex")} | {TABLES_MARK} == set(files)
+    assert len(names) == report.count("<table class='numbers'>") + 2  # those of the claims have a form of their own
+    measures = pd.read_csv(io.BytesIO(files["measures.csv"]))
+    assert measures["value"].tolist() == demo.read_checkpoint_results("performance")["value"].tolist()
+    latex = files["measures.tex"].decode().splitlines()
+    assert len([line for line in latex if line.endswith(r"\\")]) == len(measures) + 1
+    assert not re.search(r"(?<!\\)[%_#]", "".join(latex))
+    origin = json.loads(files[TABLES_MARK])
+    assert origin["tables"]["results/performance.parquet"] in report
 
 
 def test_paired_tests_are_corrected_together_and_data_of_one_title_are_told_apart(demo, report):

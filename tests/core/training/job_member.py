@@ -2,9 +2,7 @@
 
 import itertools
 import os
-import sys
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -90,8 +88,11 @@ def simclr_step(wrap=lambda network: network, part=slice(None)):
     return {"loss": loss.detach(), "gradient": network[1].weight.grad}
 
 
-def main():
-    out, rank = Path(sys.argv[1]), find_job().rank
+def take_part(out, place):
+    """Be the process that these variables of its launcher say."""
+    os.environ.update(place)
+    torch.set_num_threads(1)
+    rank = find_job().rank
     list(train(finetune_task(), CONFIG, RunFolder(out / f"run{rank}", {}, writes=rank == 0), CPU))
     stops, asked = RunFolder(out / "stops", {}, writes=rank == 0), itertools.count(1)
     with suppress(Stopped):
@@ -110,7 +111,3 @@ def main():
     except InputError as error:
         (out / f"error{rank}.txt").write_text(str(error))
     leave_job()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,23 +1,19 @@
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 from dr_core.devices import Job, find_job
 from dr_core.errors import InputError
+from dr_core.processes import worker_context
 from dr_core.study.run_history import read_metrics
 from dr_core.training.execution import start_fabric
 from dr_core.training.loop import train
 from dr_core.training.run_folder import RunFolder
 from tests.conftest import find_free_port
-from tests.core.training.job_member import CONFIG, CPU, finetune_task, moco_step, simclr_step
+from tests.core.training.job_member import CONFIG, CPU, finetune_task, moco_step, simclr_step, take_part
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +26,15 @@ def job(tmp_path_factory):
         "WORLD_SIZE": "2",
         "LOCAL_WORLD_SIZE": "2",
     }
-    command = [sys.executable, "-W", "ignore", "-m", "tests.core.training.job_member", str(out)]
     members = []
     for rank in ("0", "1"):
         place = {"RANK": rank, "LOCAL_RANK": rank, "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "test"}
-        environment = os.environ | shared | place | {"OMP_NUM_THREADS": "1"}
-        members.append(subprocess.Popen(command, cwd=ROOT, env=environment))
+        members.append(worker_context().Process(target=take_part, args=(out, shared | place)))
+        members[-1].start()
     try:
-        codes = [member.wait(timeout=300) for member in members]
+        for member in members:
+            member.join(300)
+        codes = [member.exitcode for member in members]
     finally:
         for member in members:
             member.kill()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dr_core.data.intake.lesion_mask import decode_mask, split_name
+from dr_core.data.intake.lesion_mask import OPTIC_DISC, decode_mask, is_mask, split_name, split_names
 from dr_core.errors import InputError
 
 
@@ -36,6 +36,28 @@ def square():
 )
 def test_the_name_tells_eye_and_lesion(name, eye, lesion):
     assert split_name(name) == (eye, lesion)
+
+
+@pytest.mark.parametrize(
+    ("names", "parts"),
+    [
+        (["IDRiD_01.jpg", "IDRiD_01_OD.tif", "IDRiD_01_EX.tif"], [None, OPTIC_DISC, "hard_exudates"]),
+        (["a.jpg", "A_od.png"], [None, OPTIC_DISC]),
+        (["12_OD.jpg", "12_OS.jpg"], [None, None]),  # right and left eye
+        (["12_OD.jpg"], [None]),
+    ],
+)
+def test_a_disc_is_a_mask_only_beside_its_photograph(names, parts):
+    assert [part for _, part in split_names(names)] == parts
+
+
+def test_two_levels_are_a_mask_and_a_photograph_is_none(square):
+    photograph = np.random.default_rng(0).integers(0, 255, (40, 60, 3)).astype(np.uint8)
+    assert is_mask("m.png", encoded(Image.fromarray(square), "PNG"))
+    assert is_mask("m.tif", encoded(Image.fromarray(square), "TIFF"))
+    assert not is_mask("p.png", encoded(Image.fromarray(photograph), "PNG"))
+    assert not is_mask("p.jpg", encoded(Image.fromarray(photograph), "JPEG"))
+    assert not is_mask("m.png", b"\x89PNG and no more")
 
 
 @pytest.mark.parametrize("on", [1, 76, 255])

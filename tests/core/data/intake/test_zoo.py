@@ -165,7 +165,7 @@ def test_all_mistakes_of_a_table_are_listed_at_once(folder):
         "row 4: the grade of 2.jpg must be a number from 0 to 4, not '7'",
         "row 5: has no image name",
         "row 6: '1' may be '1.jpg' or '1.png'",
-        "row 7: it has 4 cells, the head line 2",
+        "row 7: it has 4 cells, the header 2",
         "row 8: '../x.jpg' lies outside the root",
         "row 9: 1.jpg = copy.jpg are one photograph, with the grades 0 and 4",
         "row 10: '/etc/eye.jpg' lies outside the root",
