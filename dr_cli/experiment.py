@@ -47,7 +47,10 @@ def add_command(
         action="store_true",
         help="also measure eyes that were used for training or selection (default: refused)",
     )
-    parser.add_argument("--device", default="auto", help="where the models run (default: auto, a GPU if there is one)")
+    if not experiment.on_processor:
+        parser.add_argument(
+            "--device", default="auto", help="where the models run (default: auto, a GPU if there is one)"
+        )
     parser.add_argument("--shard", help="one part of the work, such as 2/8 (default: torchrun's rank, or all)")
     for setting in experiment.settings:
         _add_setting(parser, setting)
@@ -84,7 +87,7 @@ def _run(options: argparse.Namespace, name: str, experiment: Experiment) -> int:
     )
     inputs = Inputs(data=given.get("data"), key=given.get("key"), masks=given.get("idrid"))
     study, shard = open_study(options.study), parse_shard(options.shard)
-    device = resolve_device(options.device)
+    device = "cpu" if experiment.on_processor else resolve_device(options.device)
     allowed = {"replace": options.replace, "allow_overlap": options.allow_overlap}
     reports = experiment.run(study, inputs, config, shard=shard, device=device, **allowed)
     last: dict[str, Report] = {}

@@ -187,5 +187,6 @@ CONCEPTS = Experiment(
     config=ConceptsConfig,
     plan=_plan,
     estimate=_estimate,
+    on_processor=True,
 )
 """Linear probes and concept directions on phantoms."""

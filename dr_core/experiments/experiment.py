@@ -114,6 +114,7 @@ class Experiment:
         action: What measuring it is called in study files and remedies; empty takes the name.
         follows: Those of its tables that are computed again from its stored ones, without any eyes.
         role: Role that the eyes it is given have in the study from then on.
+        on_processor: Whether its models run on the processor, whatever other device there is.
     """
 
     name: str
@@ -127,6 +128,7 @@ class Experiment:
     action: str = ""
     follows: tuple[str, ...] = ()
     role: Role = "test"
+    on_processor: bool = False
 
     @property
     def key(self) -> str:
@@ -164,7 +166,7 @@ class Experiment:
             inputs: The eyes.
             config: An instance of `config`; None takes the defaults.
             shard: Which part of the work is done here; None does all of it.
-            device: Where the models run.
+            device: Where the models run, unless `on_processor`.
             replace: Whether a key that means other eyes in this study means these from now on.
             allow_overlap: Whether eyes may be measured that have another role in the study, knowingly.
 
@@ -176,6 +178,7 @@ class Experiment:
                 eyes have another role in the study.
         """
         self._check(inputs)
+        device = "cpu" if self.on_processor else device
         digests = inputs.digest()
         for key, digest in digests.items():
             if not replace:

@@ -198,5 +198,6 @@ FAITHFULNESS = Experiment(
     config=FaithfulnessConfig,
     plan=_plan,
     estimate=_estimate,
+    on_processor=True,
 )
 """Region perturbation curves, beside those of controls."""

@@ -276,7 +276,7 @@ def _plan(study: Study, inputs: Inputs, config: LocalizeConfig, device: str) -> 
         units=tuple(eye.name for eye in eyes),
         unit="eye",
         facts=(replace(config, draws=0), tuple(CONTROLS), inputs.digest()[SEGMENTED], [run.stamp for run in runs]),
-        measure=partial(_measure, runs, eyes, config, device),
+        measure=partial(_measure, runs, eyes, config),
         summarize=partial(_summarize, study, runs, config),
         export=partial(_export, study),
     )
@@ -287,7 +287,6 @@ def _measure(
     runs: Sequence[TrainingRun],
     eyes: Sequence[SegmentedEye],
     config: LocalizeConfig,
-    device: str,
     units: Sequence[str],
 ) -> Iterator[Report]:
     chosen = [eye for eye in eyes if eye.name in set(units)]
@@ -344,5 +343,6 @@ LOCALIZATION = Experiment(
     plan=_plan,
     estimate=_estimate,
     action="localize",
+    on_processor=True,
 )
 """Table 3, and what the answers are without the lesions."""

@@ -269,5 +269,6 @@ SANITY = Experiment(
     config=SanityConfig,
     plan=_plan,
     estimate=_estimate,
+    on_processor=True,
 )
 """Cascading randomization and class sensitivity of every method."""

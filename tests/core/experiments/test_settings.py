@@ -1,11 +1,15 @@
+import ast
 import dataclasses
+import inspect
+import textwrap
 
 import pytest
 
 from dr_core.errors import InputError
-from dr_core.experiments.experiment import Workload
+from dr_core.experiments.experiment import Inputs, Workload
 from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.experiments.settings import build_config, describe, list_settings
+from dr_core.study.folder import StudyInfo, write_study_info
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,3 +66,23 @@ def test_more_models_cost_more():
         one, four = (experiment.estimate(work(models), experiment.config()) for models in (1, 4))
         assert four.seconds > one.seconds > 0
         assert four.disk > one.disk > 0
+
+
+@pytest.mark.parametrize("key", EXPERIMENTS)
+def test_an_experiment_that_leaves_the_device_alone_says_so(key):
+    plan = ast.parse(textwrap.dedent(inspect.getsource(EXPERIMENTS[key].plan)))
+    passed_on = {node.id for node in ast.walk(plan) if isinstance(node, ast.Name)}
+    if "device" not in passed_on:
+        assert EXPERIMENTS[key].on_processor
+
+
+def test_tables_of_the_processor_are_not_said_to_be_of_another_device(tmp_path):
+    planned = []
+    experiment = dataclasses.replace(
+        EXPERIMENTS["concepts"], plan=lambda study, inputs, config, device: planned.append(device) or []
+    )
+    info = StudyInfo(title="T", summary="", protocol="-", seed=0, setups=(), data=())
+    study = write_study_info(tmp_path / "study", info)
+    assert list(experiment.run(study, Inputs(), device="cuda:0")) == []
+    assert list(dataclasses.replace(experiment, on_processor=False).run(study, Inputs(), device="cuda:0")) == []
+    assert planned == ["cpu", "cuda:0"]
