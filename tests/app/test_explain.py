@@ -20,6 +20,8 @@ from dr_core.experiments.knockout import knock_out_eye
 from dr_core.experiments.localization import LocalizeConfig, list_scores, localize_eyes
 from dr_core.models.setups import SETUPS
 from dr_ui.eyes.choice import FIRST_SAMPLE, SAMPLES
+from dr_ui.shell import request_queue
+from dr_ui.views.explain import next_case, screen
 from dr_ui.views.explain.knockouts import signed
 from tests.app.page_driver import encoded, html_of, upload
 from tests.conftest import make_study
@@ -310,6 +312,17 @@ def test_an_empty_mask_and_one_with_gray_levels_are_said(page):
     assert "The mask eye_HE.png is empty" in html_of(app)
     assert "The mask eye_EX.png has 25 gray levels" in html_of(app)
     assert "nothing to measure" in rows_of(app)["HE"][1]
+
+
+@pytest.mark.parametrize("company", [False, True])
+def test_the_next_eye_is_computed_ahead_where_nobody_waits(page, monkeypatch, company):
+    found = []
+    monkeypatch.setattr(request_queue, "has_company", lambda: company)
+    monkeypatch.setattr(next_case.controls, "controls", lambda specimen, *_: found.append(specimen.eye.name))
+    monkeypatch.setattr(screen, "_show_scores", lambda *_: None)
+    app = upload(page.run(), *((f"{n}.png", encoded(draw_phantom(3, 160, n).image)) for n in range(2)))
+    assert not app.exception
+    assert found == ([] if company else ["1.png"])
 
 
 def test_masks_alone_ask_for_the_photograph(page):
