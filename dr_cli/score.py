@@ -24,7 +24,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     parser.add_argument("--setups", nargs="+", metavar="NAME", default=(), help="only these (default: all)")
     parser.add_argument("--heatmaps", action="store_true", help="heatmaps of severe DR as .png and .npz, too")
     parser.add_argument("--rule", choices=RULES, default=default.rule, help="their attribution method (%(default)s)")
-    parser.add_argument("--batch-size", type=int, help="photographs per forward pass (default: 16; on a GPU 64)")
+    parser.add_argument("--batch-size", type=int, help="photographs per forward pass (default: 8; on a GPU 64)")
     parser.add_argument("--device", default="auto", help="where the models run (default: auto, a GPU if there is one)")
     parser.add_argument(
         "--processes", type=int, default=default.processes, help="processes that decode beside the models (default: 2)"

@@ -54,7 +54,7 @@ ENSEMBLE = "ensemble"
 """In the column of the set-ups: the mean of all that answer."""
 
 _AUTHOR = "DR Lens score"
-_CPU_BATCH, _DEVICE_BATCH = 16, 64
+_CPU_BATCH, _DEVICE_BATCH = 8, 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class ScoreConfig:
         setups: Set-ups that answer; none stands for all that have a checkpoint.
         heatmaps: Whether heatmaps are written.
         rule: Attribution method of the heatmaps, a key of `RULES`.
-        batch_size: Photographs per forward pass; None takes 16 on a processor and 64 elsewhere.
+        batch_size: Photographs per forward pass; None takes 8 on a processor and 64 elsewhere.
         device: Where the models run.
         processes: Processes that decode, beside the models.
         criterion: What the operating point was chosen for, such as `"specificity 0.9"`.

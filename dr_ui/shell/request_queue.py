@@ -49,6 +49,11 @@ class Line:
         with self._changed:
             return self._waiting.index(ticket)
 
+    def crowd(self) -> int:
+        """How many are served or wait."""
+        with self._changed:
+            return self._served + len(self._waiting)
+
     def leave(self, ticket: object) -> None:
         """Give the place back, or leave the line."""
         with self._changed:
@@ -82,6 +87,11 @@ def take_turn(line: Line = _LINE) -> Iterator[None]:
         yield
     finally:
         line.leave(ticket)
+
+
+def has_company(line: Line = _LINE) -> bool:
+    """Whether a request that has its place is not the only one: then nothing is computed ahead."""
+    return line.crowd() > 1
 
 
 def _told(before: int) -> str:

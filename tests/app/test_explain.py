@@ -20,6 +20,8 @@ from dr_core.experiments.knockout import knock_out_eye
 from dr_core.experiments.localization import LocalizeConfig, list_scores, localize_eyes
 from dr_core.models.setups import SETUPS
 from dr_ui.eyes.choice import FIRST_SAMPLE, SAMPLES
+from dr_ui.shell import request_queue
+from dr_ui.views.explain import next_case, screen
 from dr_ui.views.explain.knockouts import signed
 from tests.app.page_driver import encoded, html_of, upload
 from tests.conftest import make_study
@@ -255,7 +257,7 @@ def test_an_upload_with_masks_is_measured(page):
     app = upload(page.run(), ("my eye.png", encoded(phantom.image)), *((name, encoded(mask)) for name, mask in masks))
     assert not app.error
     rows = rows_of(app)
-    assert len(rows["MA"]) == len(rows["EX"]) == 9
+    assert len(rows["MA"]) == len(rows["EX"]) == 1 + 2 * 2
     assert "nothing to measure" in rows["HE"][1]
 
 
@@ -275,7 +277,7 @@ def test_a_mask_of_the_disc_is_taken_for_the_disc_and_nothing_is_asked(page):
 def test_what_was_drawn_counts_as_lesion_and_is_there_on_every_visit(page):
     content = encoded(draw_phantom(3, 300, 5).image)
     app = upload(page.run(), ("eye.png", content))
-    assert app.get("download_button")[-1].proto.disabled
+    assert next(one for one in app.get("download_button") if one.label == "Lesion masks (ZIP)").proto.disabled
     corners = ((0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.6))
     strokes = tuple(Stroke(lesion=lesion, erases=False, corners=corners) for lesion in ("haemorrhages", ""))
     app.session_state["drawings"] = {hashlib.sha256(content).hexdigest(): strokes}
@@ -312,6 +314,17 @@ def test_an_empty_mask_and_one_with_gray_levels_are_said(page):
     assert "nothing to measure" in rows_of(app)["HE"][1]
 
 
+@pytest.mark.parametrize("company", [False, True])
+def test_the_next_eye_is_computed_ahead_where_nobody_waits(page, monkeypatch, company):
+    found = []
+    monkeypatch.setattr(request_queue, "has_company", lambda: company)
+    monkeypatch.setattr(next_case.controls, "controls", lambda specimen, *_: found.append(specimen.eye.name))
+    monkeypatch.setattr(screen, "_show_scores", lambda *_: None)
+    app = upload(page.run(), *((f"{n}.png", encoded(draw_phantom(3, 160, n).image)) for n in range(2)))
+    assert not app.exception
+    assert found == ([] if company else ["1.png"])
+
+
 def test_masks_alone_ask_for_the_photograph(page):
     app = upload(page.run(), ("eye_HE.png", encoded(np.zeros((300, 300), np.uint8))))
     assert "add the photograph" in app.error[0].value
@@ -326,7 +339,7 @@ def test_a_file_whose_name_tells_nothing_can_be_chosen_as_mask(page):
     box = next(box for box in app.selectbox if box.label == "What does the mask bleeding.png mark?")
     app = box.set_value("haemorrhages").run()
     assert not app.error
-    assert len(rows_of(app)["HE"]) == 9
+    assert len(rows_of(app)["HE"]) == 1 + 2 * 2
 
 
 def test_two_masks_of_one_lesion_are_a_sentence(page):
@@ -350,7 +363,7 @@ def test_a_real_eye_is_offered_where_its_folder_is_named(page, monkeypatch, shar
     app = page.run()
     assert not app.error
     assert app.selectbox(key="idrid").options[0] == "IDRiD_01"
-    assert len(rows_of(app)["EX"]) == 9
+    assert len(rows_of(app)["EX"]) == 1 + 2 * 2
 
 
 def test_a_folder_without_real_eyes_is_a_sentence(page, monkeypatch, tmp_path):

@@ -51,7 +51,7 @@ def test_every_page_opens(imported, page, monkeypatch):
         assert text.count("<span>eyes, 2-4 (ICDR)</span>") == 1  # its AUC is of another reading than the others'
     if page == "1_Compare.py":
         assert "Single grades: no answer, because this model has two outputs." in text
-        assert "Lab referable tells grades 0-1 from grades 2-4." in text
+        assert "Lab referable distinguishes grades 0-1 from grades 2-4." in text
     if page == "3_Explain.py":
         assert "because this model has two outputs, grades 0-1 and grades 2-4; choose one of them" in text
         assert "attention rollout" not in app.selectbox(key="rule").options

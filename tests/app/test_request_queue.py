@@ -79,3 +79,14 @@ def test_a_page_says_how_many_are_before_it(monkeypatch, tiny_study):
     ]
     assert not app.exception
     assert not app.info  # it is gone once the page is there
+
+
+def test_who_is_alone_has_no_company():
+    line = request_queue.Line(2)
+    first = line.join()
+    assert line.wait(first, 0)
+    assert not request_queue.has_company(line)
+    second = line.join()
+    assert request_queue.has_company(line)
+    line.leave(second)
+    assert not request_queue.has_company(line)

@@ -32,8 +32,8 @@ def test_no_chart_or_table_is_drawn_without_a_way_to_take_it(name):
     assert users == HOMES[name]
 
 
-BARE = {"dr_ui/parts/calibrated.py", "dr_ui/parts/eye_report.py"}
-"""Tables of HTML that are part of a card of Compare, whose answers are taken whole, or of a file that is taken."""
+BARE = {"dr_ui/parts/calibrated.py", "dr_ui/parts/eye_report.py", "dr_ui/views/compare/side_by_side.py"}
+"""Tables of HTML that are part of cards of Compare, whose answers are taken whole, or of a file that is taken."""
 
 
 def test_no_table_of_html_is_drawn_without_a_way_to_take_it():

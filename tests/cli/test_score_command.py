@@ -170,6 +170,19 @@ def test_parts_come_together_to_the_same_bytes(scored, photographs, tiny_study, 
     assert out.read_bytes() == scored.read_bytes()
 
 
+def test_no_digit_depends_on_who_else_is_in_the_batch(tiny_study, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "_digits", lambda probability: float(probability).hex())
+    (tmp_path / "eyes").mkdir()
+    for number in range(3):
+        jpeg = encode_jpeg(draw_phantom(number, 96, number).image, 96)
+        (tmp_path / "eyes" / f"{number}.jpg").write_bytes(jpeg)
+    whole, parts = tmp_path / "whole.csv", tmp_path / "parts.csv"
+    assert main(command(tmp_path / "eyes", tiny_study, whole)) == 0
+    for number in (2, 1):
+        assert main(command(tmp_path / "eyes", tiny_study, parts, "--shard", f"{number}/2")) == 0
+    assert parts.read_bytes() == whole.read_bytes()
+
+
 def test_srun_tells_its_processes_their_part(monkeypatch):
     for name, value in {"SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "2", "SLURM_PROCID": "2"}.items():
         monkeypatch.setenv(name, value)

@@ -43,7 +43,7 @@ def test_every_file_of_the_packages_is_in_it(wheel):
 
 
 def test_the_app_and_the_demo_study_are_in_it_byte_by_byte(wheel):
-    parts = {"app.py", "home.py", ".streamlit/config.toml"} | files_below("pages", "assets")
+    parts = {"app.py", "home.py", ".streamlit/config.toml", "docs/glossary.md"} | files_below("pages", "assets")
     assert {name.removeprefix("dr_ui/_app/") for name in wheel.namelist() if "_app/" in name} == parts
     for name in parts:
         assert wheel.read(f"dr_ui/_app/{name}") == (ROOT / name).read_bytes(), name

@@ -5,12 +5,15 @@ import streamlit as st
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
 from dr_ui.eyes import case_list, chosen, masked_eye
+from dr_ui.shell import request_queue
 from dr_ui.views.explain import controls, heatmaps
 from dr_ui.views.explain.heatmaps import Question
 
 
 def ask_ahead(study: Study, question: Question) -> None:
     """Find the heatmaps and controls of the next eye, once this one stands there; another request interrupts it.
+
+    On a server with other requests nothing is found ahead, since it would make them wait.
 
     Args:
         study: The study.
@@ -24,6 +27,8 @@ def ask_ahead(study: Study, question: Question) -> None:
             specimen = masked_eye.specimen_of(eye)
             for find in (heatmaps.ask, controls.controls):
                 interruption.empty()  # where Streamlit turns to a newer request
+                if request_queue.has_company():
+                    return
                 find(specimen, study, question)
         except InputError:
             return  # said once the eye is looked at

@@ -215,5 +215,5 @@ def test_real_eyes_are_seen_alike_at_full_and_reduced_size(full_size_eyes):
         for crop in ("field_of_view", "squash"):
             way = Preprocessing(size=224, crop=crop)
             plain = way.to_model_view(read_fundus(path)).astype(int)
-            fast, _ = prepare._view(path.parent, way, path.name)
+            fast, _ = prepare.prepare_view(path.parent, way, path.name)
             assert np.abs(fast.transpose(1, 2, 0) - plain).mean() < 1.0

@@ -57,7 +57,7 @@ def test_a_study_that_nobody_touched_is_sound(study, capsys):
     weights = {digest_of(study.checkpoint_path(setup)) for setup in study.setups}
     assert weights < set(tables["performance"].parents)
     assert main(["verify", str(study.path)]) == 0
-    assert "0 are not sound" in capsys.readouterr().out
+    assert "0 have a problem" in capsys.readouterr().out
 
 
 def test_tables_that_experiments_bring_along_are_no_strangers_to_the_command(study):
