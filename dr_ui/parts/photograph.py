@@ -68,7 +68,7 @@ def _scene(study: Study, eye: Eye, look: Look, view: str) -> Scene:
 
 
 def box_html(study: Study, eye: Eye, facts: CaseFacts, name: str, instead: str = "") -> str:
-    """The picture of an eye of the case list, called `name`, in its dark box; `instead`, HTML, where it cannot be had."""
+    """The picture of a listed eye, called `name`, in its dark box; `instead`, HTML, where it cannot be had."""
     try:
         taken = b"" if facts.error else cache.look(eye, study).taken
     except InputError:

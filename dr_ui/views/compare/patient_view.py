@@ -67,7 +67,8 @@ def _why_silent(facts: CaseFacts) -> str:
 def _figure_html(study: Study, eye: Eye, name: str, facts: CaseFacts) -> str:
     """One photograph; those of a patient stand as one faces the patient: the right eye on the left."""
     unjudged = " · cannot be judged" if _why_silent(facts) else ""
-    return f"<figure>{photograph.box_html(study, eye, facts, name)}<figcaption>{escape(name)}{unjudged}</figcaption></figure>"
+    picture = photograph.box_html(study, eye, facts, name)
+    return f"<figure>{picture}<figcaption>{escape(name)}{unjudged}</figcaption></figure>"
 
 
 def _table(
