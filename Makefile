@@ -25,7 +25,8 @@ types: .venv/dev.stamp  ## check types
 	$(BIN)/mypy
 
 bench: .venv/dev.stamp  ## run every benchmark; each ends with JSON lines
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@failed=; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || failed="$$failed $$script"; done; \
+		test -z "$$failed" || { echo "failed, or beyond a limit:$$failed"; exit 1; }
 
 fuzz: .venv/dev.stamp  ## feed every decoder with 100,000 damaged files
 	$(BIN)/python tests/fuzz/decoders.py

@@ -132,7 +132,7 @@ def upload_to_heatmaps(page: Page, address: str, files: list[File]) -> float:
         if len(files) > 1:
             expect(said).not_to_have_text(before, use_inner_text=True)
         else:
-            expect(page.get_by_text("is not known").first).to_be_visible()
+            expect(page.get_by_text("are not known").first).to_be_visible()
 
     return timed(lambda: give(page, files), seen)
 

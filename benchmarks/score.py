@@ -35,7 +35,7 @@ from dr_core.score.run import finish_scoring, run_scoring
 from dr_core.study.folder import Study, StudyInfo, write_study_info
 from dr_core.study.shards import Shard
 
-PHOTOGRAPHS, PEER_PHOTOGRAPHS, BATCH = 64, 8, 16
+PHOTOGRAPHS, PEER_PHOTOGRAPHS, BATCH = 64, 8, ScoreConfig().batch
 
 Box = tuple[int, int, int, int]
 
@@ -102,7 +102,8 @@ def measure_work(
 
     def ours() -> int:
         viewed = [view_photograph(photograph, [Preprocessing(size=224)]) for photograph in found]
-        predict_shared(folded, np.stack([view.views[0] for view in viewed if isinstance(view, PhotographView)]))
+        views = np.stack([view.views[0] for view in viewed if isinstance(view, PhotographView)])
+        predict_shared(folded, views, batch_size=BATCH)
         return len(found)
 
     sides = {

@@ -47,7 +47,9 @@ def add_command(
         action="store_true",
         help="also measure eyes that were used for training or selection (default: refused)",
     )
-    if not experiment.on_processor:
+    if experiment.on_processor:
+        parser.set_defaults(device="cpu")
+    else:
         parser.add_argument(
             "--device", default="auto", help="where the models run (default: auto, a GPU if there is one)"
         )
@@ -87,7 +89,7 @@ def _run(options: argparse.Namespace, name: str, experiment: Experiment) -> int:
     )
     inputs = Inputs(data=given.get("data"), key=given.get("key"), masks=given.get("idrid"))
     study, shard = open_study(options.study), parse_shard(options.shard)
-    device = "cpu" if experiment.on_processor else resolve_device(options.device)
+    device = resolve_device(options.device)
     allowed = {"replace": options.replace, "allow_overlap": options.allow_overlap}
     reports = experiment.run(study, inputs, config, shard=shard, device=device, **allowed)
     last: dict[str, Report] = {}

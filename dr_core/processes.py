@@ -15,17 +15,24 @@ import cv2
 
 from dr_core.errors import InputError
 
+_preloaded: dict[str, None] = {}
+"""Modules that callers have named so far: the server that forks workers is one for all of them."""
+
 
 def worker_context(*modules: str) -> ForkServerContext | SpawnContext:
-    """How workers are started: by a server that has imported `modules` once and forks; by spawning where there is none.
+    """How workers are started: by a server that has imported modules once and forks; by spawning where there is none.
 
-    Importing them anew takes seconds a worker. The server starts with the first worker; later modules come too late for
-    it, and are imported by each worker.
+    Importing them anew takes seconds a worker. The server starts with the first worker and imports what all callers
+    have named until then; later modules come too late for it, and are imported by each worker.
+
+    Args:
+        modules: What the workers need.
     """
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     context = get_context("forkserver")
-    context.set_forkserver_preload(list(modules))
+    _preloaded.update(dict.fromkeys(modules))
+    context.set_forkserver_preload(list(_preloaded))
     return context
 
 

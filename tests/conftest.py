@@ -2,7 +2,6 @@
 
 import functools
 import gc
-import multiprocessing.forkserver
 import os
 import random
 import shutil
@@ -23,6 +22,7 @@ from dr_core.experiments.answers import predict_table, summarize
 from dr_core.models.architectures import build_backbone
 from dr_core.models.checkpoint import CheckpointInfo, load_model, save_model
 from dr_core.models.setups import SETUPS
+from dr_core.processes import worker_context
 from dr_core.study.folder import DataSet, StudyInfo, open_study, write_study_info
 
 ROOT = Path(__file__).parents[1]
@@ -42,13 +42,7 @@ _FORKED = (
 """What workers, cells of a study and stopped commands import: seconds, each time anew."""
 
 
-def _preload(modules, preload=multiprocessing.forkserver.set_forkserver_preload):
-    """One server forks them all in a process of tests, and takes no module that is named after its start."""
-    apps = getattr(sys.modules.get("tests.servers"), "MODULES", ())
-    preload([*dict.fromkeys([*modules, *_FORKED, *apps])])
-
-
-multiprocessing.forkserver.set_forkserver_preload = _preload
+worker_context(*_FORKED)
 
 
 _LONGEST = (
@@ -70,6 +64,7 @@ _LONGEST = (
 
 def pytest_collection_modifyitems(items):
     """The longest files first, so that of several processes none is left with one at the end."""
+    assert all((ROOT / name).is_file() for name in _LONGEST)
     places = {ROOT / name: place for place, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
 

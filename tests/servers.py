@@ -28,6 +28,8 @@ MODULES = (
 )
 """What the server that forks imports once."""
 
+worker_context(*MODULES)
+
 
 class ForkedServer:
     """A server; has what the tests use of `subprocess.Popen`.

@@ -172,6 +172,10 @@ class _Plan:
         needs = (*self._needs(self.train, self.validation), *needs)
         return Cell(name=f"finetune-{setup.name}-f{percent}-s{seed}", kind="finetune", request=request, needs=needs)
 
+    def _device_of(self, measurement: str) -> str:
+        """Empty of an experiment that has no choice."""
+        return "" if find_experiment(measurement).on_processor else self.config.device
+
     def _measure(self, kind: Measurement, key: str, needs: tuple[str, ...], options: Options) -> Cell:
         data = self.test[key]
         request = MeasureRequest(
@@ -179,7 +183,7 @@ class _Plan:
             study=self.out,
             data=data,
             key=key,
-            device=self.config.device,
+            device=self._device_of(kind),
             options=options,
             allow_overlap=self.config.data.allow_overlap,
         )
@@ -217,7 +221,7 @@ class _Plan:
                 yield from self._measure_masks(name)
             elif not find_experiment(name).needs:  # it draws its own eyes
                 request = MeasureRequest(
-                    measurement=name, study=self.out, data=self.out, device=self.config.device, options=options
+                    measurement=name, study=self.out, data=self.out, device=self._device_of(name), options=options
                 )
                 yield Cell(name=name, kind=name, request=request, needs=self._checkpoints())
             else:
@@ -230,7 +234,7 @@ class _Plan:
             measurement=name,
             study=self.out,
             data=self.idrid,
-            device=self.config.device,
+            device=self._device_of(name),
             options=self.config.options_of(name),
         )
         yield Cell(name=name, kind=name, request=request, needs=(*self._needs(self.idrid), *self._checkpoints()))

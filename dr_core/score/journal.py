@@ -35,9 +35,9 @@ class Journals:
     names: set[str]
     places: dict[str, RowsPosition]
 
-    def have_answers(self, photographs: Sequence[Photograph]) -> bool:
-        """Whether all these have been read and asked about."""
-        return all(one.name in self.places and self.places[one.name].readable for one in photographs)
+    def has_answers(self, photograph: Photograph) -> bool:
+        """Whether it has been read and asked about."""
+        return photograph.name in self.places and self.places[photograph.name].readable
 
 
 def read_journals(parts: Path, photographs: Sequence[Photograph]) -> Journals:

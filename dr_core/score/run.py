@@ -80,13 +80,12 @@ def run_scoring(scoring: Scoring, shard: Shard) -> Iterator[ScoreReport]:
         cut_half_line(journal)
         journals = read_journals(scoring.parts, scoring.photographs)
         mine = shard.take(scoring.photographs)
-        batches = [mine[start : start + scoring.config.batch] for start in range(0, len(mine), scoring.config.batch)]
-        missing = [batch for batch in batches if not journals.have_answers(batch)]
-        done, unreadable = len(mine) - sum(map(len, missing)), 0
+        missing = [photograph for photograph in mine if not journals.has_answers(photograph)]
+        size, done, unreadable = scoring.config.batch, len(mine) - len(missing), 0
         if not missing:
             return
         with journal.open("ab") as log:
-            for batch, rows in _ask(scoring, missing):
+            for batch, rows in _ask(scoring, [missing[start : start + size] for start in range(0, len(missing), size)]):
                 lines = [journal_line(photograph, found) for photograph, found in zip(batch, rows, strict=True)]
                 log.write(b"".join(lines))
                 log.flush()

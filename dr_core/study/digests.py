@@ -3,9 +3,13 @@
 import hashlib
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dr_core.data.store import HEADER, INDEX, fingerprint_store
 from dr_core.files import digest_file
+
+if TYPE_CHECKING:
+    from dr_core.study.folder import Study
 
 DIGITS = 16
 """Hexadecimal digits of a digest, of SHA-256's 64."""
@@ -26,6 +30,11 @@ def stamp_of(path: Path) -> Stamp:
 def digest_of(path: Path) -> str:
     """SHA-256 of a file's content, 16 hexadecimal digits; read once while its stamp stays."""
     return _digest(path, stamp_of(path))
+
+
+def digest_checkpoints(study: "Study") -> dict[str, str]:
+    """Set-up -> digest of its checkpoint, as `digest_of`, for those that have one."""
+    return {setup: digest_of(study.checkpoint_path(setup)) for setup in study.setups if study.has_checkpoint(setup)}
 
 
 @lru_cache(maxsize=1024)

@@ -75,6 +75,11 @@ class Eye:
     absent: str = ""
 
     @property
+    def source(self) -> str:
+        """Key of the study's data set, or name of the table, that it is of; empty for uploads and samples."""
+        return self.recorded.source if self.recorded is not None else self.link.partition("/")[0]
+
+    @property
     def picture(self) -> EyePicture | None:
         """The picture of an eye that the study was measured on, opened when it is looked at; None of others.
 

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 import streamlit as st
 
-from dr_core.data.fundus import encode_jpeg
+from dr_core.data.fundus import decode_jpeg, encode_jpeg
 from dr_core.data.fundus.checks import LEVELS
 from dr_core.errors import InputError
 from dr_core.study.folder import Study
@@ -97,5 +96,4 @@ def _find(eye: Eye, study: Study) -> CaseFacts:
 
 
 def _shrink(jpeg: bytes) -> bytes:
-    picture = cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    return encode_jpeg(picture.astype(np.uint8), _THUMBNAIL_SIDE)
+    return encode_jpeg(decode_jpeg(jpeg), _THUMBNAIL_SIDE)

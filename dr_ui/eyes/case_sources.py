@@ -5,7 +5,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dr_core.errors import InputError
 from dr_core.experiments.recorded import RecordedEye, list_recorded
-from dr_core.study.digests import digest_of
+from dr_core.study.digests import digest_checkpoints
 from dr_core.study.eyes import can_open
 from dr_core.study.folder import Study
 from dr_ui.eyes import case_list, file_reader
@@ -96,8 +96,7 @@ def _read_scores(file: UploadedFile) -> list[str]:
     from dr_core.score.results import read_score_table  # takes a second that no start of the app has
 
     study = studies.open_chosen()
-    known = {setup: digest_of(study.checkpoint_path(setup)) for setup in study.setups if study.has_checkpoint(setup)}
-    table = read_score_table(file.getvalue(), file.name, known, MOST_LISTED)
+    table = read_score_table(file.getvalue(), file.name, digest_checkpoints(study), MOST_LISTED)
     case_list.add_listed(
         study,
         [

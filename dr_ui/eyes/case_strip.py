@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from dr_core.analysis.agreement import find_agreement
 from dr_core.study.folder import Study
 from dr_ui.eyes import case_facts, case_list, case_sources, chosen, file_reader, session_form, truth
 from dr_ui.eyes.cache import Eye
@@ -112,7 +111,7 @@ def _describe(eye: Eye, facts: CaseFacts | None, point: OperatingPoint) -> Case:
     answered = point.answered(facts.answers) if facts is not None else {}
     if facts is None or not answered:
         return Case(eye, facts)
-    agreement = find_agreement(answered, point.reading.positive_from, point.thresholds(answered))
+    agreement = point.agree(answered)
     highest = max(float(point.score(softmax)) for softmax in answered.values())
     return Case(eye, facts, len(agreement.referable), len(answered), highest, agreement.spread)
 

@@ -80,7 +80,6 @@ def query_of(eye: Eye) -> dict[str, str] | None:
 
 def _show_listed_eye(study: Study, eye: Eye) -> None:
     """Name the eye that is looked at where it was not uploaded, with the way back to the samples."""
-    source = eye.recorded.source if eye.recorded is not None else eye.link.partition("/")[0]
     title, back = st.columns([3.2, 1.3], vertical_alignment="center")
     back.button(
         "Samples",
@@ -92,7 +91,7 @@ def _show_listed_eye(study: Study, eye: Eye) -> None:
     title.html(
         f'<p class="lens-small"><b>{escape(eye.name)}</b><br>'
         f"{'one of the eyes on which the study was measured: ' if eye.link else ''}"
-        f"{escape(result_tables.data_title(study, source))}</p>"
+        f"{escape(result_tables.data_title(study, eye.source))}</p>"
     )
 
 

@@ -1,6 +1,7 @@
 """Saving a session and loading it again: the case list, the eye that is looked at, known grades and shared choices."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import streamlit as st
@@ -8,7 +9,7 @@ from streamlit import config
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dr_core.errors import InputError
-from dr_core.study.digests import digest_of
+from dr_core.study.digests import digest_checkpoints
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, case_list, case_sources, chosen, file_reader, truth, uploads
 from dr_ui.eyes.case_list import ListedEye
@@ -83,12 +84,11 @@ def _list(names: list[str]) -> str:
 
 
 def _identify(study: Study) -> StudyIdentity:
-    present = [setup for setup in study.setups if study.has_checkpoint(setup)]
     return StudyIdentity(
         name=study.name,
         title=study.info.title,
         created=study.info.created,
-        checkpoints={setup: digest_of(study.checkpoint_path(setup)) for setup in present},
+        checkpoints=digest_checkpoints(study),
     )
 
 
@@ -128,9 +128,7 @@ def _key(study: Study, eye: SessionEye) -> str:
 
 def _with_photographs(session: SavedSession, files: list[UploadedFile]) -> SavedSession:
     digests = [eye.digest for eye in session.eyes if eye.origin == UPLOAD]
-    return SavedSession(
-        **{**vars(session), "photographs": dict(zip(digests, (file.getvalue() for file in files), strict=True))}
-    )
+    return replace(session, photographs=dict(zip(digests, (file.getvalue() for file in files), strict=True)))
 
 
 def _load(file: UploadedFile) -> list[str]:

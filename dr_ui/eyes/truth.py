@@ -93,17 +93,12 @@ def patient_eyes(eyes: Sequence[Eye], eye: Eye) -> list[tuple[Eye, PatientEye]]:
     """
     given = _read_if_right(eyes)
     # the user's patient 7 is not a study's, and one photograph may be there under two names
-    mine = [one for one in eyes if _source(one) == _source(eye)]
+    mine = [one for one in eyes if one.source == eye.source]
     stated = (given.patients, given.sides) if given and eye.file is not None else (None, None)
     owners = [find_patient_eye(one.name, *stated) for one in mine]
     at = next((number for number, one in enumerate(mine) if (one.key, one.name) == (eye.key, eye.name)), None)
     fellows = [] if at is None else find_fellows(at, owners)
     return [(mine[number], owner) for number in fellows if (owner := owners[number]) is not None]
-
-
-def _source(eye: Eye) -> str:
-    """Where an eye comes from: the key of the study's data set, the name of a table, or empty for uploads."""
-    return eye.recorded.source if eye.recorded is not None else eye.link.partition("/")[0]
 
 
 def _read_if_right(eyes: Sequence[Eye]) -> GivenGrades | None:

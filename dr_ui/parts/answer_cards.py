@@ -10,6 +10,7 @@ from dr_core.analysis.agreement import Agreement
 from dr_core.data.grades import GRADES, TWO_OUTPUTS, Reading, referable_readings, tells_grades
 from dr_core.models.setups import Setup
 from dr_core.publish.palette import GRADE_RAMP
+from dr_ui.parts import ensemble
 from dr_ui.parts.operating_point import OperatingPoint, referable_grades
 from dr_ui.parts.style import setup_class
 
@@ -83,6 +84,17 @@ def _reading(setup: str, softmax: np.ndarray, reading: Reading, point: Operating
         f'<div class="lens-meter" aria-hidden="true" title="threshold {threshold:.2f}">'
         f'<i style="width:{100 * score:.1f}%"></i>'
         f'<span style="left:{100 * min(threshold, 1.0):.1f}%"></span></div>'
+    )
+
+
+def answers_html(
+    answers: Mapping[str, np.ndarray], point: OperatingPoint, setups: Mapping[str, Setup], *, grayed: bool
+) -> str:
+    """The cards, whether the models agree, and their mean unless the answers stand in gray; as `cards_html`."""
+    return (
+        cards_html(answers, point, setups, grayed=grayed)
+        + agreement_html(point.agree(answers), point, setups, grayed=grayed)
+        + ("" if grayed else ensemble.mean_html(answers, point))
     )
 
 

@@ -8,11 +8,10 @@ from html import escape
 import cv2
 import numpy as np
 
-from dr_core.analysis.agreement import find_agreement
 from dr_core.analysis.attribution import RULES
 from dr_core.analysis.explanation import describe_explanation
 from dr_core.corruption import CORRUPTIONS, IMAGENET_C
-from dr_core.data.fundus import encode_jpeg
+from dr_core.data.fundus import decode_jpeg, encode_jpeg
 from dr_core.data.grades import (
     GRADES,
     TWO_OUTPUTS,
@@ -58,7 +57,7 @@ def write_eye_report(study: Study, specimen: Specimen, point: OperatingPoint) ->
     no_answer.require_answers(study, answers)
     question, lesions = inputs.current_question(study)
     found = heatmaps.ask(specimen, study, question)
-    agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
+    agreement = point.agree(answers)
     yes, all_of = len(agreement.referable), len(point.answered(answers))
     body = (
         f"<h1>{escape(eye.name)}</h1>"
@@ -125,9 +124,9 @@ def _reading(setup: str, softmax: np.ndarray, reading: Reading, point: Operating
 
 def _maps(study: Study, specimen: Specimen, question: Question, found: heatmaps.Answers) -> str:
     prepared = heatmaps.prepare(specimen, study, question.protocol)
-    end = overlay.shared_scale_end(found.shown.values())
+    end, photograph = overlay.shared_scale_end(found.shown.values()), decode_jpeg(prepared.photograph)
     figures = "".join(
-        f"<figure>{_map(found, setup, prepared, prepared.places[preprocessing], end)}"
+        f"<figure>{_map(found, setup, photograph, prepared.outlines, prepared.places[preprocessing], end)}"
         f"<figcaption>{_label(study.setups[setup])}</figcaption></figure>"
         for setup, preprocessing in heatmaps.ways_of(study, question.protocol).items()
     )
@@ -136,18 +135,24 @@ def _maps(study: Study, specimen: Specimen, question: Question, found: heatmaps.
     return f"<div class='maps'>{figures}</div><p>{overlay.scale_bar_html(signed=signed)} {key}</p>"
 
 
-def _map(found: heatmaps.Answers, setup: str, prepared: heatmaps.Prepared, extent: Rectangle, end: float) -> str:
+def _map(
+    found: heatmaps.Answers,
+    setup: str,
+    photograph: np.ndarray,
+    outlines: Sequence[Outline],
+    extent: Rectangle,
+    end: float,
+) -> str:
     if setup in found.reasons:
         return f"<p class='blank'>{escape(found.reasons[setup])}</p>"
     size = (_HEATMAP_SIDE, _HEATMAP_SIDE)
     heatmap = cv2.resize(found.shown[setup], size, interpolation=cv2.INTER_LINEAR)
-    drawn = overlay.render_overlay(_cut_photograph(prepared.photograph, extent), heatmap, end)
-    return f"<div>{_picture(encode_jpeg(drawn, _HEATMAP_SIDE), 'heatmap')}{_outlines(prepared.outlines, extent)}</div>"
+    drawn = overlay.render_overlay(_cut_photograph(photograph, extent), heatmap, end)
+    return f"<div>{_picture(encode_jpeg(drawn, _HEATMAP_SIDE), 'heatmap')}{_outlines(outlines, extent)}</div>"
 
 
-def _cut_photograph(photograph: bytes, extent: Rectangle) -> np.ndarray:
-    """The part of the photograph under a heatmap, uint8 (S, S, 3); black beside it."""
-    picture = cv2.cvtColor(cv2.imdecode(np.frombuffer(photograph, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+def _cut_photograph(picture: np.ndarray, extent: Rectangle) -> np.ndarray:
+    """The part of a photograph, uint8 (H, W, 3), under a heatmap, uint8 (S, S, 3); black beside it."""
     left, top, width, height = (picture.shape[1] * value for value in extent)
     steps = width / _HEATMAP_SIDE, height / _HEATMAP_SIDE
     back = np.array([[steps[0], 0, left + 0.5 * (steps[0] - 1)], [0, steps[1], top + 0.5 * (steps[1] - 1)]])

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from dr_core.analysis.agreement import Agreement, find_agreement
 from dr_core.analysis.operating_points import CRITERIA
 from dr_core.data.grades import GRADES, PAPER_READING, READINGS, Reading, referable_readings
 from dr_core.study.folder import Study
@@ -71,9 +72,10 @@ class OperatingPoint:
         """The answers, set-up -> softmax (..., 5), of the models that answer this reading."""
         return {setup: softmax for setup, softmax in answers.items() if not np.isnan(self.score(softmax)).any()}
 
-    def thresholds(self, setups: Mapping[str, object]) -> dict[str, float]:
-        """Threshold of each set-up of a mapping."""
-        return {setup: self.threshold_of(setup) for setup in setups}
+    def agree(self, answers: Mapping[str, np.ndarray]) -> Agreement:
+        """Which of the models call an eye referable, from set-up -> softmax, float (5,)."""
+        thresholds = {setup: self.threshold_of(setup) for setup in answers}
+        return find_agreement(answers, self.reading.positive_from, thresholds)
 
 
 def default_operating_point() -> OperatingPoint:
@@ -108,19 +110,16 @@ def choose_point(study: Study, point_column: DeltaGenerator, reading_column: Del
 
 def _choose_threshold(study: Study, reading: Reading) -> OperatingPoint:
     stored = _stored_points(study, reading)
-    known = list(stored)
-    calibrated = next((name for name in known if _is_calibrated(study, name)), OWN)
-    default = OWN if "threshold" in st.query_params else calibrated
     box = st.popover("Operating point", width="stretch", help="Probability from which an eye counts as referable.")
     with box:
-        name = st.selectbox(
+        name = _select_point(
+            study,
+            stored,
             "Chosen for",
-            [OWN, *known],
-            index=[OWN, *known].index(default),
-            format_func=lambda key: _label(study, key),
-            **kept_input(POINT),
-            help="Each model's threshold was chosen for a stated sensitivity or specificity on stated eyes; other eyes "
-            "give other values. A threshold of 0.50 was not chosen on any eyes.",
+            _label(study, OWN),
+            "threshold",
+            "Each model's threshold was chosen for a stated sensitivity or specificity on stated eyes; other eyes give "
+            "other values. A threshold of 0.50 was not chosen on any eyes.",
         )
         threshold = st.slider(
             "Referable from",
@@ -161,20 +160,32 @@ def choose_stored(
         Name of the point, and set-up -> threshold; both empty for the page's own.
     """
     stored = {key: found for key, found in _stored_points(study, reading).items() if set(setups) <= set(found)}
-    options = [OWN, *stored]
-    if st.session_state.get(POINT, OWN) not in options:
+    if st.session_state.get(POINT, OWN) not in (OWN, *stored):
         del st.session_state[POINT]  # chosen where another reading or other models were shown
-    calibrated = next((key for key in stored if _is_calibrated(study, key)), OWN)
-    key = st.selectbox(
+    key = _select_point(
+        study,
+        stored,
         "Operating point",
+        own,
+        slider,
+        "Probability from which an eye counts as positive. A named point has a threshold for each model, chosen for a "
+        "stated sensitivity or specificity on stated eyes; what it reaches on these eyes is measured here.",
+    )
+    return (_label(study, key), stored[key]) if key in stored else ("", {})
+
+
+def _select_point(study: Study, stored: Collection[str], label: str, own: str, slider: str, text: str) -> str:
+    """The choice among stored points and the page's own, by key; it opens with one of calibration eyes, if any."""
+    options = [OWN, *stored]
+    calibrated = next((key for key in stored if _is_calibrated(study, key)), OWN)
+    return st.selectbox(
+        label,
         options,
         index=options.index(OWN if slider in st.query_params else calibrated),
         format_func=lambda key: own if key == OWN else _label(study, key),
         **kept_input(POINT),
-        help="Probability from which an eye counts as positive. A named point has a threshold for each model, chosen "
-        "for a stated sensitivity or specificity on stated eyes; what it reaches on these eyes is measured here.",
+        help=text,
     )
-    return (_label(study, key), stored[key]) if key in stored else ("", {})
 
 
 def point_names(study: Study) -> list[str]:

@@ -1,5 +1,6 @@
 """The eye on the screen: as taken, as the models see it, and whether the picture can be trusted."""
 
+import base64
 from html import escape
 
 import streamlit as st
@@ -7,9 +8,12 @@ import streamlit as st
 from dr_core.data.fundus.checks import BLURRED, DARK, FIELD_MISSING, OVEREXPOSED
 from dr_core.data.fundus.quality import Quality
 from dr_core.data.grades import GRADES
+from dr_core.errors import InputError
 from dr_core.experiments.judgement import Judgement
 from dr_core.study.folder import Study
+from dr_ui.eyes import cache
 from dr_ui.eyes.cache import Eye, Look
+from dr_ui.eyes.case_facts import CaseFacts
 from dr_ui.parts import take_figure, viewer
 from dr_ui.parts.viewer import Scene
 from dr_ui.shell.navigation import kept_input
@@ -61,6 +65,17 @@ def _scene(study: Study, eye: Eye, look: Look, view: str) -> Scene:
         file=eye.name.rsplit(".", 1)[0],
         height=_HEIGHT,
     )
+
+
+def box_html(study: Study, eye: Eye, facts: CaseFacts, name: str, instead: str = "") -> str:
+    """The picture of a listed eye, called `name`, in its dark box; `instead`, HTML, where it cannot be had."""
+    try:
+        taken = b"" if facts.error else cache.look(eye, study).taken
+    except InputError:
+        taken = b""  # known from a table alone
+    source = base64.b64encode(taken).decode()
+    image = f'<img src="data:image/jpeg;base64,{source}" alt="{escape(name)}">' if taken else instead
+    return f'<div class="lens-photo">{image}</div>'
 
 
 def quality_html(look: Look, judgement: Judgement, note: str) -> str:

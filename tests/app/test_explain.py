@@ -396,10 +396,10 @@ def test_a_grade_that_a_model_lacks_is_a_sentence(monkeypatch, tmp_path, study):
     assert not app.error
     assert "because this model has 3 outputs, the grades 0 to 2" in html_of(app)
     _, own, *_ = re.findall(r"<td.*?</td>", html_of(app).split('<table class="lens-scores">')[1])
-    assert "no answer" not in own  # the other three keep theirs
+    assert "no answer" not in own  # the other keeps its own
     assert html_of(app).count('title="no answer from this model"') >= 2
     app = app.selectbox(key="target").set_value(2).run()
-    assert "has no output" not in html_of(app)
+    assert "because this model has 3 outputs" not in html_of(app)
 
 
 def test_without_models_the_command_is_named(monkeypatch, tmp_path, study):

@@ -101,6 +101,7 @@ def open_tab(browser, **options):
 def emptied(tab):
     """What a test did in a tab is undone at the end of the block; the scripts of the app stay compiled."""
     tab.set_viewport_size(WINDOW)
+    tab.emulate_media(color_scheme="light")
     yield tab
     for other in tab.context.pages:
         if other != tab:

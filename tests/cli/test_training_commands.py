@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -211,7 +212,7 @@ def test_a_killed_finetuning_resumes_to_the_same_weights(eyes, tmp_path, capsys)
     options = ["--epochs", "4", "--accumulate", "2", "--sampling", "balanced"]
     arguments = ["finetune", "--setup", "iwne_fs", "--data", str(eyes), "--study", str(tmp_path / "killed")]
     state = tmp_path / "killed" / "runs" / "iwne_fs-f100-s0" / "last.ckpt"
-    process = Forked([*arguments, *QUICK, *SHORT, *options], tmp_path)
+    process = Forked([*arguments, *QUICK, *SHORT, *options], tmp_path, partial(torch.set_num_threads, 1))
     wait_for(lambda: state.is_file() or process.has_ended())
     assert not process.has_ended(), "the training ended by itself"
     process.kill()

@@ -140,17 +140,19 @@ def test_robustness(store, device):
 
 def test_spectrum(eyes, device):
     torch.manual_seed(0)
-    network = nn.Sequential(
-        nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 16, 1)
-    )  # XLA's eigenvalues of more take minutes
+    small = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 16, 1))
+    network = small if device.type == "xla" else build()  # XLA's eigenvalues of more take minutes
     inputs, of_solver = LOCAL.standardize(eyes.float() / 255), 1e-4 if device.type == "xla" else 1e-5
-    here, alone = activation_eigenvalues(network, [inputs]), image_eigenvalues(network, [inputs], "0")
+    here = activation_eigenvalues(network, [inputs])
+    first = next(iter(here))
+    alone = image_eigenvalues(network, [inputs], first)
     network.to(device)
     there = activation_eigenvalues(network, [inputs.to(device)])
-    assert list(there) == list(here) == ["0", "2"]
+    assert list(there) == list(here)
+    assert len(here) > 1
     for layer, values in here.items():
         assert_close(values, there[layer], of_solver)
-    assert_close(alone, image_eigenvalues(network, [inputs.to(device)], "0"), of_solver)
+    assert_close(alone, image_eigenvalues(network, [inputs.to(device)], first), of_solver)
 
 
 KNOW_BATCH_NORM = ("alpha1_beta0", "contrastive", "attn_lrp", "attn_lrp_gamma")

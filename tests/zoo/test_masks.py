@@ -70,7 +70,7 @@ def write_idrid(root, eyes):
 
 
 def localize(study, root):
-    command = ["localize", "--study", study, "--idrid", root, "--draws", 2, "--controls", 1, "--device", "cpu"]
+    command = ["localize", "--study", study, "--idrid", root, "--draws", 2, "--controls", 1]
     return main([str(word) for word in command])
 
 

@@ -6,6 +6,11 @@ import numpy as np
 from dr_core.data.fundus.field_of_view import FieldOfView
 
 
+def decode_jpeg(content: bytes) -> np.ndarray:
+    """Pixels of a JPEG that `encode_jpeg` wrote, uint8 (H, W, 3) RGB."""
+    return np.asarray(cv2.cvtColor(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
+
+
 def encode_jpeg(image: np.ndarray, longest_side: int, quality: int = 88) -> bytes:
     """Write a photograph as JPEG for a screen.
 

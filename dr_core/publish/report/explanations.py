@@ -12,7 +12,7 @@ from dr_core.experiments.faithfulness import BEYOND
 from dr_core.experiments.registry import EXPERIMENTS
 from dr_core.experiments.sanity import arrange_sanity, describe_sanity
 from dr_core.experiments.similarity import arrange_pairs
-from dr_core.publish.report.tables import Section, label_setups, take_columns, write_intervals
+from dr_core.publish.report.tables import Section, label_rows, label_setups, take_columns
 from dr_core.study.folder import Study
 
 
@@ -30,7 +30,7 @@ def _faithfulness(study: Study) -> Section | None:
     rows = _faithfulness_rows(study)
     if rows.empty:
         return None
-    rows = rows.assign(setup=label_setups(study, rows["setup"]), interval=write_intervals(rows, 3))
+    rows = label_rows(study, rows)
     names = {"setup": "set-up", "method": "order", "value": "area", "interval": "95 % interval", "n": "eyes"}
     caption = (
         "<p>Region perturbation with ROAD filling: mean area between the curves, -1 to 1; above its strongest control, "
@@ -59,7 +59,7 @@ def _concepts(study: Study) -> Section | None:
     rows = _concept_rows(study)
     if rows.empty:
         return None
-    rows = rows.assign(setup=label_setups(study, rows["setup"]), interval=write_intervals(rows, 2))
+    rows = label_rows(study, rows, 2)
     names = {"lesion": "lesion", "setup": "set-up", "block": "known best in", "auc": "AUC", "untrained": "untrained"}
     names |= {"effect": "effect (points)", "interval": "shuffled directions", "n": "phantoms"}
     caption = (

@@ -3,7 +3,7 @@
 from dr_core.analysis.controls import CONTROLS
 from dr_core.publish.paper.review import compare_table2, compare_table3
 from dr_core.publish.report.figures import describe_data
-from dr_core.publish.report.tables import Section, label_setups, take_columns, write_intervals
+from dr_core.publish.report.tables import Section, label_rows, label_setups, take_columns
 from dr_core.study.folder import Study
 
 
@@ -12,11 +12,7 @@ def show_table2(study: Study) -> Section | None:
     rows = compare_table2(study)
     if rows.empty:
         return None
-    rows = rows.assign(
-        data=[describe_data(study, key) for key in rows["data"]],
-        setup=label_setups(study, rows["setup"]),
-        interval=write_intervals(rows, 3),
-    )
+    rows = label_rows(study, rows).assign(data=[describe_data(study, key) for key in rows["data"]])
     names = {
         "data": "eyes",
         "setup": "set-up",
@@ -37,9 +33,7 @@ def show_table3(study: Study) -> Section | None:
     if rows.empty:
         return None
     eyes = int(rows["n"].max())
-    rows = rows.assign(
-        setup=label_setups(study, rows["setup"]),
-        interval=write_intervals(rows, 4),
+    rows = label_rows(study, rows, 4).assign(
         inside=rows["inside"].map({True: "yes", False: "no"}),
         lesion=rows["lesion"].str.replace("_", " "),
         method=rows["method"].map(lambda method: CONTROLS[method].title if method in CONTROLS else "LRP"),
@@ -98,10 +92,8 @@ def show_measures(study: Study) -> Section | None:
     if not study.has_results("performance"):
         return None
     rows = study.read_checkpoint_results("performance")
-    rows = rows.assign(
+    rows = label_rows(study, rows).assign(
         data=[describe_data(study, key) for key in rows["data"]],
-        setup=label_setups(study, rows["setup"]),
-        interval=write_intervals(rows, 3),
         measure=rows["measure"].str.replace("_", " "),
     )
     names = {
@@ -125,11 +117,7 @@ def show_knockouts(study: Study) -> Section | None:
         return None
     rows = study.read_checkpoint_results("knockout_summary")
     rows = rows[(rows["kind"] == "beyond control") & (rows["measure"] == "severe")]
-    rows = rows.assign(
-        setup=label_setups(study, rows["setup"]),
-        interval=write_intervals(rows, 3),
-        lesion=rows["lesion"].str.replace("_", " "),
-    )
+    rows = label_rows(study, rows).assign(lesion=rows["lesion"].str.replace("_", " "))
     names = {"lesion": "lesion", "setup": "set-up", "value": "change", "interval": "95 % interval", "n": "eyes"}
     names |= {"left_out": "eyes without a matched control, left out", "unlike": "dissimilarity of the controls"}
     table = take_columns("knockout", rows, names, 3)

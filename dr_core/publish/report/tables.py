@@ -101,3 +101,8 @@ def write_intervals(rows: pd.DataFrame, digits: int) -> list[str]:
         "" if math.isnan(low + high) else f"{low:.{digits}f} to {high:.{digits}f}"
         for low, high in zip(rows["low"], rows["high"], strict=True)
     ]
+
+
+def label_rows(study: Study, rows: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
+    """Rows with the names of set-ups for people, and the column `interval`."""
+    return rows.assign(setup=label_setups(study, rows["setup"]), interval=write_intervals(rows, digits))

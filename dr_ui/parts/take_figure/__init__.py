@@ -11,7 +11,7 @@ import streamlit as st
 
 from dr_core import __version__
 from dr_core.files import csv_of
-from dr_core.study.digests import digest_of
+from dr_core.study.digests import digest_checkpoints
 from dr_core.study.folder import Study
 from dr_ui.shell import studies
 
@@ -34,8 +34,8 @@ def describe_origin(study: Study) -> dict[str, str]:
     Args:
         study: The study.
     """
-    present = [name for name in study.setups if study.has_checkpoint(name)]
-    checkpoints = ", ".join(f"{study.setups[name].label} {digest_of(study.checkpoint_path(name))}" for name in present)
+    digests = digest_checkpoints(study)
+    checkpoints = ", ".join(f"{study.setups[name].label} {digest}" for name, digest in digests.items())
     return {
         "study": f"{study.info.title} ({study.name})",
         "checkpoints": checkpoints or "none",

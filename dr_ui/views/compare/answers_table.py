@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from dr_core.data.grades import GRADES, TWO_OUTPUTS, referable_readings, tells_grades
-from dr_core.study.digests import digest_of
+from dr_core.study.digests import digest_checkpoints
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, case_facts
 from dr_ui.eyes.cache import Eye
@@ -28,7 +28,7 @@ def make_table(study: Study, eyes: Sequence[Eye], point: OperatingPoint) -> pd.D
         `checkpoint` (digest) and `reason` (why there is no answer).
     """
     facts, silent = case_facts.find_all_facts(eyes, study), cache.unanswered(study, ())
-    digests = {name: digest_of(study.checkpoint_path(name)) for name in study.setups if study.has_checkpoint(name)}
+    digests = digest_checkpoints(study)
     rows = [
         _row(study, eye, known, point, name) | {"checkpoint": digest} | _reason(known, name, silent)
         for eye, known in zip(eyes, facts, strict=True)

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dr_core.analysis.agreement import find_agreement
 from dr_core.data.grades import GRADES, tells_grades
 from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
@@ -112,7 +111,7 @@ def _with_progress(found: Iterable[CaseFacts], count: int) -> Iterator[CaseFacts
 
 
 def _row(answers: Mapping[str, np.ndarray], point: OperatingPoint, setups: Mapping[str, Setup]) -> dict[str, object]:
-    agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
+    agreement = point.agree(answers)
     scores = {f"P {setups[setup].label}": float(point.score(softmax)) for setup, softmax in answers.items()}
     grades = {
         f"grade {setups[setup].label}": GRADES[int(softmax.argmax())] if tells_grades(softmax) else "no answer"

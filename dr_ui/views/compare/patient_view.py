@@ -1,6 +1,5 @@
 """Both eyes of a patient side by side, and each model's answer about the patient: the worse eye counts."""
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -12,10 +11,12 @@ import streamlit as st
 from dr_core.analysis.agreement import mean_answer
 from dr_core.analysis.patient_level import PatientAnswer, answer_patient
 from dr_core.data.intake.fellow_eyes import PatientEye
+from dr_core.models.setups import Setup
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache, case_facts, truth
+from dr_ui.eyes import case_facts, truth
 from dr_ui.eyes.cache import Eye
-from dr_ui.parts import tables
+from dr_ui.eyes.case_facts import CaseFacts
+from dr_ui.parts import photograph, tables
 from dr_ui.parts.operating_point import OperatingPoint
 
 _WORDS = {True: "▲ referable", False: "▽ not referable", None: "○ no answer"}
@@ -33,18 +34,19 @@ def show(study: Study, eyes: Sequence[Eye], eye: Eye, point: OperatingPoint) -> 
     fellows = truth.patient_eyes(eyes, eye)
     if not fellows:
         return
-    names = _name_eyes(fellows)
-    silent = {name: _why_silent(study, one) for name, (one, _) in zip(names, fellows, strict=True)}
+    names, known = _name_eyes(fellows), case_facts.find_all_facts([one for one, _ in fellows], study)
+    facts = dict(zip(names, known, strict=True))
+    silent = {name: _why_silent(one) for name, one in facts.items()}
     patient = fellows[0][1].patient
     with st.container(key="patient_view"):
         st.html(f'<h2 class="lens-h2">Patient {escape(patient)}: the worse eye counts</h2>')
         pictures, answers = st.columns([1.8, 3.2], gap="small")
         with pictures:
-            st.html(_pictures_html(study, dict(zip(names, fellows, strict=True)), silent))
+            shown = zip(fellows, facts.items(), strict=True)
+            figures = "".join(_figure_html(study, one, name, known) for (one, _), (name, known) in shown)
+            st.html(f'<div class="lens-patient">{figures}</div>')
         with answers:
-            tables.show(
-                _table(study, dict(zip(names, (one for one, _ in fellows), strict=True)), silent, point), "patient"
-            )
+            tables.show(_table(study.setups, facts, silent, point), "patient")
             st.caption(_sentence(silent, point))
 
 
@@ -57,41 +59,30 @@ def _name_eyes(fellows: Sequence[tuple[Eye, PatientEye]]) -> list[str]:
     ]
 
 
-def _why_silent(study: Study, eye: Eye) -> str:
+def _why_silent(facts: CaseFacts) -> str:
     """Why an eye cannot be judged; empty where it can."""
-    facts = case_facts.find_facts(eye, study)
     return facts.error or (f"it is {facts.level}" if facts.is_outside else "")
 
 
-def _pictures_html(study: Study, fellows: Mapping[str, tuple[Eye, PatientEye]], silent: Mapping[str, str]) -> str:
-    """The photographs as one faces the patient: the right eye on the left."""
-    shown = "".join(
-        f"<figure>{_picture_html(study, eye, name)}<figcaption>{escape(name)}"
-        f"{' · cannot be judged' if silent[name] else ''}</figcaption></figure>"
-        for name, (eye, _) in fellows.items()
-    )
-    return f'<div class="lens-patient">{shown}</div>'
+def _figure_html(study: Study, eye: Eye, name: str, facts: CaseFacts) -> str:
+    """One photograph; those of a patient stand as one faces the patient: the right eye on the left."""
+    unjudged = " · cannot be judged" if _why_silent(facts) else ""
+    picture = photograph.box_html(study, eye, facts, name)
+    return f"<figure>{picture}<figcaption>{escape(name)}{unjudged}</figcaption></figure>"
 
 
-def _picture_html(study: Study, eye: Eye, name: str) -> str:
-    if eye.absent or case_facts.find_facts(eye, study).error:
-        return '<div class="lens-photo"></div>'
-    source = base64.b64encode(cache.look(eye, study).taken).decode()
-    return f'<div class="lens-photo"><img src="data:image/jpeg;base64,{source}" alt="{escape(name)}"></div>'
-
-
-def _table(study: Study, eyes: Mapping[str, Eye], silent: Mapping[str, str], point: OperatingPoint) -> pd.DataFrame:
+def _table(
+    setups: Mapping[str, Setup], facts: Mapping[str, CaseFacts], silent: Mapping[str, str], point: OperatingPoint
+) -> pd.DataFrame:
     """A row for each model and one for their mean: the probability of each eye, and the patient's answer."""
-    answers = {
-        name: {} if silent[name] else dict(case_facts.find_facts(eye, study).answers) for name, eye in eyes.items()
-    }
+    answers = {name: {} if silent[name] else dict(known.answers) for name, known in facts.items()}
     rows = [
         _row(
             setup.label,
             {name: _score(found.get(key), point) for name, found in answers.items()},
             point.threshold_of(key),
         )
-        for key, setup in study.setups.items()
+        for key, setup in setups.items()
         if any(key in found for found in answers.values())
     ]
     means = {name: mean_answer(found) for name, found in answers.items()}

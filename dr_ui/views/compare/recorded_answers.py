@@ -4,11 +4,10 @@ from html import escape
 
 import streamlit as st
 
-from dr_core.analysis.agreement import find_agreement
 from dr_core.study.folder import Study
 from dr_ui.eyes import case_facts
 from dr_ui.eyes.cache import Eye
-from dr_ui.parts import answer_cards, ensemble, evidence
+from dr_ui.parts import answer_cards, evidence
 from dr_ui.parts.operating_point import OperatingPoint
 
 
@@ -21,12 +20,9 @@ def show(study: Study, eye: Eye, point: OperatingPoint) -> None:
         point: The operating point.
     """
     facts = case_facts.find_facts(eye, study)
-    agreement = find_agreement(facts.answers, point.reading.positive_from, point.thresholds(facts.answers))
     st.html(
         evidence.sentence_html(study, point)
         + f'<p class="lens-warning" role="note">{escape(eye.absent)}</p>'
         + "".join(f'<p class="lens-warning">{escape(warning)}</p>' for warning in facts.warnings)
-        + answer_cards.cards_html(facts.answers, point, study.setups, grayed=facts.is_outside)
-        + answer_cards.agreement_html(agreement, point, study.setups, grayed=facts.is_outside)
-        + ("" if facts.is_outside else ensemble.mean_html(facts.answers, point))
+        + answer_cards.answers_html(facts.answers, point, study.setups, grayed=facts.is_outside)
     )

@@ -4,14 +4,12 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dr_core.analysis.agreement import find_agreement
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache, case_facts, case_list, choice, chosen, masked_eye
 from dr_ui.eyes.cache import Eye
 from dr_ui.parts import (
     answer_cards,
     calibrated,
-    ensemble,
     evidence,
     eye_report_button,
     no_answer,
@@ -74,7 +72,6 @@ def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
     no_answer.require_answers(study, answers)
     case_facts.read_facts(eye, study)
     judgement = cache.judgement(eye, study)
-    agreement = find_agreement(answers, point.reading.positive_from, point.thresholds(answers))
     picture, models = st.columns([1.8, 3.2], gap="small")
     with picture:
         photograph.show(study, eye, cache.look(eye, study), judgement)
@@ -83,9 +80,7 @@ def _show_eye(study: Study, point: OperatingPoint, eye: Eye) -> None:
         st.html(
             evidence.sentence_html(study, point)
             + within.note_html(study, judgement, point)
-            + answer_cards.cards_html(answers, point, study.setups, grayed=judgement.is_outside)
-            + answer_cards.agreement_html(agreement, point, study.setups, grayed=judgement.is_outside)
-            + ("" if judgement.is_outside else ensemble.mean_html(answers, point))
+            + answer_cards.answers_html(answers, point, study.setups, grayed=judgement.is_outside)
             + calibrated.answer_html(study, answers, point)
             + _missing_html(study, set(answers))
         )

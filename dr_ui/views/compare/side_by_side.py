@@ -1,18 +1,16 @@
 """Two to four eyes of the case list beside each other, each with its photograph and what every model answers."""
 
-import base64
 from collections.abc import Sequence
 from html import escape
 
 import streamlit as st
 
-from dr_core.analysis.agreement import find_agreement
 from dr_core.data.grades import GRADES, tells_grades
-from dr_core.errors import InputError
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache, case_facts, truth
+from dr_ui.eyes import case_facts, truth
 from dr_ui.eyes.cache import Eye
 from dr_ui.eyes.case_facts import CaseFacts
+from dr_ui.parts import photograph
 from dr_ui.parts.answer_cards import agreement_sentence
 from dr_ui.parts.operating_point import OperatingPoint
 from dr_ui.parts.style import setup_class
@@ -63,28 +61,16 @@ def _eye_html(study: Study, eye: Eye, grade: int, point: OperatingPoint) -> str:
     facts = case_facts.find_facts(eye, study)
     known = f" · known grade {grade}, {GRADES[grade]}" if grade >= 0 else ""
     gray = ' class="lens-grayed"' if facts.is_outside else ""
+    picture = photograph.box_html(study, eye, facts, eye.name, instead="<p>no picture here</p>")
     return (
-        f"<figure{gray}>{_picture_html(study, eye, facts)}"
+        f"<figure{gray}>{picture}"
         f"<figcaption><b>{escape(eye.name)}</b>{known}</figcaption>{_answers_html(study, facts, point)}</figure>"
     )
-
-
-def _picture_html(study: Study, eye: Eye, facts: CaseFacts) -> str:
-    try:
-        taken = "" if facts.error else base64.b64encode(cache.look(eye, study).taken).decode()
-    except InputError:
-        taken = ""  # known from a table alone
-    image = (
-        f'<img src="data:image/jpeg;base64,{taken}" alt="{escape(eye.name)}">' if taken else "<p>no picture here</p>"
-    )
-    return f'<div class="lens-photo">{image}</div>'
 
 
 def _answers_html(study: Study, facts: CaseFacts, point: OperatingPoint) -> str:
     if facts.error:
         return f'<p class="lens-warning">No answer, because: {escape(facts.error)}</p>'
-    answered = point.answered(facts.answers)
-    agreement = find_agreement(answered, point.reading.positive_from, point.thresholds(answered))
     warnings = "".join(f'<p class="lens-warning">{escape(warning)}</p>' for warning in facts.warnings)
     rows = "".join(
         f'<tr><th scope="row" class="{setup_class(name)}"><i></i>{escape(setup.label)}</th>'
@@ -92,7 +78,7 @@ def _answers_html(study: Study, facts: CaseFacts, point: OperatingPoint) -> str:
         for name, setup in study.setups.items()
         if study.has_checkpoint(name)
     )
-    sentence = agreement_sentence(agreement, study.setups) if answered else "<b>No model answers for this reading.</b>"
+    sentence = agreement_sentence(point.agree(facts.answers), study.setups)
     return f'<table><tbody>{rows}</tbody></table><p class="lens-small">{sentence}</p>{warnings}'
 
 

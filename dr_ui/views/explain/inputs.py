@@ -120,8 +120,7 @@ def current_question(study: Study) -> tuple[Question, tuple[str, ...]]:
     rules, targets = engines.fitting_rules(study), _targets(study)
     if asked is not None and asked[0].rule in rules and asked[0].target in targets:
         return asked
-    question = Question(rule=rules[0], target=targets[0], pooling=next(iter(POOLINGS)), protocol=heatmaps.OWN)
-    return question, total_lesions()
+    return first_question(study), total_lesions()
 
 
 def _select(label: str, options: Sequence[_Value], key: str, title: Callable[[_Value], str], text: str) -> _Value:

@@ -20,7 +20,7 @@ def ask_ahead(study: Study, question: Question) -> None:
         question: What the models are asked about the eye that is looked at.
     """
     eyes = case_list.list_cases(study)
-    after = eyes[chosen.chosen_row(eyes) + 1 :][:1] if eyes else []
+    after = eyes[chosen.chosen_row(eyes) + 1 :][:1]
     interruption = st.empty()
     for eye in after:
         try:

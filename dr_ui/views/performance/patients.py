@@ -32,9 +32,10 @@ def show(study: Study, mine: pd.DataFrame, reading: str) -> None:
         answers = mine[mine["setup"] == name]
         if answers.empty or np.isnan(read_answers(answers, reading)[1]).all():
             continue
-        row = {"set-up": setup.label, PATIENT_AUC: _shown(patient_auc(join_answers(answers, reading)))}
-        joined = join_answers(answers, reading, unjudged)
+        joined = join_answers(answers, reading)
+        row = {"set-up": setup.label, PATIENT_AUC: _shown(patient_auc(joined))}
         if unjudged:
+            joined = join_answers(answers, reading, unjudged)
             row["judged eyes only"] = _shown(patient_auc(joined))
         rows.append(row)
     if joined is None:
