@@ -113,6 +113,19 @@ def emptied(tab):
     tab.goto("about:blank")
 
 
+RESTING = """() => {
+    const running = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState !== "notRunning";
+    if (running || document.querySelector("[data-stale=true]")) window.busyAt = performance.now();
+    return performance.now() - (window.busyAt ??= performance.now()) > 500;
+}"""
+
+
+def finish_run(page):
+    """Wait until the page's script has rested for half a second: a component's first value begins another run."""
+    page.evaluate("window.busyAt = performance.now()")
+    page.wait_for_function(RESTING)
+
+
 @pytest.fixture(scope="module")
 def tab(browser):
     """The tab of the tests of a file."""
