@@ -197,7 +197,13 @@ def _outline_drawn(mask: np.ndarray, part: Pixels) -> Outline:
 
 
 def probabilities(specimen: Specimen, study: Study, protocol: str) -> dict[str, np.ndarray]:
-    """Softmax of each model about the eye, float64 (classes,)."""
+    """Softmax of each model about the eye, float64 (classes,); NaN where it is not a probability."""
+    if protocol == OWN:
+        found = cache.answers(specimen.eye, study)
+        return {
+            setup: found.get(setup, np.full(len(model.info.classes), np.nan))
+            for setup, model in cache.models(study).items()
+        }
     return _probabilities(specimen.eye.key, cache.study_stamp(study), protocol, specimen, study)
 
 
@@ -308,7 +314,7 @@ def _relevances(
     return model_device().run(ask_all)
 
 
-@kept(st.cache_resource, 3)
+@kept(st.cache_resource, 1)  # what is concluded from them is kept longer, by `controls`
 def maps_by_class(
     key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
 ) -> dict[str, dict[str, torch.Tensor]]:
