@@ -238,7 +238,6 @@ _CSS = """
 .lens-scores tbody th, .lens-scores tr:first-child th:first-child { text-align: left; font-weight: 650; }
 .lens-scores td[colspan] { text-align: left; opacity: .85; }
 .lens-scores small { font-size: .7rem; opacity: .85; margin-left: .2rem; }
-.lens-scores .lens-chance { opacity: .8; border-left: 2px solid color-mix(in srgb, currentColor 30%, transparent); }
 .lens-scores .lens-best { font-weight: 700; }
 .block-container:has(.st-key-lesions) { max-width: 1760px; }
 .lens-scores .lens-best::before { content: "▲"; font-size: .6rem; margin-right: .15rem; }
