@@ -144,13 +144,18 @@ class Person:
     expected: list[list[str]]
 
 
-async def ask_alone(address: str, sessions: int, rounds: int) -> list[Person]:
+_WARM_UP = 100_000
+"""Seed of the eye that nobody else has."""
+
+
+async def ask_alone(address: str, sessions: int, rounds: int, first: int = 0) -> list[Person]:
     """Draw eyes, another for every round of every person, and ask about each while nobody else does.
 
     Args:
         address: Of a server that is asked about them by nobody else, so that another one has never seen them.
         sessions: How many people.
         rounds: Eyes of each.
+        first: Seed of the first eye.
     """
 
     async def at_once() -> None:
@@ -159,7 +164,7 @@ async def ask_alone(address: str, sessions: int, rounds: int) -> list[Person]:
     people = []
     for number in range(sessions):
         threshold = 0.1 + 0.05 * (number % 17)
-        specimens = [draw_specimen(number * rounds + one) for one in range(rounds)]
+        specimens = [draw_specimen(first + number * rounds + one) for one in range(rounds)]
         async with Visitor(address) as visitor:
             expected = [await visit_once(visitor, one, threshold, Record(), at_once) for one in specimens]
         people.append(Person(threshold, specimens, expected))
@@ -246,6 +251,8 @@ def main() -> None:
             rounds = options.eyes or math.ceil(seconds / (2 * sum(PATIENCE)))
             people = asyncio.run(ask_alone(address, options.sessions, rounds))
     with start_server() as (address, process):
+        if not options.uploads:  # a server that has just started imports for seconds, whoever asks first
+            asyncio.run(ask_alone(address, sessions=1, rounds=1, first=_WARM_UP))
         work = upload_many(address, options.uploads) if options.uploads else drive(address, people, seconds)
         before = processor_seconds(process)
         record, memory = asyncio.run(watched(work, process))

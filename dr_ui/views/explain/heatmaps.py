@@ -309,7 +309,7 @@ def _relevances(
             except InputError as error:
                 return str(error)
 
-        return each(preprocessings, explain)
+        return each(preprocessings, explain, is_long=True)
 
     return model_device().run(ask_all)
 
@@ -335,6 +335,6 @@ def maps_by_class(
             found_maps = class_maps(explainer, x, output, classes, own[setup])
             return {method: relevance.float().cpu() for method, relevance in found_maps.items()}
 
-        return each(own, explain)
+        return each(own, explain, is_long=True)
 
     return model_device().run(ask_all)
