@@ -95,6 +95,10 @@ _CSS = """
 .lens-grayed .lens-card .lens-verdict b { font-weight: 400; font-size: .9rem; }
 .lens-cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(max(9.5rem, 20%), 1fr));
   gap: .7rem; }
+:has(> .lens-cards) { container-type: inline-size; }
+@container (19.7rem <= width < 40.1rem) {  /* four cards: two and two, not three and one */
+  .lens-cards:has(> :nth-child(4):last-child) { grid-template-columns: 1fr 1fr; }
+}
 .lens-card { border: 1px solid color-mix(in srgb, currentColor 24%, transparent);
   border-top: 4px var(--line) var(--hue); border-radius: .4rem; padding: .5rem .8rem .6rem; min-width: 0;
   font-variant-numeric: tabular-nums; }

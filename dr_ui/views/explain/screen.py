@@ -14,7 +14,7 @@ from dr_core.data.annotation import pack_masks
 from dr_core.data.grades import GRADES, LESIONS
 from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache
+from dr_ui.eyes import cache, case_facts
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import charts, eye_report_button, tables, take_figure, viewer
 from dr_ui.parts.operating_point import current_point
@@ -59,6 +59,7 @@ def show(study: Study, choice: Choice) -> None:
         knockouts.show(study, choice.specimen, choice.question.target)
     cohort.show(study)
     cohort_faithfulness.show(study)
+    case_facts.read_facts(choice.specimen.eye, study)  # its answers are there: the case list shows them
     next_case.ask_ahead(study, choice.question)
 
 
