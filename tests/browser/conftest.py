@@ -66,11 +66,8 @@ def _serve_anew(study, log):
 
 @contextmanager
 def _serve(study, log, *options, port=None, **environment):
-    port = port or find_free_port()
-    process = servers.ForkedServer(port, log, options, {"DR_STUDY": str(study)} | environment)
-    with servers.stopping(process):
-        servers.wait_until_healthy(f"http://127.0.0.1:{port}", process)
-        yield f"http://127.0.0.1:{port}"
+    with servers.start_server(log, *options, port=port, **{"DR_STUDY": str(study)} | environment) as (address, _):
+        yield address
 
 
 @pytest.fixture(scope="session")
