@@ -69,7 +69,7 @@ def predict_shared(
     for start in range(0, len(pixels), size):
         batch = pixels[start : start + size].to(device).float() / 255
         asked = len(batch)
-        if fill:
+        if fill and asked < size:
             batch = F.pad(batch, (0, 0, 0, 0, 0, 0, 0, size - asked))
         inputs: dict[Preprocessing, Tensor] = {}
         for name, model in models.items():

@@ -71,7 +71,7 @@ class Line:
 _CORES = os.cpu_count() or 1
 
 SHORT = Line(2 * _CORES)
-"""Of pages that answer in tenths of a second. Twice the cores: some of it is waiting for the browser."""
+"""Of pages that answer in tenths of a second. Twice the cores: a slow one does not hold up those who move a slider."""
 
 LONG = Line(max(1, _CORES // 2))
 """Of pages that compute for a second and more, each with as many threads as there are models, up to the cores."""
