@@ -199,8 +199,8 @@ async def drive(address: str, people: list[Person], seconds: float, patience: tu
         while True:
             async with Visitor(address) as visitor:
                 for specimen, expected in rounds:
-                    if await visit_once(visitor, specimen, person.threshold, record, pause) != expected:
-                        record.wrong.append(f"session {number} saw something else than a single user")
+                    said = await visit_once(visitor, specimen, person.threshold, record, pause)
+                    record.wrong += [f"session {number}: {line}" for line in _differences(said, expected)]
                     record.rounds += 1
                     if time.monotonic() >= end:
                         return
@@ -211,6 +211,17 @@ async def drive(address: str, people: list[Person], seconds: float, patience: tu
 
     await asyncio.gather(*(use(number, person) for number, person in enumerate(people)))
     return record
+
+
+def _differences(said: list[str], expected: list[str]) -> list[str]:
+    """Where pages say something else than they said to a single user."""
+    lines = []
+    for page, one, other in zip(("answers", "answers at the threshold", "heatmaps"), said, expected, strict=True):
+        if one != other:
+            at = next((at for at, pair in enumerate(zip(one, other, strict=False)) if len(set(pair)) > 1), len(other))
+            near = slice(max(0, at - 80), at + 80)
+            lines.append(f"{page} say ...{one[near]}..., to a single user ...{other[near]}...")
+    return lines
 
 
 async def _leave(visitor: Visitor, seconds: float) -> None:

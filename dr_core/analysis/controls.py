@@ -24,6 +24,7 @@ from dr_core.data.grades import GRADES
 from dr_core.errors import InputError
 from dr_core.models.architectures import ARCHITECTURES, TIMM, build_network
 from dr_core.models.checkpoint import LoadedModel
+from dr_core.models.seeded import seeded
 from dr_core.seeds import derive_seed
 
 MAP = "lrp"
@@ -124,8 +125,7 @@ def build_untrained(model: nn.Module, arch: str, classes: int, number: int, size
                 f"No untrained network like this {type(model).__name__} can be built: its layer {name or 'itself'} "
                 f"({type(module).__name__}) cannot draw its weights anew; the other controls are shown."
             )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         for module in fresh.modules():
             if callable(reset := getattr(module, "reset_parameters", None)):
                 reset()
