@@ -27,9 +27,9 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 import websockets
-from load_client import Visit, Visitor
-from load_server import growth, processor_seconds, start_server, watched
 
+from benchmarks.load_client import Visit, Visitor
+from benchmarks.load_server import growth, processor_seconds, start_server, watched
 from dr_core.data.phantom import draw_phantom
 
 PATIENCE = (1.5, 4.5)
