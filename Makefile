@@ -50,6 +50,7 @@ test-other-torch:  ## run the tests of the core with the PyTorch that many GPU h
 	$(WITHOUT_TORCH) requirements.txt > $(OTHER)/rest.txt
 	$(OTHER)/bin/pip install --quiet --disable-pip-version-check torch==$(OTHER_TORCH) torchvision==$(OTHER_TORCHVISION) \
 		-r $(OTHER)/rest.txt -r requirements-dev.txt
+	$(OTHER)/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements-peers.txt
 	OMP_NUM_THREADS=1 $(OTHER)/bin/python -m pytest -n 2 --dist loadfile tests/core tests/device -W "ignore::DeprecationWarning"
 
 gpu: .venv/dev.stamp  ## on a GPU: tests/device for real, then what it gives and how fast, as JSON lines

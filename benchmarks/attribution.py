@@ -86,7 +86,7 @@ def main() -> None:
         seconds = measure(
             {
                 "ours": lambda images=images: explainer.attribute(images, TARGET),
-                "two": lambda images=images: explainer.attribute_each(images, [TARGET, 0]),
+                "two": lambda images=images: explainer.attribute_each(images, [[TARGET], [0]]),
                 "peer": lambda images=images, peer_model=peer_model: zennit_map(peer_model, images),
                 "limit": lambda layers=layers: bare_convolutions(layers),
             },

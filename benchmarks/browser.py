@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
-from compare import encode_photograph, enlarge
-from load import start_server
-from page_times import measure_pages
 from playwright.sync_api import Page, expect, sync_playwright
 
+from benchmarks.compare import encode_photograph, enlarge
+from benchmarks.load import start_server
+from benchmarks.page_times import measure_pages
 from dr_core.data.grades import lesion_code, total_lesions
 from dr_core.data.phantom import draw_phantom
 from dr_core.publish.pdf import find_browser

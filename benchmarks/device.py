@@ -5,9 +5,7 @@ sends pixels or waits for the device shows it here.
 """
 
 import json
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,12 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from dr_core.corruption import IMAGENET_C, corrupt
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.data.store import Store
 from dr_core.models.architectures import build_backbone
+from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.training.classification import FinetuneConfig, FinetuneTask
 from dr_core.training.task import Batch
 from tests.device.fake_cuda import Watcher, fake_cuda, on_fake_cuda
@@ -44,14 +41,17 @@ def train_bare(network: nn.Module, images: torch.Tensor) -> None:
     F.cross_entropy(network(images.float()), torch.zeros(BATCH, dtype=torch.long, device="cuda"))
 
 
+def describe(_: float) -> CheckpointInfo:
+    """Is not asked, since nothing is written."""
+    raise NotImplementedError
+
+
 def main() -> None:
     """Print a line for finetuning's forward half, and one for ImageNet-C."""
     eyes = Store(np.zeros((10, 3, SIZE, SIZE), np.uint8), pd.DataFrame({"grade": np.arange(10) % 5}))
     config = FinetuneConfig(epochs=1, learning_rate=0.1)
     preprocessing = Preprocessing(size=SIZE)
-    task = FinetuneTask(
-        nn.Linear(1, 1), eyes, eyes, preprocessing=preprocessing, config=config, describe=lambda _: None
-    )
+    task = FinetuneTask(nn.Linear(1, 1), eyes, eyes, preprocessing=preprocessing, config=config, describe=describe)
     batch = Batch(rows=np.arange(BATCH), size=BATCH, seed=0, epoch=0, part=0, parts=1)
     bare, ours = (
         count(step, lambda: build_backbone("resnet50", 5))

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from attribution import zennit_map
-from robustness import build_grid
 from training import PAIRS, Setting, draw_eyes, measure
 
+from benchmarks.robustness import build_grid
 from dr_core.analysis.attribution import Explainer
 from dr_core.analysis.spectrum import activation_eigenvalues
 from dr_core.corruption import IMAGENET_C, corrupt
@@ -138,7 +138,7 @@ def time_corruptions(quick: bool) -> Iterator[dict[str, object]]:
 
 def time_grid(quick: bool) -> Iterator[dict[str, object]]:
     """Robustness of four full ResNet-50s; hours that 1,000 eyes, 19 corruptions and 5 severities would take."""
-    models, store = build_grid(8 if quick else 64)
+    models, store = build_grid("resnet50", 8 if quick else 64)
     for model in models.values():
         model.model.cuda()
     config = RobustnessConfig(severities=(3,))

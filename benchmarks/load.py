@@ -27,9 +27,9 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 import websockets
-from load_client import Visit, Visitor
-from load_server import growth, processor_seconds, start_server, watched
 
+from benchmarks.load_client import Visit, Visitor
+from benchmarks.load_server import growth, processor_seconds, start_server, watched
 from dr_core.data.phantom import draw_phantom
 
 PATIENCE = (1.5, 4.5)
@@ -144,13 +144,18 @@ class Person:
     expected: list[list[str]]
 
 
-async def ask_alone(address: str, sessions: int, rounds: int) -> list[Person]:
+_WARM_UP = 100_000
+"""Seed of the eye that nobody else has."""
+
+
+async def ask_alone(address: str, sessions: int, rounds: int, first: int = 0) -> list[Person]:
     """Draw eyes, another for every round of every person, and ask about each while nobody else does.
 
     Args:
         address: Of a server that is asked about them by nobody else, so that another one has never seen them.
         sessions: How many people.
         rounds: Eyes of each.
+        first: Seed of the first eye.
     """
 
     async def at_once() -> None:
@@ -159,7 +164,7 @@ async def ask_alone(address: str, sessions: int, rounds: int) -> list[Person]:
     people = []
     for number in range(sessions):
         threshold = 0.1 + 0.05 * (number % 17)
-        specimens = [draw_specimen(number * rounds + one) for one in range(rounds)]
+        specimens = [draw_specimen(first + number * rounds + one) for one in range(rounds)]
         async with Visitor(address) as visitor:
             expected = [await visit_once(visitor, one, threshold, Record(), at_once) for one in specimens]
         people.append(Person(threshold, specimens, expected))
@@ -194,8 +199,8 @@ async def drive(address: str, people: list[Person], seconds: float, patience: tu
         while True:
             async with Visitor(address) as visitor:
                 for specimen, expected in rounds:
-                    if await visit_once(visitor, specimen, person.threshold, record, pause) != expected:
-                        record.wrong.append(f"session {number} saw something else than a single user")
+                    said = await visit_once(visitor, specimen, person.threshold, record, pause)
+                    record.wrong += [f"session {number}: {line}" for line in _differences(said, expected)]
                     record.rounds += 1
                     if time.monotonic() >= end:
                         return
@@ -206,6 +211,17 @@ async def drive(address: str, people: list[Person], seconds: float, patience: tu
 
     await asyncio.gather(*(use(number, person) for number, person in enumerate(people)))
     return record
+
+
+def _differences(said: list[str], expected: list[str]) -> list[str]:
+    """Where pages say something else than they said to a single user."""
+    lines = []
+    for page, one, other in zip(("answers", "answers at the threshold", "heatmaps"), said, expected, strict=True):
+        if one != other:
+            at = next((at for at, pair in enumerate(zip(one, other, strict=False)) if len(set(pair)) > 1), len(other))
+            near = slice(max(0, at - 80), at + 80)
+            lines.append(f"{page} say ...{one[near]}..., to a single user ...{other[near]}...")
+    return lines
 
 
 async def _leave(visitor: Visitor, seconds: float) -> None:
@@ -246,6 +262,8 @@ def main() -> None:
             rounds = options.eyes or math.ceil(seconds / (2 * sum(PATIENCE)))
             people = asyncio.run(ask_alone(address, options.sessions, rounds))
     with start_server() as (address, process):
+        if not options.uploads:  # a server that has just started imports for seconds, whoever asks first
+            asyncio.run(ask_alone(address, sessions=1, rounds=1, first=_WARM_UP))
         work = upload_many(address, options.uploads) if options.uploads else drive(address, people, seconds)
         before = processor_seconds(process)
         record, memory = asyncio.run(watched(work, process))

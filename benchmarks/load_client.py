@@ -118,7 +118,7 @@ class Visitor:
     @property
     def token(self) -> str:
         """What proves to the server that its own page asks."""
-        return self._http.cookies.get(_COOKIE, "")
+        return self._http.cookies.get(_COOKIE) or ""
 
     async def put(self, url: str, body: bytes | AsyncIterator[bytes], headers: Mapping[str, str]) -> httpx.Response:
         """Upload a body as it is; the answer, whatever it is."""

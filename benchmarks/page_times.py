@@ -6,11 +6,12 @@ Both are opened in turn, each time by a browser that has nothing of them, so tha
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from load_server import processor_seconds, start_server
 from playwright.sync_api import Browser
+
+from benchmarks.load_server import processor_seconds, start_server
 
 ANSWERS = {
     "": ".lens-cards",
@@ -43,7 +44,7 @@ def measure_pages(browser: Browser, rounds: int) -> Iterator[dict[str, object]]:
         script = Path(folder) / "one_line.py"
         script.write_text(ONE_LINE)
         starts = [(start_once(browser, "app.py"), start_once(browser, str(script))) for _ in range(rounds)]
-        yield describe("start_home", *zip(*starts, strict=True), START_AIM)
+        yield describe("start_home", starts, START_AIM)
         with start_server() as (ours, process), start_server(script=str(script)) as (peer, _):
             open_once(browser, ours, "")
             wait_until_quiet(process)
@@ -53,8 +54,8 @@ def measure_pages(browser: Browser, rounds: int) -> Iterator[dict[str, object]]:
                 found[page] = pairs
             for page, pairs in found.items():
                 if page:  # Home has opened before
-                    yield describe(f"first_{page}", *zip(*pairs[:1], strict=True), AIM)
-                yield describe(f"again_{page or 'Home'}", *zip(*pairs[1:], strict=True), AIM)
+                    yield describe(f"first_{page}", pairs[:1], AIM)
+                yield describe(f"again_{page or 'Home'}", pairs[1:], AIM)
 
 
 def start_once(browser: Browser, script: str) -> float:
@@ -87,9 +88,9 @@ def wait_until_quiet(process: int) -> None:
         before = now
 
 
-def describe(name: str, ours: tuple[float, ...], peer: tuple[float, ...], aim: float) -> dict[str, object]:
-    """The JSON line of one page; `ratio` is the peer's time over ours."""
-    mine, line = statistics.median(ours), statistics.median(peer)
+def describe(name: str, pairs: Sequence[tuple[float, float]], aim: float) -> dict[str, object]:
+    """The JSON line of one page, from our time and the peer's; `ratio` is the peer's over ours."""
+    mine, line = (statistics.median(side) for side in zip(*pairs, strict=True))
     return {
         "name": f"page_{name}",
         "ours": round(mine, 2),

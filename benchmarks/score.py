@@ -20,8 +20,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from compare import answer_plainly, draw_photograph
 
+from benchmarks.compare import answer_plainly, draw_photograph
 from dr_core.data.fundus import find_field_of_view, read_fundus
 from dr_core.data.photographs import PhotographView, find_photographs, view_photograph
 from dr_core.data.preprocessing import Preprocessing
@@ -76,8 +76,8 @@ def make_study(folder: Path, arch: str) -> Study:
             data_fingerprint="",
         )
         save_model(folder / "checkpoints" / f"{setup}.safetensors", build_backbone(arch, 5, seed), info)
-    info = StudyInfo(title="benchmark", summary="", protocol="-", seed=0, setups=tuple(SETUPS.values()), data=())
-    return write_study_info(folder, info)
+    study = StudyInfo(title="benchmark", summary="", protocol="-", seed=0, setups=tuple(SETUPS.values()), data=())
+    return write_study_info(folder, study)
 
 
 def measure(arch: str, paths: Sequence[Path], scratch: Path, rounds: int) -> None:

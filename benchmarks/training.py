@@ -31,7 +31,7 @@ import torch
 from lightly.loss import NTXentLoss
 from lightly.models.modules import MoCoProjectionHead
 from lightly.models.utils import deactivate_requires_grad, update_momentum
-from lightly.transforms import MoCoV2Transform
+from lightly.transforms.moco_transform import MoCoV2Transform
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -234,7 +234,7 @@ def train(
     trainer.start_clock(0)
     clock = Clock(setting.device)
     for _ in trainer.train_epoch(0):
-        clock.mark(trainer.waited)
+        clock.mark(trainer.measures.waited)
     return clock.read(views * time_view(task, config, setting))
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from drawn_pictures import KINDS, draw_picture
 
+from benchmarks.drawn_pictures import KINDS, draw_picture
 from dr_core.analysis.abstention import UNCERTAINTIES, measure_abstention
 from dr_core.analysis.bootstrap import sample_patients
 from dr_core.analysis.conformal import SET_METHODS, conformal_sets, fit_thresholds

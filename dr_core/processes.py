@@ -62,6 +62,7 @@ def start_workers(processes: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _begin_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server that forked it may have begun where nothing ignored it
     cv2.setNumThreads(1)
     end_with_parent()
 

@@ -10,4 +10,4 @@ def render(study: page.Study) -> None:
     explain.show(study, inputs.choose(study))
 
 
-page.show("Explain", "Did it look at the lesions?", render)
+page.show("Explain", "Did it look at the lesions?", render, is_long=True)

@@ -99,9 +99,9 @@ def stopping(process):
 
 
 @contextmanager
-def start_server(log=os.devnull, **environment):
+def start_server(log=os.devnull, *options, port=None, **environment):
     """Start the app on the demo study, or on the one that DR_STUDY names; gives address and process."""
-    port = find_free_port()
-    with stopping(ForkedServer(port, log, environment=environment)) as process:
+    port = port or find_free_port()
+    with stopping(ForkedServer(port, log, options, environment)) as process:
         wait_until_healthy(f"http://127.0.0.1:{port}", process)
         yield f"http://127.0.0.1:{port}", process.pid

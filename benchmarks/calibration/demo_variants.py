@@ -16,10 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from trust import FEWEST_GRADED, patients_of
-
+from benchmarks.trust import FEWEST_GRADED, patients_of
 from dr_core.data.augment import FUNDUS, POSITION, AugmentConfig
 from dr_core.data.fundus import read_fundus
 from dr_core.data.preprocessing import Contrast

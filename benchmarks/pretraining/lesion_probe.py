@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -114,7 +115,9 @@ def measure(options: argparse.Namespace) -> Iterator[dict[str, object]]:
         unlabeled.index["label"] = (unlabeled.index["grade"] >= 2).astype(int)
         build = partial(build_network, "shallow", 2, 0, SIDE)
         config = replace(method.recipes["quick"], **given)
-        task = SupervisedTask(build, "fc", unlabeled, preprocessing=preprocessing, config=config)
+        task: SupervisedTask | SelfSupervisedTask = SupervisedTask(
+            build, "fc", unlabeled, preprocessing=preprocessing, config=config
+        )
     else:
         own = {"queue": 1024, "momentum": 0.99} if options.method == "moco" else {}
         config = replace(method.recipes["quick"], view_size=VIEW, **given, **own)
@@ -122,7 +125,7 @@ def measure(options: argparse.Namespace) -> Iterator[dict[str, object]]:
         task = SelfSupervisedTask(method, build, unlabeled, preprocessing=preprocessing, config=config)
 
     def encoding(network: nn.Module) -> Encode:
-        return partial(record_input, network, "fc") if method.needs_labels else network.encode
+        return partial(record_input, network, "fc") if method.needs_labels else cast(Encode, network.encode)
 
     about = {"method": options.method, "augmentation": options.augmentation}
     network, rows = build(), np.arange(0, len(unlabeled), 8)

@@ -10,7 +10,7 @@ et al. 2020, arXiv:1912.09818.
 
 import copy
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ from dr_core.data.grades import GRADES
 from dr_core.errors import InputError
 from dr_core.models.architectures import ARCHITECTURES, TIMM, build_network
 from dr_core.models.checkpoint import LoadedModel
+from dr_core.models.seeded import seeded
 from dr_core.seeds import derive_seed
 
 MAP = "lrp"
@@ -124,8 +125,7 @@ def build_untrained(model: nn.Module, arch: str, classes: int, number: int, size
                 f"No untrained network like this {type(model).__name__} can be built: its layer {name or 'itself'} "
                 f"({type(module).__name__}) cannot draw its weights anew; the other controls are shown."
             )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         for module in fresh.modules():
             if callable(reset := getattr(module, "reset_parameters", None)):
                 reset()
@@ -184,28 +184,30 @@ def class_maps(
     rule = RULES[explainer.rule]
     others = [] if rule.contrast else [grade for grade in range(classes) if grade != target]
     others = others[:1] if rule.passes > _MANY_PASSES else others
-    maps = _each_answer(explainer, inputs, others if own is not None else [target, *others])
-    if own is None:
-        own = maps.pop(target) if target in maps else explainer.attribute(inputs, target)  # raises: says why
-    found = {MAP: own}
-    if target != 0 and 0 in maps and classes > len(_TWO):
-        found["class-0"] = maps[0]
-    if maps and (len(others) > 1 or target == 0 or classes == len(_TWO)):
-        found["class-others"] = torch.stack(list(maps.values())).mean(dim=0)
+    groups = {} if own is not None else {MAP: [target]}
+    if target != 0 and others and classes > len(_TWO):
+        groups["class-0"] = [0]
+    if others and (len(others) > 1 or target == 0 or classes == len(_TWO)):
+        groups["class-others"] = others
+    found = {} if own is None else {MAP: own}
+    found |= _each_answer(explainer, inputs, groups)
+    if MAP not in found:
+        explainer.attribute(inputs, target)  # raises: says why
     return found
 
 
-def _each_answer(explainer: Explainer, inputs: Tensor, targets: list[int]) -> dict[int, Tensor]:
-    """Target -> its map, without those that are no answer."""
-    if not targets:
+def _each_answer(explainer: Explainer, inputs: Tensor, groups: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+    """Key -> mean map of its group, without those that are no answer."""
+    if not groups:
         return {}
     try:
-        return dict(zip(targets, explainer.attribute_each(inputs, targets), strict=True))
+        return dict(zip(groups, explainer.attribute_each(inputs, list(groups.values())), strict=True))
     except InputError:  # one of them is no answer: which?
-        found: dict[int, Tensor] = {}
-    for target in targets:
-        found |= _answer_or_nothing(target, explainer, inputs, target)
-    return found
+        maps: dict[int, Tensor] = {}
+    for target in {target for group in groups.values() for target in group}:
+        maps |= _answer_or_nothing(target, explainer, inputs, target)
+    answered = {key: [maps[target] for target in group if target in maps] for key, group in groups.items()}
+    return {key: torch.stack(found).mean(dim=0) for key, found in answered.items() if found}
 
 
 _Key = TypeVar("_Key")

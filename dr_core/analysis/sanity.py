@@ -11,11 +11,11 @@ import copy
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from scipy import stats
 from torch import nn
 
 from dr_core.errors import InputError
+from dr_core.models.seeded import seeded
 from dr_core.models.structure import stage_of
 
 INSENSITIVE = 0.80
@@ -100,8 +100,7 @@ def randomize_cascade(model: nn.Module, seed: int, by_stage: bool = False) -> It
     current = copy.deepcopy(model)
     layers = [(name, module) for name, module in current.named_modules() if _can_reset(module)][::-1]
     for number, (name, module) in enumerate(layers):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed + 1)
+        with seeded(seed + 1):
             module.reset_parameters()
         stage = stage_of(model, name)
         last = number + 1 == len(layers) or stage_of(model, layers[number + 1][0]) != stage

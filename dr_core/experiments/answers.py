@@ -54,7 +54,7 @@ def predict_table(
         A row for each model and eye, whose name stands in the column `setup`.
     """
     parts = []
-    for setup, softmax in predict_shared(models, views, device=device).items():
+    for setup, softmax in predict_shared(models, views, device=device, fill=True).items():
         answers = pd.DataFrame(softmax, columns=ANSWERS)
         parts.append(pd.concat([eyes.reset_index(drop=True).assign(data=data, setup=setup), answers], axis=1))
     return pd.concat(parts, ignore_index=True)

@@ -130,7 +130,7 @@ def _ask(
 ) -> pd.DataFrame:
     about = eyes[["eye", "patient", "grade"]].reset_index(drop=True)
     parts = []
-    for setup, answers in predict_shared(models, images, device=device).items():
+    for setup, answers in predict_shared(models, images, device=device, fill=True).items():
         found = pd.DataFrame(answers.astype(np.float32), columns=ANSWERS)
         parts.append(pd.concat([about.assign(setup=setup, corruption=name, severity=float(severity)), found], axis=1))
     return pd.concat(parts, ignore_index=True)

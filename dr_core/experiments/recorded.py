@@ -34,14 +34,13 @@ class RecordedEye:
     is_repeated: bool = False
 
 
-def list_recorded(predictions: pd.DataFrame, data: str, setups: Sequence[str], most: int) -> tuple[RecordedEye, ...]:
+def list_recorded(predictions: pd.DataFrame, data: str, setups: Sequence[str]) -> tuple[RecordedEye, ...]:
     """The eyes of a data set with what the models answered.
 
     Args:
         predictions: Rows of the table `predictions`, one for each eye and set-up.
         data: Key of the data set.
         setups: Set-ups whose answers are taken.
-        most: How many eyes, the first ones of the table.
 
     Returns:
         The eyes in the order of the table.
@@ -50,15 +49,13 @@ def list_recorded(predictions: pd.DataFrame, data: str, setups: Sequence[str], m
 
     rows = predictions[(predictions["data"] == data) & predictions["setup"].isin(list(setups))]
     eyes = pd.MultiIndex.from_frame(rows[["patient", "eye"]].astype(str))
-    first = eyes.unique()
-    repeated = first.get_level_values("eye").value_counts()
-    shown = first[:most]
-    kept = rows[eyes.isin(shown)]
+    shown = eyes.unique()
+    repeated = shown.get_level_values("eye").value_counts()
     answers: dict[tuple[str, str], dict[str, np.ndarray]] = {key: {} for key in shown}
     grades: dict[tuple[str, str], int] = {}
-    softmax = kept[ANSWERS].to_numpy(np.float64)
+    softmax = rows[ANSWERS].to_numpy(np.float64)
     for row, (patient, eye, setup, grade) in enumerate(
-        kept[["patient", "eye", "setup", "grade"]].itertuples(index=False)
+        rows[["patient", "eye", "setup", "grade"]].itertuples(index=False)
     ):
         key = (str(patient), str(eye))
         answers[key][str(setup)] = softmax[row]

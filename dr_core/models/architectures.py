@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from dr_core.errors import InputError
+from dr_core.models.seeded import seeded
 from dr_core.registry import Registry
 
 Family = Literal["resnet", "convolutional", "transformer"]
@@ -155,8 +156,7 @@ def build_network(arch: str, classes: int, seed: int = 0, size: int = 224) -> nn
         InputError: As `find_architecture`.
     """
     known = find_architecture(arch)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return known.build(classes, size)
 
 
@@ -222,8 +222,7 @@ def replace_head(model: nn.Module, classes: int, seed: int = 0, head: str = "fc"
         The same network.
     """
     features = feature_count(model, head)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model.set_submodule(head, nn.Linear(features, classes))
     return model
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dr_core.models.projection import build_mlp, follow_weights, take_off_head
+from dr_core.models.seeded import seeded
 
 
 class BYOL(nn.Module):
@@ -28,8 +29,7 @@ class BYOL(nn.Module):
         super().__init__()
         features = take_off_head(encoder, head)
         self.encoder = encoder
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.projector = build_mlp(features, hidden, dim)
             self.predictor = build_mlp(dim, hidden, dim)
         self.target_encoder = copy.deepcopy(self.encoder).requires_grad_(False)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dr_core.devices import find_member, gather_rows
 from dr_core.models.projection import follow_weights, take_off_head
+from dr_core.models.seeded import seeded
 
 CENTER_MOMENTUM = 0.9
 """Momentum of the center, m. Source: Caron et al. 2021, the authors' code."""
@@ -77,8 +78,7 @@ class DINO(nn.Module):
         super().__init__()
         features = take_off_head(encoder, head)
         self.encoder = encoder
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.projector = DinoHead(features, dim, hidden, bottleneck)
             self.teacher_projector = copy.deepcopy(self.projector).requires_grad_(False)
         self.teacher_encoder = copy.deepcopy(encoder).requires_grad_(False)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from dr_core.devices import find_member, gather_rows
 from dr_core.errors import InputError
 from dr_core.models.projection import follow_weights, record_input, take_off_head
+from dr_core.models.seeded import seeded
 
 
 class MoCo(nn.Module):
@@ -51,8 +52,7 @@ class MoCo(nn.Module):
         super().__init__()
         self.K, self.m, self.T, self.norm_groups, self.head = K, m, T, norm_groups, head
         features = take_off_head(encoder, head)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             mlp = nn.Sequential(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, dim))
             queue = F.normalize(torch.randn(dim, K), dim=0)
         self.encoder_q = encoder

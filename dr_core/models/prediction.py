@@ -5,13 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.validity import check_answers
 
-_CPU_BATCH, _DEVICE_BATCH = 16, 64
-"""Eyes per forward pass: few enough that a processor's cache holds what a layer gives, many enough for a GPU."""
+
+def choose_batch(device: torch.device | str) -> int:
+    """Eyes per forward pass: few enough that a processor's cache holds what a layer gives, many enough for a GPU."""
+    return 8 if torch.device(device).type == "cpu" else 64
 
 
 def predict_views(
@@ -22,7 +25,7 @@ def predict_views(
     Args:
         model: The model.
         views: Uint8 (N, S, S, 3) RGB, as `Preprocessing.to_model_view` makes them.
-        batch_size: Eyes per forward pass; None takes 16 on a processor and 64 elsewhere.
+        batch_size: Eyes per forward pass; None takes 8 on a processor and 64 elsewhere.
         device: Where the model lies.
 
     Returns:
@@ -42,6 +45,8 @@ def predict_shared(
     views: np.ndarray | Tensor,
     batch_size: int | None = None,
     device: torch.device | str = "cpu",
+    *,
+    fill: bool = False,
 ) -> dict[str, np.ndarray]:
     """Grade eyes by several models; those that see an eye alike share its input.
 
@@ -51,22 +56,27 @@ def predict_shared(
             device already.
         batch_size: As in `predict_views`.
         device: Where the models lie.
+        fill: Whether the last batch is filled up to the size of the others. Sums are ordered otherwise in a smaller
+            batch, so that a table in parts would differ from the whole in the last digits.
 
     Returns:
         Name -> float64 (N, 5), as `predict_views`; not checked, so that one broken model does not silence the others:
         `dr_core.models.validity.check_answers` is for the caller, model by model.
     """
-    size = batch_size or (_CPU_BATCH if torch.device(device).type == "cpu" else _DEVICE_BATCH)
+    size = batch_size or choose_batch(device)
     pixels = views if isinstance(views, Tensor) else torch.from_numpy(np.ascontiguousarray(views)).permute(0, 3, 1, 2)
     parts: dict[str, list[Tensor]] = {name: [] for name in models}
     for start in range(0, len(pixels), size):
         batch = pixels[start : start + size].to(device).float() / 255
+        asked = len(batch)
+        if fill and asked < size:
+            batch = F.pad(batch, (0, 0, 0, 0, 0, 0, 0, size - asked))
         inputs: dict[Preprocessing, Tensor] = {}
         for name, model in models.items():
             preprocessing = model.info.preprocessing
             if preprocessing not in inputs:
                 inputs[preprocessing] = preprocessing.standardize(batch).contiguous(memory_format=torch.channels_last)
-            parts[name].append(torch.softmax(model.model(inputs[preprocessing]).double(), dim=1))
+            parts[name].append(torch.softmax(model.model(inputs[preprocessing])[:asked].double(), dim=1))
     return {  # fetched once all is asked for, so that a device need not be waited for in between
         name: models[name].info.spread(
             torch.cat(answers).cpu().numpy() if answers else np.empty((0, len(models[name].info.classes)))

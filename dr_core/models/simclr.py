@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from dr_core.devices import find_member, gather_rows
 from dr_core.models.projection import build_mlp, take_off_head
+from dr_core.models.seeded import seeded
 
 
 class SimCLR(nn.Module):
@@ -24,8 +25,7 @@ class SimCLR(nn.Module):
         super().__init__()
         features = take_off_head(encoder, head)
         self.encoder = encoder
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.projector = build_mlp(features, features, dim, normalize_output=True)
 
     def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ from dr_core.errors import InputError
 from dr_core.experiments.operating import find_thresholds
 from dr_core.files import digest_file, fuse_cell, write_json
 from dr_core.models.checkpoint import LoadedModel, software_versions
+from dr_core.models.prediction import choose_batch
 from dr_core.score.journal import read_journals
 from dr_core.study.folder import Study
 
@@ -54,7 +55,6 @@ ENSEMBLE = "ensemble"
 """In the column of the set-ups: the mean of all that answer."""
 
 _AUTHOR = "DR Lens score"
-_CPU_BATCH, _DEVICE_BATCH = 8, 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,7 @@ class ScoreConfig:
     @property
     def batch(self) -> int:
         """Photographs per forward pass."""
-        return self.batch_size or (_CPU_BATCH if self.device == "cpu" else _DEVICE_BATCH)
+        return self.batch_size or choose_batch(self.device)
 
 
 @dataclass(frozen=True)

@@ -127,10 +127,9 @@ def _answer(
     answers: dict[str, np.ndarray] = {}
     for preprocessing, views in stacks.items():
         alike = {setup: model for setup, model in models.items() if _view_preprocessing(model) == preprocessing}
-        full = np.resize(views, (scoring.config.batch, *views.shape[1:]))  # sums are ordered otherwise in another batch
-        seen = [full[:, ::down, ::right] for down, right in (_FLIPS if scoring.config.flips else _FLIPS[:1])]
-        found = [predict_shared(alike, one, scoring.config.batch, scoring.config.device) for one in seen]
-        answers |= {setup: np.mean([one[setup] for one in found], axis=0)[: len(views)] for setup in alike}
+        seen = [views[:, ::down, ::right] for down, right in (_FLIPS if scoring.config.flips else _FLIPS[:1])]
+        found = [predict_shared(alike, one, scoring.config.batch, scoring.config.device, fill=True) for one in seen]
+        answers |= {setup: np.mean([one[setup] for one in found], axis=0) for setup in alike}
     return answers
 
 

@@ -316,6 +316,7 @@ class Trainer:
         rate = self.learning_rate(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        torch.manual_seed(derive_seed(self.config.seed, "layers", step, self.share.rank))  # of dropout
         for number, (batch, pixels) in enumerate(zip(batches, images, strict=True), start=1):
             with self._synchronizing(number == len(batches)):
                 with self.fabric.autocast():

@@ -15,6 +15,7 @@ from torchvision.models.resnet import Bottleneck
 
 from dr_core.devices import Device
 from dr_core.models.imagenet_weights import cache_folder
+from dr_core.models.seeded import seeded
 from dr_core.study.provenance import find_processor
 
 Settled = Literal["32-true", "bf16-mixed"]
@@ -126,8 +127,7 @@ def _compare_steps(seconds: float) -> float:
 
 def _prepare_step() -> Callable[[bool], None]:
     """A training step of a block in the middle of a ResNet-50, without the optimizer; takes whether it is in bf16."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         block, images = Bottleneck(512, 128).train(), torch.randn(4, 512, 28, 28)
     block.to(memory_format=torch.channels_last)
     images = images.contiguous(memory_format=torch.channels_last)

@@ -56,7 +56,7 @@ def find_test_eyes(study: Study, data: str) -> list[ListedEye]:
     if predictions is None:
         raise InputError(missing.missing_table_sentence(study, "predictions"))
     opens = can_open(study, data, result_tables.load_table(study, "eyes"))
-    recorded = list_recorded(predictions, data, list(study.setups), len(predictions))
+    recorded = list_recorded(predictions, data, list(study.setups))
     if not recorded:
         raise InputError(
             f"The study holds no answers about {result_tables.data_title(study, data)}; measure it on them."

@@ -1,4 +1,4 @@
-"""The case list on the screen, in the side bar of every page: filters, order, search, and one eye after the other."""
+"""The case list on the screen, in the sidebar of every page: filters, order, search, and one eye after the other."""
 
 import base64
 from collections.abc import Mapping, Sequence

@@ -160,7 +160,8 @@ def _open_study(session: SavedSession, title: str) -> Study:
     if (study.info.title, study.info.created) != (session.study.title, session.study.created):
         raise InputError(
             f"{title} is a session of the study {session.study.title} ({session.study.name}), made "
-            f"{session.study.created[:10]}, which is not here; the open one is {study.info.title}. Nothing was changed."
+            f"{session.study.created[:10]}, which is not here; the open study is {study.info.title}. Nothing was "
+            "changed."
         )
     if len(known) > 1:
         st.session_state["study"] = study.name

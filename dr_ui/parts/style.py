@@ -95,6 +95,10 @@ _CSS = """
 .lens-grayed .lens-card .lens-verdict b { font-weight: 400; font-size: .9rem; }
 .lens-cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(max(9.5rem, 20%), 1fr));
   gap: .7rem; }
+:has(> .lens-cards) { container-type: inline-size; }
+@container (19.7rem <= width < 40.1rem) {  /* four cards: two and two, not three and one */
+  .lens-cards:has(> :nth-child(4):last-child) { grid-template-columns: 1fr 1fr; }
+}
 .lens-card { border: 1px solid color-mix(in srgb, currentColor 24%, transparent);
   border-top: 4px var(--line) var(--hue); border-radius: .4rem; padding: .5rem .8rem .6rem; min-width: 0;
   font-variant-numeric: tabular-nums; }
@@ -238,7 +242,6 @@ _CSS = """
 .lens-scores tbody th, .lens-scores tr:first-child th:first-child { text-align: left; font-weight: 650; }
 .lens-scores td[colspan] { text-align: left; opacity: .85; }
 .lens-scores small { font-size: .7rem; opacity: .85; margin-left: .2rem; }
-.lens-scores .lens-chance { opacity: .8; border-left: 2px solid color-mix(in srgb, currentColor 30%, transparent); }
 .lens-scores .lens-best { font-weight: 700; }
 .block-container:has(.st-key-lesions) { max-width: 1760px; }
 .lens-scores .lens-best::before { content: "▲"; font-size: .6rem; margin-right: .15rem; }

@@ -68,17 +68,22 @@ class ModelDevice:
         self.note = f"{reason}: the CPU computes instead, more slowly."
 
 
-def each(names: Iterable[str], work: Callable[[str], Answer]) -> dict[str, Answer]:
+def each(names: Iterable[str], work: Callable[[str], Answer], *, is_long: bool = False) -> dict[str, Answer]:
     """Do some work for each model: as many at a time as there are cores, a thread each, whoever asks.
 
     One model on all cores would wait for the slowest of them after every layer, and with many sessions all the time.
+
+    Args:
+        names: Names of the models.
+        work: Takes a name.
+        is_long: Whether it takes much longer than an answer, which then does not stand behind it.
     """
     asked = list(names)
-    return dict(zip(asked, _workers().map(work, asked), strict=True))
+    return dict(zip(asked, _workers(is_long).map(work, asked), strict=True))
 
 
 @functools.cache
-def _workers() -> ThreadPoolExecutor:
+def _workers(is_long: bool) -> ThreadPoolExecutor:
     torch.set_num_threads(1)
     return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="model")
 

@@ -91,14 +91,16 @@ def questions() -> list[PageQuestion]:
     return [question for question in _QUESTIONS if (_PAGES / question.page).is_file()]
 
 
-def show(title: str, question: str, render: Callable[[Study], None]) -> None:
+def show(title: str, question: str, render: Callable[[Study], None], *, is_long: bool = False) -> None:
     """Show a page.
 
     Args:
         title: Name of the page in the browser's tab.
         question: The question that stands at its top.
         render: Draws the page for the open study.
+        is_long: Whether it computes for a second and more: such pages stand in a line of their own on a busy machine.
     """
+    line = request_queue.LONG if is_long else request_queue.SHORT
     st.set_page_config(page_title=f"{title} · DR Lens", page_icon=str(_ICON), layout="wide")
     tour.follow_tour()
     st.html(style.page_css())
@@ -108,13 +110,13 @@ def show(title: str, question: str, render: Callable[[Study], None]) -> None:
     )
     navigation.enter_page(title)
     tour.show_step()
-    _guard(lambda: _render(render))
+    _guard(lambda: _render(render, line))
     SHOWN.set()
 
 
-def _render(render: Callable[[Study], None]) -> None:
+def _render(render: Callable[[Study], None], line: request_queue.Line) -> None:
     if access.may_enter():
-        with request_queue.take_turn():
+        with request_queue.take_turn(line):
             study = _choose_study()
             audit.note_study(study.name)
             st.html(style.setup_css(study.setups.values()))

@@ -1,4 +1,8 @@
-"""Taking turns: a busy machine answers in the order of asking, and says how many are before you."""
+"""Taking turns: a busy machine answers in the order of asking, and says how many are before you.
+
+There are two lines: heatmaps with their controls take about ten times as long as answers, and whoever compares answers
+does not stand behind them.
+"""
 
 import os
 import threading
@@ -64,12 +68,17 @@ class Line:
             self._changed.notify_all()
 
 
-_LINE = Line(2 * (os.cpu_count() or 1))
-"""Twice the cores: two who ask for something long do not hold up those who move a slider."""
+_CORES = os.cpu_count() or 1
+
+SHORT = Line(2 * _CORES)
+"""Of pages that answer in tenths of a second. Twice the cores: a slow one does not hold up those who move a slider."""
+
+LONG = Line(max(1, _CORES // 2))
+"""Of pages that compute for a second and more, each with as many threads as there are models, up to the cores."""
 
 
 @contextmanager
-def take_turn(line: Line = _LINE) -> Iterator[None]:
+def take_turn(line: Line) -> Iterator[None]:
     """Wait for a place, saying so if it takes long, and hold it for the block.
 
     Args:
@@ -89,9 +98,9 @@ def take_turn(line: Line = _LINE) -> Iterator[None]:
         line.leave(ticket)
 
 
-def has_company(line: Line = _LINE) -> bool:
+def has_company() -> bool:
     """Whether a request that has its place is not the only one: then nothing is computed ahead."""
-    return line.crowd() > 1
+    return SHORT.crowd() + LONG.crowd() > 1
 
 
 def _told(before: int) -> str:

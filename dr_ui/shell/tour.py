@@ -30,7 +30,7 @@ STEPS = (
         "1_Compare.py",
         "The answer",
         "One card for each model: the likeliest grade, the probability of every grade, and whether the eye is "
-        "referable. The models differ in how they were pretrained; the line below says whether they agree.",
+        "referable. The models were pretrained in different ways; the line below says whether they agree.",
         ".lens-cards",
     ),
     TourStep(

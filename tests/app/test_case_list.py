@@ -87,6 +87,14 @@ def test_a_broken_file_has_no_answer_and_can_be_removed(app):
     assert not listed(app)
 
 
+@pytest.mark.parametrize("page", ["1_Compare", "3_Explain"])
+def test_an_eye_that_the_page_asks_about_stands_in_the_list_with_its_answers(app, page):
+    app.switch_page(f"pages/{page}.py").run()
+    upload(app, *eyes("a.png"))
+    (verdict,) = app.sidebar.dataframe[0].value["referable"]
+    assert verdict.endswith(" of 4")
+
+
 def test_eyes_are_asked_about_where_the_user_wants_it(app):
     app.switch_page("pages/2_Robustness.py").run()
     upload(app, *eyes("a.png", "b.png"), ("broken.png", b"nothing"))

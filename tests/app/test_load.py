@@ -1,18 +1,14 @@
 """A few people at once, driven as benchmarks/load.py drives many."""
 
 import asyncio
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.servers import start_server
 
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-load = pytest.importorskip("load")
+load = pytest.importorskip("benchmarks.load")
 
 
 def finish(work):

@@ -1,15 +1,10 @@
 """The promises of docs/security.md on a server that runs on the demo study; the container is held to the same."""
 
-import sys
-
 import pytest
 
-from tests.conftest import ROOT
 from tests.servers import start_server
 
-sys.path.insert(0, str(ROOT / "tests" / "container"))
-
-promises = pytest.importorskip("promises")
+promises = pytest.importorskip("tests.container.promises")
 
 
 @pytest.fixture(scope="module")

@@ -70,7 +70,7 @@ def test_a_page_says_how_many_are_before_it(monkeypatch, tiny_study):
         return told[-1]
 
     monkeypatch.setattr(request_queue, "_told", leave_when_told)
-    monkeypatch.setattr(request_queue.take_turn.__wrapped__, "__defaults__", (line,))
+    monkeypatch.setattr(request_queue, "SHORT", line)
     monkeypatch.setenv("DR_STUDY", str(tiny_study.path))
     app = AppTest.from_file(ROOT / "home.py", default_timeout=60).run()
     assert told == [
@@ -81,12 +81,28 @@ def test_a_page_says_how_many_are_before_it(monkeypatch, tiny_study):
     assert not app.info  # it is gone once the page is there
 
 
-def test_who_is_alone_has_no_company():
-    line = request_queue.Line(2)
+def test_who_is_alone_has_no_company(monkeypatch):
+    for name in ("SHORT", "LONG"):
+        monkeypatch.setattr(request_queue, name, request_queue.Line(2))
+    first = request_queue.LONG.join()
+    assert request_queue.LONG.wait(first, 0)
+    for line in (request_queue.SHORT, request_queue.LONG):
+        assert not request_queue.has_company()
+        second = line.join()
+        assert request_queue.has_company()
+        line.leave(second)
+    assert not request_queue.has_company()
+
+
+def test_answers_do_not_wait_for_heatmaps(monkeypatch, tiny_study):
+    """Explain's line is full; Compare opens, and Explain says that it waits."""
+    line = request_queue.Line(1)
+    monkeypatch.setattr(request_queue, "LONG", line)
+    monkeypatch.setenv("DR_STUDY", str(tiny_study.path))
     first = line.join()
     assert line.wait(first, 0)
-    assert not request_queue.has_company(line)
-    second = line.join()
-    assert request_queue.has_company(line)
-    line.leave(second)
-    assert not request_queue.has_company(line)
+    assert not AppTest.from_file(ROOT / "pages" / "1_Compare.py", default_timeout=60).run().exception
+    told = []
+    monkeypatch.setattr(request_queue, "_told", lambda before: told.append(before) or line.leave(first) or "waiting")
+    assert not AppTest.from_file(ROOT / "pages" / "3_Explain.py", default_timeout=60).run().exception
+    assert told == [0]

@@ -66,11 +66,8 @@ def _serve_anew(study, log):
 
 @contextmanager
 def _serve(study, log, *options, port=None, **environment):
-    port = port or find_free_port()
-    process = servers.ForkedServer(port, log, options, {"DR_STUDY": str(study)} | environment)
-    with servers.stopping(process):
-        servers.wait_until_healthy(f"http://127.0.0.1:{port}", process)
-        yield f"http://127.0.0.1:{port}"
+    with servers.start_server(log, *options, port=port, **{"DR_STUDY": str(study)} | environment) as (address, _):
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -111,6 +108,19 @@ def emptied(tab):
     tab.context.clear_cookies()
     tab.mouse.move(0, 0)
     tab.goto("about:blank")
+
+
+RESTING = """() => {
+    const running = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState !== "notRunning";
+    if (running || document.querySelector("[data-stale=true]")) window.busyAt = performance.now();
+    return performance.now() - (window.busyAt ??= performance.now()) > 500;
+}"""
+
+
+def finish_run(page):
+    """Wait until the page's script has rested for half a second: a component's first value begins another run."""
+    page.evaluate("window.busyAt = performance.now()")
+    page.wait_for_function(RESTING)
 
 
 @pytest.fixture(scope="module")

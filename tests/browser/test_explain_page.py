@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from dr_core.data.phantom import draw_phantom
 from dr_core.models.setups import SETUPS
+from tests.browser.conftest import finish_run
 
 pytestmark = pytest.mark.browser
 
@@ -225,12 +226,6 @@ def saved_masks(page, folder):
     page.set_input_files("input[type=file]", sorted(folder.iterdir()))
     expect(page.locator(".lens-viewer figcaption").first).to_contain_text("someone.png")
     return taken_masks(page)
-
-
-def finish_run(page):
-    """Wait until the page's script rests; what was just done has begun a run by then."""
-    page.wait_for_timeout(500)
-    expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def taken_masks(page):

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,13 +14,10 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from dr_core.data.phantom import draw_phantom
-from tests.conftest import ROOT
 from tests.servers import start_server
 
-sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "tests" / "container")]
-
-load = pytest.importorskip("load")
-promises = pytest.importorskip("promises")
+load = pytest.importorskip("benchmarks.load")
+promises = pytest.importorskip("tests.container.promises")
 
 pytestmark = pytest.mark.browser
 

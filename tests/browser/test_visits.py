@@ -7,6 +7,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from dr_core.data.phantom import draw_phantom
+from tests.browser.conftest import finish_run
 
 pytestmark = pytest.mark.browser
 
@@ -51,8 +52,7 @@ class Visitor:
 
     def settle(self):
         """Wait until nothing is computed."""
-        self.page.wait_for_timeout(200)
-        expect(self.page.get_by_test_id("stStatusWidget")).to_have_count(0)
+        finish_run(self.page)
 
 
 @pytest.fixture

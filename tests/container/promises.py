@@ -6,7 +6,6 @@ Each check takes a `Running` and raises AssertionError. Everything stays on loop
 import asyncio
 import os
 import re
-import sys
 import time
 import uuid
 from collections.abc import Coroutine, Iterator
@@ -18,9 +17,8 @@ from typing import Any
 import httpx
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from load import draw_specimen
-from load_client import Visitor
+from benchmarks.load import draw_specimen
+from benchmarks.load_client import Visitor
 
 MEGABYTE = 2**20
 

@@ -22,9 +22,7 @@ from tests.servers import start_server
 
 CAPTURED = {"capture_output": True, "text": True, "check": True}
 
-sys.path.insert(0, str(commands.ROOT / "benchmarks"))
-
-load = pytest.importorskip("load")
+load = pytest.importorskip("benchmarks.load")
 
 
 @pytest.fixture(scope="module")

@@ -88,33 +88,43 @@ class Explainer:
             InputError: If the images have another shape or type, the model lacks the neuron, or the map is no answer.
         """
         targets = torch.as_tensor(target, dtype=torch.long, device=images.device).expand(len(images))
-        return self._answer(images, [targets])[0]
+        return self._answer(images, [[targets]])[0]
 
-    def attribute_each(self, images: Tensor, targets: Sequence[int]) -> Tensor:
-        """Attribute several output neurons of the same images, with one forward pass where the engine can share it.
+    def attribute_each(self, images: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
+        """Attribute several groups of output neurons of the same images: the mean of the maps of each group.
+
+        The fast engine takes one forward pass in all and one backward pass a group: its rules divide relevance in
+        shares that the forward pass alone decides, so that a map is linear in what it starts from, and the mean of
+        maps is the map of the mean start. The others average the maps themselves.
 
         Args:
             images: Float (N, 3, H, W), the model's inputs.
-            targets: The neurons.
+            groups: Neurons, at least one in each group.
 
         Returns:
-            Relevance, (K, N, 3, H, W), a map for each of K targets.
+            Relevance, (K, N, 3, H, W), a map for each of K groups.
 
         Raises:
             InputError: As `attribute`.
         """
-        asked = torch.as_tensor(list(targets), dtype=torch.long, device=images.device)
-        return torch.stack(self._answer(images, [target.expand(len(images)) for target in asked]))
+        asked = [[torch.full((len(images),), one, device=images.device) for one in group] for group in groups]
+        if self._fast is not None:
+            return torch.stack(self._answer(images, asked))
+        single = sorted({target for group in groups for target in group})
+        alone = [[torch.full((len(images),), one, device=images.device)] for one in single]
+        maps = dict(zip(single, self._answer(images, alone), strict=True))
+        return torch.stack([torch.stack([maps[target] for target in group]).mean(dim=0) for group in groups])
 
-    def _answer(self, images: Tensor, targets: Sequence[Tensor]) -> list[Tensor]:
+    def _answer(self, images: Tensor, groups: Sequence[Sequence[Tensor]]) -> list[Tensor]:
         self._check_images(images)
-        for target in targets:
-            self._check_target(target)
-        starts = [self._rule.start(target) for target in targets]
+        for group in groups:
+            for target in group:
+                self._check_target(target)
+        starts = [_mean_start([self._rule.start(target) for target in group]) for group in groups]
         with torch.inference_mode(False):  # an answer needs gradients, whatever the caller does about its own
             inputs = images.detach().clone()
             try:
-                maps = self._run(inputs, starts, targets[0])
+                maps = self._run(inputs, starts, groups[0][0])
             except RuntimeError as error:
                 if is_device_failure(error):
                     raise
@@ -153,6 +163,10 @@ class Explainer:
         classes = self._classes
         if classes is not None and len(target) and not 0 <= int(target.min()) <= int(target.max()) < classes:
             raise InputError(f"`target` must be between 0 and {classes - 1}; the model has {classes} outputs.")
+
+
+def _mean_start(starts: Sequence[Start]) -> Start:
+    return lambda logits: torch.stack([start(logits) for start in starts]).mean(dim=0)
 
 
 def _name(kind: torch.dtype) -> str:

@@ -6,7 +6,7 @@ It is plain JavaScript that the app serves itself; nothing is fetched from elsew
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -181,7 +181,7 @@ def _message(scene: Scene, key: str) -> dict[str, Any]:
         "photograph": f"data:image/jpeg;base64,{base64.b64encode(scene.photograph).decode()}",
         "ratio": scene.ratio,
         "panels": [{"label": scene.name}, *(_panel_message(panel) for panel in scene.panels)],
-        "outlines": [asdict(one) for one in scene.outlines],
+        "outlines": [vars(one) for one in scene.outlines],
         "signed": any(panel.heatmap.signed for panel in scene.panels if panel.heatmap),
         "origin": dict(scene.origin),
         "file": scene.file,

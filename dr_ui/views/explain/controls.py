@@ -9,6 +9,7 @@ import torch
 
 from dr_core.analysis.controls import CONTROLS, MAP, kind_of, trace_edges, untrained_maps, why_no_untrained
 from dr_core.analysis.localization import pool, sample_random_relevance
+from dr_core.analysis.sanity import spearman
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.study.folder import Study
 from dr_ui.eyes import cache
@@ -23,7 +24,7 @@ class Controlled:
 
     Attributes:
         pooled: `MAP` and keys of `CONTROLS` -> pooled map, float64 (S, S).
-        order: The same keys -> pixels from the most relevant to the least, int64 (S * S,).
+        order: The same keys -> pixels from the most relevant to the least, int32 (S * S,).
         note: Why no untrained network could be drawn; empty where it was.
     """
 
@@ -69,7 +70,34 @@ def _controls(
     return found
 
 
+def compare_with_other_grades(specimen: Specimen, study: Study, question: heatmaps.Question) -> float | None:
+    """Mean rank correlation of the models' heatmaps with their maps of other grades, in the field of view.
+
+    None where a method draws no map of another grade.
+    """
+    return _compare(specimen.view_key, cache.study_stamp(study), question, specimen, study)
+
+
+@kept(st.cache_data, 3)
+def _compare(
+    key: str, stamp: cache.Stamp, question: heatmaps.Question, _specimen: Specimen, _study: Study
+) -> float | None:
+    prepared = heatmaps.prepare(_specimen, _study, question.protocol)
+    preprocessings = heatmaps.ways_of(_study, question.protocol)
+    pairs = [
+        spearman(controlled.pooled[MAP], controlled.pooled[method], prepared.regions[preprocessings[setup]].field)
+        for setup, controlled in _controls(key, stamp, question, _specimen, _study).items()
+        for method in ("class-0", "class-others")
+        if method in controlled.pooled
+    ]
+    return float(np.mean(pairs)) if pairs else None
+
+
 def _ranked(maps: Mapping[str, torch.Tensor], pooling: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Method -> pooled map and the order of its pixels, ties in reading order as `relevance_rank_accuracy` has them."""
     pooled = {method: pool(relevance, pooling)[0].numpy() for method, relevance in maps.items()}
-    return {method: (values, np.argsort(-values.ravel(), kind="stable")) for method, values in pooled.items()}
+    return {method: (values, _order(values)) for method, values in pooled.items()}
+
+
+def _order(pooled: np.ndarray) -> np.ndarray:
+    return np.argsort(-pooled.ravel(), kind="stable").astype(np.int32)  # kept for each map: half of int64

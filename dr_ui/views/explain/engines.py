@@ -30,7 +30,7 @@ def attribute(
                 return str(error)
             return found.detach().float().cpu()
 
-        return each(inputs, explain)
+        return each(inputs, explain, is_long=True)
 
     return model_device().run(ask_all)
 

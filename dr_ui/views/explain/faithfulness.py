@@ -71,7 +71,11 @@ def _follow(key: str, stamp: cache.Stamp, question: Question, _specimen: Specime
         perturbed = perturb(prepared.inputs[preprocessing][0], pooled, field, _CONFIG)
         asked = perturbed.contiguous(memory_format=torch.channels_last)
         outputs = {one: models[one].info.output_of(question.target) for one in setups}
-        found = each(setups, lambda one, x=asked, at=outputs: follow(models[one].model, x, at[one], _CONFIG))  # type: ignore[misc]
+
+        def follow_one(setup: str, asked: torch.Tensor = asked, outputs: dict[str, int] = outputs) -> Curves:
+            return follow(models[setup].model, asked, outputs[setup], _CONFIG)
+
+        found = each(setups, follow_one, is_long=True)
         for setup, by_method in found.items():
             curves[setup][method] = by_method
         bar.progress(done / len(jobs), text="Taking away what the heatmaps mark ...")  # a switched-off page stops here

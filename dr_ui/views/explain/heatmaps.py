@@ -197,7 +197,13 @@ def _outline_drawn(mask: np.ndarray, part: Pixels) -> Outline:
 
 
 def probabilities(specimen: Specimen, study: Study, protocol: str) -> dict[str, np.ndarray]:
-    """Softmax of each model about the eye, float64 (classes,)."""
+    """Softmax of each model about the eye, float64 (classes,); NaN where it is not a probability."""
+    if protocol == OWN:
+        found = cache.answers(specimen.eye, study)
+        return {
+            setup: found.get(setup, np.full(len(model.info.classes), np.nan))
+            for setup, model in cache.models(study).items()
+        }
     return _probabilities(specimen.eye.key, cache.study_stamp(study), protocol, specimen, study)
 
 
@@ -303,12 +309,12 @@ def _relevances(
             except InputError as error:
                 return str(error)
 
-        return each(preprocessings, explain)
+        return each(preprocessings, explain, is_long=True)
 
     return model_device().run(ask_all)
 
 
-@kept(st.cache_resource, 3)
+@kept(st.cache_resource, 1)  # what is concluded from them is kept longer, by `controls`
 def maps_by_class(
     key: str, stamp: cache.Stamp, asked: Question, _specimen: Specimen, _study: Study
 ) -> dict[str, dict[str, torch.Tensor]]:
@@ -329,6 +335,6 @@ def maps_by_class(
             found_maps = class_maps(explainer, x, output, classes, own[setup])
             return {method: relevance.float().cpu() for method, relevance in found_maps.items()}
 
-        return each(own, explain)
+        return each(own, explain, is_long=True)
 
     return model_device().run(ask_all)

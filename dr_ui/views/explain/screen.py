@@ -9,12 +9,12 @@ import torch
 
 from dr_core.analysis.attribution import RULES
 from dr_core.analysis.controls import MAP
-from dr_core.analysis.sanity import describe_class_sensitivity, spearman
+from dr_core.analysis.sanity import describe_class_sensitivity
 from dr_core.data.annotation import pack_masks
 from dr_core.data.grades import GRADES, LESIONS
 from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache
+from dr_ui.eyes import cache, case_facts
 from dr_ui.eyes.masked_eye import Specimen
 from dr_ui.parts import charts, eye_report_button, tables, take_figure, viewer
 from dr_ui.parts.operating_point import current_point
@@ -59,6 +59,7 @@ def show(study: Study, choice: Choice) -> None:
         knockouts.show(study, choice.specimen, choice.question.target)
     cohort.show(study)
     cohort_faithfulness.show(study)
+    case_facts.read_facts(choice.specimen.eye, study)  # its answers are there: the case list shows them
     next_case.ask_ahead(study, choice.question)
 
 
@@ -133,7 +134,8 @@ def _show_scores(study: Study, choice: Choice, prepared: Prepared) -> None:
         "scores",
         "strongest control",
     )
-    verdict = class_sensitivity(maps, _fields(study, choice, prepared), choice)
+    alike = controls.compare_with_other_grades(choice.specimen, study, choice.question)
+    verdict = describe_class_sensitivity(RULES[choice.question.rule].label, alike)
     st.html(f'<p class="lens-small">{escape(verdict, quote=False)}</p>')
     if first.empty:
         return
@@ -191,23 +193,6 @@ def _show_controls(study: Study, choice: Choice, prepared: Prepared) -> None:
     row = localization_scores.measure_controlled("disc", "the optic disc", maps, masks, asked)
     with st.expander("Where the heatmaps lie without any mask: optic disc and central macula, beside the controls"):
         tables.show_html(localization_scores.controls_html(row, study.setups), "controls", _AREA)
-
-
-def _fields(study: Study, choice: Choice, prepared: Prepared) -> dict[str, np.ndarray]:
-    preprocessings = heatmaps.ways_of(study, choice.question.protocol)
-    return {setup: prepared.regions[preprocessing].field for setup, preprocessing in preprocessings.items()}
-
-
-def class_sensitivity(maps: Mapping[str, controls.Controlled], fields: Mapping[str, np.ndarray], choice: Choice) -> str:
-    """Whether the method's maps depend on the grade that is asked about, in words."""
-    label = RULES[choice.question.rule].label
-    pairs = [
-        spearman(controlled.pooled[MAP], controlled.pooled[method], fields[setup])
-        for setup, controlled in maps.items()
-        for method in ("class-0", "class-others")
-        if method in controlled.pooled
-    ]
-    return describe_class_sensitivity(label, float(np.mean(pairs)) if pairs else None)
 
 
 def _nothing_known(choice: Choice) -> str:

@@ -29,10 +29,10 @@ def show_page(study: Study) -> None:
         st.page_link(f"pages/{question.page}", label=f"**{question.title}**: {question.question}")
     st.html(
         '<h2 class="lens-h2">The case list</h2><p class="lens-small">Photographs that you upload on any page stand in '
-        "the side bar of every page. <b>Add eyes</b> brings the test eyes of the study "
+        "the sidebar of every page. <b>Add eyes</b> brings the test eyes of the study "
         f"({escape(study.info.title)}), or photographs that the command <code>score</code> has answered elsewhere. "
-        "<b>Session file</b> saves the list and your choices; photographs only if you want them in it. They leave this "
-        "server when you close the tab.</p>"
+        "<b>Session file</b> saves the list and your choices; photographs only if you want them in it. The server "
+        "deletes them when you close the tab.</p>"
     )
     rows = "".join(f"<dt>{escape(keys)}</dt><dd>{escape(text)}</dd>" for keys, text in _KEYS.items())
     st.html(f'<h2 class="lens-h2">Keys</h2><dl class="lens-keys">{rows}</dl>')

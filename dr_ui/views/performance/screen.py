@@ -287,7 +287,7 @@ def _show_reliability(study: Study, answers: Answers, reading: str) -> None:
     figure.update_xaxes(title="predicted probability", range=[-0.02, 1.02])
     figure.update_yaxes(title="share of positive eyes", range=[-0.02, 1.02])
     charts.show(figure, "reliability", 300)
-    st.caption(f"{reading}. On the diagonal the model is calibrated; below it is overconfident.")
+    st.caption(f"{reading}. On the diagonal the model is calibrated; below it, the model is overconfident.")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

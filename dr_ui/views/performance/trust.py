@@ -68,7 +68,7 @@ def _show_reliability(
     figure.update_xaxes(title="predicted probability", range=[-0.02, 1.02])
     figure.update_yaxes(title="share of positive eyes", range=[-0.02, 1.02])
     charts.show(figure, "calibrated_reliability", 300)
-    st.caption("On the diagonal the model is calibrated; below it is overconfident. Bars: 95 % by patients.")
+    st.caption("On the diagonal the model is calibrated; below it, the model is overconfident. Bars: 95 % by patients.")
 
 
 def _add_curve(figure: go.Figure, name: str, setup: Setup, found: Calibration, dash: str) -> None:

@@ -139,6 +139,8 @@ def _of_pair(differences: pd.DataFrame, first: Setup, second: Setup) -> pd.DataF
 
 def _sentences(study: Study, data: str, pairs: Pairs) -> str:
     """In how many cells of the grid one of the two is clearly better; a line a pair."""
+    if not pairs:
+        return ""
     answers = result_tables.load_table(study, "robustness")
     if answers is None:
         missing.show_missing_table(study, "robustness", quietly=True)

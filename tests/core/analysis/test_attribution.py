@@ -257,12 +257,14 @@ def test_rules_that_conserve_do_so_on_trained_models_without_biases(rule, setup)
 
 
 @pytest.mark.parametrize("rule", ["alpha1_beta0", "contrastive", "layer_cam"])
-def test_several_targets_give_the_maps_of_each_alone(rule):
-    explainer, images = Explainer(build("resnet50_slim"), rule), inputs(2, 96)
-    together = explainer.attribute_each(images, [3, 0])
-    assert together.shape == (2, *images.shape)
-    for target, found in zip((3, 0), together, strict=True):
-        assert relative_error(found, explainer.attribute(images, target)) < 1e-6
+def test_groups_of_targets_give_the_mean_of_the_maps_of_each_alone(rule):
+    explainer, images = Explainer(build("resnet50_slim").double(), rule), inputs(2, 96, torch.float64)
+    together = explainer.attribute_each(images, [[3], [0], [0, 1, 3]])
+    assert together.shape == (3, *images.shape)
+    alone = [explainer.attribute(images, target) for target in (3, 0, 1)]
+    expected = [alone[0], alone[1], torch.stack(alone).mean(dim=0)]
+    for found, map_alone in zip(together, expected, strict=True):
+        assert relative_error(found, map_alone) < 1e-9
 
 
 def test_further_targets_share_the_forward_pass(monkeypatch):
@@ -273,7 +275,7 @@ def test_further_targets_share_the_forward_pass(monkeypatch):
     monkeypatch.setattr(torch.nn.functional, "conv2d", lambda *args, **options: calls.append(1) or convolve(*args))
     explainer.attribute(images, 3)
     alone = len(calls)
-    explainer.attribute_each(images, [3, 0, 1])
+    explainer.attribute_each(images, [[3], [0], [1, 2, 4]])
     assert len(calls) == 2 * alone
 
 
@@ -285,7 +287,7 @@ def test_the_documentation_lists_every_rule():
 
 def test_contrastive_lrp_is_the_target_minus_the_mean_of_the_others():
     model, images = build("resnet50_slim").double(), inputs(1, 96, torch.float64)
-    maps = Explainer(model).attribute_each(images, range(5))
+    maps = Explainer(model).attribute_each(images, [[grade] for grade in range(5)])
     expected = maps[3] - maps[[0, 1, 2, 4]].mean(dim=0)
     assert relative_error(Explainer(model, "contrastive").attribute(images, 3), expected) < 1e-9
 

@@ -76,3 +76,10 @@ def test_an_eyes_answer_depends_on_no_other_eye_of_the_batch(models):
     assert (predict_shared(fold_models(models), others)["a"][0] == folded[0]).all()
     alone = predict_shared(fold_models(models), views, batch_size=1)["a"]
     assert abs(alone - folded).max() < 1e-5
+
+
+def test_parts_of_a_table_equal_the_whole_bit_for_bit(models):
+    views = np.random.default_rng(1).integers(0, 256, (21, SIZE, SIZE, 3), np.uint8)
+    whole = predict_shared(models, views, fill=True)["a"]
+    parts = [predict_shared(models, part, fill=True)["a"] for part in (views[:5], views[5:18], views[18:])]
+    assert (np.concatenate(parts) == whole).all()

@@ -82,7 +82,14 @@ def pretrain_task(name="moco", arch="resnet50_slim"):
     return SelfSupervisedTask(method, build, bright_and_dark(24, 0), preprocessing=PREPROCESSING, config=config)
 
 
-TASKS = [finetune_task, *(partial(pretrain_task, name) for name in METHODS)]
+def dropout_task():
+    """A network whose layers draw in training."""
+    task = finetune_task()
+    task.network.layer3.append(torch.nn.Dropout(0.2))
+    return task
+
+
+TASKS = [finetune_task, dropout_task, *(partial(pretrain_task, name) for name in METHODS)]
 
 
 def without_speed(path):
