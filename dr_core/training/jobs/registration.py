@@ -8,6 +8,7 @@ from dr_core.data.store import fingerprint_store, read_header
 from dr_core.files import digest_file, locked, replacing
 from dr_core.models.setups import SETUPS, Setup, declare_setups
 from dr_core.study.folder import DataSet, Study, StudyInfo, add_data, open_study, write_study_info
+from dr_core.study.runs import BEST
 
 
 def register_run(
@@ -30,7 +31,7 @@ def register_run(
         checkpoint = opened.checkpoint_path(setup.name)
         checkpoint.parent.mkdir(exist_ok=True)
         with replacing(checkpoint) as temporary:
-            shutil.copyfile(run / "best.safetensors", temporary)
+            shutil.copyfile(run / BEST, temporary)
         digests = opened.info.checkpoints | {setup.name: digest_file(checkpoint)}
         known = {**opened.setups, **({} if setup.name in opened.setups else {setup.name: setup})}
         order = sorted(known, key=_place) if opened.info.made_by == "finetune" else list(known)
