@@ -22,6 +22,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
         help="shown leaves out those of further seeds and fractions, whose digests are noted (default: all)",
     )
     parser.add_argument(
+        "--no-folders", action="store_true", help="forget in which folders of this machine the prepared eyes lie"
+    )
+    parser.add_argument(
         "--push",
         type=parse_address,
         metavar="OWNER/NAME",
@@ -31,7 +34,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 
 
 def _run(options: argparse.Namespace) -> None:
-    report = pack_study(open_study(options.study), options.out, options.weights)
+    report = pack_study(open_study(options.study), options.out, options.weights, folders=not options.no_folders)
     size = sum(one.size for one in report.files)
     say(f"{len(report.files)} files, {size / 1e6:.1f} MB, are in {report.archive}.")
     say("The tables contain names of eyes and patients; make sure that you may share them.")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from dr_core.publish.sharing.card import write_card
 from dr_core.publish.sharing.members import CARD, FORMAT, MANIFEST, SCHEMA, PackedFile, check_contents, list_members
 from dr_core.study.folder import Study
 from dr_core.study.runs import BEST, LEFT_OUT, list_training_runs
+from dr_core.study.tables import write_rows
 
 CHUNK = 2**20
 """Bytes that are held at a time."""
@@ -34,11 +36,14 @@ class PackReport:
     files: tuple[PackedFile, ...]
 
 
+EYES = "eyes"
+"""The table that names the folders in which the pictures lie."""
+
 Weights = Literal["all", "shown"]
 """Whose weights an archive holds: of every training run, or of those that the app shows."""
 
 
-def pack_study(study: Study, out: Path, weights: Weights = "all") -> PackReport:
+def pack_study(study: Study, out: Path, weights: Weights = "all", *, folders: bool = True) -> PackReport:
     """Write a study as one archive: its head, weights, tables, roles, what its trainings were and measured, a card.
 
     Members are stored as they are, without compression: weights and tables shrink little, and nothing in such an
@@ -48,6 +53,7 @@ def pack_study(study: Study, out: Path, weights: Weights = "all") -> PackReport:
         study: The study.
         out: The archive, `.zip`; one that was written here before is replaced.
         weights: `"shown"` leaves out the weights of further seeds and fractions and notes their digests.
+        folders: Whether the table of eyes keeps the folders in which their pictures lie on this machine.
 
     Returns:
         What was packed.
@@ -57,9 +63,10 @@ def pack_study(study: Study, out: Path, weights: Weights = "all") -> PackReport:
     """
     _check_out(out)
     left_out = {} if weights == "all" else _note_left_out(study)
-    names = [name for name in list_members(study) if name.replace(BEST, LEFT_OUT) not in left_out]
+    instead = left_out if folders else left_out | _forget_folders(study)
+    names = [name for name in list_members(study) if name.replace(BEST, LEFT_OUT) not in instead]
     check_contents(study.path, names)
-    made = {CARD: write_card(study, len(left_out)).encode()} | left_out
+    made = {CARD: write_card(study, len(left_out)).encode()} | instead
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         files = tuple(_add_all(archive, study.path, names, made))
@@ -74,6 +81,16 @@ def _note_left_out(study: Study) -> dict[str, bytes]:
     runs = [run for run in list_training_runs(study) if run.path.name == BEST]
     notes = {run.path.with_name(LEFT_OUT): {"sha256": digest_file(run.path)} for run in runs}
     return {path.relative_to(study.path).as_posix(): f"{json.dumps(note)}\n".encode() for path, note in notes.items()}
+
+
+def _forget_folders(study: Study) -> dict[str, bytes]:
+    """The table of eyes without folders; none where the study has no such table."""
+    if not study.has_results(EYES):
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "eyes.parquet"
+        write_rows(path, study.read_results(EYES).assign(store=""), study.read_provenance(EYES))
+        return {f"results/{EYES}.parquet": path.read_bytes()}
 
 
 def _add_all(

@@ -329,6 +329,17 @@ def test_weights_that_the_app_does_not_show_may_stay_behind(seeds, tmp_path):
         find_stale(opened)
 
 
+def test_folders_of_this_machine_are_forgotten_on_request(seeds, tmp_path):
+    assert set(seeds.read_results("eyes").query("data == 'eyes'")["store"]) == {str(tmp_path / "eyes")}
+    opened = unpack_study(pack_study(seeds, tmp_path / "a.zip", folders=False).archive, tmp_path / "opened")
+    eyes = opened.read_results("eyes")
+    assert set(eyes["store"]) == {""}
+    pd.testing.assert_frame_equal(eyes.drop(columns="store"), seeds.read_results("eyes").drop(columns="store"))
+    assert opened.read_provenance("eyes") == seeds.read_provenance("eyes")
+    assert str(tmp_path).encode() not in b"".join(path.read_bytes() for path in opened.path.rglob("*.parquet"))
+    assert all(node.state in SOUND for node in verify_study(opened))
+
+
 def test_the_commands(study, tmp_path, capsys):
     out = tmp_path / "a.zip"
     assert main(["pack", str(study.path), "--out", str(out)]) == 0
