@@ -1,0 +1,159 @@
+"""The tables of demo.md, from the demo study's own: python docs/demo_tables.py [STUDY] [--write].
+
+Each stands in demo.md behind a line `<!-- table: NAME -->`; `--write` puts the numbers in, and a test compares them.
+Without other words a cell is the mean over the seeds, in brackets the lowest and the highest seed.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from dr_core.analysis.bootstrap import sample_patients
+from dr_core.analysis.controls import MAP
+from dr_core.analysis.discrimination import measure_auc
+from dr_core.data.grades import LESIONS, PAPER_READING
+from dr_core.publish.paper.review import count_verdicts, review_claims
+from dr_core.study.folder import Study, open_study
+from dr_core.study.runs import ALL_LABELS
+
+ROOT = Path(__file__).parents[1]
+DEMO, PAGE = ROOT / "assets" / "demo_study", ROOT / "docs" / "demo.md"
+
+MARK = re.compile(r"(<!-- table: (?P<name>\w+) -->\n\n)(?P<table>(?:\|[^\n]*\n)*)")
+
+
+def write_row(cells: Sequence[str]) -> str:
+    """A line of a Markdown table."""
+    return f"| {' | '.join(cells)} |\n"
+
+
+def write_table(study: Study, heads: Sequence[str], rows: pd.DataFrame, keys: Sequence[str], digits: int = 3) -> str:
+    """A table with a column for each set-up and a row for each combination of keys, in the order of the rows."""
+    lines = [write_row([*heads, *(setup.label for setup in study.setups.values())])]
+    lines.append(write_row(["---"] * (len(heads) + len(study.setups))))
+    for names, part in rows.groupby(list(keys), sort=False):
+        cells = [join_seeds(part.loc[part["setup"] == setup, "value"], digits) for setup in study.setups]
+        lines.append(write_row([*map(str, names), *cells]))
+    return "".join(lines)
+
+
+def join_seeds(values: pd.Series, digits: int) -> str:
+    """Mean, lowest and highest."""
+    if values.empty:
+        return ""
+    mean, low, high = (f"{value:.{digits}f}" for value in (values.mean(), values.min(), values.max()))
+    return mean if len(values) == 1 else f"{mean} ({low} to {high})"
+
+
+def tabulate_aucs(study: Study) -> str:
+    """AUC of every training with all labels on each set of eyes."""
+    rows = study.read_results("performance")
+    rows = rows[(rows["measure"] == "auc") & rows["reading"].isin([PAPER_READING, "grades 2-4 against 0-1", "any DR"])]
+    titles = {data.key: f"{data.title} ({data.images:,})" for data in study.info.data}
+    order = {data.key: place for place, data in enumerate(study.info.data)}
+    rows = rows.assign(eyes=rows["data"].map(titles), place=rows["data"].map(order))
+    rows = rows.sort_values(["place", "reading"], ascending=[True, False], kind="stable")
+    return write_table(study, ["measured on", "score"], rows, ["eyes", "reading"])
+
+
+def tabulate_fractions(study: Study) -> str:
+    """AUC by the share of the labels."""
+    rows = study.read_results("fractions")
+    rows = rows[(rows["data"] == "phantoms_test") & (rows["reading"] == PAPER_READING)].sort_values("fraction")
+    rows = rows.assign(labels=[f"{fraction} %" for fraction in rows["fraction"]])
+    return write_table(study, ["labels"], rows, ["labels"])
+
+
+def tabulate_mass(study: Study) -> str:
+    """Relevance mass on the lesions, beside chance."""
+    rows = study.read_results("localization_summary")
+    chosen = {"protocol": "paper", "pooling": "sum_pos", "score": "mass accuracy", "statistic": "mean", "method": MAP}
+    for column, value in chosen.items():
+        rows = rows[rows[column] == value]
+    codes = {lesion.name: lesion.code for lesion in LESIONS.values()} | {"total": "MA, HE and EX"}
+    rows = rows[rows["lesion"].isin(codes)]
+    chance = rows.groupby("lesion")["chance"].transform("mean")  # of the same eyes, drawn anew for each training
+    rows = rows.assign(mass=rows["lesion"].map(codes), chance=[f"{value:.3f}" for value in chance])
+    return write_table(study, ["mass on", "eyes", "random heatmap"], rows, ["mass", "n", "chance"])
+
+
+def tabulate_knockouts(study: Study) -> str:
+    """How much further P(severe) falls without a lesion than in its controls."""
+    rows = study.read_results("knockout_summary")
+    rows = rows[(rows["measure"] == "severe") & (rows["kind"] == "beyond control")]
+    codes = {lesion.name: lesion.code for lesion in LESIONS.values()} | {"total": "all lesions"}
+    rows = rows.assign(lesion=rows["lesion"].map(codes))
+    return write_table(study, ["painted out", "eyes"], rows, ["lesion", "n"], digits=2)
+
+
+def tabulate_damage(study: Study) -> str:
+    """AUC and flips by severity, means over the corruptions."""
+    rows = study.read_results("robustness_summary")
+    wanted = (rows["measure"] == "auc") & (rows["reading"] == PAPER_READING) | (rows["measure"] == "flip rate")
+    rows = rows[wanted & rows["severity"].notna()]
+    names = {"auc": "AUC", "flip rate": "flips"}
+    groups = rows.groupby(["measure", "severity", "setup", "seed"], sort=True)["value"].mean().reset_index()
+    groups = groups.assign(
+        measure=groups["measure"].map(names),
+        severity=["clean" if not severity else f"{severity:.0f}" for severity in groups["severity"]],
+    )
+    return write_table(study, ["measure", "severity"], groups, ["measure", "severity"])
+
+
+def tabulate_first_lesions(study: Study) -> str:
+    """AUC of grade 1, microaneurysms alone, against grade 0 on phantoms."""
+    rows = study.read_results("predictions")
+    rows = rows[(rows["data"] == "phantoms_test") & (rows["fraction"] == ALL_LABELS) & (rows["grade"] <= 1)]
+    found = []
+    for (setup, seed), part in rows.groupby(["setup", "seed"], sort=False):
+        alone = sample_patients(part["patient"].astype(str).to_numpy(), draws=0)
+        auc = measure_auc(1 - part["p0"].to_numpy(float), part["grade"].to_numpy() == 1, alone)[0]
+        found.append({"setup": setup, "seed": seed, "n": len(part), "value": float(auc)})
+    table = pd.DataFrame(found).assign(score="grade 1 against 0")
+    return write_table(study, ["score", "eyes"], table, ["score", "n"])
+
+
+def tabulate_verdicts(study: Study) -> str:
+    """How many claims of the paper have each verdict."""
+    counts = count_verdicts(review_claims(study))
+    heads = write_row([verdict.value for verdict in counts]) + write_row(["---"] * len(counts))
+    return heads + write_row([str(count) for count in counts.values()])
+
+
+TABLES: dict[str, Callable[[Study], str]] = {
+    "aucs": tabulate_aucs,
+    "first_lesions": tabulate_first_lesions,
+    "fractions": tabulate_fractions,
+    "mass": tabulate_mass,
+    "knockouts": tabulate_knockouts,
+    "damage": tabulate_damage,
+    "verdicts": tabulate_verdicts,
+}
+"""Name -> table."""
+
+
+def fill(text: str, study: Study) -> str:
+    """The page with every table as the study has it now."""
+    return MARK.sub(lambda found: found[1] + TABLES[found["name"]](study), text)
+
+
+def main() -> None:
+    """Print the tables, or put them into the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path, nargs="?", default=DEMO)
+    parser.add_argument("--write", action="store_true", help="put them into demo.md")
+    options = parser.parse_args()
+    study = open_study(options.study)
+    if options.write:
+        PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), study), encoding="utf-8")
+        return
+    for name, tabulate in TABLES.items():
+        sys.stdout.write(f"{name}\n\n{tabulate(study)}\n")
+
+
+if __name__ == "__main__":
+    main()
