@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from attribution import zennit_map
-from training import PAIRS, Setting, draw_eyes, measure
 
+from benchmarks.attribution import zennit_map
 from benchmarks.robustness import build_grid
+from benchmarks.training import PAIRS, Setting, draw_eyes, measure
 from dr_core.analysis.attribution import Explainer
 from dr_core.analysis.spectrum import activation_eigenvalues
 from dr_core.corruption import IMAGENET_C, corrupt

@@ -38,9 +38,9 @@ COMMANDS = {
 """Command -> what it does. Its module, which has the same name, is imported when it is asked for; one without a module
 runs the experiment of that name, and so does the name of any other experiment."""
 
+# Read by PyTorch once it is imported: large tensors in large pages. A training of slim networks spent a third of its
+# time on page faults.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-"""Read by PyTorch once it is imported: large tensors in large pages. A training of slim networks spent a third of its
-time on page faults."""
 
 _MODULES = {"import": "importing"}
 """Command -> its module, where the command is a word that Python keeps for itself."""

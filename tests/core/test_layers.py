@@ -49,3 +49,11 @@ def test_only_dr_ui_and_the_pages_know_streamlit():
         assert not any(name.split(".")[0] == "streamlit" for name in imported_modules(path)), path
     for path in [ROOT / "home.py", *(ROOT / "pages").glob("*.py")]:
         assert not any(name.startswith("dr_core") for name in imported_modules(path)), f"{path} reaches past dr_ui"
+
+
+def test_benchmarks_have_one_name():
+    """As `benchmarks.X`: under a bare name mypy takes them for missing and checks nothing of what is called."""
+    benchmarks = {path.stem for path in (ROOT / "benchmarks").rglob("*.py")}
+    for folder in ("benchmarks", "tests"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert not imported_modules(path) & benchmarks, path

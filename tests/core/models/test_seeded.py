@@ -4,6 +4,7 @@ import ast
 import copy
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import torch
@@ -35,7 +36,7 @@ def cascade(seed):
 def pretraining(name):
     method = METHODS[name]
     config = method.recipes["quick"]
-    return lambda seed: build_pretraining(method, "resnet50_slim", config, 32)
+    return lambda seed: build_pretraining(method, "resnet50_slim", replace(config, seed=seed), 32)
 
 
 BUILDS = {
