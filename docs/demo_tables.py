@@ -1,6 +1,6 @@
-"""The tables of demo.md, from the demo study's own: python docs/demo_tables.py [STUDY] [--write].
+"""The demo's tables in the pages here, from the demo study's own: python docs/demo_tables.py [STUDY] [--write].
 
-Each stands in demo.md behind a line `<!-- table: NAME -->`; `--write` puts the numbers in, and a test compares them.
+Each stands behind a line `<!-- table: NAME -->`; `--write` puts the numbers in, and a test compares them.
 Without other words a cell is the mean over the seeds, in brackets the lowest and the highest seed.
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from dr_core.analysis.attribution import RULES
 from dr_core.analysis.bootstrap import sample_patients
 from dr_core.analysis.controls import MAP
 from dr_core.analysis.discrimination import measure_auc
@@ -21,7 +22,8 @@ from dr_core.study.folder import Study, open_study
 from dr_core.study.runs import ALL_LABELS
 
 ROOT = Path(__file__).parents[1]
-DEMO, PAGE = ROOT / "assets" / "demo_study", ROOT / "docs" / "demo.md"
+DEMO = ROOT / "assets" / "demo_study"
+PAGES = tuple(ROOT / "docs" / name for name in ("demo.md", "explain.md"))
 
 MARK = re.compile(r"(<!-- table: (?P<name>\w+) -->\n\n)(?P<table>(?:\|[^\n]*\n)*)")
 
@@ -117,6 +119,85 @@ def tabulate_first_lesions(study: Study) -> str:
     return write_table(study, ["score", "eyes"], table, ["score", "n"])
 
 
+def tabulate_lesion_shares(study: Study) -> str:
+    """Mass on the lesions of the heatmap and its controls: lowest and highest set-up, means over the seeds."""
+    rows = study.read_results("localization_summary")
+    for column, value in {"pooling": "sum_pos", "score": "mass accuracy", "statistic": "mean"}.items():
+        rows = rows[rows[column] == value]
+    rows = rows[rows["protocol"] == "paper"].assign(method=rows["method"].str.replace(r"-\d$", "", regex=True))
+    rows.loc[rows["method"] == "class", "method"] = "class-0"
+    means = rows.groupby(["method", "lesion", "setup"])["value"].mean()
+    found = means.groupby(["method", "lesion"]).agg(["min", "max"])
+    lesions = {"hard_exudates": "hard exudates", "haemorrhages": "haemorrhages", "total": "MA, HE and EX"}
+    lines = [write_row(["map", *lesions.values()]), write_row(["---"] * (1 + len(lesions)))]
+    for method, label in _MAPS.items():
+        cells = [join_range(*found.loc[(method, lesion)]) for lesion in lesions]
+        lines.append(write_row([label, *cells]))
+    return "".join(lines)
+
+
+_MAPS = {
+    "random": "random",
+    "edges": "edges of the picture",
+    "untrained": "untrained networks (3)",
+    "class-0": 'demo, maps of "no DR"',
+    "class-others": "demo, mean of the other grades",
+    MAP: 'demo, maps of "severe"',
+}
+
+
+def join_range(low: float, high: float) -> str:
+    """Two shares in percent; one where they are written alike."""
+    first, last = f"{100 * low:.1f}", f"{100 * high:.1f}"
+    return f"{first} %" if first == last else f"{first} to {last} %"
+
+
+def tabulate_sanity(study: Study) -> str:
+    """Rank correlation with the trained network's map, means over eyes, set-ups and seeds."""
+    rows = study.read_results("sanity_summary")
+    rows = rows[rows["measure"] == "spearman"]
+    heads = ["method", "last layer and stage randomized", "all layers", "another target grade"]
+    lines = [write_row(heads), write_row(["---"] * len(heads))]
+    for rule, part in rows.groupby("rule", sort=False):
+        cascade, other = part[part["check"] == "cascade"], part[part["check"] == "class"]
+        values = [cascade.loc[cascade["step"] == step, "value"].mean() for step in ("layer4", "conv1")]
+        cells = [f"{value:.2f}" for value in (*values, other["value"].mean())]
+        lines.append(write_row([RULES[str(rule)].label, *cells]))
+    return "".join(lines)
+
+
+def tabulate_faithfulness(study: Study) -> str:
+    """Area between the curves of the heatmap and of each control."""
+    rows = study.read_results("faithfulness_summary")
+    names = {
+        MAP: "the heatmap",
+        "random": "a random map",
+        "untrained-0": "an untrained network",
+        "edges": "the edges of the picture",
+        "beyond control": "the heatmap minus its strongest control",
+    }
+    rows = rows.assign(order=rows["method"].map(names)).dropna(subset="order")
+    return write_table(study, ["order"], rows, ["order"], digits=2)
+
+
+def tabulate_concepts(study: Study) -> str:
+    """The best AUC of a probe with its block, and the effect in the last block in points: of the first seed."""
+    rows = study.read_results("concepts")
+    rows = rows[(rows["seed"] == rows["seed"].min()) & (rows["fraction"] == ALL_LABELS)]
+    codes = {lesion.name: lesion.code for lesion in LESIONS.values()}
+    lines = [write_row(["lesion", "untrained", *(setup.label for setup in study.setups.values())])]
+    lines.append(write_row(["---"] * (2 + len(study.setups))))
+    for lesion, part in rows.groupby("lesion", sort=False):
+        cells = [f"{part.groupby('setup')['auc_untrained'].max().mean():.2f}"]
+        for setup in study.setups:
+            own = part[part["setup"] == setup]
+            best, last = own.loc[own["auc"].idxmax()], own.iloc[-1]
+            beyond = " ▼" if not last["effect_low"] <= last["effect"] <= last["effect_high"] else ""
+            cells.append(f"{best['auc']:.2f} {best['block']}; {100 * last['effect']:+.2f}{beyond}")
+        lines.append(write_row([codes[str(lesion)], *cells]))
+    return "".join(lines)
+
+
 def tabulate_verdicts(study: Study) -> str:
     """How many claims of the paper have each verdict."""
     counts = count_verdicts(review_claims(study))
@@ -131,6 +212,10 @@ TABLES: dict[str, Callable[[Study], str]] = {
     "mass": tabulate_mass,
     "knockouts": tabulate_knockouts,
     "damage": tabulate_damage,
+    "lesion_shares": tabulate_lesion_shares,
+    "sanity": tabulate_sanity,
+    "faithfulness": tabulate_faithfulness,
+    "concepts": tabulate_concepts,
     "verdicts": tabulate_verdicts,
 }
 """Name -> table."""
@@ -142,14 +227,15 @@ def fill(text: str, study: Study) -> str:
 
 
 def main() -> None:
-    """Print the tables, or put them into the page."""
+    """Print the tables, or put them into the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path, nargs="?", default=DEMO)
-    parser.add_argument("--write", action="store_true", help="put them into demo.md")
+    parser.add_argument("--write", action="store_true", help="put them into the pages")
     options = parser.parse_args()
     study = open_study(options.study)
     if options.write:
-        PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), study), encoding="utf-8")
+        for page in PAGES:
+            page.write_text(fill(page.read_text(encoding="utf-8"), study), encoding="utf-8")
         return
     for name, tabulate in TABLES.items():
         sys.stdout.write(f"{name}\n\n{tabulate(study)}\n")

@@ -1,4 +1,4 @@
-"""The tables of docs/demo.md are those of the demo study."""
+"""The demo's tables in the docs are those of the demo study."""
 
 import importlib.util
 
@@ -11,13 +11,13 @@ SPEC = importlib.util.spec_from_file_location("demo_tables", ROOT / "docs" / "de
 demo_tables = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(demo_tables)
 
-PAGE = demo_tables.PAGE.read_text(encoding="utf-8")
-FOUND = {found["name"]: found["table"] for found in demo_tables.MARK.finditer(PAGE)}
+TEXT = "".join(page.read_text(encoding="utf-8") for page in demo_tables.PAGES)
+FOUND = {found["name"]: found["table"] for found in demo_tables.MARK.finditer(TEXT)}
 
 
-def test_the_page_has_every_table():
+def test_the_pages_have_every_table():
     assert set(FOUND) == set(demo_tables.TABLES)
-    assert PAGE.count("<!-- table:") == len(FOUND)
+    assert TEXT.count("<!-- table:") == len(FOUND)
 
 
 @pytest.mark.parametrize("name", demo_tables.TABLES)
