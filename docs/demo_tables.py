@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+import dr_core.experiments.registry  # noqa: F401 - it brings the tables of all experiments along
 from dr_core.analysis.attribution import RULES
 from dr_core.analysis.bootstrap import sample_patients
 from dr_core.analysis.controls import MAP
@@ -23,9 +24,12 @@ from dr_core.study.runs import ALL_LABELS
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "assets" / "demo_study"
-PAGES = tuple(ROOT / "docs" / name for name in ("demo.md", "explain.md"))
+PAGES = (ROOT / "README.md", ROOT / "docs" / "demo.md", ROOT / "docs" / "explain.md")
 
 MARK = re.compile(r"(<!-- table: (?P<name>\w+) -->\n\n)(?P<table>(?:\|[^\n]*\n)*)")
+
+
+_REFERABLE = "grades 2-4 against 0-1"
 
 
 def write_row(cells: Sequence[str]) -> str:
@@ -47,14 +51,15 @@ def join_seeds(values: pd.Series, digits: int) -> str:
     """Mean, lowest and highest."""
     if values.empty:
         return ""
-    mean, low, high = (f"{value:.{digits}f}" for value in (values.mean(), values.min(), values.max()))
+    figures = (values.mean(), values.min(), values.max())
+    mean, low, high = (f"{round(value, digits) + 0.0:.{digits}f}" for value in figures)  # no minus before zero
     return mean if len(values) == 1 else f"{mean} ({low} to {high})"
 
 
 def tabulate_aucs(study: Study) -> str:
     """AUC of every training with all labels on each set of eyes."""
     rows = study.read_results("performance")
-    rows = rows[(rows["measure"] == "auc") & rows["reading"].isin([PAPER_READING, "grades 2-4 against 0-1", "any DR"])]
+    rows = rows[(rows["measure"] == "auc") & rows["reading"].isin([PAPER_READING, _REFERABLE, "any DR"])]
     titles = {data.key: f"{data.title} ({data.images:,})" for data in study.info.data}
     order = {data.key: place for place, data in enumerate(study.info.data)}
     rows = rows.assign(eyes=rows["data"].map(titles), place=rows["data"].map(order))
@@ -62,12 +67,24 @@ def tabulate_aucs(study: Study) -> str:
     return write_table(study, ["measured on", "score"], rows, ["eyes", "reading"])
 
 
+def tabulate_overview(study: Study) -> str:
+    """AUC of grades 2-4 against 0-1 on each set of eyes whose grades are known."""
+    heads, rule, *rows = tabulate_aucs(study).splitlines(keepends=True)
+    return "".join([heads, rule, *(row for row in rows if f"| {_REFERABLE} |" in row)])
+
+
 def tabulate_fractions(study: Study) -> str:
-    """AUC by the share of the labels."""
+    """AUC by the share of the labels, on each set of eyes whose grades are known."""
     rows = study.read_results("fractions")
-    rows = rows[(rows["data"] == "phantoms_test") & (rows["reading"] == PAPER_READING)].sort_values("fraction")
-    rows = rows.assign(labels=[f"{fraction} %" for fraction in rows["fraction"]])
-    return write_table(study, ["labels"], rows, ["labels"])
+    titles = {data.key: data.title for data in study.info.data}
+    rows = rows[rows["reading"].isin([PAPER_READING, _REFERABLE])].sort_values("fraction", kind="stable")
+    rows = rows.assign(
+        eyes=rows["data"].map(titles),
+        labels=[f"{fraction} %" for fraction in rows["fraction"]],
+        place=[list(titles).index(key) for key in rows["data"]],
+    )
+    rows = rows.sort_values(["place", "reading", "fraction"], ascending=[True, False, True], kind="stable")
+    return write_table(study, ["measured on", "score", "labels"], rows, ["eyes", "reading", "labels"])
 
 
 def tabulate_mass(study: Study) -> str:
@@ -206,6 +223,7 @@ def tabulate_verdicts(study: Study) -> str:
 
 
 TABLES: dict[str, Callable[[Study], str]] = {
+    "overview": tabulate_overview,
     "aucs": tabulate_aucs,
     "first_lesions": tabulate_first_lesions,
     "fractions": tabulate_fractions,
