@@ -28,6 +28,7 @@ from dr_core.analysis.discrimination import measure_auc
 from dr_core.data.fundus import assess_quality, find_field_of_view, read_fundus
 from dr_core.data.fundus.checks import NOT_FUNDUS
 from dr_core.data.fundus.quality import Quality
+from dr_core.data.grades import referable_readings
 from dr_core.errors import InputError
 from dr_core.experiments.answers import (
     ANSWERS,
@@ -304,7 +305,7 @@ def ask_all_runs(study: Study, labels: pd.DataFrame, images: list[np.ndarray], r
 
 def report_false_referrals(study: Study, folder: Path, labels: pd.DataFrame, *, write: bool) -> None:
     """How often healthy photographs are referred by finding, as taken and damaged."""
-    healthy = labels[(labels["grade"] == 0) | (labels["any_dr"] == 0)].reset_index(drop=True)
+    healthy = labels[is_healthy(labels)].reset_index(drop=True)
     parts = []
     for name, damage in DAMAGES.items():
         chosen = healthy if name == "as taken" else healthy.iloc[::2]
@@ -328,6 +329,34 @@ def report_false_referrals(study: Study, folder: Path, labels: pd.DataFrame, *, 
 
 
 FALSE_REFERRAL_DATA = "other_cameras"
+
+
+def report_cameras(study: Study, labels: pd.DataFrame, images: list[np.ndarray]) -> None:
+    """Healthy photographs that are referred at 90 % specificity on phantoms, by camera: means of seeds, by set-up."""
+    healthy = labels[is_healthy(labels)]
+    runs = runs_with_all_labels(study)
+    models = load_runs(runs)
+    preprocessing = next(iter(models.values())).info.preprocessing
+    views = np.stack([preprocessing.to_model_view(images[number]) for number in healthy.index])
+    eyes = pd.DataFrame({"eye": healthy["file"], "patient": patients_of(healthy)}).assign(grade=0, has_dr=False)
+    answers = name_runs(predict_table("photographs", models, views, eyes), runs)
+    answers = answers.assign(camera=answers["eye"].map(dict(zip(healthy["file"], healthy["set"], strict=True))))
+    points = study.read_results("operating_points")
+    points = points[(points["data"] == "phantoms_test") & (points["criterion"] == "specificity 0.9")]
+    keys = ["setup", "seed", "fraction"]
+    for reading in referable_readings():
+        chosen = points[points["reading"] == reading.name].set_index(keys)["threshold"]
+        thresholds = chosen.reindex(pd.MultiIndex.from_frame(answers[keys])).to_numpy(float)
+        referred = answers.assign(share=reading.score(answers[ANSWERS].to_numpy(float)) >= thresholds)
+        for camera, rows in referred.groupby("camera"):
+            shares = rows.groupby("setup", sort=False)["share"].mean().round(3)
+            about = {"camera": str(camera), "reading": reading.name, "n": rows["eye"].nunique(), "limit": 0.25}
+            report("healthy eyes referred at 90 % specificity on phantoms", **about, share=shares.to_dict())
+
+
+def is_healthy(labels: pd.DataFrame) -> pd.Series:
+    """Whether a photograph is known to show no retinopathy."""
+    return (labels["grade"] == 0) | (labels["any_dr"] == 0)
 
 
 def digests_of(study: Study, rows: pd.DataFrame) -> dict[str, object]:
@@ -375,6 +404,7 @@ def main() -> None:
     answers = answers.assign(data=list(labels["set"]) * answers["setup"].nunique())
     if options.only:
         return
+    report_cameras(study, labels, images)
     report_separation(study, ask_all_runs(study, labels, images, options.real), write=options.write)
     for name, rows in answers[answers["grade"] >= 0].groupby("data"):
         if rows["eye"].nunique() >= FEWEST_GRADED:
