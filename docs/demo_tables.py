@@ -210,7 +210,7 @@ def tabulate_concepts(study: Study) -> str:
             own = part[part["setup"] == setup]
             best, last = own.loc[own["auc"].idxmax()], own.iloc[-1]
             beyond = " ▼" if not last["effect_low"] <= last["effect"] <= last["effect_high"] else ""
-            cells.append(f"{best['auc']:.2f} {best['block']}; {100 * last['effect']:+.2f}{beyond}")
+            cells.append(f"{best['auc']:.2f} {best['block']}; {round(100 * last['effect'], 2) + 0.0:+.2f}{beyond}")
         lines.append(write_row([codes[str(lesion)], *cells]))
     return "".join(lines)
 
