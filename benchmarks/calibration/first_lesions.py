@@ -46,15 +46,15 @@ def draw_eye(size: int, number: int) -> tuple[list[np.ndarray], list[dict[str, o
     return [image], [{"eye": f"phantom-{number}", "patient": str(number), "side": drawn.side, "grade": SEEN * grade}]
 
 
-def train(out: Path, size: int, epochs: int) -> Path:
-    """Finetune the demo's network at one size; gives its checkpoint."""
+def train(out: Path, size: int, epochs: int, weights: Path) -> Path:
+    """Finetune a network at one size; gives its checkpoint."""
     setup = SETUPS.find("ifi_fs")
     request = FinetuneRequest(
         data=out / f"train_{size}",
         validation=out / f"validation_{size}",
         study=out / f"study_{size}",
         setup=setup,
-        start=Start(source="file", path=DEMO),
+        start=Start(source="file", path=weights),
         config=FinetuneConfig(epochs=epochs, learning_rate=3e-4, batch_size=32, augment=POSITION),
         arch="resnet50_slim",
         contrast="local",
@@ -82,6 +82,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=(224, 320, 448))
     parser.add_argument("--eyes", type=int, default=3000)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--weights", type=Path, default=DEMO, help="what the trainings start from")
     options = parser.parse_args()
     for size in options.sizes:
         first = 0
@@ -89,7 +90,7 @@ def main() -> None:
             jobs, first = range(first, first + count), first + count
             for _ in fill_store(options.out / f"{name}_{size}", partial(draw_eye, size), jobs, workers=2):
                 pass
-        checkpoint = train(options.out, size, options.epochs)
+        checkpoint = train(options.out, size, options.epochs, options.weights)
         print(json.dumps({"size": size} | measure(checkpoint, options.out / f"held_out_{size}")), flush=True)
 
 
