@@ -231,7 +231,7 @@ def control_maps(
 ) -> dict[str, dict[str, Tensor]]:
     """Draw the heatmap of every set-up and all its controls.
 
-    Set-ups of one architecture that see the eye alike share the maps of its untrained networks.
+    Set-ups of one architecture that see the eye alike share the maps of its untrained networks and of its edges.
 
     Args:
         models: Set-up -> model.
@@ -247,20 +247,20 @@ def control_maps(
         and the maps of other grades are missing where a model gives no answer, so that the others keep theirs;
         `why_no_map` says why. Untrained networks are missing where none can be built; `why_no_untrained` says why.
     """
-    shared: dict[tuple[str, int, int], tuple[Tensor, dict[str, Tensor]]] = {}
+    shared: dict[tuple[str, int, int], tuple[Tensor, Tensor, dict[str, Tensor]]] = {}
     found: dict[str, dict[str, Tensor]] = {}
     rule = next((explainer.rule for explainer in explainers.values()), "alpha1_beta0")
     for setup, model in models.items():
-        x, classes = inputs[setup], len(model.info.classes)
+        x, field, classes = inputs[setup], fields[setup], len(model.info.classes)
         if not model.info.can_answer(target):
             found[setup] = {}
             continue
         output = model.info.output_of(target)
         key = kind_of(model)
-        if key not in shared or not torch.equal(shared[key][0], x):
-            shared[key] = x, untrained_maps(model, rule, x, output)
+        if key not in shared or not (torch.equal(shared[key][0], x) and torch.equal(shared[key][1], field)):
+            shared[key] = x, field, untrained_maps(model, rule, x, output) | {"edges": trace_edges(x, field)}
         random = sample_random_relevance(tuple(x.shape), derive_seed(seed, setup)).to(x)
-        drawn = {"random": random, **shared[key][1], "edges": trace_edges(x, fields[setup])}
+        drawn = {"random": random, **shared[key][2]}
         try:
             maps = class_maps(explainers[setup], x, output, classes) if setup in explainers else {}
         except InputError:

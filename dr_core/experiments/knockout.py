@@ -12,7 +12,8 @@ from dr_core.analysis.robustness import bootstrap_means
 from dr_core.data.grades import TARGET_GRADE, referable_readings
 from dr_core.experiments.answers import RUN
 from dr_core.models.checkpoint import LoadedModel
-from dr_core.models.prediction import predict_views
+from dr_core.models.prediction import predict_shared
+from dr_core.models.validity import check_answers
 
 BEYOND = "beyond control"
 """Kind in the summary: how much further than in the control the probability falls."""
@@ -49,9 +50,15 @@ def knock_out_eye(
         preprocessing: np.stack([preprocessing.to_model_view(picture, painted.field) for picture in pictures])
         for preprocessing in preprocessings
     }
+    found: dict[str, np.ndarray] = {}
+    for preprocessing, seen in views.items():  # together, since they share their input
+        found |= predict_shared(
+            {name: model for name, model in models.items() if model.info.preprocessing == preprocessing}, seen
+        )
     rows: list[dict[str, object]] = []
     for setup, model in models.items():
-        answers = predict_views(model, views[model.info.preprocessing])
+        answers = found[setup]
+        check_answers(f"The model of {model.info.setup}", answers, model.info)
         measures = {
             "severe": answers[:, TARGET_GRADE],
             **{f"referable_{reading.positive_from}": reading.score(answers) for reading in referable_readings()},

@@ -140,6 +140,7 @@ def _score_eye(
         for setup, preprocessing in preprocessings.items()
     }
     seed = derive_seed(config.seed, eye, protocol.name)
+    scored: dict[tuple[int, str], Scores] = {}  # set-ups share the maps of some controls
     rows: list[dict[str, object]] = []
     for setup, maps in control_maps(models, explainers, inputs, fields, config.target, seed).items():
         reason = "" if MAP in maps else why_no_map(models[setup], config.rule, inputs[setup], config.target) or ""
@@ -151,25 +152,31 @@ def _score_eye(
             for pooling in config.poolings:
                 about = own | {"method": method, "pooling": pooling}
                 about["reason"] = "" if relevance is not None else reason
-                rows += _score_map(about, relevance, present, pooling, config.percentile)
+                key = id(relevance), pooling
+                if present and key not in scored:
+                    scored[key] = _score_map(relevance, present, pooling, config.percentile)
+                rows += _score_rows(about, scored.get(key, {}), present)
     return rows
 
 
+Scores = Mapping[str, Sequence[float]]
+"""Name of a score -> its value for each mask."""
+
+
 def _score_map(
-    about: dict[str, object],
-    relevance: torch.Tensor | None,
-    present: Mapping[str, np.ndarray],
-    pooling: str,
-    percentile: float,
-) -> Iterator[dict[str, object]]:
-    """A row for each lesion and score; NaN where there is no map."""
-    if not present:
-        return
-    masks = np.stack(list(present.values()))
+    relevance: torch.Tensor | None, present: Mapping[str, np.ndarray], pooling: str, percentile: float
+) -> Scores:
+    """The scores of one map on the masks; NaN where there is no map."""
     if relevance is None:
-        scores = {name: [float("nan")] * len(masks) for name in list_scores()}
-    else:
-        scores = _scores(pool(relevance, pooling), torch.from_numpy(masks), percentile)
+        return {name: [float("nan")] * len(present) for name in list_scores()}
+    masks = torch.from_numpy(np.stack(list(present.values())))
+    return _scores(pool(relevance, pooling), masks, percentile)
+
+
+def _score_rows(
+    about: dict[str, object], scores: Scores, present: Mapping[str, np.ndarray]
+) -> Iterator[dict[str, object]]:
+    """A row for each lesion and score."""
     for at, (lesion, mask) in enumerate(present.items()):
         share = float(mask.mean())
         for name, values in scores.items():
