@@ -15,7 +15,7 @@ from dr_core.data.grades import TARGET_GRADE
 from dr_core.models.setups import Setup
 from dr_core.publish import overlay
 from dr_core.study.folder import Study
-from dr_ui.eyes import cache, case_list, chosen
+from dr_ui.eyes import cache, case_facts, case_list, chosen
 from dr_ui.eyes.cache import Eye
 from dr_ui.parts import charts, no_answer, style, swipe
 from dr_ui.parts.operating_point import OperatingPoint
@@ -56,6 +56,7 @@ def _show_eye(study: Study) -> None:
     cache.look(eye, study)  # a file that cannot be read is said once, for all that follows
     _play(study, eye, choice.point)
     _show_scan(study, eye, choice.point)
+    case_facts.read_facts(eye, study)  # the case list shows its answers, as on the other pages
 
 
 @guarded_fragment()
