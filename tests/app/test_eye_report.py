@@ -8,9 +8,13 @@ from pypdf import PdfReader
 
 from dr_core.publish import pdf
 from dr_core.publish.pdf import find_browser
+from dr_core.study.folder import open_study
 from dr_ui.parts import eye_report_button
 from tests.app.page_driver import html_of, page_at
 from tests.conftest import ROOT
+
+DEMO = ROOT / "assets" / "demo_study"
+MODELS = len(open_study(DEMO).setups)
 
 
 def open_page(monkeypatch, study, name):
@@ -34,17 +38,19 @@ def written(monkeypatch):
 
 
 def test_compare_prints_its_own_numbers_on_one_page(monkeypatch, written):
-    app = open_page(monkeypatch, ROOT / "assets" / "demo_study", "1_Compare.py")
+    app = open_page(monkeypatch, DEMO, "1_Compare.py")
     scores = re.findall(r"<b>(\d\.\d\d)</b>", html_of(app))
-    assert len(scores) == 5  # the four models', and their mean's
+    assert len(scores) == MODELS + 1  # the models', and their mean's
     app.button(key="eye_report").click().run()
     assert not app.exception
     assert not app.error
     html = written["html"]
-    for score in scores[:4]:
+    for score in scores[:MODELS]:
         assert re.search(rf"[▲▽] {score}</td>", html)
-    assert html.count("data:image/jpeg") == 5  # the eye and four heatmaps
-    assert len(re.findall(r"<tr><th>[^<]+</th>(?:<td>\d\.\d\d[^<]*</td>){4}</tr>", html)) == 20  # clean and 19
+    assert html.count("data:image/jpeg") == 1 + MODELS  # the eye and its heatmaps
+    assert (
+        len(re.findall(rf"<tr><th>[^<]+</th>(?:<td>\d\.\d\d[^<]*</td>){{{MODELS}}}</tr>", html)) == 20
+    )  # clean and 19
     assert "not for diagnosis" in html
     assert "drawn eyes, not photographs" in html
     assert not re.search(r'(?:src|href)="(?!data:)', html)
@@ -55,13 +61,13 @@ def test_compare_prints_its_own_numbers_on_one_page(monkeypatch, written):
 
 
 def test_explain_prints_its_own_scores(monkeypatch, written):
-    app = open_page(monkeypatch, ROOT / "assets" / "demo_study", "3_Explain.py")
+    app = open_page(monkeypatch, DEMO, "3_Explain.py")
     headline = re.search(r'class="lens-sentence .*?</p>', html_of(app), re.DOTALL)[0]
     shares = re.search(r"\S+ % of the relevance lies on [^;]*;", headline)[0]
     app.button(key="eye_report").click().run()
     assert not app.exception
     assert shares in written["html"]  # the same sentence, from the same code
-    assert written["html"].count("the strongest control, ") == 4
+    assert written["html"].count("the strongest control, ") == MODELS
     assert "× chance" not in written["html"]
     assert "times chance" not in written["html"]
 

@@ -38,7 +38,7 @@ def test_the_report_has_the_tables_numbers(demo, report):
         assert f"<td>{value:.3f}</td>" in report
     assert demo.info.data[0].fingerprint in report
     assert demo.read_checkpoint_info("ifi_cl").data_fingerprint in report
-    assert report.count("SHA-256") == 4 + len(list((demo.path / "results").glob("*.parquet")))
+    assert report.count("SHA-256") == len(demo.setups) + len(list((demo.path / "results").glob("*.parquet")))
 
 
 def test_a_summary_comes_first_and_every_section_is_in_the_contents(report):
