@@ -1,7 +1,9 @@
 """Tables that hold the eyes of several data sets, whose names of patients are texts in one and numbers in another."""
 
+import numpy as np
 import pandas as pd
 
+from dr_core.parquet import read_parquet
 from dr_core.study.tables import write_rows
 
 
@@ -13,3 +15,15 @@ def test_a_column_of_texts_and_numbers_is_text(tmp_path):
     assert found["p0"].tolist() == [0.1, 0.2, 0.3]
     write_rows(tmp_path / "n.parquet", numbers, {})
     assert pd.read_parquet(tmp_path / "n.parquet")["patient"].tolist() == [1, 2]
+
+
+def test_distinct_numbers_take_less_room_and_stay_what_they_are(tmp_path):
+    random = np.random.default_rng(0)
+    rows = pd.DataFrame({"setup": ["a", "b"] * 5000, "severity": random.integers(1, 6, 10_000).astype(float)})
+    for width in (np.float64, np.float32):
+        rows[width.__name__] = random.random(10_000).astype(width)
+    rows.loc[3, "float64"] = np.nan
+    write_rows(tmp_path / "ours.parquet", rows, {})
+    rows.to_parquet(tmp_path / "plain.parquet", index=False)
+    pd.testing.assert_frame_equal(read_parquet(tmp_path / "ours.parquet"), rows)
+    assert (tmp_path / "ours.parquet").stat().st_size < 0.95 * (tmp_path / "plain.parquet").stat().st_size
