@@ -99,6 +99,14 @@ _CSS = """
 @container (19.7rem <= width < 40.1rem) {  /* four cards: two and two, not three and one */
   .lens-cards:has(> :nth-child(4):last-child) { grid-template-columns: 1fr 1fr; }
 }
+@container (width >= 30rem) {  /* five or six: three a row, not four and one */
+  .lens-cards:has(> :is(:nth-child(5), :nth-child(6)):last-child) { grid-template-columns: repeat(3, 1fr); }
+}
+@container (width >= 42rem) {  /* five: side by side, closer */
+  .lens-cards:has(> :nth-child(5):last-child) { grid-template-columns: repeat(5, minmax(0, 1fr)); gap: .4rem; }
+  .lens-cards:has(> :nth-child(5):last-child) > .lens-card { padding-inline: .5rem; }
+  .lens-cards:has(> :nth-child(5):last-child) .lens-answer { font-size: 1.1rem; }
+}
 .lens-card { border: 1px solid color-mix(in srgb, currentColor 24%, transparent);
   border-top: 4px var(--line) var(--hue); border-radius: .4rem; padding: .5rem .8rem .6rem; min-width: 0;
   font-variant-numeric: tabular-nums; }

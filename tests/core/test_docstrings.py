@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 ANALYSIS = Path(__file__).parents[2] / "dr_core" / "analysis"
 
 FORMULA = re.compile(r"\w\)? = |>=|sum over |\|.+\| / \|.+\|")
@@ -74,3 +76,30 @@ def test_a_docstring_of_words_alone_is_found():
     assert not has_formula(function)
     for text in ("a = b / c", "sum over i of R_i", "Area.\n\n    Source: paper, equation 2."):
         assert has_formula(ast.parse(f'def share(mask):\n    """{text}"""').body[0])
+
+
+CODE = [
+    path
+    for folder in ("dr_core", "dr_cli", "dr_ui", "pages", "tests", "benchmarks", "docs")
+    for path in sorted((ANALYSIS.parents[1] / folder).rglob("*.py"))
+]
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: path.relative_to(ANALYSIS.parents[1]).as_posix())
+def test_no_text_stands_where_nothing_reads_it(path):
+    """A text on a line of its own begins a module, class or function, or describes the value before it.
+
+    The second half of a sentence on the line after `return` is such a text that nobody sees.
+    """
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for name in ("body", "orelse", "finalbody"):
+            lines = getattr(node, name, None)
+            if not isinstance(lines, list):
+                continue
+            begins = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            for before, line in zip([None, *lines], lines, strict=False):
+                if isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant):
+                    described = isinstance(before, ast.Assign | ast.AnnAssign) and not isinstance(
+                        node, ast.FunctionDef | ast.AsyncFunctionDef
+                    )
+                    assert line.value.value is ... or described or (begins and before is None), f"{path}:{line.lineno}"

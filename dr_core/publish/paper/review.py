@@ -68,7 +68,8 @@ def review_claims(study: Study) -> list[Finding]:
         study: The study.
 
     Returns:
-        The findings in the paper's order; a claim whose table is missing has one that names the table.
+        The findings in the paper's order, those of a claim in the study's order of data sets; a claim whose table is
+        missing has one that names the table.
 
     Raises:
         InputError: If a table is damaged.
@@ -76,7 +77,10 @@ def review_claims(study: Study) -> list[Finding]:
     if not set(FOUR) & {setup.name for setup in study.info.setups}:
         reason = "the study has none of the paper's set-ups"
         return [_open(claim, reason) for claim in CLAIMS]
-    return judge_claims(Tables.of_study(study))
+    order = {data.key: place for place, data in enumerate(study.info.data)}
+    claims = {claim.key: place for place, claim in enumerate(CLAIMS)}
+    findings = judge_claims(Tables.of_study(study))
+    return sorted(findings, key=lambda one: (claims[one.claim.key], order.get(one.data, -1)))
 
 
 def judge_claims(tables: Tables, claims: Sequence[Claim] = CLAIMS, *, foresee: bool = True) -> list[Finding]:

@@ -41,8 +41,9 @@ def describe_scope(findings: Sequence[Finding]) -> str:
     if not runs:
         return ""
     if min(runs) > 1:
-        return f"Verdicts are about the set-ups, with {min(runs)} training runs of each; patients are drawn within "
-        "runs."
+        return (
+            f"Verdicts are about the set-ups, with {min(runs)} training runs of each; patients are drawn within runs."
+        )
     return (
         f"One training run of each set-up: what is found here holds for {CHECKPOINTS}, and does not separate a "
         "pretraining from the chance of one training. A second seed makes verdicts about set-ups possible, a fifth "

@@ -46,9 +46,10 @@ def _checkpoints(study: Study) -> str:
     for setup in study.setups:
         if study.has_checkpoint(setup):
             info = study.read_checkpoint_info(setup)
+            eyes = study.name_training_data(info.training_data)
             lines.append(
                 f"<li><b>{escape(study.setups[setup].label)}</b>: {escape(info.arch)}, "
-                f"trained on {escape(info.training_data)} (fingerprint {escape(info.data_fingerprint)}), "
+                f"trained on {escape(eyes)} (fingerprint {escape(info.data_fingerprint)}), "
                 f"validation AUC {_number(info.validation_auc)}, seed "
                 f"{info.training.get('seed', '?')}; SHA-256 {digest_file(study.checkpoint_path(setup))}</li>"
             )

@@ -101,7 +101,8 @@ def _describe_checkpoint(study: Study, setup: str) -> Iterator[str]:
     path, info = study.checkpoint_path(setup), study.read_checkpoint_info(setup)
     yield f"`checkpoints/{path.name}`, SHA-256 {digest_file(path)}"
     yield f"{_plain(info.arch)}, last layer: {info.outputs}; input: {_describe_input(info)}"
-    yield f"trained on {_plain(info.training_data)}, fingerprint {_plain(info.data_fingerprint or 'not recorded')}"
+    eyes = study.name_training_data(info.training_data)
+    yield f"trained on {_plain(eyes)}, fingerprint {_plain(info.data_fingerprint or 'not recorded')}"
     settings = [f"{_plain(name)} {_plain(value[:_LONGEST])}" for name, value in _flatten(info.training)]
     if settings:
         yield f"training: {', '.join(settings)}"

@@ -127,7 +127,7 @@ def _card(study: Study, setup: Setup, measured: _Rows | None) -> str:
     if study.has_checkpoint(name):
         info = _read_header(str(study.path), name, stamp_of(study.checkpoint_path(name)))
         body = (
-            f"<p>Trained on {escape(info.training_data)}</p>"
+            f"<p>Trained on {escape(study.name_training_data(info.training_data))}</p>"
             '<p class="lens-fact" title="AUC of grades 3-4 against 0-2 on the eyes by which the best epoch was chosen, '
             'so slightly optimistic"><span>validation AUC</span>'
             f"<b>{_validated(info.validation_auc)}</b></p>{_figures(study, name, measured)}"
