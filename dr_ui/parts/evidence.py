@@ -47,7 +47,7 @@ def _reached_sentence(study: Study, point: OperatingPoint) -> str:
     at = escape(f"At {point.name}" if point.name else f"At the threshold {point.threshold:.2f}")
     return (
         f'<span title="{escape(each)}">{at} they flag {found} of the eyes of grade {point.grades} and do not flag '
-        f"{passed} of the others, on the {data.images} {kind} of {escape(data.label or data.title)}."
+        f"{passed} of the others, on {data.images:,} {kind} ({escape(data.label or data.title)})."
         f"{_missing_photographs(study, table, data)}</span>"
     )
 
@@ -58,7 +58,7 @@ def _missing_photographs(study: Study, table: pd.DataFrame, shown: DataSet) -> s
     real = [data for data in study.info.data if data.real and data.key in measured]
     if shown.real or not real:
         return "" if shown.real else " Their performance on photographs has not been measured."
-    return f" The grades of the photographs of {escape(real[0].label or real[0].title)} are not known."
+    return f" The grades of the photographs ({escape(real[0].label or real[0].title)}) are not known."
 
 
 def _most_telling(study: Study, table: pd.DataFrame, point: OperatingPoint) -> DataSet | None:

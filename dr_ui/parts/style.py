@@ -106,6 +106,7 @@ _CSS = """
   .lens-cards:has(> :nth-child(5):last-child) { grid-template-columns: repeat(5, minmax(0, 1fr)); gap: .4rem; }
   .lens-cards:has(> :nth-child(5):last-child) > .lens-card { padding-inline: .5rem; }
   .lens-cards:has(> :nth-child(5):last-child) .lens-answer { font-size: 1.1rem; }
+  .lens-cards:has(> :nth-child(5):last-child) .lens-other { font-size: .72rem; letter-spacing: -.01em; }
 }
 .lens-card { border: 1px solid color-mix(in srgb, currentColor 24%, transparent);
   border-top: 4px var(--line) var(--hue); border-radius: .4rem; padding: .5rem .8rem .6rem; min-width: 0;
