@@ -1,10 +1,12 @@
+import dataclasses
 import shutil
 
+import pandas as pd
 from streamlit.testing.v1 import AppTest
 
 from dr_core.publish.paper.implied import list_implications
 from dr_core.publish.paper.review import count_checkpoints, count_verdicts, review_claims
-from dr_core.study.folder import open_study
+from dr_core.study.folder import open_study, write_study_info
 from tests.app.page_driver import html_of
 from tests.conftest import ROOT
 
@@ -43,3 +45,32 @@ def test_without_tables_the_page_names_the_commands(monkeypatch, tmp_path, tiny_
     assert not app.exception
     assert "python train_cli.py localize" in html_of(app)
     assert any("train_cli.py spectrum" in info.value for info in app.info)
+
+
+def test_claims_on_several_data_sets_are_shown_of_the_first(monkeypatch, tmp_path):
+    shutil.copytree(ROOT / "assets" / "demo_study", tmp_path / "two")
+    study = open_study(tmp_path / "two")
+    (first,) = (data for data in study.info.data if data.key == "phantoms_test")
+    for table in ("predictions", "performance", "fractions"):
+        rows = study.read_results(table)
+        rows = rows[rows["data"] == first.key]
+        study.write_results(table, pd.concat([rows, rows.assign(data="again")], ignore_index=True))
+    again = dataclasses.replace(first, key="again", title="the same again")
+    write_study_info(study.path, dataclasses.replace(study.info, data=(first, again)))
+    findings = review_claims(open_study(study.path))
+    twice = [one for one in findings if one.data in (first.key, "again") and one.claim.exhibit == "Figure 2"]
+    assert [one.data for one in twice] == [first.key, "again"] * (len(twice) // 2)
+    app = page_of(monkeypatch, study.path)
+    assert app.selectbox(key="on").value == first.key
+    counted = {
+        key: html_of(app).count(f">{title}</td>")
+        for key, title in ((first.key, first.title), ("again", "the same again"))
+    }
+    assert counted["again"] == 0
+    assert counted[first.key] >= len(twice) // 2
+    for choice, shown in (("again", len(twice) // 2), ("All", len(twice) // 2)):
+        app.selectbox(key="on").set_value(choice).run()
+        assert not app.exception
+        assert html_of(app).count(">the same again</td>") == shown
+    for verdict, count in count_verdicts(findings).items():
+        assert f"{count} {verdict}</span>" in html_of(app)

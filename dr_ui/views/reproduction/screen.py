@@ -48,10 +48,9 @@ _EVERYTHING = "All"
 def show_page(study: Study) -> None:
     """Verdicts, then the numbers side by side."""
     result_tables.rest_on_all_tables()
-    findings = find_verdicts(study)
-    st.html(_summary_html(study, findings))
-    left, right = st.columns([3.2, 1], gap="medium", vertical_alignment="bottom")
-    with left:
+    findings, summary = find_verdicts(study), st.container()
+    places_column, data_column, report_column = st.columns([2.5, 1, 1], gap="medium", vertical_alignment="bottom")
+    with places_column:
         places = [_EVERYTHING, *dict.fromkeys(claim.exhibit for claim in CLAIMS)]
         exhibit = st.segmented_control(
             "Figure or table of the paper",
@@ -60,12 +59,36 @@ def show_page(study: Study) -> None:
             required=True,
             **kept_input("place"),
         )
-    with right:
+    with data_column:
+        chosen = _choose_data(study, findings)
+    with report_column:
         _show_report(study)
-    shown = [finding for finding in findings if exhibit in (_EVERYTHING, finding.claim.exhibit)]
+    with summary:
+        st.html(_summary_html(study, chosen))
+    shown = [finding for finding in chosen if exhibit in (_EVERYTHING, finding.claim.exhibit)]
     tables.show_html(_findings_html(study, shown), "claims", "about")
     _show_implied()
     numbers.show(study, findings)
+
+
+def _choose_data(study: Study, findings: Sequence[Finding]) -> list[Finding]:
+    """The verdicts on one data set, where the same claim is judged on several; those on none of them always stay."""
+    judged: dict[str, list[str]] = {}
+    for finding in findings:
+        judged.setdefault(finding.claim.key, []).append(finding.data)
+    several = {data: None for keys in judged.values() if len(keys) > 1 for data in keys}
+    options = [data.key for data in study.info.data if data.key in several]
+    if len(options) < 2:
+        return list(findings)
+    on = st.selectbox(
+        "Claims about graded eyes, on",
+        [*options, _EVERYTHING],
+        format_func=lambda key: "all data sets" if key == _EVERYTHING else describe_data(study, key),
+        **kept_input("on"),
+    )
+    if on == _EVERYTHING:
+        return list(findings)
+    return [one for one in findings if on in (keys := one.data.split(", ")) or not several.keys() & set(keys)]
 
 
 def find_verdicts(study: Study) -> list[Finding]:
