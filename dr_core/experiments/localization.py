@@ -140,7 +140,7 @@ def _score_eye(
         for setup, preprocessing in preprocessings.items()
     }
     seed = derive_seed(config.seed, eye, protocol.name)
-    scored: dict[tuple[int, str], Scores] = {}  # set-ups share the maps of some controls
+    scored: dict[tuple[int, str], dict[str, list[float]]] = {}  # set-ups share the maps of some controls
     rows: list[dict[str, object]] = []
     for setup, maps in control_maps(models, explainers, inputs, fields, config.target, seed).items():
         reason = "" if MAP in maps else why_no_map(models[setup], config.rule, inputs[setup], config.target) or ""
@@ -159,34 +159,26 @@ def _score_eye(
     return rows
 
 
-Scores = Mapping[str, Sequence[float]]
-"""Name of a score -> its value for each mask."""
-
-
 def _score_map(
     relevance: torch.Tensor | None, present: Mapping[str, np.ndarray], pooling: str, percentile: float
-) -> Scores:
-    """The scores of one map on the masks; NaN where there is no map."""
+) -> dict[str, list[float]]:
+    """Each score of one map on the masks; NaN where there is no map."""
     if relevance is None:
         return {name: [float("nan")] * len(present) for name in list_scores()}
     masks = torch.from_numpy(np.stack(list(present.values())))
-    return _scores(pool(relevance, pooling), masks, percentile)
+    pooled = pool(relevance, pooling).expand(len(masks), -1, -1)  # ranked once for all masks
+    heatmaps = MaskedHeatmaps(pooled=pooled, mask=masks, percentile=percentile)
+    return {measure.name: measure.compute(heatmaps).tolist() for measure in measures_of("heatmap")}
 
 
 def _score_rows(
-    about: dict[str, object], scores: Scores, present: Mapping[str, np.ndarray]
+    about: dict[str, object], scores: Mapping[str, list[float]], present: Mapping[str, np.ndarray]
 ) -> Iterator[dict[str, object]]:
     """A row for each lesion and score."""
     for at, (lesion, mask) in enumerate(present.items()):
         share = float(mask.mean())
         for name, values in scores.items():
             yield about | {"lesion": lesion, "score": name, "value": values[at], "share": share}
-
-
-def _scores(pooled: torch.Tensor, masks: torch.Tensor, percentile: float) -> dict[str, list[float]]:
-    """Each score of one heatmap (1, H, W) on each mask of (L, H, W); expanded, it is ranked once for all masks."""
-    heatmaps = MaskedHeatmaps(pooled=pooled.expand(len(masks), -1, -1), mask=masks, percentile=percentile)
-    return {measure.name: measure.compute(heatmaps).tolist() for measure in measures_of("heatmap")}
 
 
 def summarize_localization(scores: pd.DataFrame, config: LocalizeConfig) -> pd.DataFrame:

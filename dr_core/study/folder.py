@@ -1,7 +1,6 @@
 """The study folder: the one contract between the command line and the app."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -249,18 +248,6 @@ class Study:
         frame = fill_run_columns(frame, table, self.info.seed)
         with replacing(path) as temporary:
             write_rows(temporary, frame[list(RESULT_COLUMNS[table])], computed or {})
-
-    def name_training_data(self, text: str) -> str:
-        """What a checkpoint says it was trained on, with the title of the study's eyes in the place of a folder's name.
-
-        Args:
-            text: Such as "12000 eyes of train"; other texts stay as they are.
-        """
-        found = re.fullmatch(r"(\d+) eyes of (.+)", text)
-        data = next((one for one in self.info.data if found and one.key == found[2] and one.role == "training"), None)
-        if found is None or data is None:
-            return text
-        return f"{int(found[1]):,} {'eyes of ' if data.real else ''}{data.title}"
 
     def read_provenance(self, table: str) -> dict[str, str]:
         """What computed a table, as far as its file says so."""

@@ -77,10 +77,11 @@ def review_claims(study: Study) -> list[Finding]:
     if not set(FOUR) & {setup.name for setup in study.info.setups}:
         reason = "the study has none of the paper's set-ups"
         return [_open(claim, reason) for claim in CLAIMS]
-    order = {data.key: place for place, data in enumerate(study.info.data)}
-    claims = {claim.key: place for place, claim in enumerate(CLAIMS)}
-    findings = judge_claims(Tables.of_study(study))
-    return sorted(findings, key=lambda one: (claims[one.claim.key], order.get(one.data, -1)))
+    claims, data = [claim.key for claim in CLAIMS], [one.key for one in study.info.data]
+    return sorted(
+        judge_claims(Tables.of_study(study)),
+        key=lambda one: (claims.index(one.claim.key), data.index(one.data) if one.data in data else -1),
+    )
 
 
 def judge_claims(tables: Tables, claims: Sequence[Claim] = CLAIMS, *, foresee: bool = True) -> list[Finding]:

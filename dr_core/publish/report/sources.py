@@ -6,6 +6,7 @@ from html import escape
 
 from dr_core.files import digest_file
 from dr_core.publish.report.tables import Section
+from dr_core.publish.training_eyes import name_training_eyes
 from dr_core.study.folder import CONFIGURATION, Study
 from dr_core.study.provenance import describe_environment
 from dr_core.study.roles import certify_roles
@@ -46,7 +47,7 @@ def _checkpoints(study: Study) -> str:
     for setup in study.setups:
         if study.has_checkpoint(setup):
             info = study.read_checkpoint_info(setup)
-            eyes = study.name_training_data(info.training_data)
+            eyes = name_training_eyes(study, info.training_data)
             lines.append(
                 f"<li><b>{escape(study.setups[setup].label)}</b>: {escape(info.arch)}, "
                 f"trained on {escape(eyes)} (fingerprint {escape(info.data_fingerprint)}), "

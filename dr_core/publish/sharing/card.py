@@ -18,6 +18,7 @@ from dr_core.models.checkpoint import CheckpointInfo
 from dr_core.publish.paper.review import ONE_RUN, PHANTOMS
 from dr_core.publish.report.figures import describe_data
 from dr_core.publish.sharing.members import list_tables
+from dr_core.publish.training_eyes import name_training_eyes
 from dr_core.study.folder import Study
 from dr_core.study.roles import certify_roles
 from dr_core.study.runs import ALL_LABELS, LEFT_OUT, list_training_runs
@@ -101,7 +102,7 @@ def _describe_checkpoint(study: Study, setup: str) -> Iterator[str]:
     path, info = study.checkpoint_path(setup), study.read_checkpoint_info(setup)
     yield f"`checkpoints/{path.name}`, SHA-256 {digest_file(path)}"
     yield f"{_plain(info.arch)}, last layer: {info.outputs}; input: {_describe_input(info)}"
-    eyes = study.name_training_data(info.training_data)
+    eyes = name_training_eyes(study, info.training_data)
     yield f"trained on {_plain(eyes)}, fingerprint {_plain(info.data_fingerprint or 'not recorded')}"
     settings = [f"{_plain(name)} {_plain(value[:_LONGEST])}" for name, value in _flatten(info.training)]
     if settings:

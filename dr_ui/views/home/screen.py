@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dr_core.data.grades import PAPER_READING, READINGS
 from dr_core.models.header import CheckpointInfo, read_checkpoint_header
 from dr_core.models.setups import Setup
+from dr_core.publish.training_eyes import name_training_eyes
 from dr_core.study.digests import Stamp, stamp_of
 from dr_core.study.folder import DataSet, Study, open_study
 from dr_ui.parts.style import setup_class
@@ -127,7 +128,7 @@ def _card(study: Study, setup: Setup, measured: _Rows | None) -> str:
     if study.has_checkpoint(name):
         info = _read_header(str(study.path), name, stamp_of(study.checkpoint_path(name)))
         body = (
-            f"<p>Trained on {escape(study.name_training_data(info.training_data))}</p>"
+            f"<p>Trained on {escape(name_training_eyes(study, info.training_data))}</p>"
             '<p class="lens-fact" title="AUC of grades 3-4 against 0-2 on the eyes by which the best epoch was chosen, '
             'so slightly optimistic"><span>validation AUC</span>'
             f"<b>{_validated(info.validation_auc)}</b></p>{_figures(study, name, measured)}"

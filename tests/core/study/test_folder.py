@@ -42,16 +42,6 @@ def test_what_is_written_is_read_again(tmp_path):
     assert list_studies(tmp_path) == [tmp_path / "a"]
 
 
-def test_training_eyes_have_the_title_of_the_study(tmp_path):
-    phantoms = DataSet(key="train", title="phantoms", role="training", images=9, real=False, description="Drawn.")
-    eyes = DataSet(key="lab", title="EyePACS", role="training", images=9, real=True, description="Photographs.")
-    study = write_study_info(tmp_path / "a", make_info(data=(*make_info().data, phantoms, eyes)))
-    assert study.name_training_data("12000 eyes of train") == "12,000 phantoms"
-    assert study.name_training_data("35126 eyes of lab") == "35,126 eyes of EyePACS"
-    for text in ("300 eyes of eyes", "300 eyes of elsewhere", "eyes of our lab, 2019", ""):
-        assert study.name_training_data(text) == text
-
-
 def test_tables_keep_their_schema(tmp_path):
     study = write_study_info(tmp_path, make_info())
     frame = pd.DataFrame({column: np.arange(2) for column in RESULT_COLUMNS["performance"]})
