@@ -247,12 +247,8 @@ def test_training(task, store, device):
 
 @pytest.mark.parametrize("task", TASKS, ids=["finetune", *SMALL])
 def test_a_training_that_goes_on(task, store, device):
-    """Bit for bit where an equal training gives equal bits; a GPU's backward passes add in no fixed order."""
     losses, whole = train(task(store), device)
-    repeated = [train(task(store), device) for _ in range(3)]
-    loss_spread = max(float((again - losses).abs().max()) for again, _ in repeated)
-    spread = max(float((weights_of(again) - weights_of(whole)).norm()) for _, again in repeated)
     _, begun = train(task(store), device, steps=range(2))
     rest, resumed = train(task(store), device, begun, steps=range(2, 3))
-    assert (rest - losses[2:]).abs().max() <= 3 * loss_spread
-    assert (weights_of(resumed) - weights_of(whole)).norm() <= 3 * spread
+    assert torch.equal(rest, losses[2:])
+    assert all(torch.equal(resumed["network"][name].cpu(), weights.cpu()) for name, weights in whole["network"].items())
