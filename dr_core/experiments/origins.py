@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 
 from dr_core.errors import InputError
-from dr_core.study.digests import Stamp, stamp_of
 from dr_core.study.folder import Study
 from dr_core.study.provenance import describe_environment
 from dr_core.study.runs import RunKey, TrainingRun, list_training_runs
@@ -22,12 +21,12 @@ class Origin:
 
     Attributes:
         data: Key of a data set -> digest of its eyes.
-        runs: The study's training runs, with the stamp of each one's checkpoint.
+        runs: The study's training runs, with the digest of each one's checkpoint at the start.
         computed: What computes, as `describe_environment` gives it.
     """
 
     data: Mapping[str, str]
-    runs: Sequence[tuple[TrainingRun, Stamp]]
+    runs: Sequence[tuple[TrainingRun, str]]
     computed: Mapping[str, str]
 
     @property
@@ -41,12 +40,12 @@ class Origin:
         Raises:
             InputError: If a run was trained anew since the measuring began.
         """
-        for run, stamp in self.runs:
-            if not run.path.is_file() or stamp_of(run.path) != stamp:
+        for run, digest in self.runs:
+            if not run.path.is_file() or run.digest != digest:
                 raise InputError(
                     f"{run.name} was trained anew while it was measured; measure it again. No table was written."
                 )
-        return {run.key: run.digest for run, _ in self.runs}
+        return {run.key: digest for run, digest in self.runs}
 
 
 def trace_origin(study: Study, data: Mapping[str, str], device: str = "cpu") -> Origin:
@@ -57,7 +56,7 @@ def trace_origin(study: Study, data: Mapping[str, str], device: str = "cpu") -> 
         data: Key of each data set -> digest of its eyes.
         device: Where the models run.
     """
-    runs = [(run, stamp_of(run.path)) for run in list_training_runs(study)]
+    runs = [(run, run.digest) for run in list_training_runs(study)]
     return Origin(data, runs, describe_environment(device))
 
 

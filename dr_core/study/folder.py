@@ -22,6 +22,7 @@ from dr_core.study.tables import (
     keep_declared,
     keep_supported,
     read_provenance,
+    shape_rows,
     write_rows,
 )
 
@@ -247,7 +248,7 @@ class Study:
         path.parent.mkdir(exist_ok=True)
         frame = fill_run_columns(frame, table, self.info.seed)
         with replacing(path) as temporary:
-            write_rows(temporary, frame[list(RESULT_COLUMNS[table])], computed or {})
+            write_rows(temporary, shape_rows(frame, table), computed or {})
 
     def read_provenance(self, table: str) -> dict[str, str]:
         """What computed a table, as far as its file says so."""

@@ -334,3 +334,11 @@ NOT_YET_KNOWN: dict[str, dict[str, str | float]] = {
     "robustness_differences": {"warning": ""},
 }
 """Table -> column that a later version added -> what the tables of older ones have there."""
+
+SINGLE_PRECISION: dict[str, tuple[str, ...]] = {
+    "localization": ("value", "share"),
+    "knockout": ("painted", "unlike", "before", "after"),
+    "faithfulness": ("most_first", "least_first"),
+    "sanity": ("value",),
+}
+"""Table -> columns stored as float32, in which the networks compute: of tables with hundreds of rows for each eye."""

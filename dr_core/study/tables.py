@@ -19,6 +19,7 @@ from dr_core.study.schemas import (
     OTHER_CHECKPOINT,
     RUN_COLUMNS,
     SCHEMAS,
+    SINGLE_PRECISION,
 )
 
 
@@ -126,6 +127,16 @@ def keep_declared(rows: pd.DataFrame, setups: Collection[str]) -> pd.DataFrame:
     for column in {"setup", "other"} & set(rows):
         rows = rows[rows[column].isin(setups) | (rows[column] == "")]
     return rows.reset_index(drop=True)
+
+
+def shape_rows(rows: pd.DataFrame, table: str) -> pd.DataFrame:
+    """The columns of a table as they are stored: exactly those of its schema, those of `SINGLE_PRECISION` as float32.
+
+    Args:
+        rows: Rows with at least these columns.
+        table: Key of `RESULT_COLUMNS`.
+    """
+    return rows[list(RESULT_COLUMNS[table])].astype(dict.fromkeys(SINGLE_PRECISION.get(table, ()), "float32"))
 
 
 _COMPUTED = b"dr_lens_computed"

@@ -103,12 +103,17 @@ def test_figure_4_from_the_study(monkeypatch, tmp_path):
     study.write_results("robustness", rows)
     study.write_results("robustness_summary", summarize_robustness(rows, config, "iwne_fs"))
     study.write_results("robustness_differences", compare_training(rows, config, study.setups.values()))
+    moved = pd.DataFrame({"setup": list(study.setups)}).assign(
+        data="masked", eye="a", corruption="fog", severity=2.0, rank_correlation=0.5, mass=0.1
+    )
+    study.write_results("robustness_heatmaps", moved)
     monkeypatch.setenv("DR_STUDY", str(study.path))
     app = AppTest.from_file(ROOT / "pages" / "2_Robustness.py", default_timeout=60)
     app.query_params["damaged"] = "Many eyes: Figure 4"
     app.run()
     assert not app.exception
     assert not app.error
+    assert "rank correlation with the clean one, severity 2, 1 eyes of masked" in html_of(app)  # not "real eyes"
     assert "of 2 combinations of corruption and severity" in html_of(app)
     assert "relative to IWNE-FS" in html_of(app)
 

@@ -122,6 +122,17 @@ def test_a_model_that_is_trained_anew_while_it_is_measured_makes_no_table(study,
     assert not len(study.read_results("predictions").query("data == 'eyes'"))
 
 
+def test_a_backup_while_a_model_is_measured_changes_nothing(study, tmp_path):
+    store = write_store(tmp_path / "eyes", n=10)
+    reports = PERFORMANCE.run(open_study(study.path), Inputs(data=store), FEW)
+    next(reports)
+    checkpoint = study.checkpoint_path("ifi_cl")
+    (tmp_path / "backup").hardlink_to(checkpoint)
+    checkpoint.touch()
+    list(reports)
+    assert len(study.read_results("predictions").query("data == 'eyes'"))
+
+
 def test_a_study_that_was_moved_is_not_measured_again(study, tmp_path):
     store = write_store(tmp_path / "eyes", n=6)
     list(ROBUSTNESS.run(open_study(study.path), Inputs(data=store), DAMAGE))

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from dr_core.parquet import read_parquet
-from dr_core.study.tables import write_rows
+from dr_core.study.schemas import SINGLE_PRECISION
+from dr_core.study.tables import RESULT_COLUMNS, shape_rows, write_rows
 
 
 def test_a_column_of_texts_and_numbers_is_text(tmp_path):
@@ -27,3 +28,10 @@ def test_distinct_numbers_take_less_room_and_stay_what_they_are(tmp_path):
     rows.to_parquet(tmp_path / "plain.parquet", index=False)
     pd.testing.assert_frame_equal(read_parquet(tmp_path / "ours.parquet"), rows)
     assert (tmp_path / "ours.parquet").stat().st_size < 0.95 * (tmp_path / "plain.parquet").stat().st_size
+
+
+def test_tables_of_many_rows_an_eye_hold_what_networks_compute_in():
+    stored = {name: shape_rows(pd.DataFrame(columns=list(RESULT_COLUMNS[name])), name) for name in RESULT_COLUMNS}
+    for name, columns in SINGLE_PRECISION.items():
+        assert (stored[name][list(columns)].dtypes == np.float32).all()
+        assert "eye" in stored[name]
