@@ -18,6 +18,7 @@ from dr_core.analysis.bootstrap import sample_patients
 from dr_core.analysis.controls import MAP
 from dr_core.analysis.discrimination import measure_auc
 from dr_core.data.grades import LESIONS, PAPER_READING
+from dr_core.models.setups import PRETRAINING_LABELS
 from dr_core.publish.paper.review import count_verdicts, review_claims
 from dr_core.study.folder import Study, open_study
 from dr_core.study.runs import ALL_LABELS
@@ -85,6 +86,25 @@ def tabulate_fractions(study: Study) -> str:
     )
     rows = rows.sort_values(["place", "reading", "fraction"], ascending=[True, False, True], kind="stable")
     return write_table(study, ["measured on", "score", "labels"], rows, ["eyes", "reading", "labels"])
+
+
+def tabulate_pretrainings(study: Study) -> str:
+    """AUC of probes on features that have seen no grade: last epoch of each pretraining, beside random weights."""
+    rows = study.read_results("probes")
+    own = rows["features"] == "pretraining"
+    last = rows[own & (rows["epoch"] == rows.groupby("run")["epoch"].transform("max"))]
+    readings = [PAPER_READING, _REFERABLE, "any DR"]
+    lines = [write_row(["features", "probe", *readings]), write_row(["---"] * 5)]
+    for run, part in [
+        *last.groupby("run", sort=False),
+        ("random weights", rows[~own].drop_duplicates(["probe", "reading"])),
+    ]:
+        method = PRETRAINING_LABELS.get(str(part["method"].iloc[0]))
+        for probe, name in {"linear": "linear", "neighbors": "20 nearest neighbors"}.items():
+            found = part[part["probe"] == probe].set_index("reading").loc[readings]
+            cells = [f"{row.value:.2f} ({row.low:.2f} to {row.high:.2f})" for row in found.itertuples()]
+            lines.append(write_row([f"{method} ({run})" if method else str(run), name, *cells]))
+    return "".join(lines)
 
 
 def tabulate_mass(study: Study) -> str:
@@ -227,6 +247,7 @@ TABLES: dict[str, Callable[[Study], str]] = {
     "aucs": tabulate_aucs,
     "first_lesions": tabulate_first_lesions,
     "fractions": tabulate_fractions,
+    "pretrainings": tabulate_pretrainings,
     "mass": tabulate_mass,
     "knockouts": tabulate_knockouts,
     "damage": tabulate_damage,
