@@ -21,6 +21,7 @@ from dr_core.files import replacing
 from dr_core.models.checkpoint import read_info
 from dr_core.parquet import read_parquet
 from dr_core.study.digests import digest_photographs, digest_store, is_store
+from dr_core.study.drawn_data import DRAWN_MARK
 from dr_core.study.run_history import CONFIG, read_object
 
 Role = Literal["pretraining", "training", "validation", "test", "calibration"]
@@ -116,13 +117,17 @@ def read_member(study: Path, role: Role, data: Path, views: Sequence[Preprocessi
         return _read_pretraining(role, data)
     masked = not is_store(data) and data.is_dir()
     fingerprint = digest_photographs(data) if masked else digest_store(data)
-    title = MASKED if masked else str(read_header(data).get("title", ""))
+    title = _title_masked(data) if masked else str(read_header(data).get("title", ""))
     known = next(iter((study / FOLDER).glob(f"*-{fingerprint}.parquet")), None)
     if known is not None and not (masked and set(views) - _recorded_views(known)):
         eyes = read_parquet(known)
     else:
         eyes = _look_at_photographs(data, views) if masked else describe_store(data)
     return Member(role=role, title=title, fingerprint=fingerprint, eyes=eyes)
+
+
+def _title_masked(folder: Path) -> str:
+    return "" if (folder / DRAWN_MARK).is_file() else MASKED
 
 
 def describe_store(data: Path) -> pd.DataFrame:
@@ -145,12 +150,11 @@ def _describe_pictures(eyes: np.ndarray, images: np.ndarray, title: str) -> pd.D
 def _look_at_photographs(folder: Path, views: Sequence[Preprocessing]) -> pd.DataFrame:
     """Each eye with masks as every store of the study would hold it: a row for each eye and view."""
     eyes = load_segmentation(folder)
-    names = np.array([eye.name for eye in eyes], dtype=object)
-    tables = []
+    names, title, tables = np.array([eye.name for eye in eyes], dtype=object), _title_masked(folder), []
     for view in views:
         images = [view_eye(folder, eye.image_path.relative_to(folder).as_posix(), view) for eye in eyes]
         shape = (len(eyes), 3, view.size, view.size)
-        table = _describe_pictures(names, np.array(images, np.uint8).reshape(shape), MASKED)
+        table = _describe_pictures(names, np.array(images, np.uint8).reshape(shape), title)
         tables.append(table.assign(size=view.size, crop=view.crop))
     if not tables:  # a study without a model, which cannot measure them
         return pd.DataFrame(columns=[*EYE_COLUMNS, *VIEW_COLUMNS])

@@ -10,7 +10,9 @@ from dr_core.data.prepare import view_eye
 from dr_core.data.preprocessing import Preprocessing
 from dr_core.errors import InputError
 from dr_core.pipeline.drawn_stores import draw_segmented
-from dr_core.study.role_members import keep_pretraining_eyes
+from dr_core.study.digests import digest_photographs
+from dr_core.study.drawn_data import DRAWN_MARK
+from dr_core.study.role_members import MASKED, keep_pretraining_eyes, read_member
 from dr_core.study.roles import (
     assign_role,
     certify_roles,
@@ -156,6 +158,16 @@ def test_photographs_with_masks_are_test_eyes_known_by_their_pictures(tmp_path):
     assert {member.role for member in read_roles(study)} == {"training", "test"}
 
 
+def test_drawn_eyes_with_masks_are_not_called_photographs(tmp_path):
+    list(draw_segmented(tmp_path / "masked", 1, size=96, seed=0))
+    view = Preprocessing(size=32)
+    drawn = read_member(tmp_path, "test", tmp_path / "masked", [view])
+    (tmp_path / "masked" / DRAWN_MARK).unlink()
+    photographs = read_member(tmp_path, "test", tmp_path / "masked", [view])
+    assert (drawn.title, photographs.title) == ("", MASKED)
+    assert (drawn.eyes["title"].unique(), photographs.eyes["title"].unique()) == ([""], [MASKED])
+
+
 def write_training(folder, view, preparation):
     write(folder, ["a", "b"], images=np.stack([view, view // 2]))
     (folder / "store.json").write_text(json.dumps({"title": "Mine", "crop": preparation.crop}))
@@ -185,5 +197,5 @@ def test_photographs_that_have_a_role_are_looked_at_again_when_a_store_of_anothe
     with pytest.raises(InputError, match=r"are used for calibration"):
         assign_role(study, "test", masked)
     assert len(assign_role(study, "test", masked, allow_overlap=True)) == 1
-    (again,) = (member for member in read_roles(study) if "photographs" in member.title)
+    (again,) = (member for member in read_roles(study) if member.fingerprint == digest_photographs(masked))
     assert len(again.eyes) == 2
