@@ -111,7 +111,7 @@ def _take_few(eyes: Sequence[ReadableEye], limit: int, seed: int) -> Sequence[Re
     """At most so many eyes, in their order; 0 takes all."""
     if not limit or len(eyes) <= limit:
         return eyes
-    return [eyes[place] for place in np.sort(np.random.default_rng(seed).choice(len(eyes), limit, replace=False))]
+    return [eyes[index] for index in np.sort(np.random.default_rng(seed).choice(len(eyes), limit, replace=False))]
 
 
 def plan_by_eye(
