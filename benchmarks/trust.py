@@ -71,6 +71,12 @@ SOURCES = {
         "EyePACS 256 px",
         f"Small photographs of grades 0-4 from many cameras, in which microaneurysms are lost. {GUIDED}",
     ),
+    "retinamnist": (
+        "RetinaMNIST (28 px)",
+        "RetinaMNIST",
+        "Test photographs of grades 0-4 as RetinaMNIST publishes them, 28 px wide and enlarged, in which lesions are "
+        "lost. They guided nothing.",
+    ),
     "real_eyes": (
         "IDRiD 01-54 against 89 eyes without visible retinopathy (512 px)",
         "IDRiD (guided)",
@@ -186,7 +192,8 @@ def report_separation(study: Study, answers: pd.DataFrame, *, write: bool) -> No
 def describe_photographs(study: Study, counts: dict[str, int]) -> None:
     """Write down what the photographs are and what they guided."""
     known = {one.key: one for one in open_study(study.path).info.data}
-    for key, count in counts.items():
+    measured = {key: one.images for key, one in known.items() if key in SOURCES}
+    for key, count in (measured | counts).items():
         title, label, description = SOURCES[key]
         digest = known[key].fingerprint if key in known else ""
         known[key] = DataSet(
