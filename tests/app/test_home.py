@@ -124,7 +124,7 @@ def test_the_story_is_three_sentences_from_the_tables(tiny_study, tmp_path):
     aucs = rows[rows["measure"] == "auc"]
     story = tell_story(study, aucs)
     found = aucs.loc[aucs["reading"] == "grades 3-4 against 0-2", "value"]
-    assert f"{found.min():.2f} to {found.max():.2f} for grades 3-4 against 0-2 on " in story
+    assert f"for grades 3-4 against 0-2 {found.min():.2f} to {found.max():.2f} on " in story
     assert "One training each: a difference is between these models" in story
     for seed in (1, 2):
         folder = study.path / "runs" / f"ifi_cl-f100-s{seed}"
@@ -132,6 +132,6 @@ def test_the_story_is_three_sentences_from_the_tables(tiny_study, tmp_path):
         (folder / "weights.json").write_text(json.dumps({"sha256": 64 * "a"}))
     assert "1 to 3 trainings each, with other seeds; this page shows those of seed 0." in tell_story(study, aucs)
     any_dr = aucs[aucs["reading"] == "any DR"]
-    assert "for any DR on" in tell_story(study, any_dr)
+    assert "lowest to highest: for any DR " in tell_story(study, any_dr)
     assert "AUC" not in tell_story(study, aucs.assign(value=float("nan")))
     assert tell_story(study, None).startswith("Untrained models. 1 to 3 trainings each")

@@ -21,27 +21,30 @@ def tell_story(study: Study, measured: pd.DataFrame | None) -> str:
     """
     parts = [study.info.summary.strip()]
     if measured is not None:
-        tests = [data for data in study.info.data if data.role == "test"]
-        found = [text for data in tests if (text := _tell_range(data, measured[measured["data"] == data.key]))]
+        found: dict[str, list[str]] = {}
+        for data in (one for one in study.info.data if one.role == "test"):
+            if told := _tell_range(data, measured[measured["data"] == data.key]):
+                found.setdefault(told[0], []).append(told[1])
         if found:
-            parts.append(f"AUC of its models, lowest to highest: {'; '.join(found)}.")
+            each = "; ".join(f"for {reading} {', '.join(ranges)}" for reading, ranges in found.items())
+            parts.append(f"AUC of its models, lowest to highest: {each}.")
     if trainings := _tell_trainings(study):
         parts.append(trainings)
     return " ".join(part for part in parts if part)
 
 
-def _tell_range(data: DataSet, rows: pd.DataFrame) -> str:
-    """The lowest and the highest AUC of a reading that the labels of these eyes support."""
+def _tell_range(data: DataSet, rows: pd.DataFrame) -> tuple[str, str] | None:
+    """A reading that the labels of these eyes support, with the lowest and the highest AUC; None without any."""
     known = set(rows["reading"])
     reading = next((name for name in READINGS if name in known), "")
     values = [float(value) for value in rows.loc[rows["reading"] == reading, "value"] if not math.isnan(value)]
     if not values:
-        return ""
+        return None
     eyes = int(rows.loc[rows["reading"] == reading, "n"].max())
     low, high = f"{min(values):.2f}", f"{max(values):.2f}"
     reached = low if low == high else f"{low} to {high}"
     kind = "photographs" if data.real else "drawn eyes"
-    return f"{reached} for {reading} on {eyes:,} {kind} ({data.title or data.key})"
+    return reading, f"{reached} on {eyes:,} {kind} ({data.label or data.title or data.key})"
 
 
 def _tell_trainings(study: Study) -> str:
