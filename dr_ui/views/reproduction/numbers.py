@@ -81,7 +81,7 @@ def _show_table2(study: Study) -> None:
     st.caption(
         "Shape of a Pareto law fitted to the first layer's eigenvalues. The paper fitted by distfit (free location and "
         "scale), so only that column can be compared with its numbers and 1.16. The untrained networks have the demo's "
-        "architecture, on drawn eyes; trained ones give similar values. Source: results/distributions.parquet."
+        "architecture, on drawn eyes. Source: results/distributions.parquet."
     )
 
 
