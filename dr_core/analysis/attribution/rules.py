@@ -210,7 +210,7 @@ _RULES = (
     _lrp(
         "excitation_backprop",
         "excitation backprop",
-        "The chance that a winning neuron hands down to each of its inputs; one that only its bias activates hands none.",
+        "The chance that a winning neuron hands down to each input; one that only its bias activates hands none.",
         "Zhang et al. 2016, ECCV, arXiv:1608.00507, eq. 2",
         _excitation,
         signed=False,
