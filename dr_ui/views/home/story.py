@@ -23,8 +23,8 @@ def tell_story(study: Study, measured: pd.DataFrame | None) -> str:
     if measured is not None:
         found: dict[str, list[str]] = {}
         for data in (one for one in study.info.data if one.role == "test"):
-            if told := _tell_range(data, measured[measured["data"] == data.key]):
-                found.setdefault(told[0], []).append(told[1])
+            if reached := _tell_range(data, measured[measured["data"] == data.key]):
+                found.setdefault(reached[0], []).append(reached[1])
         if found:
             each = "; ".join(f"for {reading} {', '.join(ranges)}" for reading, ranges in found.items())
             parts.append(f"AUC of its models, lowest to highest: {each}.")
