@@ -14,7 +14,7 @@ import cv2
 from dr_core.data.grades import GRADES
 from dr_core.data.phantom import draw_phantom
 
-TARGET = 8.0
+TARGET = 10.0
 """Phantoms a second."""
 
 

@@ -59,7 +59,8 @@ def _render_training(request: PretrainRequest | FinetuneRequest) -> list[str]:
         start = {"run": "pretrained", "file": "weights"}.get(request.start.source)
         named = {start: request.start.path} if start else {}
         words += path_words(data=request.data, validation=request.validation, study=request.study, **named)
-        words += option_words({"allow_overlap": request.allow_overlap, "allow_test_split": request.allow_test_split})
+        flags = {"allow_overlap": request.allow_overlap, "allow_test_split": request.allow_test_split}
+        words += option_words(flags | {"half": request.half})
         presets: Mapping[Preset, Any] = {name: choose_finetuning(name, request.setup) for name in FINETUNE}
     else:
         words = ["pretrain", "--method", request.method, *path_words(data=request.data, out=request.out)]

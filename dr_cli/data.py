@@ -69,6 +69,7 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--processes", type=int, default=2, help="processes that decode (default: 2)")
     layout = FolderLayout()
     table = parser.add_argument_group("a folder of your own", "used with NAME folder")
+    table.add_argument("--title", help="what pages and reports call these eyes (default: the name of ROOT)")
     table.add_argument("--csv", default=layout.csv, help=f"the table in ROOT (default: {layout.csv})")
     table.add_argument("--images", default=layout.images, help="folder of the photographs in ROOT (default: ROOT)")
     table.add_argument("--image-column", default=layout.image_column, help="names of the photographs (default: image)")
@@ -87,7 +88,8 @@ def _choose_source(options: argparse.Namespace) -> Source:
         return folder_source(
             FolderLayout(
                 **{name: getattr(options, name) for name in names} | {"keep_columns": tuple(options.keep_columns)}
-            )
+            ),
+            options.title or options.root.resolve().name,
         )
     if options.name not in SOURCES:
         raise InputError(f"There is no data set {options.name!r}; choose from {', '.join(SOURCES)} and folder.")

@@ -37,6 +37,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
         default="patient",
         help="patient keeps both eyes together (default); image is what the paper did",
     )
+    parser.add_argument("--half", action="store_true", help="store the checkpoint in 16 bits, in half the space")
     known = parser.add_argument_group("roles", "each eye has one role in a study unless you allow otherwise")
     known.add_argument("--allow-overlap", action="store_true", help="also use eyes that have another role")
     known.add_argument("--allow-test-split", action="store_true", help="train on eyes that were published for testing")
@@ -65,6 +66,7 @@ def _run(options: argparse.Namespace) -> None:
         split_by=options.split_by,
         arch=options.arch,
         contrast=options.contrast,
+        half=options.half,
         execution=recipe_options.choose_execution(options, options.accumulate),
         allow_overlap=options.allow_overlap,
         allow_test_split=options.allow_test_split,

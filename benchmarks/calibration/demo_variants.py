@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.trust import FEWEST_GRADED, patients_of
-from dr_core.data.augment import FUNDUS, AugmentConfig
+from dr_core.data.augment import FUNDUS, POSITION, AugmentConfig
 from dr_core.data.fundus import read_fundus
 from dr_core.data.preprocessing import Contrast
 from dr_core.data.store import open_store
@@ -49,7 +49,6 @@ class Variant:
     augment: AugmentConfig = FUNDUS
 
 
-PLACED = AugmentConfig(crop_area=FUNDUS.crop_area, crop_aspect=FUNDUS.crop_aspect, rotation_degrees=30.0, shift=0.03)
 SOFTER = replace(FUNDUS, blur_sigma=(0.2, 1.6), blur_chance=0.5, noise=0.03)
 FREER = replace(SOFTER, crop_area=(0.6, 1.25), crop_aspect=(0.85, 1.18), rotation_degrees=180.0)
 
@@ -57,7 +56,7 @@ VARIANTS = {
     "colors as they are": Variant(contrast="none"),
     "local mean subtracted": Variant(contrast="graham"),
     "local contrast": Variant(),
-    "local contrast, position alone augmented": Variant(augment=PLACED),
+    "local contrast, position alone augmented": Variant(augment=POSITION),
     "local contrast, more blur and noise": Variant(augment=SOFTER),
     "local contrast, more blur, noise and freer position": Variant(augment=FREER),
 }

@@ -90,6 +90,14 @@ FUNDUS = AugmentConfig(
 )
 """For supervised training on eyes: another camera, another position, never another lesion. The paper names none."""
 
+POSITION = AugmentConfig(
+    crop_area=FUNDUS.crop_area,
+    crop_aspect=FUNDUS.crop_aspect,
+    rotation_degrees=FUNDUS.rotation_degrees,
+    shift=FUNDUS.shift,
+)
+"""Another position alone: for eyes of many cameras whose colors the preprocessing makes alike (docs/demo.md)."""
+
 FUNDUS_VIEWS = AugmentConfig(
     crop_area=(0.5, 1.0),
     crop_aspect=(0.9, 1.1),

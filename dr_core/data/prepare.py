@@ -193,17 +193,20 @@ def _finish(folder: Path, index: pd.DataFrame, journal: list[dict[str, Any]], he
 
 
 def _is_done(folder: Path, header: dict[str, Any]) -> bool:
-    """Whether the folder holds this store already; another one is refused."""
+    """Whether the folder holds this store already, which takes the title's new words; another one is refused."""
     if not (folder / HEADER).is_file():
         return False
     stored = json.loads((folder / HEADER).read_text(encoding="utf-8"))
-    different = [name for name, value in header.items() if stored.get(name) != value]
+    different = [name for name, value in header.items() if name != "title" and stored.get(name) != value]
     if different:
         raise InputError(
             f"{folder} holds {stored.get('title')} prepared differently ({', '.join(different)} differs); choose "
             "another folder or remove it."
         )
-    return (folder / INDEX).is_file()
+    done = (folder / INDEX).is_file()
+    if done and stored.get("title") != header["title"]:
+        write_json(folder / HEADER, stored | {"title": header["title"]})
+    return done
 
 
 def _read_journal(folder: Path) -> list[dict[str, Any]]:

@@ -107,11 +107,18 @@ def average_over_eyes(rows: pd.DataFrame, keys: Sequence[str], draws: int, seed:
     return pd.DataFrame(found, columns=[*keys, "value", "low", "high", "n"])
 
 
+def _take_few(eyes: Sequence[ReadableEye], limit: int, seed: int) -> Sequence[ReadableEye]:
+    """At most so many eyes, in their order; 0 takes all."""
+    if not limit or len(eyes) <= limit:
+        return eyes
+    return [eyes[index] for index in np.sort(np.random.default_rng(seed).choice(len(eyes), limit, replace=False))]
+
+
 def plan_by_eye(
     name: str,
     study: Study,
     inputs: Inputs,
-    config: Any,  # noqa: ANN401 - the configuration of any experiment, which only tells its work from other work
+    config: Any,  # noqa: ANN401 - of any experiment that has `limit`, `seed` and `draws`
     measure: Callable[[Mapping[str, LoadedModel], ReadableEye], pd.DataFrame],
     summarize: Callable[[pd.DataFrame], pd.DataFrame],
 ) -> Step:
@@ -128,7 +135,10 @@ def plan_by_eye(
     Raises:
         InputError: If there are no eyes or no trained model.
     """
-    eyes, runs = load_segmentation(inputs.masks or Path()), runs_with_all_labels(study)
+    eyes, runs = (
+        _take_few(load_segmentation(inputs.masks or Path()), config.limit, config.seed),
+        runs_with_all_labels(study),
+    )
 
     def work(units: Sequence[str]) -> Iterator[Report]:
         models = load_runs(runs)

@@ -83,6 +83,7 @@ class FaithfulnessConfig:
         fill: Key of `FILLS`.
         draws: Bootstrap draws over eyes.
         seed: Seed of the random order and the draws.
+        limit: Largest number of eyes, drawn at random; 0 takes all.
     """
 
     rule: str = describe("alpha1_beta0", "attribution method", choices=RULES)
@@ -91,6 +92,7 @@ class FaithfulnessConfig:
     fill: str = describe("road", "how removed pixels are filled", choices=FILLS)
     draws: int = describe(1000, "bootstrap draws over eyes")
     seed: int = describe(0, "seed of the random order and the draws")
+    limit: int = describe(0, "largest number of eyes, drawn at random; 0 takes all", least=0)
 
     @property
     def perturbation(self) -> PerturbationConfig:
@@ -186,7 +188,10 @@ _FORWARDS_OF_AN_EYE = 120.0
 
 
 def _estimate(work: Workload, config: FaithfulnessConfig) -> Cost:
-    return Cost(seconds=work.segmented * work.models * _FORWARDS_OF_AN_EYE / work.forward, disk=3e4 * work.models)
+    return Cost(
+        seconds=min(work.segmented, config.limit or work.segmented) * work.models * _FORWARDS_OF_AN_EYE / work.forward,
+        disk=3e4 * work.models,
+    )
 
 
 FAITHFULNESS = Experiment(

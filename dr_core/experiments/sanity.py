@@ -86,6 +86,7 @@ class SanityConfig:
         target: The grade whose map is held against the others.
         draws: Bootstrap draws over eyes.
         seed: Seed of the new weights and the draws.
+        limit: Largest number of eyes, drawn at random; 0 takes all.
     """
 
     rules: tuple[str, ...] = describe(
@@ -99,6 +100,7 @@ class SanityConfig:
     )
     draws: int = describe(1000, "bootstrap draws over eyes")
     seed: int = describe(0, "seed of the new weights and the draws")
+    limit: int = describe(0, "largest number of eyes, drawn at random; 0 takes all", least=0)
 
 
 def check_sanity(
@@ -254,7 +256,10 @@ def _plan(study: Study, inputs: Inputs, config: SanityConfig, device: str) -> li
 
 def _estimate(work: Workload, config: SanityConfig) -> Cost:
     maps = _MAPS * sum(RULES[rule].passes for rule in config.rules)
-    return Cost(seconds=work.segmented * work.models * maps / work.forward, disk=1e5 * work.models)
+    return Cost(
+        seconds=min(work.segmented, config.limit or work.segmented) * work.models * maps / work.forward,
+        disk=1e5 * work.models,
+    )
 
 
 _MAPS = 11

@@ -165,6 +165,7 @@ class _Plan:
             percent=percent,
             arch=config.arch,
             contrast=config.contrast,
+            half=config.half,
             execution=self.execution,
             allow_overlap=config.data.allow_overlap,
             allow_test_split=config.data.allow_test_split,

@@ -169,6 +169,7 @@ class StudyConfig:
         starts: Set-up -> where it starts from, where that does not follow from its initialization and pretraining.
         arch: Key of `ARCHITECTURES`.
         contrast: As in `Preprocessing`.
+        half: Whether checkpoints are stored in 16 bits.
         device: `"auto"` takes a GPU where there is one.
         threads: Threads of each cell; 0 shares the cores. With 1 the numbers do not depend on how many cells run at
             once.
@@ -194,6 +195,7 @@ class StudyConfig:
     starts: dict[str, StartConfig] = field(default_factory=dict)
     arch: str = "resnet50"
     contrast: Contrast = "none"
+    half: bool = False
     device: Device = "auto"
     threads: int = 0
     data: Data = field(default_factory=Data)

@@ -22,7 +22,7 @@ from dr_core.training.precision import resolve_precision
 from dr_core.training.pretraining.registry import METHODS
 
 _TIMED = 3
-_PHANTOMS_A_SECOND = 12.0
+_PHANTOMS_A_SECOND = 14.0
 """On one core, benchmarks/phantoms.py."""
 
 _COST_OF_TWO_VIEWS = 1.5

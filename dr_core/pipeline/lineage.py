@@ -14,6 +14,7 @@ from dr_core.pipeline.cells import Cell
 from dr_core.pipeline.measures import is_measured
 from dr_core.pipeline.requests import DrawRequest, MeasureRequest, ReportRequest, plain_values
 from dr_core.study.digests import DIGITS, digest_of, digest_photographs, digest_store, is_store
+from dr_core.study.runs import BEST
 from dr_core.training.jobs.finetune import FinetuneRequest
 
 
@@ -98,7 +99,7 @@ def _representative(cell: Cell) -> Path | None:
             photographs = folder / "A. Segmentation" / "1. Original Images" / "a. Training Set"
             return photographs / f"IDRiD_{request.count:02d}.jpg"
         return folder / INDEX
-    return folder / ("best.safetensors" if isinstance(request, FinetuneRequest) else "last.ckpt")
+    return folder / (BEST if isinstance(request, FinetuneRequest) else "last.ckpt")
 
 
 def _external(cell: Cell, out: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from dr_core.files import digest_file
 from dr_core.models.header import read_checkpoint_header
 from dr_core.models.setups import MAX_SETUPS
 from dr_core.study.folder import CONFIGURATION, Study, StudyInfo, open_study
+from dr_core.study.runs import BEST
 
 _HEADLESS = ("checkpoints", "results")
 """Folders whose files nobody can say the origin of without a head."""
@@ -180,7 +181,7 @@ def _is_own(study: Study, checkpoint: Path) -> bool:
     recorded = study.info.checkpoints.get(checkpoint.stem)
     if recorded is not None:
         return recorded == digest_file(checkpoint)
-    best = study.path / "runs" / f"{checkpoint.stem}-f100-s{study.info.seed}" / "best.safetensors"
+    best = study.path / "runs" / f"{checkpoint.stem}-f100-s{study.info.seed}" / BEST
     return best.is_file() and repr(read_checkpoint_header(best)) == repr(
         read_checkpoint_header(checkpoint)
     )  # NaN is not equal to itself

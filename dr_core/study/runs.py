@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dr_core.errors import InputError
-from dr_core.study.digests import digest_of
+from dr_core.study.digests import DIGITS, digest_of
 from dr_core.study.folder import Study
-from dr_core.study.run_history import is_finished
+from dr_core.study.run_history import is_finished, read_object
 
 if TYPE_CHECKING:
     from dr_core.models.checkpoint import LoadedModel
 
 ALL_LABELS = 100
 """Fraction of a training run that used every label, in percent."""
+
+BEST = "best.safetensors"
+"""File of a run folder: the checkpoint of its best epoch."""
+
+LEFT_OUT = "weights.json"
+"""File of a run folder whose weights were left out of an archive: `sha256`, the digest by which tables name them."""
 
 RunKey = tuple[str, int, int]
 """Set-up, seed and fraction of a training run."""
@@ -35,7 +41,7 @@ class TrainingRun:
         setup: Name of the set-up.
         seed: Seed of the training.
         fraction: Share of the training patients whose labels it used, in percent.
-        path: Its checkpoint.
+        path: Its checkpoint, or `LEFT_OUT` where its weights were left out of the archive that the study came from.
     """
 
     name: str
@@ -52,7 +58,12 @@ class TrainingRun:
     @property
     def digest(self) -> str:
         """Digest of its checkpoint, 16 hexadecimal digits."""
-        return digest_of(self.path)
+        return digest_of(self.path) if self.has_weights else _recorded_digest(self.path)
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether its weights are in the study."""
+        return self.path.name != LEFT_OUT
 
     @property
     def stamp(self) -> tuple[str, str]:
@@ -60,11 +71,19 @@ class TrainingRun:
         return self.name, self.digest
 
 
-def list_training_runs(study: Study) -> tuple[TrainingRun, ...]:
+def _recorded_digest(path: Path) -> str:
+    digest = read_object(path).get("sha256", "")
+    if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise InputError(f"{path} is damaged: it holds no digest.")
+    return digest[:DIGITS]
+
+
+def list_training_runs(study: Study, *, without_weights: bool = False) -> tuple[TrainingRun, ...]:
     """All training runs that a study holds.
 
     Args:
         study: The study.
+        without_weights: Whether those are among them whose weights were left out of an archive.
 
     Returns:
         First those in `checkpoints/`, of the study's own seed and all labels, in the order of the set-ups; then those
@@ -79,7 +98,11 @@ def list_training_runs(study: Study) -> tuple[TrainingRun, ...]:
         if study.has_checkpoint(setup)
     ]
     further = []
-    for path in study.path.glob("runs/*/best.safetensors"):
+    found = [*study.path.glob(f"runs/*/{BEST}")]
+    if without_weights:
+        folders = {path.parent for path in found}
+        found += [path for path in study.path.glob(f"runs/*/{LEFT_OUT}") if path.parent not in folders]
+    for path in found:
         match = _FOLDER.fullmatch(path.parent.name)
         if match is None or match["setup"] not in study.setups or not is_finished(path.parent):
             continue

@@ -67,8 +67,8 @@ def find_stale(study: Study, tables: Collection[str] | None = None) -> tuple[Sta
 
 
 def present_checkpoints(study: Study) -> dict[RunKey, str]:
-    """Digest of the weights of every training run that the study holds now."""
-    return {run.key: run.digest for run in list_training_runs(study)}
+    """Digest of the weights of every training run that the study holds now, or whose weights were left out of it."""
+    return {run.key: run.digest for run in list_training_runs(study, without_weights=True)}
 
 
 def of_other_weights(rows: pd.DataFrame, present: Mapping[RunKey, str]) -> pd.Series:

@@ -43,7 +43,7 @@ def list_trainings(study: Study, data: str = "") -> pd.DataFrame:
         InputError: If a checkpoint or a table is damaged.
     """
     measured = _measured_aucs(study, data)
-    rows = [_describe(study, run, measured) for run in list_training_runs(study)]
+    rows = [_describe(study, run, measured) for run in list_training_runs(study, without_weights=True)]
     return pd.DataFrame(rows, columns=list(TRAINING_COLUMNS))
 
 
@@ -93,7 +93,7 @@ def _describe(study: Study, run: TrainingRun, measured: dict[RunKey, tuple[float
     history, asked = _read_history(study.path / "runs" / f"{run.setup}-f{run.fraction}-s{run.seed}")
     aucs = [line[MONITOR] for line in history if MONITOR in line]
     times = [line["seconds"] for line in history if "seconds" in line]
-    validated = read_checkpoint_header(run.path).validation_auc
+    validated = read_checkpoint_header(run.path).validation_auc if run.has_weights else max(aucs, default=np.nan)
     return {
         "setup": run.setup,
         "fraction": run.fraction,

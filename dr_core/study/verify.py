@@ -137,14 +137,15 @@ def _compare_start(study: Study, start: str) -> tuple[State, str]:
 
 
 def _look_at_checkpoints(study: Study) -> Iterator[Node]:
-    present = {run.name: run for run in list_training_runs(study)}
+    present = {run.name: run for run in list_training_runs(study, without_weights=True)}
     for setup in study.setups:
         if setup in present:
             yield _compare_checkpoint(study, present.pop(setup))
         else:
             yield Node(kind="checkpoint", name=setup, state="missing", reason="it was not trained, or its file is gone")
     for run in present.values():
-        yield _open_checkpoint(run, "good", "", (f"runs/{run.name}",))
+        parents = (f"runs/{run.name}",)
+        yield _open_checkpoint(run, "good", "", parents) if run.has_weights else _name_left_out(run, parents)
 
 
 def _compare_checkpoint(study: Study, run: TrainingRun) -> Node:
@@ -155,6 +156,11 @@ def _compare_checkpoint(study: Study, run: TrainingRun) -> Node:
         reason = f"it is not the one that the study's own run made ({recorded[:DIGITS]})"
         return _open_checkpoint(run, "foreign", reason, parents)
     return _open_checkpoint(run, "good", "", parents)
+
+
+def _name_left_out(run: TrainingRun, parents: tuple[str, ...]) -> Node:
+    reason = "its weights were left out of the archive; tables name them by this digest"
+    return Node(kind="checkpoint", name=run.name, state="unknown", digest=run.digest, reason=reason, parents=parents)
 
 
 def _open_checkpoint(run: TrainingRun, state: State, reason: str, parents: tuple[str, ...]) -> Node:

@@ -1,11 +1,15 @@
 """The recipes of the finetunings: the paper's, and one for a laptop. A pretraining's stand with its method."""
 
+from functools import partial
 from typing import Literal
 
+from dr_core.data.augment import POSITION
 from dr_core.models.setups import Setup
 from dr_core.training.classification import FinetuneConfig
 
 Preset = Literal["paper", "quick"]
+
+_quick = partial(FinetuneConfig, learning_rate=1e-3, weight_decay=0.05, batch_size=16, augment=POSITION)
 
 FINETUNE: dict[Preset, dict[str, FinetuneConfig]] = {
     "paper": {
@@ -13,8 +17,8 @@ FINETUNE: dict[Preset, dict[str, FinetuneConfig]] = {
         "imagenet": FinetuneConfig(epochs=50, learning_rate=1e-3),
     },
     "quick": {
-        "none": FinetuneConfig(epochs=10, small_epochs=7, learning_rate=1e-3, weight_decay=0.05, batch_size=16),
-        "imagenet": FinetuneConfig(epochs=8, small_epochs=5, learning_rate=1e-3, weight_decay=0.05, batch_size=16),
+        "none": _quick(epochs=10, small_epochs=7),
+        "imagenet": _quick(epochs=8, small_epochs=5),
     },
 }
 """Preset -> initialization of the set-up -> recipe on graded eyes.

@@ -14,6 +14,7 @@ from dr_core.files import replacing, write_json
 from dr_core.models.imagenet_weights import start_from
 from dr_core.models.torch_archive import ARCHIVE_DEFECTS, read_archive
 from dr_core.study.run_history import CONFIG, METRICS, PROVENANCE, read_object
+from dr_core.study.runs import BEST
 
 
 class RunFolder:
@@ -30,7 +31,7 @@ class RunFolder:
 
     def __init__(self, path: Path, config: dict[str, Any], *, writes: bool = True) -> None:
         self.path, self.writes = path, writes
-        self.checkpoint = path / "best.safetensors"
+        self.checkpoint = path / BEST
         self.config = json.loads(json.dumps(config))
         stored = path / CONFIG
         if stored.is_file():

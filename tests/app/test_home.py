@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dr_core.study.folder import write_study_info
+from dr_core.study.folder import open_study, write_study_info
+from dr_ui.views.home.story import tell_story
 from tests.app.page_driver import html_of
 from tests.conftest import make_study
 
@@ -115,3 +116,22 @@ def test_every_fragment_says_what_a_user_can_mend():
     """Streamlit's own one hands an error to the page as another exception, which takes the page for broken."""
     users = {path.name for path in (ROOT / "dr_ui").rglob("*.py") if "@st.fragment" in path.read_text(encoding="utf-8")}
     assert users == {"page.py"}
+
+
+def test_the_story_is_three_sentences_from_the_tables(tiny_study, tmp_path):
+    study = open_study(shutil.copytree(tiny_study.path, tmp_path / "study"))
+    rows = study.read_checkpoint_results("performance")
+    aucs = rows[rows["measure"] == "auc"]
+    story = tell_story(study, aucs)
+    found = aucs.loc[aucs["reading"] == "grades 3-4 against 0-2", "value"]
+    assert f"for grades 3-4 against 0-2 {found.min():.2f} to {found.max():.2f} on " in story
+    assert "One training each: a difference is between these models" in story
+    for seed in (1, 2):
+        folder = study.path / "runs" / f"ifi_cl-f100-s{seed}"
+        folder.mkdir(parents=True)
+        (folder / "weights.json").write_text(json.dumps({"sha256": 64 * "a"}))
+    assert "1 to 3 trainings each, with other seeds; this page shows those of seed 0." in tell_story(study, aucs)
+    any_dr = aucs[aucs["reading"] == "any DR"]
+    assert "lowest to highest: for any DR " in tell_story(study, any_dr)
+    assert "AUC" not in tell_story(study, aucs.assign(value=float("nan")))
+    assert tell_story(study, None).startswith("Untrained models. 1 to 3 trainings each")

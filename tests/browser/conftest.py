@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from dr_core.study.folder import open_study
 from dr_ui.shell.studies import DEMO
 from tests import servers
 from tests.conftest import find_free_port
@@ -30,6 +31,12 @@ def demo_server(tmp_path_factory):
     """Address of an app that runs on the shipped study."""
     with _serve_anew(DEMO, tmp_path_factory.mktemp("demo_server") / "log.txt") as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def demo_info():
+    """Head of the shipped study: its title, set-ups and data sets."""
+    return open_study(DEMO).info
 
 
 @pytest.fixture(scope="session")

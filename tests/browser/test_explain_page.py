@@ -6,6 +6,7 @@ import pytest
 from PIL import Image, ImageColor
 from playwright.sync_api import expect
 
+from dr_core.data.fundus import find_field_of_view
 from dr_core.data.phantom import draw_phantom
 from dr_core.models.setups import SETUPS
 from tests.browser.conftest import finish_run
@@ -260,7 +261,8 @@ def test_drawn_lesions_are_saved_and_come_back_pixel_for_pixel(page, server, tmp
     expect(page.locator(".lens-viewer .lesions button")).to_have_count(2)
     drawn = taken_masks(page)
     share = (np.asarray(Image.open(io.BytesIO(drawn["someone_EX.tif"]))) > 0).mean()
-    assert share == pytest.approx((120**2 - 40**2) / (box["width"] * box["height"]), rel=0.1)
+    shown = (2 * find_field_of_view(phantom.image).radius / 300) ** 2  # of the photograph, beyond its edges as well
+    assert share == pytest.approx(shown * (120**2 - 40**2) / (box["width"] * box["height"]), rel=0.1)
     assert drawn["someone_HE.tif"] == before["someone_HE.tif"]
     for name, content in drawn.items():
         (tmp_path / name).write_bytes(content)

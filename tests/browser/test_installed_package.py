@@ -39,7 +39,7 @@ def test_the_packages_come_from_the_wheel_and_commands_run(installed):
     assert (finished.returncode, "is not a folder" in finished.stderr) == (2, True)
 
 
-def test_dr_lens_app_opens_the_demo_study(installed, page, free_port, wait_until_healthy, tmp_path):
+def test_dr_lens_app_opens_the_demo_study(installed, page, free_port, wait_until_healthy, demo_info, tmp_path):
     port = free_port()
     with (tmp_path / "log.txt").open("w") as log:
         command = [sys.executable, "-m", "dr_cli", "app", "--port", str(port)]
@@ -47,7 +47,7 @@ def test_dr_lens_app_opens_the_demo_study(installed, page, free_port, wait_until
         try:
             wait_until_healthy(f"http://127.0.0.1:{port}", process)
             page.goto(f"http://127.0.0.1:{port}/")
-            expect(page.get_by_text("Demo: phantoms, slim models")).to_be_visible()
+            expect(page.get_by_text(demo_info.title)).to_be_visible()
             expect(page.get_by_text("IFI-CL").first).to_be_visible()
             page.goto(f"http://127.0.0.1:{port}/Compare")
             expect(page.get_by_text("50MB per file")).to_be_visible()  # Streamlit's own limit is 200

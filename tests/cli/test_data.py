@@ -38,6 +38,20 @@ def test_check_and_prepare_any_folder(lab, tmp_path, capsys):
     assert store.index["patient"].tolist() == ["0", "0", "1", "1", "2", "2"]
 
 
+def test_eyes_are_called_what_their_lab_calls_them(lab, tmp_path, capsys):
+    """By the folder's name or a title, which is no part of what a store is: new words change nothing else."""
+    out = tmp_path / "store"
+    command = ["data", "prepare", "folder", lab, *TABLE, "--out", out, "--size", 48, "--processes", 1]
+    assert run(*command) == 0
+    header = json.loads((out / "store.json").read_text())
+    assert header["title"] == lab.name
+    assert run(*command, "--title", "Clinic A, 2024") == 0
+    assert json.loads((out / "store.json").read_text()) == header | {"title": "Clinic A, 2024"}
+    capsys.readouterr()
+    assert run(*command, "--size", 64) == 2
+    assert "prepared differently (size differs)" in " ".join(capsys.readouterr().err.split())
+
+
 def test_the_protocol_decides_crop_and_size(lab, tmp_path):
     out = tmp_path / "store"
     assert run("data", "prepare", "folder", lab, *TABLE, "--out", out, "--protocol", "paper", "--processes", 1) == 0

@@ -14,6 +14,7 @@ from dr_core.models.architectures import build_backbone
 from dr_core.models.imagenet_weights import EXTERNAL
 from dr_core.study.folder import open_study
 from dr_core.study.run_history import read_metrics
+from dr_core.study.verify import SOUND, verify_study
 from tests.faults.commands import Forked, wait_for
 
 QUICK = ["--arch", "resnet50_slim", "--preset", "quick", "--precision", "32-true", "--device", "cpu"]
@@ -207,6 +208,25 @@ def test_want_of_gpu_memory_says_what_to_lower(eyes, tmp_path, monkeypatch, caps
     error = capsys.readouterr().err
     assert "Lower `batch_size`" in error
     assert "raise `accumulate`" in error
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_checkpoint_in_16_bits_takes_half_the_space_also_of_a_training_that_is_done(eyes, tmp_path):
+    study = tmp_path / "study"
+    run = study / "runs" / "iwne_fs-f100-s0"
+    assert finetune(eyes, study) == 0
+    state = (run / "last.ckpt").read_bytes()
+    whole, best = open_study(study).load_model("iwne_fs"), (run / "best.safetensors").read_bytes()
+    assert finetune(eyes, study, "--half") == 0
+    assert (run / "last.ckpt").read_bytes() == state  # nothing was trained anew
+    checkpoint = open_study(study).checkpoint_path("iwne_fs")
+    assert checkpoint.read_bytes() == (run / "best.safetensors").read_bytes()
+    assert checkpoint.stat().st_size < 0.55 * len(best)
+    rounded = open_study(study).load_model("iwne_fs")
+    assert rounded.info == whole.info
+    pairs = zip(whole.model.state_dict().values(), rounded.model.state_dict().values(), strict=True)
+    assert all(torch.equal(one.half().float() if one.dim() > 1 else one, other) for one, other in pairs)
+    assert all(node.state in SOUND for node in verify_study(open_study(study)))
 
 
 @pytest.mark.usefixtures("one_thread")

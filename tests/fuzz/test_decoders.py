@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dr_core.errors import InputError
@@ -19,6 +19,7 @@ def test_every_seed_is_read(kind):
 
 @pytest.mark.parametrize("kind", READERS)
 @given(number=st.integers(0, 2**40))
+@example(number=25803916)  # a JPEG whose list of components goes on behind its end
 @settings(max_examples=400, deadline=5000, database=None, suppress_health_check=list(HealthCheck))
 def test_a_damaged_file_is_read_or_refused_in_a_sentence(kind, number):
     data = make_input(kind, number, FILES)

@@ -192,8 +192,7 @@ def _check_map(rule: AttributionRule, relevance: Tensor) -> None:
     if not rule.conserves or rule.contrast:
         return
     sums = relevance.double().flatten(1).sum(dim=1)
-    least = -TOLERANCE if rule.absorbs else 1 - TOLERANCE
-    wrong = sums[(sums < least) | (sums > 1 + TOLERANCE)]
+    wrong = sums[(sums < -TOLERANCE) | (sums > 1 + TOLERANCE)]
     if len(wrong):
         raise _no_answer(rule, f"of relevance 1 at the output {wrong[0]:.3g} arrives at the input", "use another rule")
 

@@ -40,7 +40,6 @@ class AttributionRule:
         source: Where it was published.
         signed: Whether its relevance has signs that mean something.
         conserves: Whether relevance is passed on whole: 1 at the target arrives as 1 less what biases absorb.
-        absorbs: Whether biases absorb relevance; without, a map of a rule that conserves adds up to 1.
         needs: What it asks of the network.
         passes: About how many forward passes one map costs.
         contrast: Whether it starts from the difference of the target grade and the mean of the others.
@@ -58,7 +57,6 @@ class AttributionRule:
     passes: int
     make: Callable[[nn.Module], Attribute]
     conserves: bool = False
-    absorbs: bool = True
     contrast: bool = False
     composite: MakeComposite | None = None
 
@@ -212,12 +210,11 @@ _RULES = (
     _lrp(
         "excitation_backprop",
         "excitation backprop",
-        "The chance that a winning neuron hands down to each of its inputs; biases take no part.",
+        "The chance that a winning neuron hands down to each input; one that only its bias activates hands none.",
         "Zhang et al. 2016, ECCV, arXiv:1608.00507, eq. 2",
         _excitation,
         signed=False,
         conserves=True,
-        absorbs=False,
     ),
     _attn_lrp(
         "attn_lrp",

@@ -78,7 +78,7 @@ def read_jpeg(
     """
     try:
         jpeg = strip_jpeg(data)
-    except (struct.error, ValueError):
+    except (struct.error, ValueError, IndexError):
         raise damaged(name) from None
     check_size(name, jpeg.width, jpeg.height, deep=jpeg.components == 4)
     if jpeg.precision != 8:
@@ -115,7 +115,7 @@ def strip_jpeg(data: bytes) -> Jpeg:
 
     Raises:
         ValueError: The bytes or the scans end before the picture does, or are no JPEG.
-        struct.error: A segment is cut off.
+        struct.error, IndexError: A segment is cut off.
     """
     segments = list(_walk(data))
     frames = [segment for segment in segments if _is_frame(segment.marker)]
@@ -219,7 +219,7 @@ def _check_scans(data: bytes, frame: _Segment, scans: Sequence[_Segment]) -> Non
 
     Raises:
         ValueError: Some are missing.
-        struct.error: A header is cut off.
+        struct.error, IndexError: A header is cut off.
     """
     if data[frame.start + 1] not in _DCT_FRAMES:
         return

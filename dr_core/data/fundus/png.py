@@ -49,7 +49,7 @@ def read_png(name: str, data: bytes) -> npt.NDArray[np.uint8]:
     try:
         plain = strip_png(data)
         width, height, bits = struct.unpack_from(">IIB", plain.data, 16)
-    except (struct.error, ValueError):
+    except (struct.error, ValueError, IndexError):
         raise damaged(name) from None
     check_size(name, width, height, deep=bits == 16)
     try:

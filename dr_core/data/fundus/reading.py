@@ -128,7 +128,7 @@ def find_shape(path: Path) -> tuple[int, int]:
         return height, width
     try:
         jpeg = strip_jpeg(data)
-    except (struct.error, ValueError):
+    except (struct.error, ValueError, IndexError):
         raise damaged(name) from None
     return (jpeg.width, jpeg.height) if jpeg.orientation >= 5 else (jpeg.height, jpeg.width)
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from dr_core.data.grades import LesionFindings
 from dr_core.data.phantom import shapes
-from dr_core.data.phantom.anatomy import Anatomy, Style
+from dr_core.data.phantom.anatomy import Anatomy
+from dr_core.data.phantom.patient import Style
 from dr_core.data.phantom.placement import QUADRANTS, Placement, quadrant_of
 
 _NO_IRMA: tuple[tuple[np.ndarray, ...], ...] = ((), (), (), ())
@@ -88,7 +89,7 @@ def _number(retina: Placement, low: int, high: int) -> int:
 def _moderate(retina: Placement) -> LesionPlan:
     generator = retina.generator
     kind = generator.choice(["exudates", "haemorrhages", "both"], p=[0.35, 0.3, 0.35])
-    haemorrhages = 0 if kind == "exudates" else _number(retina, 2, 20)
+    haemorrhages = 0 if kind == "exudates" else _number(retina, 2, 16)
     return LesionPlan(
         microaneurysms=_microaneurysms(retina, _number(retina, 3, 40)),
         haemorrhages=_haemorrhages(retina, [(None, haemorrhages)]),
@@ -101,15 +102,15 @@ def _severe(retina: Placement) -> LesionPlan:
     """At least one of 4-2-1: haemorrhages in four quadrants, beading in two, IRMA in one."""
     generator = retina.generator
     beadable = _quadrants_with_veins(retina)
-    count, beading, irma = generator.random(3) < (0.4, 0.35 if len(beadable) > 1 else 0.0, 0.45)
+    count, beading, irma = generator.random(3) < (0.3, 0.4 if len(beadable) > 1 else 0.0, 0.5)
     irma = irma or not (count or beading)
-    counts: list[tuple[int | None, int]] = [(None, _number(retina, 12, 50))]
+    counts: list[tuple[int | None, int]] = [(None, _number(retina, 8, 32))]
     if count:
         counts = [(quadrant, _number(retina, 21, 34)) for quadrant in range(4)]
     return LesionPlan(
         microaneurysms=_microaneurysms(retina, _number(retina, 12, 90)),
         haemorrhages=_haemorrhages(retina, counts),
-        exudates=_exudates(retina, _number(retina, 2, 7) if generator.random() < 0.85 else 0),
+        exudates=_exudates(retina, _number(retina, 3, 9) if generator.random() < 0.85 else 0),
         soft_exudates=_soft_exudates(retina, _number(retina, 1, 7) if generator.random() < 0.6 else 0),
         beaded=_some_quadrants(generator, beadable, 2) if beading else (),
         irma=_irma(retina) if irma else _NO_IRMA,
@@ -123,7 +124,7 @@ def _proliferative(retina: Placement) -> LesionPlan:
     preretinal = bleeding and generator.random() < 0.7
     return LesionPlan(
         microaneurysms=_microaneurysms(retina, _number(retina, 5, 70)),
-        haemorrhages=_haemorrhages(retina, [(None, _number(retina, 8, 60))]),
+        haemorrhages=_haemorrhages(retina, [(None, _number(retina, 6, 45))]),
         exudates=_exudates(retina, _number(retina, 1, 4) if generator.random() < 0.6 else 0),
         soft_exudates=_soft_exudates(retina, _number(retina, 0, 4)),
         irma=_irma(retina) if generator.random() < 0.3 else _NO_IRMA,
@@ -187,7 +188,7 @@ def _soft_exudates(retina: Placement, count: int) -> tuple[np.ndarray, ...]:
         retina.near_vessel(0.12) if generator.random() < 0.6 else retina.near(retina.anatomy.disc, 0.5)
         for _ in range(count)
     ]
-    return tuple(shapes.outline_blob(generator, position, generator.uniform(0.016, 0.045), 0.4) for position in places)
+    return tuple(shapes.outline_blob(generator, position, generator.uniform(0.018, 0.047), 0.4) for position in places)
 
 
 def _irma(retina: Placement) -> tuple[tuple[np.ndarray, ...], ...]:

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from dr_core.data.phantom.anatomy import Anatomy, Style
+from dr_core.data.phantom.anatomy import Anatomy
+from dr_core.data.phantom.patient import Style
 
 QUADRANTS = ((1, -1), (-1, -1), (-1, 1), (1, 1))
 """Signs of x and y in each quadrant of the field."""
 
-_REACH = 0.92
-"""Farthest from the center that a lesion's own center may lie."""
+_MARGIN = 0.06
+"""Least distance of a lesion's own center from the edge of what is seen, in radii of the field."""
 
 
 def quadrant_of(point: np.ndarray) -> int:
@@ -27,7 +28,7 @@ class Placement:
 
     def __init__(self, generator: np.random.Generator, anatomy: Anatomy, style: Style) -> None:
         self.generator, self.anatomy = generator, anatomy
-        self.half_height = min(style.cut, 1.0) - 0.05
+        self.camera = style.camera
         large = [vessel.points for vessel in anatomy.vessels if vessel.order <= 1]
         along = np.concatenate(large) if large else np.empty((0, 2))
         self.along_vessels = along[self.shows(along)]
@@ -36,9 +37,7 @@ class Placement:
 
     def shows(self, points: np.ndarray, clear_of_disc: bool = True) -> np.ndarray:
         """Which points, float (..., 2), are in the frame, and off the disc unless it does not matter; bool (...)."""
-        shown: np.ndarray = (np.hypot(points[..., 0], points[..., 1]) < _REACH) & (
-            np.abs(points[..., 1]) < self.half_height
-        )
+        shown = self.camera.shows(points, _MARGIN)
         if not clear_of_disc:
             return shown
         from_disc = points - self.anatomy.disc
@@ -49,7 +48,7 @@ class Placement:
     def anywhere(self, quadrant: int | None = None) -> np.ndarray:
         """A visible place, in a quadrant or anywhere."""
         while True:
-            point = self.generator.uniform(-_REACH, _REACH, 2)
+            point = self.generator.uniform(-self.camera.reach, self.camera.reach, 2)
             if quadrant is not None:
                 point = np.abs(point) * QUADRANTS[quadrant]
             if self.shows(point):

@@ -24,15 +24,23 @@ class Vessel:
     order: int
 
 
-_THINNEST = 0.0028
+_THINNEST = 0.0024
 """Width under which no camera shows a vessel."""
+
+_WIDE = 1.25
+"""Radius of a field beyond which the vessels that are planned for 45 degrees end within sight."""
 
 _AVASCULAR = 0.13
 """Radius around the fovea that has no vessels."""
 
 
 def grow_vessels(
-    generator: np.random.Generator, disc: np.ndarray, fovea: np.ndarray, disc_radius: float, nasal: float
+    generator: np.random.Generator,
+    disc: np.ndarray,
+    fovea: np.ndarray,
+    disc_radius: float,
+    nasal: float,
+    reach: float = 1.0,
 ) -> list[Vessel]:
     """Grow arteries and veins out of the disc.
 
@@ -42,6 +50,7 @@ def grow_vessels(
         fovea: Center of the fovea.
         disc_radius: Radius of the disc.
         nasal: 1 where the nose lies to the right in the photograph, -1 otherwise.
+        reach: Radius of the field; in a wide field the vessels run on.
 
     Returns:
         The vessels, thin ones first.
@@ -49,10 +58,17 @@ def grow_vessels(
     tortuosity = generator.uniform(0.5, 1.8)
     vessels = []
     for trunk in _grow_trunks(generator, disc, fovea, disc_radius, nasal, tortuosity):
+        if reach > _WIDE and trunk.order == 0:
+            trunk = _run_on(generator, trunk, reach)
         vessels.append(trunk)
         level = [trunk]
         for order in (1, 2, 3):
-            level = [branch for vessel in level for branch in _branches(generator, vessel, order, fovea, tortuosity)]
+            level = [
+                branch
+                for vessel in level
+                for branch in _branches(generator, vessel, order, fovea, tortuosity)
+                if branch.widths[0] > _THINNEST * max(1.0, reach)
+            ]
             vessels.extend(level)
     return sorted(vessels, key=lambda vessel: float(vessel.widths[0]))
 
@@ -66,19 +82,31 @@ def _grow_trunks(
     tortuosity: float,
 ) -> list[Vessel]:
     trunks = []
-    caliber = generator.uniform(0.019, 0.029)
+    caliber = generator.uniform(0.014, 0.025)
     for vein in (True, False):
         for up in (-1.0, 1.0):
             width = caliber * generator.uniform(0.85, 1.1) * (1.0 if vein else 0.7)
             path = _arcade(generator, disc, fovea, nasal, up, disc_radius)
-            trunks.append(_vessel(_ripple(generator, path, tortuosity), width, 0.3, vein, 0))
+            trunks.append(_vessel(_ripple(generator, path, tortuosity), width, 0.4, vein, 0))
             path = _leave_disc(generator, disc, nasal, up, generator.uniform(0.6, 1.3))
             trunks.append(_vessel(_ripple(generator, path, tortuosity), width * 0.7, 0.25, vein, 0))
-        for _ in range(generator.integers(1, 5)):  # small vessels toward the macula and the nose
+        for _ in range(generator.integers(2, 6)):  # small vessels toward the macula and the nose
             side = generator.choice([-nasal, nasal])
-            path = _leave_disc(generator, disc, float(side), generator.normal(0, 0.5), generator.uniform(0.3, 0.7))
-            trunks.append(_vessel(path, generator.uniform(0.006, 0.012), 0.2, vein, 1))
+            path = _leave_disc(generator, disc, float(side), generator.normal(0, 0.5), generator.uniform(0.3, 0.9))
+            trunks.append(_vessel(path, generator.uniform(0.005, 0.011), 0.2, vein, 1))
     return [_spare_fovea(trunk, fovea) for trunk in trunks]
+
+
+def _run_on(generator: np.random.Generator, trunk: Vessel, reach: float) -> Vessel:
+    """Let a vessel run on toward the edge of a wide field."""
+    if len(trunk.points) < 8:
+        return trunk
+    heading = trunk.points[-1] - trunk.points[-6]
+    angle = float(np.arctan2(heading[1], heading[0]))
+    more = wander(generator, trunk.points[-1], angle, (reach - 0.9) * generator.uniform(0.5, 1.1), 1.5)
+    widths = float(trunk.widths[-1]) * np.linspace(1.0, 0.6, len(more))
+    widths = np.maximum(np.concatenate([trunk.widths, widths]), 0.006)
+    return Vessel(points=np.concatenate([trunk.points, more]), widths=widths, vein=trunk.vein, order=0)
 
 
 def _vessel(points: np.ndarray, width: float, taper: float, vein: bool, order: int) -> Vessel:
@@ -123,7 +151,7 @@ def _branches(
 ) -> list[Vessel]:
     """Branches to alternating sides, the thicker the longer."""
     length = float(np.hypot(*np.diff(parent.points, axis=0).T).sum())
-    apart = generator.uniform(0.15, 0.38) if order == 1 else generator.uniform(0.09, 0.22)
+    apart = generator.uniform(0.1, 0.26) if order == 1 else generator.uniform(0.08, 0.2)
     count = int(length / apart) if len(parent.points) > 12 else 0
     first = 8 if order == 1 else 3  # the disc itself has few branchings
     places = np.sort(generator.integers(first, max(first + 1, len(parent.points) - 3), count))
@@ -131,12 +159,12 @@ def _branches(
     branches = []
     for at in places:
         side = -side if generator.random() < 0.75 else side
-        width = float(parent.widths[at]) * generator.uniform(0.25, 0.7)
+        width = float(parent.widths[at]) * generator.uniform(0.35 if order == 1 else 0.3, 0.72)
         if width < _THINNEST:
             continue
         direction = parent.points[at + 2] - parent.points[at]
         angle = float(np.arctan2(direction[1], direction[0])) + side * generator.uniform(0.45, 1.25)
-        reach = float(np.clip(width / 0.012 * generator.uniform(0.35, 1.0), 0.12, 0.9))
+        reach = float(np.clip(width / 0.009 * generator.uniform(0.35, 1.0), 0.14, 1.0))
         path = wander(generator, parent.points[at], angle, reach, 4.5 * tortuosity)
         branches.append(_spare_fovea(_vessel(path, width, 0.15, parent.vein, order), fovea))
     return [branch for branch in branches if len(branch.points) > 3]

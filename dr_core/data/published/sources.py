@@ -78,6 +78,6 @@ SOURCES: dict[str, Source] = {
 """Name -> published data set. `folder_source` makes one of any folder."""
 
 
-def folder_source(layout: FolderLayout) -> Source:
-    """A folder of a lab's own photographs, read as `layout` says."""
-    return Source(name="folder", title="folder", index=partial(index_folder, layout=layout), expected={})
+def folder_source(layout: FolderLayout, title: str = "folder") -> Source:
+    """A folder of a lab's own photographs, read as `layout` says, under a title of the lab's own."""
+    return Source(name="folder", title=title, index=partial(index_folder, layout=layout), expected={})

@@ -16,7 +16,7 @@ PARETO_80_20 = 1.16
 
 UNTRAINED_ALPHA = {"distfit": (0.40, 0.40), "likelihood": (0.25, 0.29)}
 """Range of alpha of the first layers of networks before any training, by estimator: the demo's slim ResNet-50 and drawn
-eyes, measured by the code that fits a study's (docs/methods.md). Trained networks lie there as well."""
+eyes, measured by the code that fits a study's (docs/methods.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,10 @@ CHECKPOINTS = "these very checkpoints"
 """What a verdict is about where each set-up was trained once."""
 
 
+LEVEL = 0.05
+"""Below it a p-value counts as a difference."""
+
+
 def describe_other_setups(study: Study) -> str:
     """Why the paper's claims, or some of them, have no answer in a study of other set-ups; empty where all can have.
 
@@ -48,6 +52,21 @@ def describe_scope(findings: Sequence[Finding]) -> str:
         f"One training run of each set-up: what is found here holds for {CHECKPOINTS}, and does not separate a "
         "pretraining from the chance of one training. A second seed makes verdicts about set-ups possible, a fifth "
         "makes them useful."
+    )
+
+
+def describe_paired_tests(study: Study) -> str:
+    """One sentence on the paired tests of the models in `checkpoints/`; their correction is over those of all runs.
+
+    Args:
+        study: A study with the table `localization_tests`.
+    """
+    shown, total = study.read_checkpoint_results("localization_tests"), len(study.read_results("localization_tests"))
+    alone, corrected = (int((shown[column] < LEVEL).sum()) for column in ("p", "p_holm"))
+    others = " of all training runs" if total > len(shown) else ""
+    return (
+        f"{corrected} of {len(shown)} are below {LEVEL:g} after Holm's correction over all {total} tests{others}, "
+        f"{alone} without it; {LEVEL * len(shown):.0f} would be by chance alone."
     )
 
 

@@ -2,6 +2,7 @@
 
 from dr_core.analysis.controls import CONTROLS
 from dr_core.publish.paper.review import compare_table2, compare_table3
+from dr_core.publish.paper.wording import CHECKPOINTS, LEVEL, describe_paired_tests
 from dr_core.publish.report.figures import describe_data
 from dr_core.publish.report.tables import Section, label_rows, label_setups, take_columns
 from dr_core.study.folder import Study
@@ -65,11 +66,10 @@ def show_tests(study: Study) -> Section | None:
     if not study.has_results("localization_tests"):
         return None
     rows = study.read_checkpoint_results("localization_tests")
-    clear = rows[rows["p_holm"] < _LEVEL].sort_values("p", kind="stable")
+    clear = rows[rows["p_holm"] < LEVEL].sort_values("p", kind="stable")
     counts = (
-        f"<p>Wilcoxon's signed-rank test of each pair of set-ups on the same eyes: {len(clear)} of {len(rows)} are "
-        f"below {_LEVEL:g} after Holm's correction over all, {int((rows['p'] < _LEVEL).sum())} without it. They test "
-        "these very checkpoints. results/localization_tests.parquet has all.</p>"
+        f"<p>Wilcoxon's signed-rank test of each pair of set-ups on the same eyes: {describe_paired_tests(study)} They "
+        f"test {CHECKPOINTS}. results/localization_tests.parquet has all.</p>"
     )
     clear = clear.assign(
         lesion=clear["lesion"].str.replace("_", " "),
@@ -82,9 +82,6 @@ def show_tests(study: Study) -> Section | None:
     names |= {"other": "second", "difference": "median difference", "p": "p", "p_holm": "p, Holm", "n": "eyes"}
     table = take_columns("paired_tests", clear, names, 4)
     return Section(title="Paired tests", html=counts + (table.html() if len(clear) else ""), tables=(table,))
-
-
-_LEVEL = 0.05
 
 
 def show_measures(study: Study) -> Section | None:

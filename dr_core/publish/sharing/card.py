@@ -21,18 +21,19 @@ from dr_core.publish.sharing.members import list_tables
 from dr_core.publish.training_eyes import name_training_eyes
 from dr_core.study.folder import Study
 from dr_core.study.roles import certify_roles
-from dr_core.study.runs import ALL_LABELS, list_training_runs
+from dr_core.study.runs import ALL_LABELS, LEFT_OUT, list_training_runs
 from dr_core.study.staleness import of_other_weights, present_checkpoints
 
 _LONGEST = 200
 """Characters of a setting that are printed; the checkpoint's header has all."""
 
 
-def write_card(study: Study) -> str:
+def write_card(study: Study, left_out: int = 0) -> str:
     """Write the model card of a study; the same study gives the same text.
 
     Args:
         study: The study.
+        left_out: Number of training runs whose weights the archive does not hold though the study does.
 
     Returns:
         Markdown in which a text of the study forms no markup of its own.
@@ -56,7 +57,7 @@ def write_card(study: Study) -> str:
         "## Limits",
         _list(_find_limits(study, rows)),
         "## In this archive",
-        _list(_list_contents(study)),
+        _list(_list_contents(study, left_out)),
     ]
     return "\n\n".join(line for line in lines if line) + "\n"
 
@@ -166,7 +167,8 @@ def _find_limits(study: Study, rows: pd.DataFrame) -> Iterator[str]:
     if study.info.rests_on_drawings:
         yield f"{PHANTOMS}: the models were trained on drawn images."
     yield ("Intervals cover other patients from the same source, not another camera, clinic or training.")
-    counts = Counter(run.setup for run in list_training_runs(study) if run.fraction == ALL_LABELS)
+    runs = list_training_runs(study, without_weights=True)
+    counts = Counter(run.setup for run in runs if run.fraction == ALL_LABELS)
     if counts and max(counts.values()) == 1:
         yield f"{ONE_RUN[0].upper()}{ONE_RUN[1:]}."
     else:
@@ -194,7 +196,10 @@ def _missing_answers(study: Study) -> Iterator[str]:
             yield f"{_plain(row['setup'])} gives no answer on {_plain(row['data'])}: {_plain(row['reason'])}"
 
 
-def _list_contents(study: Study) -> Iterator[str]:
+def _list_contents(study: Study, left_out: int) -> Iterator[str]:
     yield "`manifest.json`: every file with its SHA-256"
     yield "`study.json`, `checkpoints/`, `runs/`: the study's head, its weights, what each training was and measured"
+    runs = list_training_runs(study, without_weights=True)
+    if missing := left_out + sum(not run.has_weights for run in runs):
+        yield f"`runs/*/{LEFT_OUT}`: of {missing} of {len(runs)} training runs the digest, without the weights"
     yield from (f"`results/{name}.parquet`" for name in list_tables(study))

@@ -14,7 +14,7 @@ from dr_core.data.splits import SplitBy, split_validation, take_fraction
 from dr_core.data.store import Store, fingerprint_store, read_header
 from dr_core.devices import find_job
 from dr_core.models.architectures import build_network
-from dr_core.models.checkpoint import CheckpointInfo
+from dr_core.models.checkpoint import CheckpointInfo, load_model, save_model
 from dr_core.models.setups import SETUPS, Setup
 from dr_core.study.eyes import open_graded
 from dr_core.study.folder import open_study
@@ -47,6 +47,8 @@ class FinetuneRequest:
         split_by: As in `dr_core.data.splits.split_validation`.
         arch: Key of `dr_core.models.architectures.ARCHITECTURES`.
         contrast: As in `Preprocessing`.
+        half: Whether the best epoch's weights are kept in 16 bits, in half the space. The training itself and what it
+            resumes from have all digits.
         execution: On what.
         allow_overlap: Whether eyes that have another role in the study may be used, knowingly.
         allow_test_split: Whether eyes that were published for testing may be trained on, knowingly.
@@ -62,6 +64,7 @@ class FinetuneRequest:
     split_by: SplitBy = "patient"
     arch: str = "resnet50"
     contrast: Contrast = "none"
+    half: bool = False
     execution: Execution = field(default_factory=Execution)
     allow_overlap: bool = False
     allow_test_split: bool = False
@@ -126,9 +129,13 @@ def finetune(request: FinetuneRequest, should_stop: Callable[[], bool] = never) 
     }
     folder = RunFolder(request.run, about | recipe_values(request.config), writes=find_job().rank == 0)
     yield from train(task, request.config, folder, request.execution, should_stop)
-    if find_job().rank == 0:
-        register_roles(request.study, members)
-    if find_job().rank == 0 and request.percent == 100:
+    if find_job().rank != 0:
+        return
+    if request.half:
+        best = load_model(folder.checkpoint)
+        save_model(folder.checkpoint, best.model, best.info, half=True)
+    register_roles(request.study, members)
+    if request.percent == 100:
         held = (task.images, task.held_out)
         stores = (request.data, validation or request.data)
         register_run(request.study, request.setup, request.run, request.config.seed, stores, held)

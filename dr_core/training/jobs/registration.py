@@ -1,13 +1,14 @@
 """A finished training run in the head of its study: the checkpoint, the set-up and the eyes."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from dr_core.data.store import fingerprint_store, read_header
-from dr_core.files import digest_file, locked
-from dr_core.models.checkpoint import load_model, save_model
+from dr_core.files import digest_file, locked, replacing
 from dr_core.models.setups import SETUPS, Setup, declare_setups
 from dr_core.study.folder import DataSet, Study, StudyInfo, add_data, open_study, write_study_info
+from dr_core.study.runs import BEST
 
 
 def register_run(
@@ -27,10 +28,10 @@ def register_run(
         opened = _open_or_begin(study, stores[0], seed)
         if seed != opened.info.seed:
             return  # one of several seeds, which is measured by its run folder
-        best = load_model(run / "best.safetensors")
-        opened.checkpoint_path(setup.name).parent.mkdir(exist_ok=True)
         checkpoint = opened.checkpoint_path(setup.name)
-        save_model(checkpoint, best.model, best.info)
+        checkpoint.parent.mkdir(exist_ok=True)
+        with replacing(checkpoint) as temporary:
+            shutil.copyfile(run / BEST, temporary)
         digests = opened.info.checkpoints | {setup.name: digest_file(checkpoint)}
         known = {**opened.setups, **({} if setup.name in opened.setups else {setup.name: setup})}
         order = sorted(known, key=_place) if opened.info.made_by == "finetune" else list(known)

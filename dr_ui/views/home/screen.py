@@ -4,6 +4,7 @@ import math
 from html import escape
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -17,6 +18,7 @@ from dr_ui.parts.style import setup_class
 from dr_ui.shell import missing, result_tables
 from dr_ui.shell.page import questions
 from dr_ui.views.home.setup_diagram import setups_drawing
+from dr_ui.views.home.story import tell_story
 
 _Rows = list[dict[Any, Any]]
 """AUCs of the table `performance`, a row each."""
@@ -29,8 +31,8 @@ def show_study(study: Study) -> None:
     """Name the open study and draw its set-ups."""
     info = study.info
     st.html(
-        f'<p class="lens-small"><b>Open study: {escape(info.title)}.</b> {escape(info.summary)} '
-        f"Seed {info.seed}, written {escape(info.created[:10])}.</p>"
+        f'<p class="lens-small"><b>Open study: {escape(info.title)}.</b> {escape(tell_story(study, _aucs(study)))} '
+        f"Written {escape(info.created[:10])}.</p>"
         + setups_drawing(
             study.setups.values(), stand_in=any(data.role == "pretraining" and not data.real for data in info.data)
         )
@@ -39,10 +41,8 @@ def show_study(study: Study) -> None:
 
 def show_models(study: Study) -> None:
     """One card a set-up: what it was trained on and how good it is."""
-    measured = None
-    if study.has_results("performance"):
-        rows = study.read_checkpoint_results("performance")
-        measured = rows[rows["measure"] == "auc"].to_dict("records")
+    aucs = _aucs(study)
+    measured = None if aucs is None else aucs.to_dict("records")
     cards = "".join(_card(study, setup, measured) for setup in study.setups.values())
     st.html(
         f'<div class="lens-cards">{cards}</div>'
@@ -52,6 +52,14 @@ def show_models(study: Study) -> None:
     )
     if measured is None:
         missing.show_missing_table(study, "performance")
+
+
+def _aucs(study: Study) -> pd.DataFrame | None:
+    """Rows of the table `performance`; None where nothing was measured."""
+    if not study.has_results("performance"):
+        return None
+    rows = study.read_checkpoint_results("performance")
+    return rows[rows["measure"] == "auc"]
 
 
 def show_questions() -> DeltaGenerator:

@@ -20,7 +20,7 @@ def _list(path: str, data: str, stamp: tuple[object, ...]) -> pd.DataFrame:
 
 def show_trainings(study: Study) -> None:
     """Every training run in a row, folded away; nothing where the study has none."""
-    runs = list_training_runs(study)
+    runs = list_training_runs(study, without_weights=True)
     if not runs:
         return
     with st.expander(f"All {len(runs)} trainings of this study" if len(runs) > 1 else "The training of this study"):

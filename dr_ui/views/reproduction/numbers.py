@@ -8,6 +8,7 @@ import streamlit as st
 from dr_core.analysis.controls import CONTROLS
 from dr_core.publish.paper.published import FIGURE_2_POINTS, UNTRAINED_ALPHA
 from dr_core.publish.paper.review import Finding, compare_table2, compare_table3
+from dr_core.publish.paper.wording import CHECKPOINTS, describe_paired_tests
 from dr_core.study.folder import Study
 from dr_ui.parts import tables
 from dr_ui.shell import missing, result_tables
@@ -80,7 +81,7 @@ def _show_table2(study: Study) -> None:
     st.caption(
         "Shape of a Pareto law fitted to the first layer's eigenvalues. The paper fitted by distfit (free location and "
         "scale), so only that column can be compared with its numbers and 1.16. The untrained networks have the demo's "
-        "architecture, on drawn eyes; trained ones give similar values. Source: results/distributions.parquet."
+        "architecture, on drawn eyes. Source: results/distributions.parquet."
     )
 
 
@@ -142,19 +143,12 @@ def _show_tests(study: Study) -> None:
             "eyes": rows["n"],
         }
     )
-    alone, all_at_once = int((rows["p"] < _LEVEL).sum()), int((rows["p_holm"] < _LEVEL).sum())
-    st.markdown(
-        f"**{all_at_once} of {len(rows)}** paired tests are below {_LEVEL:g} after Holm's correction over all of them "
-        f"({alone} without; {_LEVEL * len(rows):.0f} would be by chance alone)."
-    )
+    st.markdown(f"Of the paired tests {describe_paired_tests(study)}")
     tables.show(shown.sort_values("p", kind="stable"), "paired_tests", height=330)
     st.caption(
-        "Wilcoxon's signed-rank test on the same eyes. They test these very checkpoints: with one training run of each "
-        "set-up they say nothing about a pretraining. Source: results/localization_tests.parquet."
+        f"Wilcoxon's signed-rank test on the same eyes. They test {CHECKPOINTS} and say nothing about a pretraining. "
+        "Source: results/localization_tests.parquet."
     )
-
-
-_LEVEL = 0.05
 
 
 def _show_points(study: Study) -> None:

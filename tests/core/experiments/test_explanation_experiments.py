@@ -9,10 +9,14 @@ from dr_core.data.grades import POSITIVE
 from dr_core.data.phantom import draw_phantom
 from dr_core.errors import InputError
 from dr_core.experiments import faithfulness, sanity
+from dr_core.experiments.experiment import Inputs, Workload
 from dr_core.experiments.explained_eyes import average_over_eyes
+from dr_core.experiments.faithfulness import FAITHFULNESS
+from dr_core.experiments.sanity import SANITY as SANITY_EXPERIMENT
 from dr_core.models.architectures import build_network
 from dr_core.models.checkpoint import LoadedModel
 from dr_core.models.heads import name_groups
+from dr_core.pipeline.drawn_stores import draw_segmented
 
 
 class DrawnEye:
@@ -125,3 +129,24 @@ def test_an_eye_without_a_value_is_left_out_of_the_mean():
     assert (found["value"], found["n"]) == (pytest.approx(0.3), 2)
     empty = average_over_eyes(rows.assign(value=np.nan), ["a"], 50, 0).iloc[0]
     assert (np.isnan(empty["value"]), empty["n"]) == (True, 0)
+
+
+@pytest.mark.parametrize("experiment", [SANITY_EXPERIMENT, FAITHFULNESS])
+def test_a_few_eyes_are_drawn_by_the_seed(experiment, tiny_study, tmp_path):
+    config = experiment.config
+    list(draw_segmented(tmp_path, 4, size=64))
+
+    def units(**given):
+        (step,) = experiment.plan(tiny_study, Inputs(masks=tmp_path), config(**given), "cpu")
+        return step.units
+
+    every = units()
+    assert len(every) == 4
+    assert units(limit=9) == every
+    drawn = {units(limit=2, seed=seed) for seed in range(9)}
+    assert len(drawn) > 1
+    for few in drawn:
+        assert few == tuple(eye for eye in every if eye in few)
+        assert len(few) == 2
+    work = Workload(eyes=0, segmented=4, models=1, runs=1, forward=1.0)
+    assert experiment.estimate(work, config(limit=2)).seconds == experiment.estimate(work, config()).seconds / 2

@@ -260,6 +260,8 @@ def test_each_request_is_a_command_that_asks_for_it(tmp_path):
         words = render_request(cell.request)
         options = build_parser(words).parse_args(words)
         if cell.kind in ("pretrain", "finetune"):
+            from dr_cli.recipe_options import replace_augmentation
+            from dr_core.data.augment import PRETRAINING_AUGMENTATIONS
             from dr_core.training.pretraining.registry import METHODS
             from dr_core.training.recipes import choose_finetuning
 
@@ -268,6 +270,8 @@ def test_each_request_is_a_command_that_asks_for_it(tmp_path):
                 base = choose_finetuning(options.preset, cell.request.setup)
             else:
                 base = METHODS[options.method].recipes[options.preset]
+                if getattr(options, "augmentation", None):
+                    base = replace_augmentation(base, PRETRAINING_AUGMENTATIONS[options.augmentation])
             given = {name: getattr(options, name, None) for name in vars(config)}
             assert replace(base, **{name: value for name, value in given.items() if value is not None}) == config
 

@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import io
 import json
 import re
@@ -11,8 +12,8 @@ import pytest
 from dr_core.errors import InputError
 from dr_core.publish import pdf
 from dr_core.publish.report.document import TABLES_MARK, make_report, write_tables
-from dr_core.publish.report.figures import draw_figures
-from dr_core.study.folder import open_study
+from dr_core.publish.report.figures import describe_data, draw_figures
+from dr_core.study.folder import Study, open_study
 from tests.conftest import ROOT
 
 
@@ -33,7 +34,7 @@ def test_the_report_needs_nothing_else_and_runs_nothing(report):
 
 
 def test_the_report_has_the_tables_numbers(demo, report):
-    aucs = demo.read_results("performance").query("measure == 'auc'")
+    aucs = demo.read_checkpoint_results("performance").query("measure == 'auc'")
     for value in aucs["value"]:
         assert f"<td>{value:.3f}</td>" in report
     assert demo.info.data[0].fingerprint in report
@@ -64,11 +65,20 @@ def test_every_table_stands_alone_as_csv_and_latex(demo, report):
     assert origin["tables"]["results/performance.parquet"] in report
 
 
-def test_paired_tests_are_corrected_together_and_data_of_one_title_are_told_apart(demo, report):
-    tests = demo.read_results("localization_tests")
-    assert f"{(tests['p_holm'] < 0.05).sum()} of {len(tests)} are below 0.05" in report
-    assert "(512 px): IDRiD (guided)</td>" in report
-    assert "(512 px): IDRiD, colors alike</td>" in report
+def test_paired_tests_are_corrected_together_and_photographs_are_told_apart(demo, report):
+    tests = demo.read_checkpoint_results("localization_tests")
+    clear, total = (tests["p_holm"] < 0.05).sum(), len(demo.read_results("localization_tests"))
+    assert f"{clear} of {len(tests)} are below 0.05 after Holm's correction over all {total} tests" in report
+    assert "(512 px)</td>" in report
+    assert "(512 px), colors alike</td>" in report
+
+
+def test_data_of_one_title_are_told_apart_by_their_labels(demo):
+    first, second = demo.info.data[:2]
+    twins = tuple(dataclasses.replace(second, key=key, label=label) for key, label in (("a", "as taken"), ("b", "")))
+    study = Study(demo.path, dataclasses.replace(demo.info, data=(first, *twins)))
+    assert describe_data(study, "a, b") == f"{second.title}: as taken, {second.title}: b"
+    assert describe_data(study, first.key) == first.title
 
 
 def test_a_study_without_tables_has_a_report_as_well(tmp_path, tiny_study):
@@ -82,7 +92,8 @@ def test_a_study_without_tables_has_a_report_as_well(tmp_path, tiny_study):
 def test_figures_are_the_same_bytes_every_time(demo):
     first, second = draw_figures(demo), draw_figures(demo)
     assert first == second
-    assert [drawing.title.split(":")[0] for drawing in first] == ["Figure 2", "Figure 3a", "Figure 3b", "Figure 4"]
+    titles = dict.fromkeys(drawing.title.split(":")[0] for drawing in first)  # Figure 2 once for each data set
+    assert list(titles) == ["Figure 2", "Figure 3a", "Figure 3b", "Figure 4"]
     assert all(drawing.svg.lstrip().startswith("<?xml") for drawing in first)
     assert all("results/" in drawing.caption for drawing in first)
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import shutil
 import struct
 import subprocess
 import sys
@@ -15,13 +16,22 @@ import pytest
 
 from dr_cli.main import main
 from dr_core.errors import InputError
+from dr_core.models.architectures import build_backbone
+from dr_core.models.checkpoint import read_info, save_model
 from dr_core.publish.sharing.card import write_card
 from dr_core.publish.sharing.members import CARD, MANIFEST, is_member, list_members
 from dr_core.publish.sharing.pack import pack_study
 from dr_core.publish.sharing.unpack import unpack_study
+from dr_core.study.digests import digest_of
 from dr_core.study.folder import open_study
+from dr_core.study.run_history import MONITOR
+from dr_core.study.runs import BEST, list_training_runs
+from dr_core.study.staleness import find_stale
+from dr_core.study.trainings import list_trainings
 from dr_core.study.verify import SOUND, verify_study
+from tests.cli.test_measure_commands import write_store
 from tests.conftest import make_study
+from tests.core.study.test_staleness import measure
 
 ROOT = Path(__file__).parents[3]
 
@@ -277,7 +287,57 @@ def test_tables_of_every_experiment_belong_to_a_study(command, tmp_path):
         assert not [node["name"] for node in answer["nodes"] if node["state"] == "foreign"]
     else:
         packed = {one["name"] for one in answer["files"]}
-        assert packed - {CARD} == {path.relative_to(demo).as_posix() for path in demo.rglob("*") if path.is_file()}
+        assert packed == {path.relative_to(demo).as_posix() for path in demo.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def seeds(tiny_study, tmp_path):
+    """A study with a second seed, measured."""
+    study = open_study(shutil.copytree(tiny_study.path, tmp_path / "seeds"))
+    run = study.path / "runs" / "ifi_cl-f100-s1"
+    run.mkdir(parents=True)
+    save_model(run / BEST, build_backbone("resnet50_slim", 5, 7), read_info(study.checkpoint_path("ifi_cl")))
+    (run / "config.json").write_text('{"epochs": 1}')
+    (run / "metrics.jsonl").write_text(json.dumps({"epoch": 1, MONITOR: 0.7}) + "\n")
+    measure(study, write_store(tmp_path / "eyes", n=10))
+    return open_study(study.path)
+
+
+def test_weights_that_the_app_does_not_show_may_stay_behind(seeds, tmp_path):
+    whole = pack_study(seeds, tmp_path / "whole.zip").archive
+    small = pack_study(seeds, tmp_path / "small.zip", weights="shown").archive
+    assert small.stat().st_size < whole.stat().st_size - 5e6
+    opened = unpack_study(small, tmp_path / "opened")
+    (run,) = [run for run in list_training_runs(opened, without_weights=True) if not run.has_weights]
+    assert run.name == "ifi_cl-f100-s1" not in [run.name for run in list_training_runs(opened)]
+    assert run.digest == digest_of(seeds.path / "runs" / run.name / BEST)
+    assert find_stale(opened) == ()
+    (node,) = [node for node in verify_study(opened) if node.name == run.name]
+    assert (node.state, node.digest) == ("unknown", run.digest)
+    assert "left out of the archive" in node.reason
+    rows = list_trainings(opened, "eyes"), list_trainings(seeds, "eyes")
+    columns = ["setup", "fraction", "seed", "test_auc", "digest"]
+    pd.testing.assert_frame_equal(rows[0][columns], rows[1][columns])
+    assert "of 1 of 5 training runs the digest, without the weights" in (opened.path / CARD).read_text()
+    again = pack_study(opened, tmp_path / "again.zip").archive  # nothing is lost on the way on
+    with zipfile.ZipFile(again) as members:
+        assert f"runs/{run.name}/weights.json" in members.namelist()
+    (opened.path / "runs" / run.name / "weights.json").write_text(json.dumps({"sha256": 64 * "0"}))
+    assert {row.reason for row in find_stale(opened)} == {"its set-up was trained anew since"}
+    (opened.path / "runs" / run.name / "weights.json").write_text("{}")
+    with pytest.raises(InputError, match="holds no digest"):
+        find_stale(opened)
+
+
+def test_folders_of_this_machine_are_forgotten_on_request(seeds, tmp_path):
+    assert set(seeds.read_results("eyes").query("data == 'eyes'")["store"]) == {str(tmp_path / "eyes")}
+    opened = unpack_study(pack_study(seeds, tmp_path / "a.zip", folders=False).archive, tmp_path / "opened")
+    eyes = opened.read_results("eyes")
+    assert set(eyes["store"]) == {""}
+    pd.testing.assert_frame_equal(eyes.drop(columns="store"), seeds.read_results("eyes").drop(columns="store"))
+    assert opened.read_provenance("eyes") == seeds.read_provenance("eyes")
+    assert str(tmp_path).encode() not in b"".join(path.read_bytes() for path in opened.path.rglob("*.parquet"))
+    assert all(node.state in SOUND for node in verify_study(opened))
 
 
 def test_the_commands(study, tmp_path, capsys):

@@ -10,6 +10,7 @@ from dr_core.errors import InputError
 from dr_core.study.folder import StudyInfo, open_study, write_study_info
 from dr_core.study.run_history import MONITOR
 from dr_core.study.runs import list_training_runs, name_runs, runs_with_all_labels
+from dr_core.study.schemas import DIGEST_COLUMNS
 from dr_core.study.tables import RESULT_COLUMNS
 from tests.conftest import ROOT
 
@@ -66,10 +67,18 @@ def test_a_study_without_models_says_so(tmp_path):
         runs_with_all_labels(empty)
 
 
-def test_tables_of_schema_1_open_as_those_of_the_studys_seed():
+def test_tables_of_schema_1_open_as_those_of_the_studys_seed(tmp_path):
     demo = open_study(ROOT / "assets" / "demo_study")
+    (tmp_path / "results").mkdir()
+    shutil.copy(demo.path / "study.json", tmp_path)
     tables = [name for name in RESULT_COLUMNS if demo.has_results(name)]
     assert {"performance", "spectrum", "robustness", "localization", "knockout"} <= set(tables)
+    for name in tables:  # without what schema 2 added: seed, fraction and digests
+        rows = demo.read_results(name) if name == "fractions" else demo.read_checkpoint_results(name)
+        rows = rows[rows["seed"] == demo.info.seed] if "seed" in rows else rows
+        added = {"seed", "fraction", *DIGEST_COLUMNS} | ({"setup", "other"} if "initialization" in rows else set())
+        rows.drop(columns=added & set(rows)).to_parquet(tmp_path / "results" / f"{name}.parquet", index=False)
+    demo = open_study(tmp_path)
     for name in tables:
         rows = demo.read_results(name)
         assert list(rows) == list(RESULT_COLUMNS[name])

@@ -38,7 +38,7 @@ RECIPES = {
     },
     "simclr": {"epochs": 8, "learning_rate": 3e-3},
     "byol": {"epochs": 8, "learning_rate": 6e-4, "dim": 64, "hidden": 128, "momentum": 0.96},
-    "dino": {"epochs": 8, "learning_rate": 3e-3, "dim": 128, "hidden": 64, "bottleneck": 32, "momentum": 0.9},
+    "dino": {"epochs": 8, "learning_rate": 3e-4, "dim": 128, "hidden": 64, "bottleneck": 32, "momentum": 0.97},
 }
 
 
