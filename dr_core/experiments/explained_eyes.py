@@ -135,10 +135,8 @@ def plan_by_eye(
     Raises:
         InputError: If there are no eyes or no trained model.
     """
-    eyes, runs = (
-        _take_few(load_segmentation(inputs.masks or Path()), config.limit, config.seed),
-        runs_with_all_labels(study),
-    )
+    eyes = _take_few(load_segmentation(inputs.masks or Path()), config.limit, config.seed)
+    runs = runs_with_all_labels(study)
 
     def work(units: Sequence[str]) -> Iterator[Report]:
         models = load_runs(runs)

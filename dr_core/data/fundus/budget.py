@@ -36,6 +36,9 @@ MAX_PARTS = 100_000
 MAX_FRAMES = 1_000
 """Frames of one file, of which the first is read."""
 
+CUT_OFF = (struct.error, ValueError, IndexError)
+"""What our own walks over the headers of a file raise on one that is damaged or ends too early."""
+
 DECODER_DEFECTS = (
     *(OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, EOFError, RuntimeError),
     *(AttributeError, struct.error, zlib.error, Image.DecompressionBombError, UserWarning),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from dr_core.data.fundus.budget import (
+    CUT_OFF,
     DECODER_DEFECTS,
     MAX_PARTS,
     MAX_SCANNED_PIXELS,
@@ -78,7 +79,7 @@ def read_jpeg(
     """
     try:
         jpeg = strip_jpeg(data)
-    except (struct.error, ValueError, IndexError):
+    except CUT_OFF:
         raise damaged(name) from None
     check_size(name, jpeg.width, jpeg.height, deep=jpeg.components == 4)
     if jpeg.precision != 8:

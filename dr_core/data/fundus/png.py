@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL.PngImagePlugin import PngImageFile
 
-from dr_core.data.fundus.budget import DECODER_DEFECTS, MAX_PARTS, check_size, damaged
+from dr_core.data.fundus.budget import CUT_OFF, DECODER_DEFECTS, MAX_PARTS, check_size, damaged
 from dr_core.data.fundus.deep import WHITE_16, decode_deep, find_white, shallow
 from dr_core.data.fundus.orientation import find_orientation, set_upright
 from dr_core.data.fundus.strips import to_rgb
@@ -49,7 +49,7 @@ def read_png(name: str, data: bytes) -> npt.NDArray[np.uint8]:
     try:
         plain = strip_png(data)
         width, height, bits = struct.unpack_from(">IIB", plain.data, 16)
-    except (struct.error, ValueError, IndexError):
+    except CUT_OFF:
         raise damaged(name) from None
     check_size(name, width, height, deep=bits == 16)
     try:

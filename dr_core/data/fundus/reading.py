@@ -1,6 +1,5 @@
 """Read a fundus photograph from a file or from uploaded bytes, whatever camera or software wrote it."""
 
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dr_core.data.decoder_process import Decoded, decode_apart
-from dr_core.data.fundus.budget import MAX_BYTES, damaged
+from dr_core.data.fundus.budget import CUT_OFF, MAX_BYTES, damaged
 from dr_core.data.fundus.jpeg import read_jpeg, strip_jpeg
 from dr_core.data.fundus.newer import is_newer, read_newer
 from dr_core.data.fundus.png import read_png
@@ -128,7 +127,7 @@ def find_shape(path: Path) -> tuple[int, int]:
         return height, width
     try:
         jpeg = strip_jpeg(data)
-    except (struct.error, ValueError, IndexError):
+    except CUT_OFF:
         raise damaged(name) from None
     return (jpeg.width, jpeg.height) if jpeg.orientation >= 5 else (jpeg.height, jpeg.width)
 

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+import pandas as pd
+
 from dr_core.publish.paper.claim import FOUR, label
 from dr_core.publish.paper.error_rates import Rate, find_error_rates
 from dr_core.publish.paper.review import Finding
@@ -55,13 +57,14 @@ def describe_scope(findings: Sequence[Finding]) -> str:
     )
 
 
-def describe_paired_tests(study: Study) -> str:
+def describe_paired_tests(study: Study, shown: pd.DataFrame) -> str:
     """One sentence on the paired tests of the models in `checkpoints/`; their correction is over those of all runs.
 
     Args:
         study: A study with the table `localization_tests`.
+        shown: The table's rows of the models in `checkpoints/`.
     """
-    shown, total = study.read_checkpoint_results("localization_tests"), len(study.read_results("localization_tests"))
+    total = len(study.read_columns("localization_tests", ["p"]))
     alone, corrected = (int((shown[column] < LEVEL).sum()) for column in ("p", "p_holm"))
     others = " of all training runs" if total > len(shown) else ""
     return (

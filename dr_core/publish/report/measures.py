@@ -68,8 +68,8 @@ def show_tests(study: Study) -> Section | None:
     rows = study.read_checkpoint_results("localization_tests")
     clear = rows[rows["p_holm"] < LEVEL].sort_values("p", kind="stable")
     counts = (
-        f"<p>Wilcoxon's signed-rank test of each pair of set-ups on the same eyes: {describe_paired_tests(study)} They "
-        f"test {CHECKPOINTS}. results/localization_tests.parquet has all.</p>"
+        "<p>Wilcoxon's signed-rank test of each pair of set-ups on the same eyes: "
+        f"{describe_paired_tests(study, rows)} They test {CHECKPOINTS}. results/localization_tests.parquet has all.</p>"
     )
     clear = clear.assign(
         lesion=clear["lesion"].str.replace("_", " "),

@@ -16,7 +16,7 @@ from dr_core.models.checkpoint import read_info
 from dr_core.study.folder import Study, open_study
 from dr_core.study.role_members import FOLDER
 from dr_core.study.run_history import CONFIG, METRICS
-from dr_core.study.runs import LEFT_OUT, list_training_runs
+from dr_core.study.runs import BEST, LEFT_OUT, list_training_runs
 from dr_core.study.tables import TABLES
 
 MANIFEST, CARD = "manifest.json", "model_card.md"
@@ -29,7 +29,7 @@ _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}"
 
 _MEMBER = re.compile(
     rf"study\.json|{re.escape(CARD)}|checkpoints/{_NAME}\.safetensors|results/{_NAME}\.(?:parquet|csv|tex)|"
-    rf"{FOLDER}/{_NAME}\.parquet|runs/{_NAME}/(?:{re.escape(CONFIG)}|{re.escape(METRICS)}|{re.escape(LEFT_OUT)}|best\.safetensors)"
+    rf"{FOLDER}/{_NAME}\.parquet|runs/{_NAME}/(?:{re.escape(CONFIG)}|{re.escape(METRICS)}|{re.escape(LEFT_OUT)}|{re.escape(BEST)})"
 )
 
 

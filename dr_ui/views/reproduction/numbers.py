@@ -143,7 +143,7 @@ def _show_tests(study: Study) -> None:
             "eyes": rows["n"],
         }
     )
-    st.markdown(f"Of the paired tests {describe_paired_tests(study)}")
+    st.markdown(f"Of the paired tests {describe_paired_tests(study, rows)}")
     tables.show(shown.sort_values("p", kind="stable"), "paired_tests", height=330)
     st.caption(
         f"Wilcoxon's signed-rank test on the same eyes. They test {CHECKPOINTS} and say nothing about a pretraining. "
